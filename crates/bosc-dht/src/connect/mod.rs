@@ -1,0 +1,493 @@
+//! Connections between key pairs: who listens, who connects, and the handshake that goes through relays
+//! (`hyperdht/lib/connect.js`, `server.js`, `noise-wrap.js`).
+//!
+//! [`Connector`] works on top of a [`Dht`], which it is given at each call. Its product is
+//! [`ConnectEvent::Connected`]: keys, addresses and stream ids, from which the owner makes a UDX stream and a
+//! secret stream on it. The owner, forever:
+//!
+//! * gives every event of the [`Dht`] to [`Connector::handle_event`], which gives back those that are not for it;
+//! * gives UDX datagrams for ids it has no stream for to [`Connector::handle_stream_packet`];
+//! * calls [`Connector::handle_timeout`] when [`Connector::next_timeout`] has come;
+//! * after each call takes what [`Connector::poll_event`] gives, and drives the [`Dht`] as usual.
+//!
+//! # How two peers meet
+//!
+//! The connecting peer sends one Noise IK message, with its stream id and addresses, to nodes that relay for
+//! the listening peer (or to itself, if its address is known). The listening peer answers with its own. Then,
+//! whichever applies first:
+//!
+//! 1. A stream packet of the other side arrived: that is where it is.
+//! 2. The handshake went directly: so does the stream.
+//! 3. One of them is open: the other one connects to it. A listening peer does so as soon as it has answered.
+//! 4. Both seem to be in the same local network: the connecting peer pings the listening peer's local address.
+//!    The listening peer waits for the stream packet.
+//! 5. Both are behind NATs: holepunching, which is not done here yet. The connecting peer fails with
+//!    [`ConnectError::CannotHolepunch`]; the listening peer answers rounds with "aborted".
+//!
+//! # Invariants
+//!
+//! * A [`ConnectEvent::Connected`] comes only after the other side proved to hold its key.
+//! * The same handshake message through several relays makes one connection, and gets the same answer.
+//! * A forged answer costs one attempt, not the connection.
+//! * Everything a peer can make us keep is bounded by [`ConnectConfig`].
+
+mod client;
+mod payload;
+mod reach;
+mod secure;
+mod server;
+
+pub use client::ConnectOptions;
+pub use payload::{
+    HolepunchInfo, HolepunchPayload, NoisePayload, RelayThrough, UdxInfo, VERSION, error, firewall,
+};
+pub use secure::{NoiseWrap, SecurePayload};
+pub use server::{Approach, ServerOptions};
+
+use crate::event::{Event, SocketKind};
+use crate::rng::Entropy;
+use crate::{Busy, Dht, ListenId, QueryId, RequestId};
+use bosc_format::crypto::{KeyPair, PublicKey};
+use bosc_wire::noise::HandshakeResult;
+use bytes::Bytes;
+use client::Client;
+use server::{Incoming, Server};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddrV4;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Longest stream packet that is kept for a connection that is not made yet.
+const MAX_EARLY_LEN: usize = 2048;
+
+/// Names an outgoing connection until it is made or failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectId(u64);
+
+/// Settings and bounds.
+#[derive(Debug, Clone)]
+pub struct ConnectConfig {
+    /// Outgoing connections under way at once.
+    pub max_connects: usize,
+    /// Handshakes of others kept: under way, or answered less than `clear_wait` ago.
+    pub max_handshakes: usize,
+    /// How long the other side's first stream packet is waited for.
+    pub passive_timeout: Duration,
+    /// How long an answered handshake is remembered.
+    pub clear_wait: Duration,
+    /// Peers whose relays are remembered for the next connection.
+    pub max_relay_cache: usize,
+    /// Stream packets kept for a connection before it is made.
+    pub max_early_packets: usize,
+}
+
+impl Default for ConnectConfig {
+    fn default() -> Self {
+        Self {
+            max_connects: 1024,
+            max_handshakes: 4096,
+            passive_timeout: Duration::from_secs(10),
+            clear_wait: Duration::from_secs(10),
+            max_relay_cache: 4096,
+            max_early_packets: 32,
+        }
+    }
+}
+
+/// Why an outgoing connection failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody relays for the peer: it does not listen, or nobody can be asked.
+    #[error("peer not found")]
+    PeerNotFound,
+    /// Relays were asked, and no answer of the peer came through.
+    #[error("peer did not answer the handshake")]
+    PeerConnectionFailed,
+    /// The peer speaks another version.
+    #[error("peer speaks version {0}")]
+    ServerIncompatible(u64),
+    /// The peer refused with this error, one of [`error`].
+    #[error("peer refused the connection (error {0})")]
+    ServerError(u64),
+    /// The peer answered and then no stream packet came from it.
+    #[error("peer answered but did not connect")]
+    Aborted,
+    /// Both sides are behind NATs and nobody can be reached.
+    #[error("neither side can be reached directly")]
+    CannotHolepunch,
+    /// The DHT has too much going on.
+    #[error("too much is going on at once")]
+    Busy,
+}
+
+/// A stream packet that arrived before its stream was made. Feed it to the stream first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlyPacket {
+    /// Where it came in.
+    pub socket: SocketKind,
+    /// Where it came from.
+    pub from: SocketAddrV4,
+    /// The whole datagram.
+    pub bytes: Bytes,
+}
+
+/// Everything needed to make the streams of a connection: a UDX stream that takes packets from anywhere
+/// (`Firewall::Surface` in `bosc-udx`), connected to `remote_address` under `remote_id`, and a secret stream on
+/// it, [`bosc_wire::secret_stream::SecretStream::from_handshake`].
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Whether we connected. Also the role in the secret stream.
+    pub is_initiator: bool,
+    /// Keys for the secret stream, and who the other side proved to be.
+    pub handshake: HandshakeResult,
+    /// Our UDX stream id: packets to us carry it. Drawn at random; in the unlikely case that the owner has
+    /// such a stream already, drop the connection.
+    pub local_id: u32,
+    /// Their UDX stream id.
+    pub remote_id: u32,
+    /// Where they are.
+    pub remote_address: SocketAddrV4,
+    /// The socket to reach them through.
+    pub socket: SocketKind,
+    /// Packets of theirs that came first.
+    pub early: Vec<EarlyPacket>,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ConnectEvent {
+    /// A connection is made, ours or theirs.
+    Connected {
+        /// Ours: which one.
+        connect: Option<ConnectId>,
+        /// Theirs: which listening key pair.
+        listen: Option<ListenId>,
+        /// All about it.
+        connection: Box<Connection>,
+    },
+    /// An outgoing connection failed.
+    Failed {
+        /// Which one.
+        connect: ConnectId,
+        /// Who was to be reached.
+        remote_public_key: PublicKey,
+        /// Why.
+        error: ConnectError,
+    },
+}
+
+/// What became of a stream packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamPacket {
+    /// It belongs to no connection under way.
+    Unknown,
+    /// It was taken; it comes out with [`Connection::early`].
+    Taken,
+}
+
+/// Whom a stream id was given to.
+#[derive(Debug, Clone, Copy)]
+enum StreamOwner {
+    Client(ConnectId),
+    Server(server::Key),
+    /// A connection whose event was not taken yet.
+    Made,
+}
+
+/// What is to be done at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    /// An outgoing connection waited long enough.
+    Client(ConnectId),
+    /// An incoming one did.
+    Passive(server::Key),
+    /// A holepunch round is to be answered.
+    Abort(server::Key),
+    /// An answered handshake is forgotten.
+    Clear(server::Key),
+}
+
+/// Counters since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ConnectStats {
+    /// Outgoing connections made.
+    pub connected: u64,
+    /// Outgoing connections failed.
+    pub failed: u64,
+    /// Incoming connections made.
+    pub accepted: u64,
+    /// Incoming handshakes refused by the owner.
+    pub refused: u64,
+    /// Incoming handshakes that did not authenticate, or came when too many were under way.
+    pub dropped: u64,
+    /// Incoming handshakes answered whose peer then did not come.
+    pub passive_timeouts: u64,
+}
+
+/// See the module.
+pub struct Connector {
+    config: ConnectConfig,
+    entropy: Entropy,
+    servers: HashMap<[u8; 32], Server>,
+    incoming: HashMap<server::Key, Incoming>,
+    holepunches: HashMap<u64, server::Key>,
+    clients: HashMap<ConnectId, Client>,
+    requests: HashMap<RequestId, ConnectId>,
+    queries: HashMap<QueryId, ConnectId>,
+    streams: HashMap<u32, StreamOwner>,
+    timers: BTreeMap<(Duration, u64), Timer>,
+    relay_cache: HashMap<PublicKey, Vec<SocketAddrV4>>,
+    relay_order: VecDeque<PublicKey>,
+    events: VecDeque<ConnectEvent>,
+    stats: ConnectStats,
+    next: u64,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector")
+            .field("servers", &self.servers.len())
+            .field("incoming", &self.incoming.len())
+            .field("outgoing", &self.clients.len())
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// A connector that listens to nothing and connects to nobody.
+    pub fn new(config: ConnectConfig, entropy: Entropy) -> Self {
+        Self {
+            config,
+            entropy,
+            servers: HashMap::new(),
+            incoming: HashMap::new(),
+            holepunches: HashMap::new(),
+            clients: HashMap::new(),
+            requests: HashMap::new(),
+            queries: HashMap::new(),
+            streams: HashMap::new(),
+            timers: BTreeMap::new(),
+            relay_cache: HashMap::new(),
+            relay_order: VecDeque::new(),
+            events: VecDeque::new(),
+            stats: ConnectStats::default(),
+            next: 0,
+        }
+    }
+
+    /// Listens with a key pair: announces it and takes connections to it. One key pair listens once.
+    pub fn listen(
+        &mut self,
+        dht: &mut Dht,
+        key_pair: &KeyPair,
+        options: ServerOptions,
+        now: Duration,
+    ) -> Result<ListenId, Busy> {
+        let target = bosc_format::crypto::hash(&[&key_pair.public()]);
+        if let Some(server) = self.servers.get(&target) {
+            return Ok(server.listen);
+        }
+        let listen = dht.listen(key_pair.clone(), now)?;
+        self.servers.insert(target, Server::new(listen, key_pair.clone(), options));
+        Ok(listen)
+    }
+
+    /// Stops listening. Connections that are made stay.
+    pub fn unlisten(&mut self, dht: &mut Dht, listen: ListenId, now: Duration) {
+        self.servers.retain(|_, s| s.listen != listen);
+        let gone: Vec<server::Key> =
+            self.incoming.iter().filter(|(_, i)| i.listen == listen).map(|(k, _)| *k).collect();
+        for key in gone {
+            self.forget_incoming(key);
+        }
+        dht.unlisten(listen, now);
+    }
+
+    /// Takes an event of the [`Dht`]. Gives it back when it is not for the connector, and then it is the
+    /// owner's.
+    pub fn handle_event(&mut self, dht: &mut Dht, event: Event, now: Duration) -> Option<Event> {
+        match event {
+            Event::Request(request) if request.target.is_some_and(|t| self.servers.contains_key(&t)) => {
+                self.on_request(dht, &request, now);
+                None
+            }
+            Event::Response { request, reply } => match self.requests.remove(&request) {
+                Some(id) => {
+                    self.client_response(dht, id, request, &reply, now);
+                    None
+                }
+                None => Some(Event::Response { request, reply }),
+            },
+            Event::RequestTimeout { request, to } => match self.requests.remove(&request) {
+                Some(id) => {
+                    self.client_request_failed(dht, id, request, now);
+                    None
+                }
+                None => Some(Event::RequestTimeout { request, to }),
+            },
+            Event::QueryReply(reply) => match self.queries.get(&reply.query).copied() {
+                Some(id) => {
+                    self.client_found(dht, id, &reply, now);
+                    None
+                }
+                None => Some(Event::QueryReply(reply)),
+            },
+            Event::QueryDone(done) => match self.queries.remove(&done.query) {
+                Some(id) => {
+                    self.client_query_done(dht, id, done.query, now);
+                    None
+                }
+                None => Some(Event::QueryDone(done)),
+            },
+            other => Some(other),
+        }
+    }
+
+    /// Takes a UDX datagram whose stream id, `local_id`, the owner has no stream for.
+    pub fn handle_stream_packet(
+        &mut self,
+        dht: &mut Dht,
+        local_id: u32,
+        socket: SocketKind,
+        from: SocketAddrV4,
+        bytes: &[u8],
+        now: Duration,
+    ) -> StreamPacket {
+        if bytes.len() > MAX_EARLY_LEN || !crate::addr::is_sendable(from) {
+            return StreamPacket::Unknown;
+        }
+        let packet = || EarlyPacket { socket, from, bytes: Bytes::copy_from_slice(bytes) };
+        match self.streams.get(&local_id).copied() {
+            None => StreamPacket::Unknown,
+            Some(StreamOwner::Client(id)) => {
+                self.client_packet(dht, id, packet(), now);
+                StreamPacket::Taken
+            }
+            Some(StreamOwner::Server(key)) => {
+                self.accept(key, socket, from, vec![packet()], now);
+                StreamPacket::Taken
+            }
+            Some(StreamOwner::Made) => {
+                let max = self.config.max_early_packets;
+                let made = self.events.iter_mut().rev().find_map(|event| match event {
+                    ConnectEvent::Connected { connection, .. } if connection.local_id == local_id => {
+                        Some(connection)
+                    }
+                    _ => None,
+                });
+                if let Some(connection) = made.filter(|c| c.early.len() < max) {
+                    connection.early.push(packet());
+                }
+                StreamPacket::Taken
+            }
+        }
+    }
+
+    fn made(&mut self, connect: Option<ConnectId>, listen: Option<ListenId>, connection: Connection) {
+        self.streams.insert(connection.local_id, StreamOwner::Made);
+        let connection = Box::new(connection);
+        self.events.push_back(ConnectEvent::Connected { connect, listen, connection });
+    }
+
+    /// When [`Connector::handle_timeout`] is to be called.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.timers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Does what time demands. Calling it too early does nothing.
+    pub fn handle_timeout(&mut self, dht: &mut Dht, now: Duration) {
+        while let Some(entry) = self.timers.first_entry().filter(|e| e.key().0 <= now) {
+            match entry.remove() {
+                Timer::Client(id) => self.client_timeout(dht, id, now),
+                Timer::Passive(key) => self.passive_timeout(key, now),
+                Timer::Abort(key) => self.abort_round(dht, key),
+                Timer::Clear(key) => self.forget_incoming(key),
+            }
+        }
+    }
+
+    /// What happened. To be called until it gives none, after every other call.
+    pub fn poll_event(&mut self) -> Option<ConnectEvent> {
+        let event = self.events.pop_front();
+        if let Some(ConnectEvent::Connected { connection, .. }) = &event {
+            self.streams.remove(&connection.local_id);
+        }
+        event
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> ConnectStats {
+        self.stats
+    }
+
+    /// How many outgoing connections are under way.
+    pub fn connecting(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether nothing is under way and nothing is remembered of others' handshakes.
+    pub fn is_idle(&self) -> bool {
+        self.incoming.is_empty()
+            && self.holepunches.is_empty()
+            && self.clients.is_empty()
+            && self.requests.is_empty()
+            && self.queries.is_empty()
+            && self.streams.is_empty()
+            && self.events.is_empty()
+    }
+
+    fn next(&mut self) -> u64 {
+        self.next = self.next.wrapping_add(1);
+        self.next
+    }
+
+    fn at(&mut self, when: Duration, timer: Timer) {
+        let n = self.next();
+        self.timers.insert((when, n), timer);
+    }
+
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut out = [0; N];
+        (self.entropy)(&mut out);
+        out
+    }
+
+    /// A stream id no connection under way has. Given to `owner`.
+    fn stream_id(&mut self, owner: StreamOwner) -> u32 {
+        loop {
+            let id = u32::from_le_bytes(self.random());
+            if let std::collections::hash_map::Entry::Vacant(place) = self.streams.entry(id) {
+                place.insert(owner);
+                return id;
+            }
+        }
+    }
+
+    /// Remembers who relays for a peer.
+    fn remember_relays(&mut self, peer: PublicKey, relays: Vec<SocketAddrV4>) {
+        if self.config.max_relay_cache == 0 {
+            return;
+        }
+        if self.relay_cache.insert(peer, relays).is_none() {
+            self.relay_order.push_back(peer);
+        }
+        if self.relay_order.len() > self.config.max_relay_cache
+            && let Some(oldest) = self.relay_order.pop_front()
+        {
+            self.relay_cache.remove(&oldest);
+        }
+    }
+
+    fn forget_relays(&mut self, peer: &PublicKey) {
+        if self.relay_cache.remove(peer).is_some() {
+            self.relay_order.retain(|p| p != peer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The HyperDHT as one state machine without IO: who is where, who announced what, and how to reach them.
+//!
+//! Speaks dht-rpc 6 and HyperDHT 6 (npm `dht-rpc`, `hyperdht`). [`Dht`] is a node: it bootstraps, keeps a
+//! routing table, answers others, stores announces and values for them when it is reachable, runs queries,
+//! keeps key pairs announced and passes handshakes on. Handshakes and holepunch rounds for our own key pairs
+//! come up as [`Event::Request`] and are answered by the layer above.
+//!
+//! # Driving it
+//!
+//! Bind two UDP sockets, [`SocketKind::Client`] and [`SocketKind::Server`]. Then, forever:
+//!
+//! * give datagrams for which [`is_dht_datagram`] is true to [`Dht::handle_datagram`];
+//! * call [`Dht::handle_timeout`] when [`Dht::next_timeout`] has come;
+//! * after each call of any method, send what [`Dht::poll_transmit`] gives, take what [`Dht::poll_event`]
+//!   gives, and look at [`Dht::next_timeout`] again.
+//!
+//! `now` is the time since an arbitrary start and never goes backwards. A machine that slept is noticed by
+//! the gap.
+//!
+//! ```
+//! # use bosc_dht::{Config, Dht, Event, QueryOptions};
+//! # use std::time::Duration;
+//! let mut now = Duration::ZERO;
+//! let entropy = Box::new(|out: &mut [u8]| out.fill(7)); // the system's random source
+//! let mut dht = Dht::new(Config::default(), entropy, now);
+//! dht.bootstrap(now);
+//! let query = dht.lookup([1; 32], &QueryOptions::default(), now)?;
+//! loop {
+//!     while let Some(datagram) = dht.poll_transmit() {
+//!         // send datagram.bytes from datagram.socket to datagram.to
+//!     }
+//!     match dht.poll_event() {
+//!         Some(Event::QueryDone(done)) if done.query == query => break, // nobody was there to ask
+//!         Some(_) => continue,
+//!         None => {}
+//!     }
+//!     now = dht.next_timeout().unwrap_or(now); // or until a datagram comes
+//!     dht.handle_timeout(now);
+//! }
+//! # Ok::<(), bosc_dht::Busy>(())
+//! ```
+//!
+//! Handshakes of other peers are passed on inside ([`Forward`]); only those for key pairs given to
+//! [`Dht::listen`] or [`Dht::serve`] come up.
+//!
+//! # Invariants
+//!
+//! * Nothing panics on any datagram, and everything others can make us keep is bounded by [`Limits`].
+//! * Nothing is stored for a host that did not show a token sent to it before, nor without a valid signature
+//!   by the peer it is about (immutable values: without the right hash).
+//! * A reply counts only when it comes from the address that was asked.
+//! * Every query ends with one [`Event::QueryDone`], every request with one [`Event::Response`] or
+//!   [`Event::RequestTimeout`], unless it was cancelled.
+#![forbid(unsafe_code)]
+
+mod addr;
+mod config;
+pub mod connect;
+mod dht;
+mod event;
+pub mod messages;
+mod nat;
+mod query;
+mod records;
+mod rng;
+mod router;
+mod rpc;
+mod table;
+
+pub use addr::{
+    ADDRESS_LEN, NodeId, address_bytes, distance, get_address, get_addresses, node_id, put_address,
+    put_addresses,
+};
+pub use config::{Config, Limits};
+pub use dht::{AnnounceOptions, Dht, MutableGetOptions, ReplyOptions, Request};
+pub use event::{
+    ClosestNode, Event, IncomingRequest, QueryData, QueryDone, QueryError, QueryReply, Relay, Reply,
+    SocketKind, Stats, Transmit,
+};
+pub use messages::{MutableRecord, PeerRecord};
+pub use nat::NatSampler;
+pub use query::QueryOptions;
+pub use records::refresh_chain;
+pub use rng::Entropy;
+pub use router::Forward;
+pub use rpc::health::NetworkState;
+pub use rpc::wire::{self, Token, is_dht_datagram};
+pub use rpc::{command, error_code, internal};
+pub use table::K;
+
+/// Names a request until it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub(crate) u64);
+
+/// Names a query until it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueryId(pub(crate) u64);
+
+/// Names a listening key pair until it is off the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenId(pub(crate) u64);
+
+/// A bound of [`Limits`] is reached; try again when something is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too much is going on at once")]
+pub struct Busy;

@@ -1,0 +1,193 @@
+//! The tree of an unfinished batch: nodes that can be changed and are shared by place.
+//!
+//! A block of a batch refers to nodes by the slot of the child that leads to them, not by copy: a later operation of
+//! the same batch may move such a node to its own block, and the earlier block is then written without it. What an
+//! earlier block still holds, and in which order, decides the bytes, so this mirrors how `hyperbee` keeps it.
+
+use super::proto::{self, Level};
+use super::tree::{LazyKey, TreeNode};
+use bytes::Bytes;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NodeId(usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChildId(usize);
+
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    pub(super) keys: Vec<LazyKey>,
+    pub(super) children: Vec<ChildId>,
+    pub(super) changed: bool,
+}
+
+/// The way from a node to a child: where it is written, and the node itself once loaded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Child {
+    pub(super) seq: u64,
+    pub(super) offset: u64,
+    pub(super) node: Option<NodeId>,
+}
+
+/// One operation: what it wrote and the nodes it changed, root first.
+#[derive(Debug)]
+struct Operation {
+    key: Bytes,
+    value: Option<Bytes>,
+    index: Vec<ChildId>,
+}
+
+/// Nodes and children by id. Ids come only from here, so a lookup that fails cannot happen; it reads as an empty
+/// node rather than panicking.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    nodes: Vec<Node>,
+    children: Vec<Child>,
+    operations: Vec<Operation>,
+    spare: Node,
+}
+
+impl Pending {
+    pub(super) fn len(&self) -> usize {
+        self.operations.len()
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        self.nodes.get(id.0).unwrap_or(&self.spare)
+    }
+
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.nodes.get_mut(id.0).unwrap_or(&mut self.spare)
+    }
+
+    pub(super) fn child(&self, id: ChildId) -> Child {
+        self.children.get(id.0).copied().unwrap_or(Child { seq: 0, offset: 0, node: None })
+    }
+
+    fn child_mut(&mut self, id: ChildId) -> Option<&mut Child> {
+        self.children.get_mut(id.0)
+    }
+
+    pub(super) fn add_node(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        NodeId(self.nodes.len() - 1)
+    }
+
+    pub(super) fn add_child(&mut self, child: Child) -> ChildId {
+        self.children.push(child);
+        ChildId(self.children.len() - 1)
+    }
+
+    /// Takes in a node read from a block.
+    pub(super) fn adopt(&mut self, node: TreeNode) -> NodeId {
+        let children = node
+            .children
+            .iter()
+            .map(|&(seq, offset)| self.add_child(Child { seq, offset, node: None }))
+            .collect();
+        self.add_node(Node { keys: node.keys, children, changed: false })
+    }
+
+    pub(super) fn set_loaded(&mut self, child: ChildId, node: NodeId) {
+        if let Some(child) = self.child_mut(child) {
+            child.node = Some(node);
+        }
+    }
+
+    /// Takes key `i` out of `node`, and the child right of it, which is freed.
+    pub(super) fn remove_key(&mut self, node: NodeId, i: usize) {
+        let mut freed = None;
+        let node = self.node_mut(node);
+        if i < node.keys.len() {
+            node.keys.remove(i);
+        }
+        if i + 1 < node.children.len() {
+            freed = Some(node.children.remove(i + 1));
+        }
+        node.changed = true;
+        if let Some(child) = freed.and_then(|id| self.child_mut(id)) {
+            child.seq = 0;
+        }
+    }
+
+    /// Splits a full node: it keeps the lower keys; returns the middle key and a new node with the upper ones.
+    pub(super) fn split(&mut self, id: NodeId) -> Option<(LazyKey, NodeId)> {
+        let node = self.node_mut(id);
+        let half = node.keys.len() / 2;
+        let mut right = Node { changed: true, ..Node::default() };
+        right.keys = node.keys.split_off(node.keys.len() - half);
+        let median = node.keys.pop()?;
+        if !node.children.is_empty() {
+            right.children = node.children.split_off(node.children.len().saturating_sub(half + 1));
+        }
+        node.changed = true;
+        Some((median, self.add_node(right)))
+    }
+
+    /// Closes an operation: gives every changed node its place in block `seq`.
+    pub(super) fn commit(&mut self, root: NodeId, seq: u64, key: Bytes, value: Option<Bytes>) {
+        let top = self.add_child(Child { seq, offset: 0, node: Some(root) });
+        let mut index = vec![top];
+        self.index_changes(root, seq, &mut index);
+        self.operations.push(Operation { key, value, index });
+    }
+
+    /// Depth of the recursion is the depth of the tree, which is bounded where nodes are loaded.
+    fn index_changes(&mut self, node: NodeId, seq: u64, index: &mut Vec<ChildId>) {
+        let n = self.node_mut(node);
+        n.changed = false;
+        let count = n.children.len();
+        for i in 0..count {
+            let Some(&id) = self.node(node).children.get(i) else { return };
+            let Some(below) = self.child(id).node.filter(|&n| self.node(n).changed) else { continue };
+            let offset = index.len() as u64;
+            index.push(id);
+            if let Some(child) = self.child_mut(id) {
+                child.seq = seq;
+                child.offset = offset;
+            }
+            self.index_changes(below, seq, index);
+        }
+    }
+
+    /// The blocks of all operations, the first of them block `first`. In all but the last the root is left out, and
+    /// what a later operation moved on; the gap is filled from the end, as `hyperbee` does.
+    pub(super) fn encode(mut self, first: u64) -> Vec<Vec<u8>> {
+        let mut operations = std::mem::take(&mut self.operations);
+        let count = operations.len();
+        let mut out = Vec::with_capacity(count);
+        for (i, op) in operations.iter_mut().enumerate() {
+            if i + 1 < count {
+                self.compact(&mut op.index, first.saturating_add(i as u64));
+            }
+            let levels: Vec<Level> = op.index.iter().map(|&id| self.level(id)).collect();
+            out.push(proto::encode_node(&op.key, op.value.as_deref(), &levels));
+        }
+        out
+    }
+
+    fn compact(&mut self, index: &mut Vec<ChildId>, seq: u64) {
+        let mut root = true;
+        let mut at = 0;
+        while let Some(&id) = index.get(at) {
+            // The root's slot is always given up, and only while it is still the first.
+            let keep = !std::mem::take(&mut root) && self.child(id).seq == seq;
+            if keep {
+                if let Some(child) = self.child_mut(id) {
+                    child.offset = at as u64;
+                }
+                at += 1;
+            } else {
+                index.swap_remove(at);
+            }
+        }
+    }
+
+    fn level(&self, id: ChildId) -> Level {
+        let Some(node) = self.child(id).node else { return Level::default() };
+        let node = self.node(node);
+        Level {
+            keys: node.keys.iter().map(|k| k.seq).collect(),
+            children: node.children.iter().map(|&c| self.child(c)).map(|c| (c.seq, c.offset)).collect(),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Sockets, timers, swarm, live cores: the part of Bosc that touches the network.
+//!
+//! A [`Node`] runs two threads of its own: one owns the sockets (see `net`), one the cores (see `live`). Callers
+//! talk to it with blocking calls; everything they can watch is a snapshot, and [`Node::signal`] wakes them when
+//! one has changed.
+//!
+//! ```text
+//!              datagrams                    messages                   blocks, proofs
+//!   peers  <------------->  net thread  <------------->  live thread  <------------->  store
+//!                            DHT, UDX,    bounded by        mux,
+//!                            encryption,  credit         replication
+//!                            swarm
+//! ```
+//!
+//! Neither thread ever waits for the other: what is on its way between them is bounded by counters that stop
+//! the reading of sockets on one side and the making of messages on the other.
+#![forbid(unsafe_code)]
+
+mod credit;
+mod live;
+mod net;
+mod signal;
+mod status;
+pub mod swarm;
+
+pub use signal::Signal;
+pub use status::{CoreStatus, NetStatus, PeerStatus};
+
+use bosc_format::crypto::{CoreKey, KeyPair, PublicKey};
+use bosc_store::{Core, Store};
+pub use bosc_wire::replication::{Blocks, Download};
+use live::{CoreShared, DownloadState, Input, Live};
+use net::{Net, NetCommand, NetConfig, NetShared};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// How often waiting callers look again even when nothing was signalled.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// The public HyperDHT nodes, as npm `hyperdht` has them.
+pub const PUBLIC_BOOTSTRAP: [SocketAddrV4; 3] = [
+    SocketAddrV4::new(Ipv4Addr::new(88, 99, 3, 86), 49737),
+    SocketAddrV4::new(Ipv4Addr::new(142, 93, 90, 113), 49737),
+    SocketAddrV4::new(Ipv4Addr::new(138, 68, 147, 8), 49737),
+];
+
+/// The part a node plays in the DHT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// An ordinary peer: asks others, and helps once it is known to be reachable for long.
+    #[default]
+    Peer,
+    /// A node of the network itself: stores and relays for others from the start, as bootstrap nodes do. Its
+    /// address is known for sure.
+    Persistent(Ipv4Addr),
+}
+
+/// How a node is started.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// DHT nodes to start from. Empty for the first node of a private network.
+    pub bootstrap: Vec<SocketAddrV4>,
+    /// The key pair others know this node by.
+    pub key_pair: KeyPair,
+    /// Address to bind.
+    pub host: Ipv4Addr,
+    /// UDP port to bind; 0 takes a free one.
+    pub port: u16,
+    /// See [`Role`].
+    pub role: Role,
+    /// Most connections.
+    pub max_peers: usize,
+}
+
+impl NodeConfig {
+    /// An ordinary peer with a key pair of its own.
+    pub fn peer(bootstrap: Vec<SocketAddrV4>) -> Self {
+        let mut seed = [0; 32];
+        net::entropy(&mut seed);
+        Self {
+            bootstrap,
+            key_pair: KeyPair::from_seed(&seed),
+            host: Ipv4Addr::UNSPECIFIED,
+            port: 0,
+            role: Role::Peer,
+            max_peers: 64,
+        }
+    }
+}
+
+/// A node could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("the node could not start: {0}")]
+pub struct StartError(#[from] std::io::Error);
+
+/// A running node. Dropping it ends it at once; [`Node::close`] takes announcements back first.
+pub struct Node {
+    public_key: PublicKey,
+    port: u16,
+    net: UnboundedSender<NetCommand>,
+    live: Sender<Input>,
+    shared: Arc<NetShared>,
+    signal: Signal,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Binds the sockets and starts. With a store, cores in it are served to whoever knows their keys.
+    ///
+    /// # Errors
+    /// What the operating system says when a socket or a thread cannot be had.
+    pub fn start(config: NodeConfig, store: Option<Store>) -> Result<Self, StartError> {
+        let start = Instant::now();
+        let (live_tx, live_rx) = channel();
+        let (net_tx, net_rx) = tokio::sync::mpsc::unbounded_channel();
+        let (signal, shared) = (Signal::default(), Arc::new(NetShared::default()));
+        let mut dht = bosc_dht::Config { bootstrap: config.bootstrap, ..bosc_dht::Config::default() };
+        dht.unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let Role::Persistent(host) = config.role {
+            dht.ephemeral = Some(false);
+            dht.firewalled = false;
+            dht.known_address = Some(SocketAddrV4::new(host, config.port));
+        }
+        let public_key = config.key_pair.public();
+        let net_config = NetConfig {
+            key_pair: config.key_pair,
+            host: config.host,
+            port: config.port,
+            dht,
+            limits: swarm::Limits { peers: config.max_peers, ..swarm::Limits::default() },
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let net = {
+            let _inside = runtime.enter();
+            Net::bind(net_config, start, live_tx.clone(), Arc::clone(&shared), signal.clone())?
+        };
+        let port = net.server_port();
+        let net_thread = std::thread::Builder::new()
+            .name("bosc-net".into())
+            .spawn(move || runtime.block_on(net.run(net_rx)))?;
+        let mut seed = [0; 8];
+        net::entropy(&mut seed);
+        let live = Live::new(
+            store,
+            start,
+            u64::from_le_bytes(seed),
+            net_tx.clone(),
+            live_tx.clone(),
+            signal.clone(),
+        );
+        let live_thread =
+            std::thread::Builder::new().name("bosc-live".into()).spawn(move || live.run(&live_rx))?;
+        Ok(Self {
+            public_key,
+            port,
+            net: net_tx,
+            live: live_tx,
+            shared,
+            signal,
+            threads: vec![net_thread, live_thread],
+        })
+    }
+
+    /// The key others know this node by.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// The UDP port others reach it at.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Joins a topic: looks for peers (client), lets itself be found (server), or both.
+    pub fn join(&self, topic: [u8; 32], client: bool, server: bool) {
+        let _ = self.net.send(NetCommand::Join { topic, client, server });
+    }
+
+    /// Leaves a topic and takes the announcement back.
+    pub fn leave(&self, topic: [u8; 32]) {
+        let _ = self.net.send(NetCommand::Leave { topic });
+    }
+
+    /// Looks for peers on a joined topic again now.
+    pub fn refresh(&self, topic: [u8; 32]) {
+        let _ = self.net.send(NetCommand::Refresh { topic });
+    }
+
+    /// Whether the first discovery of a joined topic is over and each peer it found was tried.
+    pub fn is_flushed(&self, topic: &[u8; 32]) -> bool {
+        self.shared.get().flushed.contains(topic)
+    }
+
+    /// A snapshot of the network side.
+    pub fn status(&self) -> NetStatus {
+        self.shared.get()
+    }
+
+    /// Wakes callers when a snapshot has changed.
+    pub fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    /// Makes a core live: offered on all connections, told of changes at once. Making it live again gives
+    /// another handle of the same.
+    pub fn attach(&self, core: &Core) -> LiveCore {
+        let (reply, answer) = channel();
+        let _ = self.live.send(Input::Attach { core: core.clone(), reply });
+        let shared = answer.recv().unwrap_or_default();
+        LiveCore { core: core.clone(), shared, live: self.live.clone(), signal: self.signal.clone() }
+    }
+
+    /// Writes everything received so far to disk.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn flush(&self) -> Result<(), String> {
+        let (reply, answer) = channel();
+        let _ = self.live.send(Input::Flush { reply });
+        answer.recv().unwrap_or_else(|_| Err("the node has ended".into()))
+    }
+
+    /// Ends the node: takes announcements back and closes connections, within about two seconds.
+    pub fn close(mut self) {
+        self.end(true);
+    }
+
+    fn end(&mut self, wait: bool) {
+        let (done, ended) = channel();
+        let _ = self.net.send(NetCommand::Shutdown { done });
+        if wait {
+            // The channel closes when the thread ends.
+            let _ = ended.recv_timeout(Duration::from_secs(4));
+        }
+        let _ = self.live.send(Input::Close);
+        for t in self.threads.drain(..) {
+            let _ = t.join();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.end(true);
+        }
+    }
+}
+
+/// A core that is offered to peers and fetched from them.
+#[derive(Clone)]
+pub struct LiveCore {
+    core: Core,
+    shared: Arc<CoreShared>,
+    live: Sender<Input>,
+    signal: Signal,
+}
+
+impl std::fmt::Debug for LiveCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveCore")
+            .field("key", &bosc_format::id::encode(self.core.key()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl LiveCore {
+    /// The core in the store. Read blocks from it once they are here.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &CoreKey {
+        self.core.key()
+    }
+
+    /// A snapshot.
+    pub fn status(&self) -> CoreStatus {
+        self.shared.status()
+    }
+
+    /// Wakes callers when a snapshot has changed.
+    pub fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    /// Starts to download blocks. Ends with [`DownloadHandle::is_done`], or when the handle is dropped.
+    pub fn download(&self, download: Download) -> DownloadHandle {
+        let (reply, answer) = channel();
+        let _ = self.live.send(Input::Download { key: *self.core.key(), download, reply });
+        DownloadHandle {
+            key: *self.core.key(),
+            state: answer.recv().unwrap_or_default(),
+            live: self.live.clone(),
+        }
+    }
+
+    /// Asks for blocks before everything else. Look with [`Core::has`] whether they came.
+    pub fn want(&self, blocks: Vec<u64>) {
+        let _ = self.live.send(Input::Want { key: *self.core.key(), blocks });
+    }
+}
+
+/// A running download. Dropping it stops the download.
+pub struct DownloadHandle {
+    key: CoreKey,
+    state: Arc<DownloadState>,
+    live: Sender<Input>,
+}
+
+impl std::fmt::Debug for DownloadHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DownloadHandle").field("done", &self.is_done()).finish_non_exhaustive()
+    }
+}
+
+impl DownloadHandle {
+    /// Whether all its blocks are here. Downloads without an end are never done.
+    pub fn is_done(&self) -> bool {
+        self.state.is_done()
+    }
+}
+
+impl Drop for DownloadHandle {
+    fn drop(&mut self) {
+        if !self.is_done() {
+            let _ = self.live.send(Input::Cancel { key: self.key, state: Arc::clone(&self.state) });
+        }
+    }
+}

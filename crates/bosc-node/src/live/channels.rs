@@ -1,0 +1,150 @@
+//! Channels: opening, proving that both sides know the key, and what comes in on them.
+
+use super::conn::Channel;
+use super::{Live, access};
+use crate::net::NetCommand;
+use crate::swarm::ConnId;
+use bosc_format::crypto::CoreKey;
+use bosc_wire::mux::{ChannelId, MuxEvent};
+use bosc_wire::replication::{PROTOCOL, PeerId, local_handshake, verify_remote_handshake};
+use bytes::Bytes;
+
+impl Live {
+    /// Offers a core to a connection.
+    pub(super) fn open_channel(&mut self, conn: ConnId, key: CoreKey) {
+        let (Some(c), Some(slot)) = (self.conns.get_mut(&conn), self.cores.get(&key)) else { return };
+        if c.by_core.contains_key(&key) {
+            return;
+        }
+        let handshake = local_handshake(c.initiator, &key, &c.hash);
+        let id = slot.core.discovery_key();
+        if let Ok(channel) = c.mux.open(PROTOCOL, Some(&id[..]), &handshake) {
+            c.channels.insert(channel, Channel { core: key, verified: false });
+            c.by_core.insert(key, channel);
+            self.dirty.insert(conn);
+        }
+    }
+
+    pub(super) fn messages(&mut self, conn: ConnId, messages: Vec<Bytes>, bytes: usize) {
+        for message in messages {
+            let Some(c) = self.conns.get_mut(&conn) else { break };
+            if let Err(e) = c.mux.feed(message) {
+                tracing::debug!(conn, error = %e, "mux refused a frame");
+                let _ = self.net.send(NetCommand::Close { conn });
+                self.conn_closed(conn);
+                break;
+            }
+            self.mux_events(conn);
+        }
+        if let Some(c) = self.conns.get(&conn) {
+            if c.credit.worked(bytes) {
+                let _ = self.net.send(NetCommand::Read { conn });
+            }
+            self.dirty.insert(conn);
+        }
+    }
+
+    fn mux_events(&mut self, conn: ConnId) {
+        loop {
+            let Some(c) = self.conns.get_mut(&conn) else { return };
+            match c.mux.poll_event() {
+                Ok(Some(event)) => self.mux_event(conn, event),
+                Ok(None) => return,
+                Err(e) => {
+                    tracing::debug!(conn, error = %e, "mux failed");
+                    let _ = self.net.send(NetCommand::Close { conn });
+                    self.conn_closed(conn);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn mux_event(&mut self, conn: ConnId, event: MuxEvent) {
+        match event {
+            MuxEvent::RemoteOpen { protocol, id, .. } => self.remote_open(conn, &protocol, id.as_deref()),
+            MuxEvent::Opened { channel, handshake } => self.opened(conn, channel, &handshake),
+            MuxEvent::Message { channel, ty, payload } => {
+                let Some(c) = self.conns.get(&conn) else { return };
+                let Some(Channel { core, verified: true }) = c.channels.get(&channel).copied() else {
+                    return;
+                };
+                let now = self.now();
+                if let Some(slot) = self.cores.get_mut(&core) {
+                    let mut access = access::Access::new(&slot.core, &mut slot.reorg);
+                    slot.replicator.handle_message(PeerId(conn), ty, payload, &mut access, now);
+                    slot.changed = true;
+                }
+            }
+            MuxEvent::Closed { channel, .. } => self.channel_closed(conn, channel),
+        }
+    }
+
+    /// The other side offers a channel we did not open: a core we keep but that is not live, or one we have not.
+    fn remote_open(&mut self, conn: ConnId, protocol: &str, id: Option<&[u8]>) {
+        if protocol == PROTOCOL {
+            let known = id.and_then(|id| <[u8; 32]>::try_from(id).ok());
+            let core =
+                known.and_then(|d| self.store.as_ref().and_then(|s| s.get_by_discovery_key(&d).ok()?));
+            if let Some(core) = core {
+                let key = *core.key();
+                self.attach(core);
+                self.open_channel(conn, key);
+                return;
+            }
+        }
+        if let Some(c) = self.conns.get_mut(&conn) {
+            c.mux.reject(protocol, id);
+        }
+    }
+
+    fn opened(&mut self, conn: ConnId, channel: ChannelId, handshake: &[u8]) {
+        let now = self.now();
+        let Some(c) = self.conns.get_mut(&conn) else { return };
+        let Some(ch) = c.channels.get_mut(&channel) else { return };
+        let key = ch.core;
+        // A peer that does not know the key learns nothing, not even what we hold.
+        if verify_remote_handshake(c.initiator, &key, &c.hash, handshake) != Ok(true) {
+            tracing::debug!(conn, "peer does not know the key of the core it asks for");
+            c.mux.close(channel);
+            self.channel_closed(conn, channel);
+            return;
+        }
+        ch.verified = true;
+        if let Some(slot) = self.cores.get_mut(&key) {
+            let access = access::Access::new(&slot.core, &mut slot.reorg);
+            slot.replicator.add_peer(PeerId(conn), &access, now);
+            slot.peers.insert(conn);
+            slot.changed = true;
+        }
+        self.dirty.insert(conn);
+    }
+
+    fn channel_closed(&mut self, conn: ConnId, channel: ChannelId) {
+        let Some(c) = self.conns.get_mut(&conn) else { return };
+        let Some(ch) = c.channels.remove(&channel) else { return };
+        c.by_core.remove(&ch.core);
+        self.remove_peer(conn, ch.core);
+    }
+
+    fn remove_peer(&mut self, conn: ConnId, key: CoreKey) {
+        if let Some(slot) = self.cores.get_mut(&key) {
+            if let Some(stats) = slot.replicator.stats(PeerId(conn)) {
+                slot.gone.0 += stats.uploaded_bytes;
+                slot.gone.1 += stats.uploaded_blocks;
+            }
+            let access = access::Access::new(&slot.core, &mut slot.reorg);
+            slot.replicator.remove_peer(PeerId(conn), &access);
+            slot.peers.remove(&conn);
+            slot.changed = true;
+        }
+    }
+
+    pub(super) fn conn_closed(&mut self, conn: ConnId) {
+        let Some(c) = self.conns.remove(&conn) else { return };
+        self.dirty.remove(&conn);
+        for key in c.by_core.keys() {
+            self.remove_peer(conn, *key);
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Connections: a UDX stream, the encryption on it, and the frames that wait.
+
+use super::{MAX_UNOPENED, Net, OPEN_TIMEOUT, SocketTag};
+use crate::credit::Credit;
+use crate::live::Input;
+use crate::swarm::ConnId;
+use bosc_format::crypto::PublicKey;
+use bosc_udx::{Event, Stream};
+use bosc_wire::mux::Frame;
+use bosc_wire::noise::HandshakeResult;
+use bosc_wire::secret_stream::{Config, SecretStream, Seeds};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Decrypted bytes handed to the core thread at once.
+const READ_CHUNK: usize = 1 << 20;
+
+/// How often the core thread is told that bytes arrive on a connection.
+const ACTIVE_EVERY: Duration = Duration::from_millis(500);
+
+/// One connection, open or about to be.
+pub(super) struct Link {
+    /// The swarm's name for it; accepted connections get theirs when they are open.
+    pub(super) conn: Option<ConnId>,
+    /// Whether the core thread knows it.
+    pub(super) conn_open: bool,
+    pub(super) remote: PublicKey,
+    initiator: bool,
+    hash: [u8; 64],
+    secret: SecretStream,
+    queue: VecDeque<Frame>,
+    credit: Arc<Credit>,
+    open_by: Duration,
+    /// When the core thread last heard that bytes arrive.
+    told_active: Duration,
+}
+
+/// What a finished handshake gives.
+pub(super) struct Established {
+    pub(super) conn: Option<ConnId>,
+    pub(super) initiator: bool,
+    pub(super) handshake: HandshakeResult,
+    pub(super) local_id: u32,
+    pub(super) remote_id: u32,
+    pub(super) socket: SocketTag,
+    pub(super) to: SocketAddr,
+}
+
+impl Net {
+    /// Starts a stream for a finished handshake.
+    pub(super) fn establish(&mut self, e: Established, now: Duration) {
+        let unopened = self.links.values().filter(|l| !l.conn_open).count();
+        if self.links.contains_key(&e.local_id) || unopened >= MAX_UNOPENED || self.closing.is_some() {
+            if let Some(conn) = e.conn {
+                self.swarm.closed(conn, now);
+            }
+            return;
+        }
+        let config = bosc_udx::Config {
+            send_buffer: 512 << 10,
+            firewall: bosc_udx::Firewall::Surface,
+            ..bosc_udx::Config::default()
+        };
+        let mut stream = Stream::new(e.local_id, config, now);
+        stream.connect(e.socket, e.remote_id, e.to, now);
+        let (remote, hash) = (e.handshake.remote_public_key, e.handshake.hash);
+        let seeds = Seeds::draw(&mut super::entropy);
+        let secret = SecretStream::from_handshake(e.initiator, e.handshake, Config::default(), seeds, now);
+        let link = Link {
+            conn: e.conn,
+            conn_open: false,
+            remote,
+            initiator: e.initiator,
+            hash,
+            secret,
+            queue: VecDeque::new(),
+            credit: super::new_credit(),
+            open_by: now + OPEN_TIMEOUT,
+            told_active: now,
+        };
+        if let Some(conn) = e.conn {
+            self.by_conn.insert(conn, e.local_id);
+        }
+        let _ = self.table.insert(stream);
+        self.links.insert(e.local_id, link);
+        self.write_stream(e.local_id, now);
+    }
+
+    pub(super) fn stream_events(&mut self, now: Duration) -> bool {
+        let mut any = false;
+        while let Some((id, event)) = self.table.poll_event() {
+            any = true;
+            match event {
+                Event::Readable => self.read_stream(id, now),
+                Event::Writable => self.write_stream(id, now),
+                Event::RemoteEnded => {
+                    self.read_stream(id, now);
+                    if let Some(stream) = self.table.get_mut(id) {
+                        stream.end();
+                    }
+                }
+                Event::Closed(reason) => {
+                    tracing::debug!(id, ?reason, "stream closed");
+                    self.read_stream(id, now);
+                    self.drop_link(id, now);
+                }
+                Event::Connected
+                | Event::Flushed
+                | Event::Message(_)
+                | Event::Firewall { .. }
+                | Event::RemoteChanged => {}
+            }
+        }
+        any
+    }
+
+    /// Reads, decrypts and hands on what has arrived, as far as the core thread keeps up.
+    pub(super) fn read_stream(&mut self, id: u32, now: Duration) {
+        loop {
+            let (Some(link), Some(stream)) = (self.links.get_mut(&id), self.table.get_mut(id)) else {
+                return;
+            };
+            let mut messages = Vec::new();
+            let mut bytes = 0;
+            let mut failed = false;
+            let mut drained = false;
+            while bytes < READ_CHUNK && link.credit.may_read() {
+                let Some(chunk) = stream.read() else {
+                    drained = true;
+                    break;
+                };
+                link.credit.received.store(true, Ordering::Relaxed);
+                if let Err(e) = link.secret.feed(&chunk, now) {
+                    tracing::debug!(id, error = %e, "secret stream failed");
+                    failed = true;
+                    break;
+                }
+                loop {
+                    match link.secret.next_message() {
+                        Ok(Some(m)) => {
+                            bytes += m.len();
+                            messages.push(m);
+                        }
+                        Ok(None) => break,
+                        Err(e) => {
+                            tracing::debug!(id, error = %e, "secret stream failed");
+                            failed = true;
+                            break;
+                        }
+                    }
+                }
+            }
+            let paused = !link.credit.may_read();
+            if link.secret.is_open() && !link.conn_open && !failed && !self.open_link(id, now) {
+                return;
+            }
+            if let Some(Link { conn: Some(conn), credit, .. }) = self.links.get(&id)
+                && !messages.is_empty()
+            {
+                credit.arrived(bytes);
+                let _ = self.live.send(Input::Messages { conn: *conn, messages, bytes });
+            }
+            if failed {
+                self.destroy_link(id, now);
+                return;
+            }
+            self.tell_active(id, now);
+            if drained || paused {
+                return;
+            }
+        }
+    }
+
+    /// A large block on a slow path takes long to arrive: that is not silence.
+    fn tell_active(&mut self, id: u32, now: Duration) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if let Some(conn) = link.conn.filter(|_| now.saturating_sub(link.told_active) >= ACTIVE_EVERY) {
+            link.told_active = now;
+            let _ = self.live.send(Input::Active { conn });
+        }
+    }
+
+    /// The other side has shown that it holds the keys. Returns whether the connection stays.
+    fn open_link(&mut self, id: u32, now: Duration) -> bool {
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        match link.conn {
+            Some(conn) => self.swarm.opened(conn, now),
+            None => {
+                let (links, by_conn) = (&self.links, &self.by_conn);
+                let carried = |conn: ConnId| {
+                    by_conn.get(&conn).and_then(|id| links.get(id)).is_some_and(|l| {
+                        l.credit.received.load(Ordering::Relaxed) && l.credit.sent.load(Ordering::Relaxed)
+                    })
+                };
+                let Some(remote) = self.links.get(&id).map(|l| l.remote) else { return false };
+                match self.swarm.accepted(remote, carried, now) {
+                    Some(conn) => {
+                        if let Some(link) = self.links.get_mut(&id) {
+                            link.conn = Some(conn);
+                        }
+                        self.by_conn.insert(conn, id);
+                    }
+                    None => {
+                        self.destroy_link(id, now);
+                        return false;
+                    }
+                }
+            }
+        }
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        let Some(conn) = link.conn else { return false };
+        link.conn_open = true;
+        self.changed = true;
+        let _ = self.live.send(Input::Open {
+            conn,
+            remote: link.remote,
+            initiator: link.initiator,
+            hash: link.hash,
+            credit: Arc::clone(&link.credit),
+        });
+        true
+    }
+
+    pub(super) fn send_frames(&mut self, conn: ConnId, frames: Vec<Frame>, bytes: usize, now: Duration) {
+        let Some(id) = self.by_conn.get(&conn).copied() else { return };
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let _ = bytes;
+        link.queue.extend(frames);
+        self.write_stream(id, now);
+    }
+
+    /// Encrypts and writes frames as far as the stream takes them.
+    pub(super) fn write_stream(&mut self, id: u32, now: Duration) {
+        let (Some(link), Some(stream)) = (self.links.get_mut(&id), self.table.get_mut(id)) else { return };
+        let mut wake = false;
+        loop {
+            while stream.write_capacity() > 0 {
+                let Some(sealed) = link.secret.take_output() else { break };
+                link.credit.sent.store(true, Ordering::Relaxed);
+                let _ = stream.write(sealed);
+            }
+            if stream.write_capacity() == 0 {
+                // Have the stream tell when there is room again.
+                let _ = stream.write(bytes::Bytes::new());
+                break;
+            }
+            let Some(frame) = link.queue.pop_front() else { break };
+            if link.secret.send_parts(frame.parts(), now).is_err() {
+                break;
+            }
+            wake |= link.credit.sent_out(frame.len());
+        }
+        if let (true, Some(conn)) = (wake, link.conn) {
+            let _ = self.live.send(Input::Writable { conn });
+        }
+    }
+
+    pub(super) fn close_conn(&mut self, conn: ConnId, now: Duration) {
+        match self.by_conn.get(&conn).copied() {
+            Some(id) => self.destroy_link(id, now),
+            None => {
+                self.dialer.cancel(conn, &mut self.dht, now);
+                self.swarm.closed(conn, now);
+            }
+        }
+    }
+
+    fn destroy_link(&mut self, id: u32, now: Duration) {
+        if let Some(stream) = self.table.get_mut(id) {
+            stream.destroy(now);
+        }
+        self.drop_link(id, now);
+    }
+
+    fn drop_link(&mut self, id: u32, now: Duration) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.changed = true;
+        if let Some(conn) = link.conn {
+            self.by_conn.remove(&conn);
+            self.swarm.closed(conn, now);
+            if link.conn_open {
+                let _ = self.live.send(Input::Closed { conn });
+            }
+        }
+    }
+
+    pub(super) fn link_timeout(&self) -> Option<Duration> {
+        self.links
+            .values()
+            .flat_map(|l| [l.secret.poll_timeout(), (!l.conn_open).then_some(l.open_by)])
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn link_timeouts(&mut self, now: Duration) {
+        let due: Vec<u32> = self
+            .links
+            .iter()
+            .filter(|(_, l)| {
+                l.secret.poll_timeout().is_some_and(|t| t <= now) || (!l.conn_open && l.open_by <= now)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            let late = !link.conn_open && link.open_by <= now;
+            if late || link.secret.handle_timeout(now).is_err() {
+                self.destroy_link(id, now);
+            } else {
+                self.write_stream(id, now);
+            }
+        }
+        // Not before its last event was taken: that is what ends the link.
+        let over = |s: &Stream| s.is_finished() && !s.has_events();
+        let finished: Vec<u32> =
+            self.table.ids().filter(|id| self.table.get(*id).is_some_and(over)).collect();
+        for id in finished {
+            self.table.remove(id);
+        }
+    }
+}

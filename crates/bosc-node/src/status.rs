@@ -1,0 +1,88 @@
+//! What callers can see of live cores and connections, as snapshots.
+
+use bosc_format::crypto::PublicKey;
+use std::collections::BTreeSet;
+use std::net::SocketAddrV4;
+
+/// One peer of a core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Its public key.
+    pub key: PublicKey,
+    /// Whether it told its length yet.
+    pub synced: bool,
+    /// Its fork.
+    pub fork: u64,
+    /// Its length in blocks.
+    pub length: u64,
+    /// How many blocks it holds from 0 on without a gap.
+    pub contiguous_length: u64,
+}
+
+/// A core on the network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CoreStatus {
+    /// Fork of the proved head.
+    pub fork: u64,
+    /// Length of the proved head.
+    pub length: u64,
+    /// Bytes of the proved head.
+    pub byte_length: u64,
+    /// Blocks held from 0 on without a gap.
+    pub contiguous_length: u64,
+    /// Whether the manifest is known (always for cores without one).
+    pub has_manifest: bool,
+    /// Peers that have the core.
+    pub peers: Vec<PeerStatus>,
+    /// Bytes of blocks received and proved since the start.
+    pub downloaded_bytes: u64,
+    /// Blocks received and proved since the start.
+    pub downloaded_blocks: u64,
+    /// Bytes of blocks sent since the start.
+    pub uploaded_bytes: u64,
+    /// Blocks sent since the start.
+    pub uploaded_blocks: u64,
+    /// Why the core cannot go on (disk full or broken).
+    pub failed: Option<String>,
+    /// The last peer that was dropped for misbehaving, and why.
+    pub dropped_peer: Option<String>,
+}
+
+impl CoreStatus {
+    /// How many peers hold the whole head.
+    pub fn full_copies(&self) -> usize {
+        self.peers
+            .iter()
+            .filter(|p| self.length > 0 && p.fork == self.fork && p.contiguous_length >= self.length)
+            .count()
+    }
+}
+
+/// The node on the network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetStatus {
+    /// Whether the first walk through the DHT is over.
+    pub bootstrapped: bool,
+    /// How many DHT nodes are known.
+    pub nodes: usize,
+    /// Our address as others see it.
+    pub address: Option<SocketAddrV4>,
+    /// Whether others can reach us only after we asked them.
+    pub firewalled: bool,
+    /// Whether each of our connections seems to come from another port.
+    pub randomized: bool,
+    /// Open connections, by their key.
+    pub connections: BTreeSet<PublicKey>,
+    /// Topics whose first discovery is over.
+    pub flushed: BTreeSet<[u8; 32]>,
+    /// Whether our key pair can be found by others.
+    pub listening: bool,
+    /// Whether connections are being tried.
+    pub connecting: bool,
+    /// Bytes received and sent on the sockets.
+    pub received: u64,
+    /// Bytes sent on the sockets.
+    pub sent: u64,
+    /// The server socket's port.
+    pub port: u16,
+}

@@ -1,0 +1,184 @@
+//! The peers a swarm knows: which are queued, which wait for a retry, which are banned.
+
+use super::Topic;
+use bosc_format::crypto::PublicKey;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+/// A connection that lived so long makes the next retry a quick one.
+const LONG_LIVED: Duration = Duration::from_secs(15);
+const TOPICS_PER_PEER: usize = 16;
+const RELAYS_PER_PEER: usize = 8;
+
+/// When a connection ended, and how far to spread its retry (milliseconds).
+pub(super) struct Backoff {
+    pub(super) now: Duration,
+    pub(super) jitter: u64,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    relays: Vec<SocketAddrV4>,
+    topics: BTreeSet<Topic>,
+    attempts: u32,
+    proven: bool,
+    banned: bool,
+    queued: bool,
+    connected_at: Option<Duration>,
+    retry_at: Option<Duration>,
+    seen: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Peers {
+    known: BTreeMap<PublicKey, Peer>,
+    queue: VecDeque<PublicKey>,
+    max: usize,
+}
+
+impl Peers {
+    pub(super) fn new(max: usize) -> Self {
+        Self { known: BTreeMap::new(), queue: VecDeque::new(), max }
+    }
+
+    /// The record of a peer, made when there is room for it.
+    fn entry(&mut self, key: PublicKey, now: Duration) -> Option<&mut Peer> {
+        if !self.known.contains_key(&key) && self.known.len() >= self.max {
+            let idle = self
+                .known
+                .iter()
+                .filter(|(_, p)| !p.queued && p.connected_at.is_none())
+                .min_by_key(|(_, p)| (p.banned, p.seen))
+                .map(|(k, _)| *k);
+            self.known.remove(&idle?);
+        }
+        let peer = self.known.entry(key).or_default();
+        peer.seen = now;
+        Some(peer)
+    }
+
+    /// Returns whether the peer is queued for a connection now.
+    pub(super) fn found(
+        &mut self,
+        topic: Topic,
+        key: PublicKey,
+        mut relays: Vec<SocketAddrV4>,
+        connected: bool,
+        now: Duration,
+    ) -> bool {
+        relays.truncate(RELAYS_PER_PEER);
+        let Some(peer) = self.entry(key, now) else { return false };
+        if peer.topics.len() < TOPICS_PER_PEER {
+            peer.topics.insert(topic);
+        }
+        peer.relays = relays;
+        if connected || peer.banned {
+            return false;
+        }
+        // Announced again: whatever failed before deserves a fresh start.
+        if peer.retry_at.is_none() {
+            peer.attempts = 0;
+        }
+        peer.retry_at = None;
+        if !peer.queued {
+            peer.queued = true;
+            self.queue.push_back(key);
+        }
+        true
+    }
+
+    pub(super) fn seen(&mut self, key: PublicKey, now: Duration) {
+        self.entry(key, now);
+    }
+
+    pub(super) fn forget_topic(&mut self, topic: &Topic) {
+        for p in self.known.values_mut() {
+            if p.topics.remove(topic) && p.topics.is_empty() {
+                p.retry_at = None;
+            }
+        }
+    }
+
+    pub(super) fn connected(&mut self, key: &PublicKey, now: Duration) {
+        if let Some(p) = self.known.get_mut(key) {
+            p.proven = true;
+            p.connected_at = Some(now);
+            p.retry_at = None;
+        }
+    }
+
+    pub(super) fn disconnected(&mut self, key: &PublicKey, at: Backoff) {
+        let Some(p) = self.known.get_mut(key) else { return };
+        if let Some(since) = p.connected_at.take()
+            && at.now.saturating_sub(since) >= LONG_LIVED
+        {
+            p.attempts = 0;
+        }
+        p.attempts += 1;
+        let wait_ms: Option<u64> = match (p.attempts, p.proven) {
+            (0 | 1, true) => Some(1000),
+            (0 | 1, false) | (2, true) => Some(5000),
+            (2, false) | (3, _) => Some(15_000),
+            // Given up until a lookup finds it again.
+            _ => None,
+        };
+        p.retry_at = wait_ms
+            .filter(|_| !p.banned && !p.topics.is_empty())
+            .map(|ms| at.now + Duration::from_millis(ms + at.jitter));
+    }
+
+    pub(super) fn ban(&mut self, key: PublicKey, now: Duration) {
+        if let Some(p) = self.entry(key, now) {
+            p.banned = true;
+            p.retry_at = None;
+        }
+    }
+
+    pub(super) fn is_banned(&self, key: &PublicKey) -> bool {
+        self.known.get(key).is_some_and(|p| p.banned)
+    }
+
+    /// Whether a connection to the peer still serves a topic.
+    pub(super) fn wanted(&self, key: &PublicKey) -> bool {
+        self.known.get(key).is_some_and(|p| !p.banned && !p.topics.is_empty())
+    }
+
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(PublicKey, Vec<SocketAddrV4>)> {
+        let key = self.queue.pop_front()?;
+        match self.known.get_mut(&key) {
+            Some(p) => {
+                p.queued = false;
+                Some((key, p.relays.clone()))
+            }
+            None => Some((key, Vec::new())),
+        }
+    }
+
+    pub(super) fn next_retry(&self) -> Option<Duration> {
+        self.known.values().filter_map(|p| p.retry_at).min()
+    }
+
+    pub(super) fn retry_due(&mut self, now: Duration) {
+        for (key, p) in &mut self.known {
+            if p.retry_at.is_some_and(|t| t <= now) {
+                p.retry_at = None;
+                if !p.queued {
+                    p.queued = true;
+                    self.queue.push_back(*key);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Peers {
+    pub(super) fn len(&self) -> usize {
+        self.known.len() + self.queue.len()
+    }
+}

@@ -1,0 +1,76 @@
+//! Whole nodes on loopback: a private DHT, a seeder, a downloader, each with its own sockets, threads and store.
+
+#![allow(clippy::unwrap_used)]
+
+use bosc_node::{Download, LiveCore, Node, NodeConfig, Role, TICK};
+use bosc_store::{CreateOptions, Options, Store};
+use bytes::Bytes;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+fn network(n: usize) -> (Vec<Node>, Vec<SocketAddrV4>) {
+    let mut nodes = Vec::new();
+    let mut bootstrap = Vec::new();
+    for _ in 0..n {
+        let mut config = NodeConfig::peer(bootstrap.iter().take(1).copied().collect());
+        config.host = Ipv4Addr::LOCALHOST;
+        config.role = Role::Persistent(Ipv4Addr::LOCALHOST);
+        let node = Node::start(config, None).unwrap();
+        bootstrap.push(SocketAddrV4::new(Ipv4Addr::LOCALHOST, node.port()));
+        nodes.push(node);
+    }
+    (nodes, bootstrap)
+}
+
+fn peer(bootstrap: &[SocketAddrV4]) -> (Node, Store) {
+    let store = Store::memory(Options::default()).unwrap();
+    let mut config = NodeConfig::peer(bootstrap.to_vec());
+    config.host = Ipv4Addr::LOCALHOST;
+    (Node::start(config, Some(store.clone())).unwrap(), store)
+}
+
+fn wait(live: &LiveCore, what: &str, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    let done = live.signal().wait(Some(deadline), TICK, || ready().then_some(()));
+    assert!(done.is_some(), "{what}: {:?}", live.status());
+}
+
+#[test]
+fn a_core_is_found_fetched_live_and_followed_through_a_truncation() {
+    let (_nodes, bootstrap) = network(4);
+    let (seeder, store) = peer(&bootstrap);
+    let core = store.create_core(CreateOptions::new()).unwrap();
+    let blocks: Vec<Bytes> = (0..200u32).map(|i| vec![i as u8; 1000 + i as usize].into()).collect();
+    core.append(&blocks).unwrap();
+    let topic = *core.discovery_key();
+    let served = seeder.attach(&core);
+    seeder.join(topic, false, true);
+    wait(&served, "announced", || seeder.is_flushed(&topic));
+
+    let (downloader, other) = peer(&bootstrap);
+    let replica = other.open_core(core.key()).unwrap();
+    let live = downloader.attach(&replica);
+    let download = live.download(Download::live());
+    downloader.join(topic, true, false);
+    wait(&live, "whole", || replica.contiguous_length() == 200);
+    assert_eq!(replica.head().tree_hash(), core.head().tree_hash());
+    for (i, block) in blocks.iter().enumerate() {
+        assert_eq!(replica.block(i as u64).unwrap().as_ref(), Some(block));
+    }
+
+    core.append(&["live".into()]).unwrap();
+    wait(&live, "live append", || replica.contiguous_length() == 201);
+    assert_eq!(replica.block(200).unwrap().as_deref(), Some(&b"live"[..]));
+
+    core.truncate(50, core.head().fork + 1).unwrap();
+    core.append(&["other".into()]).unwrap();
+    wait(&live, "reorg", || replica.head().fork == 1 && replica.contiguous_length() == 51);
+    assert_eq!(replica.head().tree_hash(), core.head().tree_hash());
+    assert_eq!(replica.block(50).unwrap().as_deref(), Some(&b"other"[..]));
+
+    wait(&served, "full copies", || served.status().full_copies() == 1);
+    drop(download);
+    downloader.close();
+    wait(&served, "peer left", || served.status().peers.is_empty());
+    seeder.close();
+}

@@ -1,0 +1,100 @@
+//! Whole swarms in virtual time: every machine of the node (DHT, handshakes, UDX, encryption, multiplexer,
+//! replication, swarm, store) on a simulated network that delays, loses, repeats, reorders and damages datagrams and
+//! cuts peers off, while peers crash and return, the writer appends and cuts back, and one peer lies.
+//!
+//! Checked in each run: nobody ever holds a head the writer did not sign or a block that is not the writer's; no
+//! honest peer is dropped for what it sent; nothing panics; queues keep their bounds; and in the end every honest peer
+//! holds the writer's head and all its blocks.
+//!
+//! One seed decides a run. A seed that fails is printed with the command that repeats it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::print_stderr, unreachable_pub)]
+
+mod sim;
+
+use bosc_testkit::Replay;
+use sim::{Report, World};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Runs of the test command; `BOSC_SEEDS` asks for another number.
+const SEEDS: u64 = 300;
+
+#[test]
+fn every_swarm_ends_equal_and_nobody_accepts_what_is_not_proved() {
+    let count = std::env::var("BOSC_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
+    let seeds = Mutex::new(Replay::seeds("swarm_sim", count));
+    let results: Mutex<Vec<(u64, Option<Report>)>> = Mutex::default();
+    let start = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let Some(replay) = seeds.lock().unwrap().next() else { return };
+                    let seed = replay.seed();
+                    let report = std::panic::catch_unwind(|| World::new(seed).run()).ok();
+                    results.lock().unwrap().push((seed, report));
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap();
+    let mut failed: Vec<u64> = results.iter().filter(|(_, r)| r.is_none()).map(|(seed, _)| *seed).collect();
+    failed.sort_unstable();
+    for seed in &failed {
+        eprintln!("repeat with: BOSC_SEED={seed} cargo test -p bosc-node --test swarm_sim");
+    }
+    assert!(failed.is_empty(), "{} of {} seeds failed: {failed:?}", failed.len(), results.len());
+    let reports: Vec<Report> = results.into_iter().filter_map(|(_, r)| r).collect();
+    summary(&reports, start.elapsed());
+}
+
+fn summary(reports: &[Report], took: Duration) {
+    let sum = |f: fn(&Report) -> u64| reports.iter().map(f).sum::<u64>();
+    let virtual_time: Duration = reports.iter().map(|r| r.simulated).sum();
+    let mut recoveries: Vec<Duration> = reports.iter().map(|r| r.recovery).collect();
+    recoveries.sort_unstable();
+    let part = |n: usize| recoveries[(recoveries.len() - 1) * n / 100].as_secs_f64();
+    eprintln!(
+        "{} seeds, {} virtual seconds in {:.1} s: {} datagrams, {} connections, {} broken by damage, {} blocks, \
+         {} moves to another fork, {} lies, {} bans",
+        reports.len(),
+        virtual_time.as_secs(),
+        took.as_secs_f64(),
+        sum(|r| r.delivered),
+        sum(|r| r.connections),
+        sum(|r| r.broken),
+        sum(|r| r.blocks),
+        sum(|r| r.reorgs),
+        sum(|r| r.lies),
+        sum(|r| r.bans),
+    );
+    eprintln!(
+        "equal after the last change in {:.2} s (half), {:.1} s (nine of ten), {:.1} s (all)",
+        part(50),
+        part(90),
+        part(100)
+    );
+}
+
+#[test]
+fn a_seed_repeats_packet_by_packet() {
+    for seed in [3, 14] {
+        let replay = Replay::new("swarm_sim", seed);
+        let first = World::new(replay.seed()).run();
+        assert_eq!(first, World::new(replay.seed()).run());
+    }
+}
+
+#[test]
+#[should_panic(expected = "not all are equal")]
+fn a_network_that_never_heals_is_noticed() {
+    World::new(3).lose_streams().run();
+}
+
+#[test]
+#[should_panic(expected = "without proof")]
+fn a_block_that_is_not_the_writers_is_noticed() {
+    World::new(3).forge().run();
+}

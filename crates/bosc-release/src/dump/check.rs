@@ -1,0 +1,154 @@
+//! Which entries of a drive may be written to disk.
+
+use super::DumpError;
+use bosc_drive::drive::{DriveEntry, path};
+use std::path::{Path, PathBuf};
+
+/// Longest name of a file, in bytes, that common file systems take.
+const MAX_NAME: usize = 255;
+
+/// Why a symlink is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the symlink's target {0}")]
+pub struct LinkError(pub(super) &'static str);
+
+/// The text of a symlink to write for the link `key` with the target `linkname`: a relative path that stays in the
+/// folder. Absolute targets are seen from the drive's root.
+///
+/// `..` is taken only in front: behind a name it could climb out through another symlink. As nothing lies below a
+/// symlink, every link then leads to a place within the folder, and so does every chain of links.
+pub fn check_link(key: &str, linkname: &str) -> Result<String, LinkError> {
+    if linkname.is_empty() || linkname.contains('\0') || linkname.len() > path::MAX_PATH_LEN {
+        return Err(LinkError("is no path"));
+    }
+    let target = linkname.replace('\\', "/");
+    let depth = key.split('/').filter(|p| !p.is_empty()).count().saturating_sub(1);
+    let absolute = target.starts_with('/');
+    let first = target.split('/').next().unwrap_or_default();
+    if first.ends_with(':') {
+        return Err(LinkError("starts with a drive letter or scheme"));
+    }
+    let mut ups = if absolute { depth } else { 0 };
+    let mut names = Vec::new();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if !names.is_empty() => return Err(LinkError("goes up behind a name")),
+            ".." if absolute || ups == depth => return Err(LinkError("leads out of the folder")),
+            ".." => ups += 1,
+            name => names.push(name),
+        }
+    }
+    if !absolute {
+        // As written, so that it is found unchanged when the folder is staged again.
+        return Ok(target);
+    }
+    let mut out = vec![".."; ups];
+    out.append(&mut names);
+    Ok(if out.is_empty() { ".".into() } else { out.join("/") })
+}
+
+/// The place of a key on disk.
+pub(super) fn place(root: &Path, key: &str) -> Result<PathBuf, DumpError> {
+    let refuse = |why| DumpError::Unsafe { key: key.chars().take(256).collect(), why };
+    let parts = path::components(key).map_err(|_| refuse("it is no plain path"))?;
+    let mut out = root.to_owned();
+    for part in parts {
+        if part.len() > MAX_NAME {
+            return Err(refuse("a name is too long"));
+        }
+        if cfg!(windows) && !windows_name(part) {
+            return Err(refuse("Windows cannot have such a name"));
+        }
+        out.push(part);
+    }
+    Ok(out)
+}
+
+/// Whether Windows takes the name and means a file by it.
+fn windows_name(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let device =
+        ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].iter().any(|d| stem.eq_ignore_ascii_case(d))
+            || (["COM", "LPT"].iter().any(|d| stem.get(..3).is_some_and(|s| s.eq_ignore_ascii_case(d)))
+                && stem.chars().count() == 4
+                && stem.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')));
+    !device
+        && !name.ends_with([' ', '.'])
+        && !name.chars().any(|c| c < ' ' || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*'))
+}
+
+/// Checks that no entry lies below another. `entries` are in the order of their keys.
+pub(super) fn no_nesting(entries: &[DriveEntry]) -> Result<(), DumpError> {
+    for entry in entries {
+        let mut folder = entry.key.as_str();
+        while let Some((above, _)) = folder.rsplit_once('/') {
+            if entries.binary_search_by(|e| e.key.as_str().cmp(above)).is_ok() {
+                let key = entry.key.chars().take(256).collect();
+                return Err(DumpError::Unsafe { key, why: "it lies below a file or symlink" });
+            }
+            folder = above;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_stay_in_the_folder() {
+        for (key, target, text) in [
+            ("/a", "b", "b"),
+            ("/d/a", "../b", "../b"),
+            ("/d/e/a", "../../x/y", "../../x/y"),
+            ("/d/a", "./b//c", "./b//c"),
+            ("/d/a", "..", ".."),
+            ("/a", "/b/c", "b/c"),
+            ("/d/e/a", "/b", "../../b"),
+            ("/a", "/", "."),
+            ("/a", "b\\c", "b/c"),
+        ] {
+            assert_eq!(check_link(key, target).as_deref(), Ok(text), "{key} -> {target}");
+        }
+        for (key, target) in [
+            ("/a", ".."),
+            ("/a", "../b"),
+            ("/d/a", "../../b"),
+            ("/d/a", "x/../../../b"),
+            ("/a", "x/../b"),
+            ("/a", "/../b"),
+            ("/a", "/b/../c"),
+            ("/a", ""),
+            ("/a", "b\0"),
+            ("/a", "C:/x"),
+            ("/a", "..\\b"),
+        ] {
+            assert!(check_link(key, target).is_err(), "{key} -> {target}");
+        }
+    }
+
+    #[test]
+    fn names_windows_cannot_have_are_known() {
+        for name in ["a", "con1", "COM", "COMX", "nul1.txt", "a.b", ".a", "Ä"] {
+            assert!(windows_name(name), "{name}");
+        }
+        for name in
+            ["con", "NUL.txt", "com1", "LPT9.x", "COM¹", "a.", "a ", "a:b", "a?", "a\u{1}", "CON .txt"]
+        {
+            assert!(!windows_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn hostile_keys_are_refused() {
+        let root = Path::new("/r");
+        assert_eq!(place(root, "/a/b").unwrap(), Path::new("/r/a/b"));
+        let long = format!("/{}", "x".repeat(256));
+        for key in ["a", "/", "/../a", "/a/../b", "/a//b", "/a/", "/a\0b", "/a\\b", &long] {
+            assert!(matches!(place(root, key), Err(DumpError::Unsafe { .. })), "{key:?}");
+        }
+    }
+}

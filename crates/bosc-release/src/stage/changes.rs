@@ -1,0 +1,153 @@
+//! Folder against drive: what must be removed, linked, or read.
+
+use super::compare::Old;
+use super::index::ChangeIndex;
+use super::pipeline::{Cut, Job};
+use super::target::StageTarget;
+use super::{StageError, StageOptions};
+use crate::diff::ByteDiff;
+use crate::glob::{Ignore, Only};
+use crate::scan::{LocalFile, LocalKind};
+use bosc_drive::drive::{Drive, DriveEntry, EntryValue, path};
+
+/// What to do about one file of the folder.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// It is in the drive as it is.
+    Same,
+    /// Put an entry that needs no content: a symlink, or a changed executable bit.
+    Put(EntryValue, ByteDiff),
+    /// Read it.
+    Read(Box<ReadTask>),
+}
+
+/// A file to read, and what the drive has in its place.
+#[derive(Debug)]
+pub(super) struct ReadTask {
+    pub(super) job: u64,
+    /// The entry in the drive.
+    pub(super) entry: Option<DriveEntry>,
+    /// Its content, when all of it is known.
+    pub(super) old: Option<Old>,
+    /// Bytes the diff says go away.
+    pub(super) removed: u64,
+    pub(super) executable: Option<bool>,
+    pub(super) size: u64,
+    /// Whether the content may be the same.
+    pub(super) comparable: bool,
+}
+
+/// All entries of the drive, by key.
+pub(super) fn list<T: StageTarget>(target: &T) -> Result<Vec<DriveEntry>, StageError> {
+    let mut entries = Drive::new(target.db()).list("/")?.collect::<Result<Vec<_>, _>>()?;
+    // Keys of a drive written by others may have a form that no file of the folder has, and come in another order.
+    entries.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(entries)
+}
+
+/// Finds an entry in what [`list`] gave.
+fn find<'a>(entries: &'a [DriveEntry], key: &str) -> Option<&'a DriveEntry> {
+    let i = entries.binary_search_by(|e| e.key.as_str().cmp(key)).ok()?;
+    entries.get(i)
+}
+
+/// Entries to remove, by key.
+pub(super) fn removals<'a>(
+    files: &[LocalFile],
+    entries: &'a [DriveEntry],
+    ignore: &Ignore,
+    only: &Only,
+    options: &StageOptions,
+) -> Vec<&'a DriveEntry> {
+    let here = |key: &str| files.binary_search_by(|f| f.key.as_str().cmp(key)).is_ok();
+    let goes = |key: &str| {
+        if ignore.ignores(key) { options.purge } else { !options.keep_missing && only.takes(key) }
+    };
+    entries.iter().filter(|e| !here(&e.key) && goes(&e.key)).collect()
+}
+
+/// Decides about one file. A file that must be read also gets a job.
+pub(super) fn decide<T: StageTarget>(
+    target: &T,
+    file: &LocalFile,
+    entries: &[DriveEntry],
+    index: &ChangeIndex,
+    number: u64,
+) -> Result<(Task, Option<Job>), StageError> {
+    let entry = find(entries, &file.key);
+    let (stat, executable) = match &file.kind {
+        LocalKind::Symlink { target: link } => return Ok((symlink(target, &file.key, link, entry)?, None)),
+        LocalKind::File { stat, executable } => (stat, *executable),
+    };
+    let Some(entry) = entry else {
+        let task = ReadTask {
+            job: number,
+            entry: None,
+            old: None,
+            removed: 0,
+            executable,
+            size: stat.size,
+            comparable: false,
+        };
+        let job = Job { number, path: file.path.clone(), stat: *stat, cut: Cut::Content };
+        return Ok((Task::Read(Box::new(task)), Some(job)));
+    };
+    let is_file = entry.value.linkname.is_none() && entry.value.blob.is_some();
+    if is_file && index.unchanged(&file.key, stat) {
+        return Ok((same_content(entry, executable), None));
+    }
+    let old = Old::load(target, entry)?;
+    let removed = old.as_ref().map_or(0, |o| o.size);
+    let comparable = is_file && old.as_ref().is_some_and(|o| o.size == stat.size);
+    let cut = match &old {
+        Some(old) if comparable && !old.mapped => Cut::At(old.blocks.iter().map(|b| b.leaf.size).collect()),
+        _ => Cut::Content,
+    };
+    let job = Job { number, path: file.path.clone(), stat: *stat, cut };
+    let task = ReadTask {
+        job: number,
+        entry: Some(entry.clone()),
+        old,
+        removed,
+        executable,
+        size: stat.size,
+        comparable,
+    };
+    Ok((Task::Read(Box::new(task)), Some(job)))
+}
+
+/// For a file whose content the drive has.
+pub(super) fn same_content(entry: &DriveEntry, executable: Option<bool>) -> Task {
+    match executable {
+        Some(executable) if executable != entry.value.executable => {
+            let value = EntryValue { executable, ..entry.value.clone() };
+            Task::Put(value, ByteDiff::change(&entry.key, 0, 0))
+        }
+        _ => Task::Same,
+    }
+}
+
+fn symlink<T: StageTarget>(
+    target: &T,
+    key: &str,
+    link: &str,
+    entry: Option<&DriveEntry>,
+) -> Result<Task, StageError> {
+    let value = EntryValue::symlink(link);
+    let Some(entry) = entry else { return Ok(Task::Put(value, ByteDiff::add(key, 0))) };
+    if entry.value.linkname.as_deref().is_some_and(|known| same_link(key, known, link)) {
+        return Ok(Task::Same);
+    }
+    let removed = Old::load(target, entry)?.map_or(0, |o| o.size);
+    Ok(Task::Put(value, ByteDiff::change(key, removed, 0)))
+}
+
+/// Whether two targets of the link `key` mean the same. A dump writes absolute targets as relative ones.
+pub(crate) fn same_link(key: &str, known: &str, link: &str) -> bool {
+    if known == link {
+        return true;
+    }
+    let folder = key.rsplit_once('/').map_or("/", |(folder, _)| if folder.is_empty() { "/" } else { folder });
+    known.starts_with('/') != link.starts_with('/')
+        && matches!((path::resolve(folder, known), path::resolve(folder, link)), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,433 @@
+//! One stage from start to commit.
+
+use super::blocks::KnownBlocks;
+use super::changes::{self, ReadTask, Task};
+use super::compare::Old;
+use super::index::ChangeIndex;
+use super::pipeline::{Cut, Item, Job, Pipeline, read_here};
+use super::target::{BlobBlock, Leaf, StageTarget};
+use super::{BUDGET, StageError, StageEvent, StageOptions, StageSummary};
+use crate::diff::ByteDiff;
+use crate::glob::{Ignore, Only};
+use crate::scan::{FileStat, LocalFile, LocalKind, scan};
+use bosc_drive::blobs::{ContentMap, Placement};
+use bosc_drive::drive::{DriveBatch, DriveEntry, EntryValue};
+use bosc_format::crypto::{Hash, leaf_hash};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Files decided about ahead of the one being written, and blocks of old content held for them.
+const AHEAD_FILES: usize = 512;
+const AHEAD_BLOCKS: usize = 64 * 1024;
+/// New blocks are given to the store in groups of about so many bytes, or so many blocks.
+const GROUP_BYTES: usize = 1 << 20;
+const GROUP_BLOCKS: usize = 256;
+
+/// Makes `target` hold what `root` holds. On an error nothing was written.
+pub fn stage<T: StageTarget>(
+    target: &mut T,
+    root: &Path,
+    options: &StageOptions,
+    on: &mut dyn FnMut(StageEvent),
+) -> Result<StageSummary, StageError> {
+    let result = run(target, root, options, on);
+    if result.is_err() {
+        target.rollback();
+    }
+    result
+}
+
+fn run<T: StageTarget>(
+    target: &mut T,
+    root: &Path,
+    options: &StageOptions,
+    on: &mut dyn FnMut(StageEvent),
+) -> Result<StageSummary, StageError> {
+    let now = options.now.unwrap_or_else(SystemTime::now);
+    let (ignore, only) = (Ignore::new(&options.ignore)?, Only::new(&options.only)?);
+    let before = target.state()?;
+    let found = scan(root, &ignore, &only)?;
+    let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    let files = found.files;
+    let bytes = files.iter().map(size_of).fold(0u64, u64::saturating_add);
+    on(StageEvent::Scanned { files: files.len() as u64, bytes });
+    found.skipped.into_iter().for_each(|s| on(StageEvent::Skipped(s)));
+    let index = match &options.index {
+        Some(path) => ChangeIndex::load(path, &root, &before),
+        None => ChangeIndex::default(),
+    };
+    let entries = changes::list(target)?;
+    let mut writer = Writer {
+        target,
+        on,
+        dry_run: options.dry_run,
+        summary: StageSummary { before, after: before, ..StageSummary::default() },
+        known: KnownBlocks::default(),
+        group: Vec::new(),
+        group_bytes: 0,
+        next_block: before.blobs.length,
+        next_byte: before.blobs.byte_length,
+        file_new: 0,
+        puts: Vec::new(),
+    };
+    let removals = changes::removals(&files, &entries, &ignore, &only, options);
+    for entry in &removals {
+        let size = Old::load(writer.target, entry)?.map_or(0, |o| o.size);
+        writer.diff(ByteDiff::remove(&entry.key, size));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let hashers = options.hashers.unwrap_or(cores.saturating_sub(1).clamp(1, 4));
+    std::thread::scope(|scope| {
+        let pipeline = Pipeline::start(scope, hashers, BUDGET).map_err(StageError::Thread)?;
+        writer.files(&files, &entries, &index, &pipeline)
+    })?;
+    let (puts, mut summary) = writer.finish()?;
+    if !options.dry_run {
+        if !puts.is_empty() || !removals.is_empty() {
+            let blocks = entry_blocks(target, &puts, &removals)?;
+            summary.after = target.commit(blocks)?;
+        }
+        if let Some(path) = &options.index {
+            // Only a memory aid: without it the next stage reads more.
+            let _ = index.update(&files, now, |key| only.takes(key)).save(path, &root, &summary.after);
+        }
+    }
+    Ok(summary)
+}
+
+fn size_of(file: &LocalFile) -> u64 {
+    match &file.kind {
+        LocalKind::File { stat, .. } => stat.size,
+        LocalKind::Symlink { .. } => 0,
+    }
+}
+
+fn entry_blocks<T: StageTarget>(
+    target: &T,
+    puts: &[(String, EntryValue)],
+    removals: &[&DriveEntry],
+) -> Result<Vec<Bytes>, StageError> {
+    let mut batch = DriveBatch::new(target.db());
+    for entry in removals {
+        batch.del(&entry.key)?;
+    }
+    for (key, value) in puts {
+        batch.put(key, value)?;
+    }
+    Ok(batch.into_blocks().into_iter().map(Bytes::from).collect())
+}
+
+struct Writer<'a, T> {
+    target: &'a mut T,
+    on: &'a mut dyn FnMut(StageEvent),
+    dry_run: bool,
+    summary: StageSummary,
+    known: KnownBlocks,
+    /// Blocks not yet given to the target.
+    group: Vec<BlobBlock>,
+    group_bytes: usize,
+    next_block: u64,
+    next_byte: u64,
+    /// New bytes of the present file.
+    file_new: u64,
+    puts: Vec<(String, EntryValue)>,
+}
+
+/// How far the comparison of a file has come.
+enum Progress {
+    /// All so far is as in the drive; the next piece is compared with this block.
+    Equal(usize),
+    Changed,
+    /// The content is the same though it is cut otherwise; what still comes is of no interest.
+    Same,
+    /// It changed, and that is all a dry run wants to know.
+    Known,
+    /// It changed, but was cut for comparing: it must be read again.
+    Again,
+}
+
+impl<T: StageTarget> Writer<'_, T> {
+    fn diff(&mut self, diff: ByteDiff) {
+        self.summary.count.count(&diff);
+        (self.on)(StageEvent::Diff(diff));
+    }
+
+    fn files(
+        &mut self,
+        files: &[LocalFile],
+        entries: &[DriveEntry],
+        index: &ChangeIndex,
+        pipeline: &Pipeline,
+    ) -> Result<(), StageError> {
+        let mut ahead: VecDeque<Task> = VecDeque::new();
+        let mut blocks_ahead = 0;
+        let mut undecided = files.iter().enumerate();
+        let mut done = (0u64, 0u64);
+        for file in files {
+            while ahead.is_empty() || (ahead.len() < AHEAD_FILES && blocks_ahead < AHEAD_BLOCKS) {
+                let Some((i, next)) = undecided.next() else { break };
+                let (task, job) = changes::decide(self.target, next, entries, index, i as u64 + 1)?;
+                blocks_ahead += blocks_of(&task);
+                ahead.push_back(task);
+                if let Some(job) = job {
+                    pipeline.submit(job);
+                }
+            }
+            let Some(task) = ahead.pop_front() else { break };
+            blocks_ahead = blocks_ahead.saturating_sub(blocks_of(&task));
+            match task {
+                Task::Same => {}
+                Task::Put(value, diff) => self.put(&file.key, value, diff),
+                Task::Read(task) => self.read(file, *task, pipeline)?,
+            }
+            self.summary.count.files += 1;
+            done = (done.0 + 1, done.1.saturating_add(size_of(file)));
+            (self.on)(StageEvent::Progress { files: done.0, bytes: done.1 });
+        }
+        self.flush(Some(pipeline))
+    }
+
+    fn put(&mut self, key: &str, value: EntryValue, diff: ByteDiff) {
+        self.diff(diff);
+        if !self.dry_run {
+            self.puts.push((key.to_owned(), value));
+        }
+    }
+
+    fn read(&mut self, file: &LocalFile, mut task: ReadTask, pipeline: &Pipeline) -> Result<(), StageError> {
+        self.summary.read += 1;
+        self.file_new = 0;
+        let mut map = ContentMap::new(self.next_block, self.next_byte);
+        let mut progress = if task.comparable { Progress::Equal(0) } else { Progress::Changed };
+        let mut runs = None;
+        loop {
+            let (bytes, hash) = match pipeline.next() {
+                Item::Piece(bytes, hash) => (bytes, hash),
+                Item::End => break,
+                other => return Err(failed(file, other)),
+            };
+            let size = bytes.len();
+            runs.get_or_insert_with(|| looks_executable(&bytes));
+            if let Progress::Equal(at) = progress {
+                progress = self.compare(file, &task, at, &hash, size, &mut map)?;
+                if !matches!(progress, Progress::Equal(_) | Progress::Changed) {
+                    pipeline.cancel(task.job);
+                }
+                if let Progress::Equal(_) = progress {
+                    pipeline.release(size);
+                    continue;
+                }
+            }
+            match progress {
+                Progress::Changed if self.dry_run => {
+                    pipeline.cancel(task.job);
+                    pipeline.release(size);
+                    progress = Progress::Known;
+                }
+                Progress::Changed => self.place(&mut map, &mut task, bytes, hash, Some(pipeline))?,
+                _ => pipeline.release(size),
+            }
+        }
+        let same = match progress {
+            Progress::Equal(at) => task.old.as_ref().is_some_and(|o| o.blocks.len() == at),
+            Progress::Same => true,
+            _ => false,
+        };
+        let runs = runs.unwrap_or(false);
+        match (same, &task.entry) {
+            (true, Some(entry)) => {
+                if let Task::Put(value, diff) = changes::same_content(entry, task.executable) {
+                    self.put(&file.key, value, diff);
+                }
+                Ok(())
+            }
+            _ => {
+                if !self.dry_run && matches!(progress, Progress::Again) {
+                    self.read_again(file, &mut map, &mut task)?;
+                }
+                self.changed(file, map, &task, runs)
+            }
+        }
+    }
+
+    /// Compares a piece with the block in its place.
+    fn compare(
+        &self,
+        file: &LocalFile,
+        task: &ReadTask,
+        at: usize,
+        hash: &Hash,
+        size: usize,
+        map: &mut ContentMap,
+    ) -> Result<Progress, StageError> {
+        let Some(old) = &task.old else { return Ok(Progress::Changed) };
+        if let Some(known) = old.matches(at, hash, size as u64) {
+            map.push(hash, size as u64, |_| Some(known));
+            return Ok(Progress::Equal(at + 1));
+        }
+        if !old.mapped {
+            return Ok(if self.dry_run { Progress::Known } else { Progress::Again });
+        }
+        // Equal length and another hash: another content. Another length may be another way of cutting.
+        if old.blocks.get(at).is_none_or(|b| b.leaf.size != size as u64) && equal_at_blocks(file, old)? {
+            return Ok(Progress::Same);
+        }
+        Ok(Progress::Changed)
+    }
+
+    /// Puts a piece of a changed file in its place.
+    fn place(
+        &mut self,
+        map: &mut ContentMap,
+        task: &mut ReadTask,
+        bytes: Bytes,
+        hash: Hash,
+        pipeline: Option<&Pipeline>,
+    ) -> Result<(), StageError> {
+        let size = bytes.len();
+        let known = match task.old.as_mut().and_then(|old| old.find(&hash)) {
+            Some(known) => Some(known),
+            None => self.known.find(self.target, &hash, size as u64)?,
+        };
+        match map.push(&hash, size as u64, |_| known) {
+            Placement::Known(_) => {
+                if let Some(pipeline) = pipeline {
+                    pipeline.release(size);
+                }
+            }
+            Placement::New(new) => {
+                self.file_new += size as u64;
+                self.known.add(new.index, Leaf { hash, size: size as u64 });
+                // What did not come through the pipeline is not of its budget either.
+                self.group_bytes += if pipeline.is_some() { size } else { 0 };
+                self.group.push(BlobBlock { hash, bytes });
+                if self.group_bytes >= GROUP_BYTES || self.group.len() >= GROUP_BLOCKS || pipeline.is_none() {
+                    self.flush(pipeline)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts a changed file by content on this thread.
+    fn read_again(
+        &mut self,
+        file: &LocalFile,
+        map: &mut ContentMap,
+        task: &mut ReadTask,
+    ) -> Result<(), StageError> {
+        *map = ContentMap::new(self.next_block, self.next_byte);
+        let mut failure = None;
+        let last = read_here(&job_of(file, task.job, Cut::Content), |bytes, hash| {
+            failure = self.place(map, task, bytes, hash, None).err();
+            failure.is_none()
+        });
+        match (failure, last) {
+            (Some(e), _) => Err(e),
+            (None, Item::End) => Ok(()),
+            (None, other) => Err(failed(file, other)),
+        }
+    }
+
+    /// Writes the map and the entry of a changed file whose pieces are all placed.
+    fn changed(
+        &mut self,
+        file: &LocalFile,
+        map: ContentMap,
+        task: &ReadTask,
+        runs: bool,
+    ) -> Result<(), StageError> {
+        let diff = match &task.entry {
+            Some(_) => ByteDiff::change(&file.key, task.removed, task.size),
+            None => ByteDiff::add(&file.key, task.size),
+        };
+        let executable =
+            task.executable.unwrap_or_else(|| task.entry.as_ref().map_or(runs, |e| e.value.executable));
+        if self.dry_run {
+            self.diff(diff);
+            return Ok(());
+        }
+        let (id, blocks) = map.finish()?;
+        for block in blocks {
+            let hash = leaf_hash(&block);
+            self.group.push(BlobBlock { hash, bytes: block.into() });
+        }
+        let added = id.block_offset.saturating_add(id.block_length).saturating_sub(self.next_block);
+        self.summary.new_blocks += added;
+        self.summary.new_bytes += self.file_new;
+        self.summary.shared_bytes += task.size.saturating_sub(self.file_new);
+        self.next_block = self.next_block.saturating_add(added);
+        self.next_byte = id.byte_offset.saturating_add(id.byte_length);
+        self.put(&file.key, EntryValue::file(id, executable), diff);
+        Ok(())
+    }
+
+    fn flush(&mut self, pipeline: Option<&Pipeline>) -> Result<(), StageError> {
+        if !self.group.is_empty() {
+            self.target.append_blobs(std::mem::take(&mut self.group))?;
+        }
+        if let Some(pipeline) = pipeline {
+            pipeline.release(std::mem::take(&mut self.group_bytes));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Vec<(String, EntryValue)>, StageSummary), StageError> {
+        Ok((self.puts, self.summary))
+    }
+}
+
+fn blocks_of(task: &Task) -> usize {
+    match task {
+        Task::Read(task) => task.old.as_ref().map_or(0, |o| o.blocks.len()),
+        _ => 0,
+    }
+}
+
+fn job_of(file: &LocalFile, number: u64, cut: Cut) -> Job {
+    let stat = match &file.kind {
+        LocalKind::File { stat, .. } => *stat,
+        LocalKind::Symlink { .. } => FileStat::default(),
+    };
+    Job { number, path: file.path.clone(), stat, cut }
+}
+
+fn failed(file: &LocalFile, item: Item) -> StageError {
+    match item {
+        Item::Failed(error) => StageError::Read { path: file.path.clone(), error },
+        _ => StageError::Unstable { path: file.path.clone() },
+    }
+}
+
+/// Whether the file, cut where the old content is cut, is that content.
+fn equal_at_blocks(file: &LocalFile, old: &Old) -> Result<bool, StageError> {
+    let sizes = old.blocks.iter().map(|b| b.leaf.size).collect();
+    let mut at = 0;
+    let mut equal = true;
+    let last = read_here(&job_of(file, 0, Cut::At(sizes)), |bytes, hash| {
+        equal = old.matches(at, &hash, bytes.len() as u64).is_some();
+        at += 1;
+        equal
+    });
+    match last {
+        Item::End => Ok(equal && at == old.blocks.len()),
+        other => Err(failed(file, other)),
+    }
+}
+
+/// Whether a file starts like a program or script, where the system has no executable bit.
+fn looks_executable(start: &[u8]) -> bool {
+    const MAGIC: [&[u8]; 8] = [
+        b"\x7fELF",
+        b"#!",
+        b"\xcf\xfa\xed\xfe",
+        b"\xce\xfa\xed\xfe",
+        b"\xfe\xed\xfa\xcf",
+        b"\xfe\xed\xfa\xce",
+        b"\xca\xfe\xba\xbe",
+        b"\xbe\xba\xfe\xca",
+    ];
+    MAGIC.iter().any(|m| start.starts_with(m))
+}

@@ -1,0 +1,102 @@
+//! Giving disk space back.
+//!
+//! Segments that are mostly dead get no new writer; their blocks are copied to other segments, in commits of a
+//! bounded size; then nothing lives in them and the next commit deletes them. A crash on the way leaves blocks in
+//! one place or the other, never in none.
+
+use crate::db;
+use crate::edits::Edits;
+use crate::error::Result;
+use crate::inner::lock;
+use crate::record::Record;
+use crate::segment::SegmentWriter;
+use crate::store::Store;
+use redb::ReadableTable;
+use std::collections::BTreeSet;
+
+/// Bytes copied between two commits.
+const STEP_BYTES: u64 = 32 << 20;
+
+/// What [`Store::gc`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Collected {
+    /// Bytes of segments deleted.
+    pub freed_bytes: u64,
+    /// Bytes of blocks copied.
+    pub moved_bytes: u64,
+}
+
+pub(crate) fn run(store: &Store) -> Result<Collected> {
+    store.flush()?;
+    let inner = &store.inner;
+    let before = store.stats().segment_bytes;
+    let mut out = Collected::default();
+    // Downloads go on in another segment.
+    lock(&inner.stream).leave();
+    let held = inner.segments.hold(&inner.segments.sparse());
+    let result =
+        if held.is_empty() { Ok(()) } else { move_all(store, &held.iter().copied().collect(), &mut out) };
+    inner.segments.release(&held);
+    result?;
+    store.flush()?;
+    inner.compact()?;
+    out.freed_bytes = before.saturating_add(out.moved_bytes).saturating_sub(store.stats().segment_bytes);
+    Ok(out)
+}
+
+fn move_all(store: &Store, from: &BTreeSet<u32>, out: &mut Collected) -> Result<()> {
+    let keys = store.inner.db.read(|txn| {
+        let mut keys = Vec::new();
+        for row in txn.open_table(db::CORES)?.iter()? {
+            keys.push(Record::decode(row?.1.value())?.key);
+        }
+        Ok(keys)
+    })?;
+    for key in keys {
+        let Some(core) = store.get_core(&key)? else { continue };
+        let mut next = Some(0);
+        while let Some(at) = next {
+            next = move_some(&core, at, from, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves some of the blocks from `at` on. Where to go on.
+fn move_some(core: &crate::Core, at: u64, from: &BTreeSet<u32>, out: &mut Collected) -> Result<Option<u64>> {
+    let inner = &core.inner;
+    let _intent = lock(&core.shared.intent);
+    // Blocks that arrived meanwhile are in other segments: what is in the database is enough, but pages that
+    // are pending must not be overwritten by older ones.
+    inner.commit(Vec::new(), Vec::new(), &mut None)?;
+    if core.shared.read().removed {
+        return Ok(None);
+    }
+    let (places, mut next) = inner.places(core.shared.id, at..u64::MAX)?;
+    let mut writer = Some(SegmentWriter::new(inner.segments.clone(), false));
+    let mut edits = Edits::new(core.shared.id);
+    let mut moved = 0u64;
+    for (block, place) in places {
+        if !from.contains(&place.segment) {
+            continue;
+        }
+        if moved >= STEP_BYTES {
+            next = Some(block);
+            break;
+        }
+        let bytes = inner.segments.read(place)?;
+        if let Some(writer) = &mut writer {
+            edits.move_block(inner, block, writer.write(&bytes)?)?;
+        }
+        moved = moved.saturating_add(bytes.len() as u64);
+    }
+    if edits.is_empty() {
+        return Ok(next);
+    }
+    let record = core.shared.read().record.clone();
+    let delta = edits.finish(inner, core.shared.clone(), record, Vec::new())?;
+    inner.commit(vec![delta], Vec::new(), &mut writer)?;
+    out.moved_bytes = out.moved_bytes.saturating_add(moved);
+    Ok(next)
+}

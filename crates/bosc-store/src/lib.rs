@@ -1,0 +1,72 @@
+//! How cores are kept: blocks, tree nodes, heads, manifests and keys, on disk or in memory, crash-safe.
+//!
+//! # On disk
+//!
+//! A store is a directory with one owner process at a time:
+//! * `bosc.redb`: a redb database with everything but block bytes (tables in `db.rs`, rows in `page.rs` and
+//!   `record.rs`);
+//! * `data/NNNNNN.seg`: segments, to which block bytes are appended;
+//! * `FORMAT`: `bosc-store 1`; `LOCK`, `OWNER`: the owner's lock and process id.
+//!
+//! Block bytes are written to a segment as they come. A commit syncs the segments and then puts everything that
+//! names those bytes (places, tree nodes, bits, heads, of any number of cores) into one durable database
+//! transaction. What a crash leaves in segments behind the last commit is cut off at the next opening.
+//!
+//! # What is promised
+//!
+//! 1. A core's blocks, nodes, bits and head move together or not at all; a [`Batch`] moves several cores so.
+//! 2. What is signed here ([`Core::append`], [`Batch::commit`], [`Core::truncate`]) is durable before anyone can
+//!    see it. A signed head that was seen and lost would make two histories of one core.
+//! 3. What peers sent ([`Core::apply`]) is visible at once and durable with the next commit: when a bound of
+//!    pending bytes is reached, with a local append, or on [`Store::flush`]. A crash loses at most that.
+//! 4. A failed operation (disk full, device error) changes nothing; trying again later works. Memory is bounded.
+//! 5. [`Core::block`] returns bytes that match the tree, or an error.
+//!
+//! # Use
+//!
+//! ```
+//! # fn main() -> Result<(), bosc_store::Error> {
+//! use bosc_store::{CreateOptions, Options, Store};
+//! let store = Store::memory(Options::default())?;
+//! let core = store.create_core(CreateOptions::named("db"))?;
+//! let head = core.append(&["hello".into(), "world".into()])?;
+//! assert_eq!(head.length, 2);
+//! assert_eq!(core.block(1)?.as_deref(), Some(&b"world"[..]));
+//!
+//! let mut batch = store.batch();
+//! batch.append_block(&core, "again".into())?;
+//! assert_eq!(core.head().length, 2);
+//! batch.commit()?;
+//! assert_eq!(core.head().length, 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! All handles are cheap to clone and may be used from any thread. Every method may block on the disk.
+#![forbid(unsafe_code)]
+
+mod batch;
+mod cache;
+mod commit;
+mod core;
+mod db;
+pub mod disk;
+mod edits;
+mod error;
+mod events;
+mod gc;
+mod inner;
+mod options;
+mod page;
+mod record;
+mod segment;
+mod store;
+
+pub use batch::Batch;
+pub use core::{Applied, Core, CoreInfo, ReorgSession};
+pub use error::{Error, ErrorKind, Result};
+pub use events::{CoreChange, Listener, Subscription};
+pub use gc::Collected;
+pub use options::Options;
+pub use segment::MAX_BLOCK_SIZE;
+pub use store::{CreateOptions, FORMAT_VERSION, Store, StoreStats};

@@ -1,0 +1,19 @@
+//! How peers talk, as state machines without IO: bytes and `now` in, bytes and events out.
+//!
+//! * [`noise`]: the handshakes (IK, XX over Ed25519 points).
+//! * [`secret_stream`]: framed, encrypted messages over an ordered byte stream.
+//! * [`mux`]: protomux, many channels over one secret stream.
+//! * [`replication`]: the hypercore wire protocol over a mux.
+//! * [`secretbox`]: one-shot sealed messages for datagrams and holepunch payloads.
+//!
+//! Each module says which JavaScript package and file decides what is right.
+//!
+//! Invariants: nothing here reads a clock, a socket, a file or a random source; no input panics; every length a
+//! peer chooses is bounded before memory is taken for it.
+#![forbid(unsafe_code)]
+
+pub mod mux;
+pub mod noise;
+pub mod replication;
+pub mod secret_stream;
+pub mod secretbox;

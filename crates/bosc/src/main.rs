@@ -1,0 +1,11 @@
+//! The `bosc` program.
+#![forbid(unsafe_code)]
+
+mod args;
+mod human;
+mod printer;
+mod run;
+
+fn main() -> std::process::ExitCode {
+    run::main()
+}
