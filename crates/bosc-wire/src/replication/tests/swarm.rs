@@ -160,7 +160,7 @@ fn one_giver_many_takers() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn peers_are_told_what_is_held(
