@@ -5,6 +5,8 @@
 mod prefix;
 mod side;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use super::drive::{check_batch_end, drive_error, parse_link};
 use super::wait::stopped;
@@ -15,7 +17,7 @@ use crate::provision::{Layout, Plan, ProvisionError, ReleaseVersion, VersionErro
 use crate::stage::TargetError;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use prefix::{Base, Start};
+use prefix::Start;
 use serde_json::{Value, json};
 use side::{Context, Side, Which, invalid_manifest};
 use std::sync::PoisonError;
@@ -72,14 +74,11 @@ fn run<'a>(cx: &'a Context<'a>, request: &Provision, links: &Links, target: &Tar
     let package = source.package()?.ok_or_else(|| invalid_manifest("it has no package.json"))?;
     let version = ReleaseVersion::parse(package.version.as_deref()).map_err(version_error)?;
 
-    warn_of_production(cx, links)?;
     let production = (links.prefix > 0).then(|| Side::open(cx, &links.production)).transpose()?;
+    warn_of_production(cx, links)?;
     let start: Start<'_> = prefix::start(cx, target, production.as_ref())?;
-    let base = match (&start.base, &production) {
-        (Base::Target(side), _) => side,
-        (Base::Production, Some(production)) => production,
-        (Base::Production, None) => return Err(CommandError::failed("there is no production to start from")),
-    };
+    let no_base = || CommandError::failed("there is no production to start from");
+    let base = start.own.as_ref().or(production.as_ref()).ok_or_else(no_base)?;
     if !start.ahead {
         base.with_db(|| check_batch_end(base.db(), base.length))?;
     }
