@@ -2,7 +2,9 @@
 //!
 //! Everything is compared before anything is written; the target's first block is written after the cooldown.
 
+mod context;
 mod prefix;
+mod read;
 mod side;
 mod target;
 #[cfg(test)]
@@ -17,9 +19,11 @@ use crate::provision::{Layout, Plan, ProvisionError, ReleaseVersion, VersionErro
 use crate::stage::TargetError;
 use bosc_format::id;
 use bosc_format::link::PearLink;
+use context::Context;
 use prefix::Start;
+use read::invalid_manifest;
 use serde_json::{Value, json};
-use side::{Context, Side, Which, invalid_manifest};
+use side::{Side, Which};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use target::{Prefixed, Target};
@@ -40,7 +44,12 @@ impl Links {
         if source.version.is_none() {
             return Err(unversioned("source"));
         }
-        let prefix = production.version.ok_or_else(|| unversioned("production"))?.length;
+        let version = production.version.ok_or_else(|| unversioned("production"))?;
+        let prefix = version.length;
+        if prefix == 0 && version.fork > 0 {
+            return Err(CommandError::input("a production of length 0 has no forks")
+                .hint("while there is no production, give pear://0.0.<key>"));
+        }
         if source.key == target.key {
             return Err(CommandError::input("source and target are the same link")
                 .hint("make a target of its own with `bosc touch`"));

@@ -1,6 +1,7 @@
 //! The target against production: whether it begins as production does, and what is missing.
 
-use super::side::{Context, Side, Which};
+use super::context::Context;
+use super::side::{Side, Which};
 use super::target::Target;
 use crate::engine::drive::drive_error;
 use crate::engine::store_error;
