@@ -193,7 +193,7 @@ pub(crate) struct Provision {
     /// The link to write to, made by `bosc touch` with this store
     #[arg(value_name = "TARGET-LINK")]
     pub(crate) target: String,
-    /// The version of production to start from; while there is none, pear://0.0.<key>
+    /// The version of production to start from; while there is none, `pear://0.0.<key>`
     #[arg(value_name = "PRODUCTION-VERLINK")]
     pub(crate) production: String,
     /// Show what would change and write nothing
