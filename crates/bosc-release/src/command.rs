@@ -100,6 +100,8 @@ pub enum Request {
     Info(Info),
     /// Write a drive to a folder.
     Dump(Dump),
+    /// Work on a drive that a quorum signs.
+    Multisig(crate::multisig::Work),
 }
 
 impl Request {
@@ -111,6 +113,8 @@ impl Request {
             Self::Seed(_) => "seed",
             Self::Info(_) => "info",
             Self::Dump(_) => "dump",
+            Self::Multisig(crate::multisig::Work::Records) => "data",
+            Self::Multisig(_) => "multisig",
         }
     }
 }

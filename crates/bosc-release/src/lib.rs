@@ -13,6 +13,7 @@ pub mod dump;
 pub mod engine;
 pub mod error;
 pub mod glob;
+pub mod multisig;
 pub mod owner;
 pub mod package;
 pub mod publish;

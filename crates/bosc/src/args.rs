@@ -76,6 +76,10 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run a DHT node: the bootstrap node of a private network
     Dht(Dht),
+    /// Links that only a quorum can release to: keys, requests, signatures, commits
+    Multisig(crate::multisig::args::Multisig),
+    /// Show what the store keeps besides drives
+    Data(crate::multisig::args::Data),
 }
 
 /// `bosc touch`

@@ -3,6 +3,7 @@
 
 mod args;
 mod human;
+mod multisig;
 mod printer;
 mod run;
 

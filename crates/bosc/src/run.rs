@@ -77,6 +77,8 @@ fn command_name(c: &Command) -> &'static str {
         Command::Dump(_) => "dump",
         Command::Demo(_) => "demo",
         Command::Dht(_) => "dht",
+        Command::Multisig(a) => crate::multisig::name(a),
+        Command::Data(_) => "data",
     }
 }
 
@@ -143,6 +145,8 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
                 timeout_ms: seconds(a.timeout)?,
             })
         }
+        Command::Multisig(a) => return crate::multisig::run(a, g, printer, stop),
+        Command::Data(a) => return crate::multisig::data(a, g, printer, stop),
         Command::Demo(a) => {
             let dir = a.dir.as_deref().map(absolute).transpose()?;
             let mut human = Human::new(printer, false, false);
@@ -188,7 +192,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
 }
 
 /// Runs a command in the process that owns the store: this one, or the one that has it open.
-fn with_store(
+pub(crate) fn with_store(
     g: &Global,
     request: &Request,
     sink: &mut (dyn FnMut(&str, Value) + Send),

@@ -1,6 +1,7 @@
 //! `info`: what a link holds.
 
 use super::drive::{CoreSource, DriveCores, parse_link};
+use super::topics::Topic;
 use super::wait::{Update, fetching, timed_out, update};
 use super::{Engine, store_error};
 use crate::command::{Info, Outcome, Sink, Stop};
@@ -23,15 +24,8 @@ pub(super) struct Opened {
     pub(super) db: Option<LiveCore>,
     pub(super) blobs: Option<LiveCore>,
     pub(super) node: Option<Arc<Node>>,
-    joined: Option<[u8; 32]>,
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        if let (Some(node), Some(topic)) = (&self.node, self.joined) {
-            node.leave(topic);
-        }
-    }
+    /// Held as long as the drive is read.
+    _joined: Option<Topic>,
 }
 
 impl Engine {
@@ -51,17 +45,14 @@ impl Engine {
                 return Err(no_such_version(at_least, head.length));
             }
             check_version(link, &drive)?;
-            return Ok(Opened { drive, db: None, blobs: None, node: None, joined: None });
+            return Ok(Opened { drive, db: None, blobs: None, node: None, _joined: None });
         }
         let node = self.node()?;
         let db = node.attach(&drive.db);
         let topic = *drive.db.discovery_key();
-        // A seeding command in this process keeps its announcement.
-        let joined = (!node.status().flushed.contains(&topic)).then(|| {
-            node.join(topic, true, false);
-            topic
-        });
-        let mut opened = Opened { drive, db: Some(db), blobs: None, node: Some(Arc::clone(&node)), joined };
+        let joined = Some(self.join_topic(&node, topic, false));
+        let mut opened =
+            Opened { drive, db: Some(db), blobs: None, node: Some(Arc::clone(&node)), _joined: joined };
         let db = opened.db.clone();
         if let Some(db) = &db {
             let known = db.status().length >= at_least.max(1) && db.status().has_manifest;

@@ -3,8 +3,10 @@
 mod drive;
 mod dump;
 mod info;
+mod multisig;
 mod seed;
 mod stage;
+mod topics;
 mod touch;
 mod wait;
 
@@ -48,6 +50,9 @@ pub struct Engine {
     node: Mutex<Option<Arc<Node>>>,
     /// One staging at a time: two would each build on the same head.
     staging: Mutex<()>,
+    /// One commit of a signed release writes at a time.
+    committing: Mutex<()>,
+    topics: topics::Topics,
 }
 
 impl std::fmt::Debug for Engine {
@@ -74,6 +79,8 @@ impl Engine {
             bootstrap,
             node: Mutex::new(None),
             staging: Mutex::new(()),
+            committing: Mutex::new(()),
+            topics: topics::Topics::default(),
         })
     }
 
@@ -108,6 +115,7 @@ impl Engine {
             Request::Seed(r) => self.seed(r, sink, stop),
             Request::Info(r) => self.info(r, sink, stop),
             Request::Dump(r) => self.dump(r, sink, stop),
+            Request::Multisig(r) => self.multisig(r, sink, stop),
         }
     }
 
