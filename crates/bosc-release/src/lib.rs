@@ -15,5 +15,6 @@ pub mod error;
 pub mod glob;
 pub mod owner;
 pub mod package;
+pub mod provision;
 pub mod scan;
 pub mod stage;

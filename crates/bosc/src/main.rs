@@ -4,6 +4,7 @@
 mod args;
 mod human;
 mod printer;
+mod provision;
 mod run;
 
 fn main() -> std::process::ExitCode {
