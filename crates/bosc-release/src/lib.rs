@@ -16,6 +16,7 @@ pub mod glob;
 pub mod multisig;
 pub mod owner;
 pub mod package;
+pub mod provision;
 pub mod publish;
 pub mod scan;
 pub mod stage;

@@ -5,6 +5,7 @@ mod args;
 mod human;
 mod multisig;
 mod printer;
+mod provision;
 mod run;
 
 fn main() -> std::process::ExitCode {

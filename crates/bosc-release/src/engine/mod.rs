@@ -4,6 +4,7 @@ mod drive;
 mod dump;
 mod info;
 mod multisig;
+mod provision;
 mod seed;
 mod stage;
 mod topics;
@@ -116,6 +117,7 @@ impl Engine {
             Request::Info(r) => self.info(r, sink, stop),
             Request::Dump(r) => self.dump(r, sink, stop),
             Request::Multisig(r) => self.multisig(r, sink, stop),
+            Request::Provision(r) => self.provision(r, sink, stop),
         }
     }
 
