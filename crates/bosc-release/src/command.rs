@@ -31,6 +31,9 @@ pub struct Stage {
     pub purge: bool,
     /// First cut the drive back to this length.
     pub truncate: Option<u64>,
+    /// Do not ask peers for a newer version of a link whose key other machines have as well.
+    #[serde(default)]
+    pub newest: bool,
 }
 
 /// `bosc seed`.
@@ -100,6 +103,8 @@ pub enum Request {
     Info(Info),
     /// Write a drive to a folder.
     Dump(Dump),
+    /// Look into, keep up or move what is here.
+    Tool(crate::tools::Tool),
 }
 
 impl Request {
@@ -111,6 +116,7 @@ impl Request {
             Self::Seed(_) => "seed",
             Self::Info(_) => "info",
             Self::Dump(_) => "dump",
+            Self::Tool(t) => t.name(),
         }
     }
 }

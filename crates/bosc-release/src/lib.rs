@@ -5,6 +5,7 @@
 //! `--json` lines. Nothing in this crate prints.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod command;
 pub mod demo;
 pub mod dht;
@@ -17,3 +18,4 @@ pub mod owner;
 pub mod package;
 pub mod scan;
 pub mod stage;
+pub mod tools;

@@ -4,7 +4,9 @@ mod drive;
 mod dump;
 mod info;
 mod seed;
+mod shared;
 mod stage;
+mod tools;
 mod touch;
 mod wait;
 
@@ -104,10 +106,11 @@ impl Engine {
     pub fn execute_request(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
         match request {
             Request::Touch(r) => self.touch(r, stop),
-            Request::Stage(r) => self.stage(r, sink),
+            Request::Stage(r) => self.stage(r, sink, stop),
             Request::Seed(r) => self.seed(r, sink, stop),
             Request::Info(r) => self.info(r, sink, stop),
             Request::Dump(r) => self.dump(r, sink, stop),
+            Request::Tool(r) => self.tool(r, sink, stop),
         }
     }
 
