@@ -31,6 +31,9 @@ pub struct Stage {
     pub purge: bool,
     /// First cut the drive back to this length.
     pub truncate: Option<u64>,
+    /// Do not ask peers for a newer version of a link whose key other machines have as well.
+    #[serde(default)]
+    pub newest: bool,
 }
 
 /// `bosc seed`.
@@ -123,6 +126,14 @@ pub enum Request {
     Multisig(crate::multisig::Work),
     /// Make a drive of production's blocks and one batch that equals a source.
     Provision(Provision),
+    /// Look into, keep up or move what is here.
+    Tool(crate::tools::Tool),
+    /// From a folder to those who follow a link.
+    Publish(crate::publish::Publish),
+    /// Release lines.
+    Line(crate::lines::Line),
+    /// Move followers to another link.
+    Rotate(crate::rotate::Rotate),
 }
 
 impl Request {
@@ -137,6 +148,10 @@ impl Request {
             Self::Multisig(crate::multisig::Work::Records) => "data",
             Self::Multisig(_) => "multisig",
             Self::Provision(_) => "provision",
+            Self::Tool(t) => t.name(),
+            Self::Publish(_) => "publish",
+            Self::Line(_) => "line",
+            Self::Rotate(_) => "rotate",
         }
     }
 }

@@ -6,7 +6,9 @@ mod human;
 mod multisig;
 mod printer;
 mod provision;
+mod release;
 mod run;
+mod tools;
 
 fn main() -> std::process::ExitCode {
     run::main()

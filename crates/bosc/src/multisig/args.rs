@@ -1,4 +1,4 @@
-//! Flags of `bosc multisig` and `bosc data`.
+//! Flags of `bosc multisig`.
 
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -252,19 +252,4 @@ pub(crate) struct Commit {
 pub(crate) struct Status {
     /// Only this link
     pub(crate) link: Option<String>,
-}
-
-/// `bosc data`
-#[derive(Debug, Args)]
-pub(crate) struct Data {
-    /// What to show
-    #[command(subcommand)]
-    pub(crate) command: DataCommand,
-}
-
-/// The commands below `bosc data`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub(crate) enum DataCommand {
-    /// The links that were committed from this store
-    Multisig,
 }

@@ -9,7 +9,7 @@ mod terminal;
 use crate::args::Global;
 use crate::printer::{Printer, Tone};
 use crate::run::with_store;
-use args::{Data, DataCommand, Multisig, MultisigCommand, Sign, Signed};
+use args::{Multisig, MultisigCommand, Sign, Signed};
 use bosc_format::link::PearLink;
 use bosc_release::command::{Outcome, Request, Stop};
 use bosc_release::error::{CommandError, ErrorKind};
@@ -25,17 +25,13 @@ pub(crate) fn name(a: &Multisig) -> &'static str {
     if matches!(a.command, MultisigCommand::Keys(_)) { "keys" } else { "multisig" }
 }
 
-/// `bosc data`.
-pub(crate) fn data(a: &Data, g: &Global, printer: &Printer, stop: &Stop) -> Outcome {
-    match a.command {
-        DataCommand::Multisig => {
-            let data = on_store(Work::Records, g, printer, stop)?;
-            for record in data.get("records").and_then(Value::as_array).into_iter().flatten() {
-                printer.data(record.get("key").and_then(Value::as_str).unwrap_or_default());
-            }
-            Ok(data)
-        }
+/// `bosc data multisig`: the links committed from this store.
+pub(crate) fn records(g: &Global, printer: &Printer, stop: &Stop) -> Outcome {
+    let data = on_store(Work::Records, g, printer, stop)?;
+    for record in data.get("records").and_then(Value::as_array).into_iter().flatten() {
+        printer.data(record.get("key").and_then(Value::as_str).unwrap_or_default());
     }
+    Ok(data)
 }
 
 /// `bosc multisig`.
