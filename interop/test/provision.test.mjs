@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import Localdrive from 'localdrive'
 import idEncoding from 'hypercore-id-encoding'
+import PearRuntimeUpdater from 'pear-runtime-updater'
 import { isStandIn } from '../lib/bosc.mjs'
 import { assertContent, assertFailed } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
@@ -21,7 +22,8 @@ async function provision(bosc, source, target, production, ...flags) {
   return (await bosc.ok('provision', source, target, production, '--yes', ...flags)).last('final')
 }
 
-const none = (link) => `pear://0.0.${parseLink(link).key ? idEncoding.encode(parseLink(link).key) : link}`
+/** Production while there is none. */
+const none = (link) => `pear://0.0.${idEncoding.encode(parseLink(link).key)}`
 
 async function hashes(drive) {
   const blobs = await drive.getBlobs()
@@ -153,7 +155,10 @@ test('JavaScript reads the dedup layout: download, streams and mirror, byte for 
   })
   await jsStage(source, dir)
   const expected = snapshot(dir)
-  const result = await provision(bosc, (await describe(source)).verlink, target, await prod.verlink())
+  const run = await bosc.ok('provision', (await describe(source)).verlink, target, await prod.verlink(), '--yes')
+  const result = run.last('final')
+  const { newBytes, sharedBytes } = run.last('staged')
+  assert.ok(sharedBytes > 3 * newBytes, `${newBytes} new, ${sharedBytes} shared`)
   assert.equal(result.production.core.length, first.target.core.length)
 
   // Everything a reader needs is what download() brings: read it with the network gone.
@@ -166,11 +171,11 @@ test('JavaScript reads the dedup layout: download, streams and mirror, byte for 
   const out = f.fresh()
   await within(30_000, 'mirror', drive.mirror(new Localdrive(out)).done())
   assert.deepEqual(snapshot(out), expected)
-  // The version before is still there, and the new one is production's own blocks and one batch.
-  await assertContent(drive, first.target.core.length, await driveSnapshot(prod.drive))
 
-  // A quorum can sign it, whoever follows production gets it.
-  await prod.quorum.commit((await fetched(f, bosc, result.target.verlink)).drive, [1, 2])
+  // The version before is still in it. A quorum can sign it, and whoever follows production gets it.
+  const full = (await fetched(f, bosc, result.target.verlink)).drive
+  await assertContent(full, first.target.core.length, await driveSnapshot(prod.drive))
+  await prod.quorum.commit(full, [1, 2])
   const reader = f.js()
   const followed = await reader.drive(await prod.verlink())
   await reader.join(followed, { server: false })
@@ -178,6 +183,52 @@ test('JavaScript reads the dedup layout: download, streams and mirror, byte for 
   const dumped = f.fresh()
   await within(30_000, 'mirror of production', followed.mirror(new Localdrive(dumped)).done())
   assert.deepEqual(snapshot(dumped), expected)
+})
+
+test('pear-runtime-updater follows a production that bosc provisioned', options, async (t) => {
+  const f = await fixture(t)
+  const file = `by-arch/${process.platform}-${process.arch}/app/Demo`
+  const tree = (version, data, extra = {}) => ({
+    'package.json': JSON.stringify({ name: 'demo', productName: 'Demo', version }),
+    [file]: { data, mode: 0o755 },
+    ...extra
+  })
+  const old = noise(11, 4_000_000)
+  const dir = f.tree(tree('1.0.0', old, { shared: noise(12, 1_000_000) }))
+  const bosc = f.bosc()
+  const { link } = await bosc.touch()
+  const target = (await bosc.touch()).link
+  const first = await provision(bosc, (await bosc.stage(link, dir)).verlink, target, none(target))
+  const prod = await production(f, (await fetched(f, bosc, first.target.verlink)).drive)
+
+  const js = f.js()
+  const installed = path.join(f.fresh('installed'), 'Demo')
+  fs.mkdirSync(path.dirname(installed))
+  fs.writeFileSync(installed, old)
+  const data = f.fresh('data')
+  fs.mkdirSync(data)
+  const upgrade = (await describe(prod.drive)).link
+  const store = js.store.session()
+  const updater = new PearRuntimeUpdater({ dir: data, upgrade, name: 'Demo', version: '1.0.0', app: installed, store })
+  const events = []
+  for (const name of ['updating', 'updated']) updater.on(name, () => events.push(name))
+  updater.on('error', (err) => events.push(`error ${err.message}`))
+  f.later(() => updater.close())
+  await updater.ready()
+  await js.join(updater.drive, { server: false })
+  await waitFor(() => updater.drive.core.length === first.target.core.length, { what: () => 'the first head' })
+
+  // The new build is the old one in part, and in part what another file held.
+  const changed = Buffer.concat([old.subarray(0, 2_500_000), noise(13, 1000), old.subarray(2_500_000), noise(12, 1_000_000)])
+  writeTree(dir, tree('1.1.0', changed))
+  const next = await provision(bosc, (await bosc.stage(link, dir)).verlink, target, await prod.verlink())
+  const { drive } = await fetched(f, bosc, next.target.verlink)
+  const updated = new Promise((resolve) => updater.once('updated', resolve))
+  await prod.quorum.commit(drive, [0, 2])
+  await within(30_000, 'updated', updated)
+  assert.deepEqual(events, ['updating', 'updated'])
+  await updater.applyUpdate()
+  assert.ok(fs.readFileSync(installed).equals(changed))
 })
 
 test('either side provisions what the other staged', options, async (t) => {
@@ -345,6 +396,7 @@ test('what can never become a release is refused', options, async (t) => {
   await refuse('ERR_NOT_FOUND', `pear://1.${mid.length}.${key}`, await touch(), prod)
   const pkey = idEncoding.encode(parseLink(prod).key)
   await refuse('ERR_NOT_FOUND', v1, await touch(), `pear://3.${parseLink(prod).length}.${pkey}`)
+  await refuse('ERR_INVALID_INPUT', v1, await touch(), `pear://1.0.${pkey}`)
   const wrong = `pear://0.${mid.length}.${key}.${key}`
   await refuse('ERR_HASH_MISMATCH', wrong, await touch(), prod)
 
@@ -432,9 +484,10 @@ test('killed at any moment and run again, it ends as an undisturbed run does', o
   for (let i = 0; i < 14; i++) {
     const target = (await bosc.touch()).link
     const p = bosc.start('provision', v2, target, prod, '--yes')
+    // Anywhere, and all through the writing up to its end.
     if (i % 2) {
-      await p.until('staging').catch(() => {})
-      await sleep((took * i) / 24)
+      await p.until('staging')
+      await sleep((took * i) / 15)
     } else {
       await sleep((took * (i + 1)) / 15)
     }

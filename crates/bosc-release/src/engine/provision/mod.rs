@@ -2,9 +2,13 @@
 //!
 //! Everything is compared before anything is written; the target's first block is written after the cooldown.
 
+mod context;
 mod prefix;
+mod read;
 mod side;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use super::drive::{check_batch_end, drive_error, parse_link};
 use super::wait::stopped;
@@ -15,9 +19,11 @@ use crate::provision::{Layout, Plan, ProvisionError, ReleaseVersion, VersionErro
 use crate::stage::TargetError;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use prefix::{Base, Start};
+use context::Context;
+use prefix::Start;
+use read::invalid_manifest;
 use serde_json::{Value, json};
-use side::{Context, Side, Which, invalid_manifest};
+use side::{Side, Which};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use target::{Prefixed, Target};
@@ -38,7 +44,12 @@ impl Links {
         if source.version.is_none() {
             return Err(unversioned("source"));
         }
-        let prefix = production.version.ok_or_else(|| unversioned("production"))?.length;
+        let version = production.version.ok_or_else(|| unversioned("production"))?;
+        let prefix = version.length;
+        if prefix == 0 && version.fork > 0 {
+            return Err(CommandError::input("a production of length 0 has no forks")
+                .hint("while there is no production, give pear://0.0.<key>"));
+        }
         if source.key == target.key {
             return Err(CommandError::input("source and target are the same link")
                 .hint("make a target of its own with `bosc touch`"));
@@ -72,14 +83,11 @@ fn run<'a>(cx: &'a Context<'a>, request: &Provision, links: &Links, target: &Tar
     let package = source.package()?.ok_or_else(|| invalid_manifest("it has no package.json"))?;
     let version = ReleaseVersion::parse(package.version.as_deref()).map_err(version_error)?;
 
-    warn_of_production(cx, links)?;
     let production = (links.prefix > 0).then(|| Side::open(cx, &links.production)).transpose()?;
+    warn_of_production(cx, links)?;
     let start: Start<'_> = prefix::start(cx, target, production.as_ref())?;
-    let base = match (&start.base, &production) {
-        (Base::Target(side), _) => side,
-        (Base::Production, Some(production)) => production,
-        (Base::Production, None) => return Err(CommandError::failed("there is no production to start from")),
-    };
+    let no_base = || CommandError::failed("there is no production to start from");
+    let base = start.own.as_ref().or(production.as_ref()).ok_or_else(no_base)?;
     if !start.ahead {
         base.with_db(|| check_batch_end(base.db(), base.length))?;
     }

@@ -1,6 +1,7 @@
 //! The target against production: whether it begins as production does, and what is missing.
 
-use super::side::{Context, Side, Which};
+use super::context::Context;
+use super::side::{Side, Which};
 use super::target::Target;
 use crate::engine::drive::drive_error;
 use crate::engine::store_error;
@@ -12,17 +13,11 @@ use std::time::Duration;
 /// How long peers may take to tell of content that production's files of the past reached and its present ones do not.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the target is made from.
-pub(super) enum Base<'a> {
-    /// The target holds the whole prefix, and perhaps more.
-    Target(Side<'a>),
-    /// The prefix, or its end, has to come from production.
-    Production,
-}
-
 /// Where the work starts.
 pub(super) struct Start<'a> {
-    pub(super) base: Base<'a>,
+    /// The target, when it holds the whole prefix, and perhaps more. Else the prefix, or its end, has to come from
+    /// production.
+    pub(super) own: Option<Side<'a>>,
     /// Length of the prefix's blobs.
     pub(super) blobs: u64,
     /// The target's db is longer than the prefix.
@@ -35,13 +30,13 @@ pub(super) fn start<'a>(
     target: &Target,
     production: Option<&Side<'a>>,
 ) -> Result<Start<'a>, CommandError> {
-    let own = |length, to| Base::Target(Side::local(cx, &target.drive, &target.blobs, length, to));
+    let own = |length, to| Some(Side::local(cx, &target.drive, &target.blobs, length, to));
     let Some(production) = production else {
         if target.length == 0 && target.blobs_length > 0 {
             return Err(left_over(target.blobs_length));
         }
-        let base = own(target.length, target.blobs_length);
-        return Ok(Start { base, blobs: target.blobs_length, ahead: target.length > 0 });
+        let own = own(target.length, target.blobs_length);
+        return Ok(Start { own, blobs: target.blobs_length, ahead: target.length > 0 });
     };
     let length = production.length;
     syncing(cx, Which::Db);
@@ -80,8 +75,8 @@ pub(super) fn start<'a>(
         blocks(cx, Which::Blobs, to, to);
         synced(cx, Which::Blobs);
         if target.length > length {
-            let base = own(target.length, target.blobs_length);
-            return Ok(Start { base, blobs: target.blobs_length, ahead: true });
+            let own = own(target.length, target.blobs_length);
+            return Ok(Start { own, blobs: target.blobs_length, ahead: true });
         }
         if target.blobs_length > reached {
             return Err(left_over(target.blobs_length - reached));
@@ -96,11 +91,7 @@ pub(super) fn start<'a>(
                 }),
             );
         }
-        return Ok(Start {
-            base: own(length, target.blobs_length),
-            blobs: target.blobs_length,
-            ahead: false,
-        });
+        return Ok(Start { own: own(length, target.blobs_length), blobs: target.blobs_length, ahead: false });
     }
     if target.length > length || target.blobs_length > to {
         return Err(if target.length > length {
@@ -118,7 +109,7 @@ pub(super) fn start<'a>(
     check_prefix(&target.blobs, &production.core(Which::Blobs)?, "content")?;
     production.set_blobs_length(to);
     synced(cx, Which::Blobs);
-    Ok(Start { base: Base::Production, blobs: to, ahead: false })
+    Ok(Start { own: None, blobs: to, ahead: false })
 }
 
 /// How long production's blobs are at its version: as far as its files ever reached, unless drafts that were never

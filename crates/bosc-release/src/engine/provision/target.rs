@@ -1,6 +1,7 @@
 //! The drive that is written to.
 
-use super::side::{Context, Side, Which};
+use super::context::Context;
+use super::side::{Side, Which};
 use crate::engine::drive::{CoreSource, DriveCores};
 use crate::engine::{Engine, not_writable, store_error};
 use crate::error::{CommandError, ErrorKind};
