@@ -54,9 +54,9 @@ export class Signer {
     fs.writeFileSync(path.join(this.dir, 'default.public'), asText ? this.public : this.keyPair.publicKey)
   }
 
-  /** Signs as `pear multisig sign` does. */
+  /** Signs as `pear multisig sign` does. What it is given is wiped. */
   async signJs(request) {
-    return z32.encode(await SignLib.sign(z32.decode(request), this.key, passphrase(), this.keyPair.publicKey))
+    return z32.encode(await SignLib.sign(z32.decode(request), b4a.from(this.key), passphrase(), this.keyPair.publicKey))
   }
 
   /** Signs with `bosc multisig sign`. */

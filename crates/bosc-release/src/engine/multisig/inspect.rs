@@ -206,6 +206,8 @@ impl Engine {
         if side.head_at(&side.db, request.length, stop)?.tree_hash() != request.tree_hash {
             return Err(errors::source_mismatch("db", request.length));
         }
+        // All of it: which files there are, and whether production is its beginning, is read from it.
+        side.fetch(("db", &side.db), 0, request.length, &mut |_: &str, _: Value| {}, stop)?;
         side.find_blobs(self, &drive)?;
         if let (Some(live), Some(c)) = (&side.blobs, request.content) {
             side.until_length(live, c.length, wait, stop)?;
@@ -228,9 +230,6 @@ impl Engine {
     ) -> Result<Value, CommandError> {
         let db = content.db.as_ref();
         let source = CoreSource::cut(&content.drive.db, request.length);
-        if let (Some(side), Some(live)) = (&content._side, db) {
-            side.fetch(("db", live), 0, request.length, &mut |_: &str, _: Value| {}, stop)?;
-        }
         let now = Drive::checkout(source.clone(), request.length);
         let missing = |e: &CommandError| e.code() == "ERR_NOT_FOUND" && db.is_none();
         match fetching(db, STALL, stop, || check_batch_end(source.clone(), request.length)) {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How soon, and at most how rarely, peers are looked for again during a wait.
-const LOOK_FIRST: Duration = Duration::from_secs(3);
+const LOOK_FIRST: Duration = Duration::from_millis(500);
 const LOOK_RARELY: Duration = Duration::from_secs(30);
 /// How long a download may stand still.
 pub(super) const STALL: Duration = Duration::from_secs(60);
