@@ -3,9 +3,12 @@
 
 mod args;
 mod human;
+mod multisig;
 mod printer;
 mod provision;
+mod release;
 mod run;
+mod tools;
 
 fn main() -> std::process::ExitCode {
     run::main()

@@ -78,18 +78,25 @@ fn command_name(c: &Command) -> &'static str {
         Command::Provision(_) => "provision",
         Command::Demo(_) => "demo",
         Command::Dht(_) => "dht",
+        Command::Multisig(a) => crate::multisig::name(a),
+        Command::Publish(_) => "publish",
+        Command::Line(_) => "line",
+        Command::Rotate(_) => "rotate",
+        Command::Tools(t) => t.name(),
+    }
+}
+
+/// Seconds of a flag as milliseconds.
+pub(crate) fn seconds(s: f64) -> Result<u64, CommandError> {
+    if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
+        Ok((s * 1000.0) as u64)
+    } else {
+        Err(CommandError::input("--timeout takes a number of seconds"))
     }
 }
 
 fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
     let g = &cli.global;
-    let seconds = |s: f64| -> Result<u64, CommandError> {
-        if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
-            Ok((s * 1000.0) as u64)
-        } else {
-            Err(CommandError::input("--timeout takes a number of seconds"))
-        }
-    };
     let mut live = false;
     let mut raw = false;
     let request = match &cli.command {
@@ -102,6 +109,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             only: a.only.clone(),
             purge: a.purge,
             truncate: a.truncate,
+            newest: a.newest,
         }),
         Command::Seed(a) => {
             live = !a.no_tty;
@@ -144,6 +152,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
                 timeout_ms: seconds(a.timeout)?,
             })
         }
+        Command::Multisig(a) => return crate::multisig::run(a, g, printer, stop),
         Command::Provision(a) => {
             live = true;
             crate::provision::request(a, seconds)?
@@ -153,6 +162,10 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             let mut human = Human::new(printer, false, false);
             return demo::run(dir.as_deref(), &mut |tag: &str, data: Value| human.event(tag, &data), stop);
         }
+        Command::Publish(a) => crate::release::publish(a, primary_key()?.as_ref(), stop)?,
+        Command::Line(a) => crate::release::line(a)?,
+        Command::Rotate(a) => crate::release::rotate(a)?,
+        Command::Tools(t) => return t.run(g, printer, stop),
         Command::Dht(a) => {
             let mut human = Human::new(printer, false, false);
             let config = dht::DhtConfig {
@@ -194,7 +207,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
 }
 
 /// Runs a command in the process that owns the store: this one, or the one that has it open.
-fn with_store(
+pub(crate) fn with_store(
     g: &Global,
     request: &Request,
     sink: &mut (dyn FnMut(&str, Value) + Send),
@@ -236,7 +249,7 @@ fn with_store(
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
     std::path::absolute(path)
         .map_err(|e| CommandError::input(format!("not a path: {}", path.display())).because(e))
 }
@@ -260,9 +273,12 @@ fn store_dir(g: &Global) -> Result<PathBuf, CommandError> {
     })
 }
 
-/// BOSC_PRIMARY_KEY: the root secret for a new store, for machines that must make the same links again.
+/// BOSC_PRIMARY_KEY (or BOSC_PRIMARY_KEY_FILE): the root secret for a new store, for machines that must make the same
+/// links again.
 fn primary_key() -> Result<Option<[u8; 32]>, CommandError> {
-    let Some(text) = std::env::var_os("BOSC_PRIMARY_KEY").filter(|v| !v.is_empty()) else { return Ok(None) };
+    let Some(text) = std::env::var_os("BOSC_PRIMARY_KEY").filter(|v| !v.is_empty()) else {
+        return Ok(crate::release::encrypted_primary_key()?.map(|k| *k));
+    };
     text.to_str()
         .filter(|t| t.len() == 64)
         .and_then(|t| bosc_format::id::decode(t).ok())
