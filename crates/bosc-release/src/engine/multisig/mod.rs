@@ -9,6 +9,7 @@ mod inspect;
 mod peers;
 mod request;
 mod target;
+mod version;
 mod write;
 
 use super::Engine;

@@ -158,6 +158,21 @@ impl Side {
         Ok(learned.is_some() || core.status().peers.iter().any(|p| p.synced))
     }
 
+    /// Waits until the first search is over, and whoever was found has told what there is. Nobody is an answer too.
+    pub(super) fn until_searched(
+        &self,
+        core: &LiveCore,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<(), CommandError> {
+        self.wait(timeout, stop, || {
+            let s = core.status();
+            let told = s.peers.iter().all(|p| p.synced && (p.fork, p.length) <= (s.fork, s.length));
+            Ok((self.searched() && told).then_some(()))
+        })
+        .map(drop)
+    }
+
     /// Fetches blocks `start..end` of a core.
     pub(super) fn fetch(
         &self,
