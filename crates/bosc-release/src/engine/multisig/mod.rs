@@ -5,6 +5,7 @@
 //!   source. `write`: the one transaction that extends production.
 
 mod commit;
+mod gaps;
 mod inspect;
 mod peers;
 mod request;

@@ -146,7 +146,7 @@ pub(super) fn source_copies(
     sink: &mut dyn Sink,
     stop: &Stop,
 ) -> Result<(), CommandError> {
-    let (peers, full) = source.until_copies(core, length, FULL_COPIES, wait, "source", sink, stop)?;
+    let (peers, full) = source.until_copies(core, length, wait, "source", sink, stop)?;
     if full >= FULL_COPIES {
         Ok(())
     } else if peers < FULL_COPIES {
