@@ -93,12 +93,17 @@ class Releases {
 
   /** The source is online, and others have all of it. */
   async seedSource(source, { seeders = 2 } = {}) {
-    await source.peer.join(source.drive)
+    if (!source.joined) await source.peer.join(source.drive)
+    source.joined = true
+    source.copies ??= new Map()
     while (this.sourceSeeders.length < seeders) this.sourceSeeders.push(this.js())
     for (const peer of this.sourceSeeders.slice(0, seeders)) {
-      const copy = await peer.drive(source.link)
-      await peer.join(copy)
-      await peer.head(copy, { length: source.drive.core.length })
+      if (!source.copies.has(peer)) {
+        source.copies.set(peer, await peer.drive(source.link))
+        await peer.join(source.copies.get(peer))
+      }
+      const copy = source.copies.get(peer)
+      await waitFor(() => copy.core.length >= source.drive.core.length || copy.core.update(), { what: () => 'the source' })
       await hold(copy)
     }
   }
@@ -121,9 +126,9 @@ class Releases {
   async freezeTarget() {
     const seeder = this.targetSeeders.pop()
     await waitFor(() => seeder.db.contiguousLength === this.production.length, { what: () => 'the copy that grows old' })
-    const dir = this.f.fresh('stale')
-    await seeder.close({ keep: dir })
+    await seeder.close()
     const { f, manifest } = this
+    const { dir } = seeder
     return {
       async start() {
         const peer = f.js({ dir })
@@ -303,12 +308,11 @@ class TargetSeeder {
     await this.peer.swarm.join(this.db.discoveryKey, { server: true, client: true }).flushed()
   }
 
-  async close({ keep = null } = {}) {
+  async close() {
     if (this.closed) return
     this.closed = true
     await this.db.close()
     await this.blobs.close()
     await this.peer.close()
-    if (keep) fs.cpSync(this.dir, keep, { recursive: true })
   }
 }

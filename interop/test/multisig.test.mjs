@@ -53,7 +53,7 @@ test('any two of three, in any order, and all three', { timeout, skip }, async (
     assert.equal(result.blobs.batch.signature, js.blobs.batch.signature)
     for (const core of ['db', 'blobs']) {
       for (const field of ['key', 'keyHex', 'length', 'treeHash', 'treeHashHex']) {
-        assert.equal(result[core].batch[field], js.result[core].batch[field], `${core}.${field}`)
+        assert.equal(result[core].batch[field], js[core].batch[field], `${core}.${field}`)
       }
     }
   }
@@ -159,8 +159,13 @@ test('a signer sees the files, the versions and production, and is told what is 
   assert.equal(seeing.last('sign').response, await f.signers[0].signJs(request))
 
   // A source that is something else is no reason to sign.
-  const liar = await f.bosc({ env }).end(['multisig', 'sign', request, '--yes', '--wait', '20', '--source', first.link, '--keys', dir])
-  if (first.link !== source.link) assertFailed(liar, 'SRC_KEY_MISMATCH')
+  const other = await f.release('2.0.0', { 'by-arch/linux-x64/app/new.txt': 'not what was said\n' })
+  await f.seedSource(other, { seeders: 0 })
+  for (const [link, code] of [[other.link, 'SRC_KEY_MISMATCH'], [first.link, 'SOURCE_CORE_TOO_SMALL']]) {
+    const liar = await f.bosc({ env }).end(['multisig', 'sign', request, '--yes', '--wait', '4', '--source', link, '--keys', dir])
+    assertFailed(liar, code)
+    assert.equal(liar.all('sign').length, 0)
+  }
 })
 
 test('requests that could never be committed are refused', { timeout, skip }, async (t) => {
@@ -409,15 +414,19 @@ test('two releases prepared from one production: the second is refused and nothi
   await f.seedSource(b)
   const signedA = await f.signed('bosc', a)
   const signedB = await f.signed('bosc', b)
-  await f.commit('bosc', a, signedA.request, signedA.responses)
+  const store = f.bosc()
+  await f.commit('bosc', a, signedA.request, signedA.responses, { bosc: store })
   const p = await f.bosc().end(f.commitArgs('commit', b, signedB.request, signedB.responses))
   assert.ok(['INCOMPATIBLE_SOURCE_AND_TARGET', 'TARGET_CORE_TOO_BIG'].includes(p.last('error')?.code), p.describe())
   assert.equal(p.all('journaled').length, 0)
   await f.assertProduction(a)
   // Neither is it requested nor signed any more.
-  const again = await f.bosc().end(['multisig', 'request', b.verlink, '--config', f.configFile, '--wait', '10'])
+  const again = await store.end(['multisig', 'request', b.verlink, '--config', f.configFile, '--wait', '10'])
   assert.notEqual(again.code, 0)
   assert.ok(['INCOMPATIBLE_SOURCE_AND_TARGET', 'TARGET_CORE_TOO_BIG'].includes(again.last('error')?.code), again.describe())
+  const env = { BOSC_PASSPHRASE: PASSPHRASE }
+  const sign = await f.bosc({ store: store.store, env }).end(['multisig', 'sign', signedB.request, '--yes', '--offline', '--source', b.link, '--keys', f.signers[0].dir])
+  assertFailed(sign, again.last('error').code)
 })
 
 test('the source was changed after the request', { timeout, skip }, async (t) => {
@@ -473,6 +482,7 @@ test('commands on a store that seeds are done by the seeder', { timeout, skip },
   await f.seedSource(source)
   const { request, responses } = await f.signed('js', source)
   const bosc = f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } })
+  await f.startTargetSeeders()
   const seeding = await bosc.seed(f.targetLink)
   const p = await bosc.ok(...f.commitArgs('commit', source, request, responses, '--first-commit'))
   assert.equal(p.last('final').seeded, true)

@@ -25,10 +25,11 @@
 //!    record here or a word from the user (`--first-commit`), nothing is written.
 //! 4. Every wait has an end, and says what it waits for.
 
+use super::gaps::Gaps;
 use super::peers::{Side, copies};
 use super::request::source_copies;
 use super::target::{Standing, Wanted, standing, standing_alone};
-use super::write::{Part, Written, fill};
+use super::write::{Part, Written};
 use super::{TargetCores, core_json, now};
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
@@ -313,7 +314,7 @@ impl Committing<'_> {
         stop: &Stop,
     ) -> Result<(), CommandError> {
         let (peers, full) =
-            self.target.until_copies(core, length, FULL_COPIES, self.update(), "production", sink, stop)?;
+            self.target.until_copies(core, length, self.update(), "production", sink, stop)?;
         if full >= FULL_COPIES {
             Ok(())
         } else if peers < FULL_COPIES {
@@ -438,7 +439,7 @@ impl Committing<'_> {
     }
 
     /// Waits until enough peers hold the release. Returns whether they do (forced commits do not wait).
-    fn until_seeded(&self, sink: &mut dyn Sink, stop: &Stop) -> Result<bool, CommandError> {
+    fn until_seeded(&mut self, sink: &mut dyn Sink, stop: &Stop) -> Result<bool, CommandError> {
         let key = *self.cores.db.key();
         let link = PearLink::new(key).to_string();
         sink.event(
@@ -447,21 +448,21 @@ impl Committing<'_> {
         );
         let blobs = self.target.blobs.clone().ok_or_else(|| timed_out(&self.target.db.status()))?;
         let _downloads = [self.target.db.download(Download::live()), blobs.download(Download::live())];
-        fill(&self.cores.db, &self.drive.db, stop)?;
-        if let Some(source) = self.drive.blobs(self.engine)? {
-            fill(&self.cores.blobs, &source, stop)?;
-        }
+        let [db_length, blobs_length] = self.plan.wanted.map(|w| w.length);
+        let Committing { engine, drive, source, target, cores, .. } = self;
+        let mut gaps = Gaps::new(cores);
+        gaps.fill(drive, source, stop)?;
         if self.ask.force_dangerous {
             return Ok(false);
         }
-        let [db_length, blobs_length] = self.plan.wanted.map(|w| w.length);
         let count = || {
-            let full = copies(&self.target.db.status(), db_length);
+            let full = copies(&target.db.status(), db_length);
             // A drive without files has nothing in its blobs core to hold.
             (full, if blobs_length == 0 { full } else { copies(&blobs.status(), blobs_length) })
         };
         let mut told = None;
-        let seeded = self.target.wait(Duration::from_millis(self.ask.wait_ms), stop, || {
+        let seeded = target.wait(Duration::from_millis(self.ask.wait_ms), stop, || {
+            gaps.look(engine, drive, source, stop)?;
             let (db, blobs) = count();
             if told != Some((db, blobs)) {
                 told = Some((db, blobs));

@@ -11,9 +11,10 @@
 use super::TargetCores;
 use super::peers::{STALL, Side, known_hash, known_head};
 use super::target::{Standing, Wanted, standing, standing_alone};
+use super::version::check_version;
 use crate::command::{Outcome, Sink, Stop};
 use crate::diff::{ByteDiff, DiffCount};
-use crate::engine::drive::{CoreSource, DriveCores, check_batch_end, parse_link};
+use crate::engine::drive::{CoreSource, DriveCores, parse_link};
 use crate::engine::wait::fetching;
 use crate::engine::{Engine, store_error};
 use crate::error::{CommandError, ErrorKind};
@@ -200,7 +201,13 @@ impl Engine {
             return Ok(known.map(|_| content));
         };
         if !side.until_length(&side.db, request.length, wait, stop)? {
-            return Ok(None);
+            let have = drive.db.length();
+            // A source that is known and too short is not the request's, as far as anyone can tell.
+            return if have == 0 {
+                Ok(None)
+            } else {
+                Err(errors::source_too_small("db", have, request.length))
+            };
         }
         side.wait(wait, stop, || Ok(side.db.status().has_manifest.then_some(())))?;
         if side.head_at(&side.db, request.length, stop)?.tree_hash() != request.tree_hash {
@@ -232,7 +239,7 @@ impl Engine {
         let source = CoreSource::cut(&content.drive.db, request.length);
         let now = Drive::checkout(source.clone(), request.length);
         let missing = |e: &CommandError| e.code() == "ERR_NOT_FOUND" && db.is_none();
-        match fetching(db, STALL, stop, || check_batch_end(source.clone(), request.length)) {
+        match fetching(db, STALL, stop, || check_version(source.clone(), request.length)) {
             Err(e) if missing(&e) => {
                 notes.push("Only a part of the source is in this store: the files cannot be shown.".into());
                 return Ok(json!({}));

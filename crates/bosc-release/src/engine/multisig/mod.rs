@@ -5,10 +5,12 @@
 //!   source. `write`: the one transaction that extends production.
 
 mod commit;
+mod gaps;
 mod inspect;
 mod peers;
 mod request;
 mod target;
+mod version;
 mod write;
 
 use super::Engine;

@@ -6,6 +6,7 @@ use crate::engine::topics::Topic;
 use crate::engine::wait::{core_failed, stopped, timed_out};
 use crate::engine::{Engine, store_error};
 use crate::error::CommandError;
+use crate::multisig::FULL_COPIES;
 use bosc_format::crypto::Hash;
 use bosc_format::merkle::Head;
 use bosc_node::{CoreStatus, Download, LiveCore, Node, TICK};
@@ -108,13 +109,12 @@ impl Side {
         Ok(got.is_some())
     }
 
-    /// Waits until `need` peers hold the first `length` blocks of a core. Returns how many peers there are and how many
+    /// Waits until [`FULL_COPIES`] peers hold the first `length` blocks of a core. Returns how many peers there are and how many
     /// hold them, whatever the numbers are when the time is over.
     pub(super) fn until_copies(
         &self,
         (name, core): Named<'_>,
         length: u64,
-        need: usize,
         timeout: Duration,
         what: &str,
         sink: &mut dyn Sink,
@@ -124,14 +124,14 @@ impl Side {
         self.wait(timeout, stop, || {
             let status = core.status();
             let now = (status.peers.len(), copies(&status, length));
-            if now.1 >= need {
+            if now.1 >= FULL_COPIES {
                 return Ok(Some(()));
             }
             if told != Some(now) {
                 told = Some(now);
                 sink.event(
                     "waiting",
-                    json!({ "for": what, "core": name, "peers": now.0, "fullCopies": now.1, "need": need }),
+                    json!({ "for": what, "core": name, "peers": now.0, "fullCopies": now.1, "need": FULL_COPIES }),
                 );
             }
             Ok(None)
@@ -156,6 +156,21 @@ impl Side {
             Ok((told && !behind && self.searched()).then_some(()))
         })?;
         Ok(learned.is_some() || core.status().peers.iter().any(|p| p.synced))
+    }
+
+    /// Waits until the first search is over, and whoever was found has told what there is. Nobody is an answer too.
+    pub(super) fn until_searched(
+        &self,
+        core: &LiveCore,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<(), CommandError> {
+        self.wait(timeout, stop, || {
+            let s = core.status();
+            let told = s.peers.iter().all(|p| p.synced && (p.fork, p.length) <= (s.fork, s.length));
+            Ok((self.searched() && told).then_some(()))
+        })
+        .map(drop)
     }
 
     /// Fetches blocks `start..end` of a core.

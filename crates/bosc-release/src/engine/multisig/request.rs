@@ -2,9 +2,10 @@
 
 use super::peers::{Side, known_head};
 use super::target::{Wanted, standing};
+use super::version::check_version;
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
-use crate::engine::drive::{CoreSource, check_batch_end, drive_error, parse_link};
+use crate::engine::drive::{CoreSource, drive_error, parse_link};
 use crate::engine::wait::timed_out;
 use crate::error::{CommandError, ErrorKind};
 use crate::multisig::{FULL_COPIES, MakeRequest, errors};
@@ -15,6 +16,8 @@ use bosc_format::signing::{Content, Request};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// How long the search for production may hold a request up.
+const SEARCH: Duration = Duration::from_secs(2);
 /// The version of the signing request that old signers read.
 const LEGACY_VERSION: u64 = 2;
 
@@ -75,7 +78,7 @@ impl Engine {
         if link.hash.is_some_and(|h| h != tree_hash) {
             return Err(errors::source_mismatch("db", length));
         }
-        check_batch_end(CoreSource::cut(&drive.db, length), length).map_err(drive_error)?;
+        check_version(CoreSource::cut(&drive.db, length), length).map_err(drive_error)?;
 
         sink.event("getting-blobs-length", Value::Null);
         let blobs_length = Drive::checkout(CoreSource::cut(&drive.db, length), length)
@@ -100,6 +103,7 @@ impl Engine {
         };
 
         sink.event("creating-drive", Value::Null);
+        production.until_searched(&production.db, update.min(SEARCH), stop)?;
         // A release that does not go on from production can never be committed. `--force` only makes up for peers.
         let wanted = [
             (&target.db, &source.db, Wanted { name: "db", length, hash: tree_hash }),
@@ -142,7 +146,7 @@ pub(super) fn source_copies(
     sink: &mut dyn Sink,
     stop: &Stop,
 ) -> Result<(), CommandError> {
-    let (peers, full) = source.until_copies(core, length, FULL_COPIES, wait, "source", sink, stop)?;
+    let (peers, full) = source.until_copies(core, length, wait, "source", sink, stop)?;
     if full >= FULL_COPIES {
         Ok(())
     } else if peers < FULL_COPIES {

@@ -12,7 +12,6 @@ use crate::engine::{Engine, store_error};
 use crate::error::CommandError;
 use crate::multisig::errors;
 use crate::multisig::record::{ROW, Record};
-use bosc_format::proof::{NodeRequest, ProofRequest};
 use bosc_store::{Core, Error as StoreError};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -92,29 +91,4 @@ impl Engine {
             Err(e) => Err(errors::commit_failed(e)),
         }
     }
-}
-
-/// Takes blocks of production that are not here from the source, where they are the same. What cannot be taken comes
-/// from peers.
-pub(super) fn fill(target: &Core, source: &Core, stop: &Stop) -> Result<(), CommandError> {
-    let length = target.length();
-    let mut at = 0;
-    while let Some(index) = target.first_missing(at, length).map_err(store_error)? {
-        if stop.is_stopped() {
-            return Err(stopped());
-        }
-        at = index + 1;
-        let known = target.node(index.saturating_mul(2)).map_err(store_error)?;
-        let same = known.is_none_or(|n| source.leaf_hash(index).is_ok_and(|h| h == Some(n.hash)));
-        if !same || !source.has(index).unwrap_or(false) {
-            continue;
-        }
-        let Ok(nodes) = target.missing_nodes(index.saturating_mul(2)) else { continue };
-        let request = ProofRequest { block: Some(NodeRequest { index, nodes }), ..ProofRequest::default() };
-        if let Ok(Some(proof)) = source.prove(&request) {
-            // A proof that does not fit is no harm: nothing is kept of it.
-            let _ = target.apply(&proof);
-        }
-    }
-    Ok(())
 }
