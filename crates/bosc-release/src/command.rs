@@ -31,6 +31,9 @@ pub struct Stage {
     pub purge: bool,
     /// First cut the drive back to this length.
     pub truncate: Option<u64>,
+    /// Do not ask peers for a newer version of a link whose key other machines have as well.
+    #[serde(default)]
+    pub newest: bool,
 }
 
 /// `bosc seed`.
@@ -121,6 +124,8 @@ pub enum Request {
     Dump(Dump),
     /// Make a drive of production's blocks and one batch that equals a source.
     Provision(Provision),
+    /// Look into, keep up or move what is here.
+    Tool(crate::tools::Tool),
 }
 
 impl Request {
@@ -133,6 +138,7 @@ impl Request {
             Self::Info(_) => "info",
             Self::Dump(_) => "dump",
             Self::Provision(_) => "provision",
+            Self::Tool(t) => t.name(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! `--json` lines. Nothing in this crate prints.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod command;
 pub mod demo;
 pub mod dht;
@@ -18,3 +19,4 @@ pub mod package;
 pub mod provision;
 pub mod scan;
 pub mod stage;
+pub mod tools;

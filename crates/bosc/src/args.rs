@@ -78,6 +78,9 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run a DHT node: the bootstrap node of a private network
     Dht(Dht),
+    /// Everything around the pipeline.
+    #[command(flatten)]
+    Tools(crate::tools::Tools),
 }
 
 /// `bosc touch`
@@ -111,6 +114,9 @@ pub(crate) struct Stage {
     /// First cut the drive back to this length (one that a verlink showed); only for unreleased links
     #[arg(long, value_name = "LENGTH")]
     pub(crate) truncate: Option<u64>,
+    /// This store has the newest version of a link whose key other machines have: do not ask peers
+    #[arg(long)]
+    pub(crate) newest: bool,
 }
 
 /// `bosc seed`

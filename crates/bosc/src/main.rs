@@ -6,6 +6,7 @@ mod human;
 mod printer;
 mod provision;
 mod run;
+mod tools;
 
 fn main() -> std::process::ExitCode {
     run::main()

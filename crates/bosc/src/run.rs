@@ -78,18 +78,21 @@ fn command_name(c: &Command) -> &'static str {
         Command::Provision(_) => "provision",
         Command::Demo(_) => "demo",
         Command::Dht(_) => "dht",
+        Command::Tools(t) => t.name(),
+    }
+}
+
+/// Seconds of a flag as milliseconds.
+pub(crate) fn seconds(s: f64) -> Result<u64, CommandError> {
+    if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
+        Ok((s * 1000.0) as u64)
+    } else {
+        Err(CommandError::input("--timeout takes a number of seconds"))
     }
 }
 
 fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
     let g = &cli.global;
-    let seconds = |s: f64| -> Result<u64, CommandError> {
-        if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
-            Ok((s * 1000.0) as u64)
-        } else {
-            Err(CommandError::input("--timeout takes a number of seconds"))
-        }
-    };
     let mut live = false;
     let mut raw = false;
     let request = match &cli.command {
@@ -102,6 +105,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             only: a.only.clone(),
             purge: a.purge,
             truncate: a.truncate,
+            newest: a.newest,
         }),
         Command::Seed(a) => {
             live = !a.no_tty;
@@ -153,6 +157,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             let mut human = Human::new(printer, false, false);
             return demo::run(dir.as_deref(), &mut |tag: &str, data: Value| human.event(tag, &data), stop);
         }
+        Command::Tools(t) => return t.run(g, printer, stop),
         Command::Dht(a) => {
             let mut human = Human::new(printer, false, false);
             let config = dht::DhtConfig {
@@ -194,7 +199,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
 }
 
 /// Runs a command in the process that owns the store: this one, or the one that has it open.
-fn with_store(
+pub(crate) fn with_store(
     g: &Global,
     request: &Request,
     sink: &mut (dyn FnMut(&str, Value) + Send),
@@ -236,7 +241,7 @@ fn with_store(
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
     std::path::absolute(path)
         .map_err(|e| CommandError::input(format!("not a path: {}", path.display())).because(e))
 }

@@ -10,6 +10,8 @@ pub struct HistoryEntry {
     pub entry: Entry,
     /// Whether it deleted the key rather than put it.
     pub deleted: bool,
+    /// Whether a batch ended with it: the length behind its block is a version.
+    pub ends_batch: bool,
 }
 
 /// Iterator over operations, oldest first. `Err(Error::Missing(i))` does not advance it.
@@ -33,7 +35,8 @@ impl<S: BlockSource> History<S> {
         let block = self.bee.node_block(self.at)?;
         let deleted = block.value.is_none() && !block.links_itself()?;
         self.at = self.at.saturating_add(1);
-        Ok(HistoryEntry { entry: block.into(), deleted })
+        let ends_batch = block.has_tree();
+        Ok(HistoryEntry { entry: block.into(), deleted, ends_batch })
     }
 }
 

@@ -284,6 +284,11 @@ impl NodeBlock {
         Ok(level)
     }
 
+    /// Whether the block carries a tree. Of a batch only the last one does.
+    pub(crate) fn has_tree(&self) -> bool {
+        !self.index.is_empty()
+    }
+
     /// Whether any level of this block's index names the block itself as a key.
     pub(crate) fn links_itself(&self) -> Result<bool> {
         let mut fields = Fields::new(self.seq, &self.index);

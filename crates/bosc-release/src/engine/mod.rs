@@ -5,7 +5,9 @@ mod dump;
 mod info;
 mod provision;
 mod seed;
+mod shared;
 mod stage;
+mod tools;
 mod touch;
 mod wait;
 
@@ -105,11 +107,12 @@ impl Engine {
     pub fn execute_request(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
         match request {
             Request::Touch(r) => self.touch(r, stop),
-            Request::Stage(r) => self.stage(r, sink),
+            Request::Stage(r) => self.stage(r, sink, stop),
             Request::Seed(r) => self.seed(r, sink, stop),
             Request::Info(r) => self.info(r, sink, stop),
             Request::Dump(r) => self.dump(r, sink, stop),
             Request::Provision(r) => self.provision(r, sink, stop),
+            Request::Tool(r) => self.tool(r, sink, stop),
         }
     }
 
