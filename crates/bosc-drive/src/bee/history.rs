@@ -10,8 +10,6 @@ pub struct HistoryEntry {
     pub entry: Entry,
     /// Whether it deleted the key rather than put it.
     pub deleted: bool,
-    /// Whether a batch ended with it: the length behind its block is a version.
-    pub ends_batch: bool,
 }
 
 /// Iterator over operations, oldest first. `Err(Error::Missing(i))` does not advance it.
@@ -35,8 +33,7 @@ impl<S: BlockSource> History<S> {
         let block = self.bee.node_block(self.at)?;
         let deleted = block.value.is_none() && !block.links_itself()?;
         self.at = self.at.saturating_add(1);
-        let ends_batch = block.has_tree();
-        Ok(HistoryEntry { entry: block.into(), deleted, ends_batch })
+        Ok(HistoryEntry { entry: block.into(), deleted })
     }
 }
 

@@ -5,19 +5,18 @@ use super::super::drive::{CoreSource, drive_error, parse_link};
 use super::super::info::Opened;
 use super::super::shared::SharedKey;
 use super::super::wait::{stopped, wait_block};
-use super::versions::{MAX_VERSIONS, said};
+use super::versions::{DriveVersion, MAX_VERSIONS, said};
 use crate::command::{Outcome, Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
 use crate::tools::Doctor;
 use crate::tools::doctor::{Facts, Level, Platform, client, judge};
-use bosc_drive::bee::Bee;
 use bosc_drive::drive::Drive;
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::PearLink;
 use bosc_node::{CoreStatus, TICK};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long peers are given to say which blocks they hold once they said how many there are.
@@ -97,27 +96,16 @@ impl Engine {
             facts.batch_end = true;
             return Ok(facts);
         }
-        let last = loop {
-            let mut one = Bee::checkout(CoreSource::new(db), at).history(at - 1);
-            match one.next() {
-                Some(Ok(step)) => break Some(step),
-                Some(Err(e)) => match (e.missing(), &opened.db) {
-                    (Some(block), Some(live)) => match wait_block(live, block, timeout, stop) {
-                        Ok(()) => {}
-                        Err(e) if e.kind() == ErrorKind::Network => return Ok(facts),
-                        Err(e) => return Err(e),
-                    },
-                    _ => return Err(drive_error(e)),
-                },
-                None => break None,
-            }
+        // What peers do not deliver is not known; the findings say what is missing.
+        let versions = match self.drive_versions(opened, at, MAX_VERSIONS, timeout, stop) {
+            Err(e) if e.kind() == ErrorKind::Network => return Ok(facts),
+            other => other?.0,
         };
-        facts.batch_end = last.is_some_and(|s| s.ends_batch);
+        facts.batch_end = versions.back().is_some_and(|v| v.length == at);
         if !facts.batch_end {
             return Ok(facts);
         }
-        // What peers do not deliver is not known; the findings say what is missing.
-        match self.content(opened, &mut facts, timeout, stop) {
+        match self.content(opened, &versions, &mut facts, timeout, stop) {
             Err(e) if e.kind() == ErrorKind::Network => Ok(facts),
             Err(e) => Err(e),
             Ok(()) => Ok(facts),
@@ -128,6 +116,7 @@ impl Engine {
     fn content(
         &self,
         opened: &Opened,
+        versions: &VecDeque<DriveVersion>,
         facts: &mut Facts,
         timeout: Duration,
         stop: &Stop,
@@ -181,7 +170,6 @@ impl Engine {
                 facts.bins = crate::build::bin_names(object, found.name.as_deref().unwrap_or_default());
             }
         }
-        let (versions, _) = self.drive_versions(opened, facts.at, MAX_VERSIONS, timeout, stop)?;
         let mut known: BTreeMap<u64, Option<String>> = BTreeMap::new();
         for (platform, (apps, files, length)) in platforms {
             // Files of a batch have the seq of their own block; the version is the end of it.
@@ -220,7 +208,8 @@ impl Engine {
         };
         node.signal().wait(Some(deadline), TICK, || {
             let (peers, (_, _, both)) = count();
-            (stop.is_stopped() || (peers > 0 && both == peers && both >= 2)).then_some(())
+            // Nobody to wait for, or nobody left to wait for.
+            (stop.is_stopped() || peers == 0 || (both == peers && both >= 2)).then_some(())
         });
         if stop.is_stopped() {
             return Err(stopped());

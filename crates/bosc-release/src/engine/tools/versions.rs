@@ -103,7 +103,7 @@ impl Engine {
             return Ok((out, 0));
         }
         let package_key = [FILES_PREFIX, b"/package.json"].concat();
-        let mut history = Bee::checkout(CoreSource::new(&opened.drive.db), until).history(1);
+        let mut history = Bee::checkout(CoreSource::new(&opened.drive.db), until).versions();
         loop {
             let step = match history.next() {
                 None => break,
@@ -117,6 +117,7 @@ impl Engine {
                     continue;
                 }
             };
+            let (ends_batch, step) = (step.ends_batch, step.entry);
             if step.deleted {
                 now.deleted += 1;
             } else {
@@ -127,7 +128,7 @@ impl Engine {
                 now.package =
                     value.and_then(|v| EntryValue::decode(step.entry.seq, v).ok()).and_then(|v| v.blob);
             }
-            if step.ends_batch {
+            if ends_batch {
                 now.length = step.entry.seq.saturating_add(1);
                 total += 1;
                 if out.len() >= max {
