@@ -3,7 +3,8 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
-import { isStandIn } from '../lib/bosc.mjs'
+import { spawnSync } from 'node:child_process'
+import { boscCommand, isStandIn } from '../lib/bosc.mjs'
 import { assertContent, assertFailed, assertSameDrive } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
 import { describe, jsStage, sleep } from '../lib/net.mjs'
@@ -273,6 +274,37 @@ test('a key exported here continues the same history there, without a fork', { t
   await a.seed(link)
   await followed()
   await assertSameDrive(drive, await b.info(link))
+})
+
+test('passphrases come from a descriptor, are long enough, and are printed nowhere', { timeout, skip }, async (t) => {
+  const f = await fixture(t, { network: null })
+  const bosc = f.bosc()
+  const { link } = await bosc.touch()
+  const secret = path.join(f.dir, 'secret')
+  const run = (text, ...args) => {
+    fs.writeFileSync(secret, text)
+    const fd = fs.openSync(secret)
+    const [cmd, ...before] = boscCommand()
+    const env = { ...process.env, BOSC_PASSPHRASE: '' }
+    const p = spawnSync(cmd, [...before, ...bosc.args(args), '--verbose'], { stdio: ['ignore', 'pipe', 'pipe', fd], env })
+    fs.closeSync(fd)
+    const out = p.stdout.toString() + p.stderr
+    assert.ok(!out.includes(text.trim()) || text.trim() === '', out)
+    return { code: p.status, out }
+  }
+  const file = path.join(f.dir, 'k')
+  const long = 'a passphrase of some length'
+  assert.match(run('short\n', 'keys', 'export', link, '-o', file, '--passphrase-fd', '3').out, /ERR_INVALID_INPUT/)
+  assert.match(run('\n', 'keys', 'export', link, '-o', file, '--passphrase-fd', '3').out, /ERR_INVALID_INPUT/)
+  assert.equal(fs.existsSync(file), false)
+  assert.match(run(long, 'keys', 'export', link, '-o', file).out, /no terminal/)
+  assert.equal(run(`${long}\n`, 'keys', 'export', link, '-o', file, '--passphrase-fd', '3').code, 0)
+  const text = fs.readFileSync(file, 'utf8')
+  assert.ok(text.startsWith('bosc-key-file 1\nkind: link\nlink: pear://0.0.'), text)
+  assert.match(run('another passphrase', 'keys', 'import', file, '--passphrase-fd', '3').out, /ERR_PASSPHRASE/)
+  assert.match(run(long, 'keys', 'import', file, '--passphrase-fd', '3').out, /"alreadyWritable":true/)
+  fs.writeFileSync(file, text.replace('scrypt 17 8 1', 'scrypt 30 8 1'))
+  assert.match(run(long, 'keys', 'import', file, '--passphrase-fd', '3').out, /ERR_INVALID_KEY_FILE/)
 })
 
 test('an imported key writes nothing until the newest version is here', { timeout, skip }, async (t) => {
