@@ -346,6 +346,42 @@ test('an imported key writes nothing until the newest version is here', { timeou
   assert.ok((await a.stage(link, dir, '--newest')).version > newest.version)
 })
 
+test('the key of a provision link moves as well', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const a = f.bosc({ env: PASS })
+  const source = (await a.touch()).link
+  const target = (await a.touch()).link
+  const none = target.replace('pear://', 'pear://0.0.')
+  const provision = async (bosc, verlink, base = none) =>
+    (await bosc.ok('provision', verlink, target, base, '--yes')).last('final').target
+  const first = await provision(a, (await a.stage(source, f.tree(app({ version: '1.0.0' })))).verlink)
+  const file = path.join(f.dir, 'k')
+  await a.ok('keys', 'export', target, '-o', file)
+  const next = await a.stage(source, f.tree(app({ version: '1.1.0' })))
+  const js = f.js()
+  const copies = []
+  for (const [link, length] of [[source, next.version], [target, first.core.length]]) {
+    await a.seed(link)
+    const copy = await js.drive(link)
+    await js.join(copy)
+    await js.head(copy, { length })
+    await js.fetchAll(copy)
+    copies.push(copy)
+  }
+  await a.close()
+  const b = f.bosc({ env: PASS })
+  await b.ok('keys', 'import', file)
+  const dry = await b.end(['provision', next.verlink, target, none, '--dry-run'])
+  assertFailed(dry, 'ERR_PERMISSION_REQUIRED')
+  const second = await provision(b, next.verlink, first.verlink)
+  assert.ok(second.core.length > first.core.length, JSON.stringify(second))
+  await b.seed(target)
+  await js.head(copies[1], { length: second.core.length })
+  await js.fetchAll(copies[1])
+  assert.equal(copies[1].core.fork, 0)
+  assert.equal(JSON.parse(await copies[1].get('/package.json')).version, '1.1.0')
+})
+
 test('a backup makes a new store write all its links', { timeout, skip }, async (t) => {
   const f = await fixture(t)
   const a = f.bosc({ env: PASS })

@@ -106,6 +106,9 @@ pub struct Provision {
     pub timeout_ms: u64,
     /// How long to wait before writing, so that it can be stopped, in milliseconds.
     pub cooldown_ms: u64,
+    /// Do not ask peers for a newer version of a target whose key other machines have as well.
+    #[serde(default)]
+    pub newest: bool,
 }
 
 /// A command that needs a store.

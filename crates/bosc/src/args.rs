@@ -217,6 +217,9 @@ pub(crate) struct Provision {
     /// Do not wait before writing
     #[arg(long, short, conflicts_with = "cooldown")]
     pub(crate) yes: bool,
+    /// This store has the newest version of a target whose key other machines have: do not ask peers
+    #[arg(long)]
+    pub(crate) newest: bool,
 }
 
 /// `bosc demo`
