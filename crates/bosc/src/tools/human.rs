@@ -33,7 +33,7 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
             let (have, length) = (number("blocks"), number("length"));
             let size = bytes(number("bytes"));
             p.data(
-                &format!("{} {:<5} {have}/{length} blocks {size} {own}", text("link"), text("kind"))
+                format!("{} {:<5} {have}/{length} blocks {size} {own}", text("link"), text("kind"))
                     .trim_end(),
             );
         }

@@ -22,6 +22,10 @@ use std::time::{Duration, Instant};
 
 /// Most DHT nodes named.
 const MAX_NODES: usize = 1000;
+/// How long nobody must have been found before a link that is here is judged without peers.
+const ALONE: Duration = Duration::from_secs(10);
+/// How often peers are looked for again while nobody is there.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 impl Engine {
     pub(super) fn tool(&self, tool: &Tool, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
@@ -85,6 +89,7 @@ impl Engine {
         let deadline = Instant::now() + timeout;
         // Without peers, what is here is looked at soon after discovery found nobody.
         let mut alone_since: Option<Instant> = None;
+        let mut looked = Instant::now();
         loop {
             if stop.is_stopped() {
                 return Err(stopped());
@@ -110,10 +115,14 @@ impl Engine {
             if ready || Instant::now() >= deadline {
                 break;
             }
-            if flushed && s.peers.is_empty() && s.length > 0 && s.length >= at_least {
+            if flushed && s.peers.is_empty() && !node.status().connecting {
                 let since = *alone_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > Duration::from_secs(4) {
+                if since.elapsed() > ALONE && s.length > 0 && s.length >= at_least {
                     break;
+                }
+                if looked.elapsed() >= LOOK_AGAIN {
+                    looked = Instant::now();
+                    node.refresh(topic);
                 }
             } else {
                 alone_since = None;
