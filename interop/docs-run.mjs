@@ -23,8 +23,8 @@ export function sectionsToRun(page) {
 }
 
 /**
- * Runs a page. `begin(title)` is called before each section and may return false to leave it out when sections are apart.
- * Returns how many commands ran.
+ * Runs a page on machines, stores and networks of its own. `section(title, body)` runs the body of each section and may
+ * keep what it throws: then sections that stand apart go on. Returns how many commands ran.
  */
 export async function runPage(page, { say, section = (_title, body) => body(), only = null } = {}) {
   const dir = tempDir('docs')
@@ -42,17 +42,28 @@ export async function runPage(page, { say, section = (_title, body) => body(), o
     sites.push(site)
     return site
   }
+  let failed = false
+  const part = (title, body) =>
+    section(title, async () => {
+      try {
+        await body()
+      } catch (err) {
+        failed = true
+        throw err
+      }
+    })
   try {
     const [intro, ...rest] = page.sections
     const site = await open('start', (options) => new Site(options))
-    await section(intro.title, () => site.run(page, intro))
+    await part(intro.title, () => site.run(page, intro))
     if (!page.apart) {
-      for (const s of rest) await section(s.title, () => site.run(page, s))
-    } else {
+      // What follows a failed section would only fail for the same reason.
+      for (const s of rest) if (!failed && s.steps.length > 0) await part(s.title, () => site.run(page, s))
+    } else if (!failed) {
       const frozen = await site.freeze()
       for (const [i, s] of rest.entries()) {
         if (s.steps.length === 0 || (only && !s.title.toLowerCase().includes(only.toLowerCase()))) continue
-        await section(s.title, async () => {
+        await part(s.title, async () => {
           const own = await open(`part${i + 1}`, (options) => Site.restored(frozen, options))
           try {
             await own.run(page, s)
@@ -77,16 +88,16 @@ if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.me
     process.exit(2)
   }
   const page = parsePage(fs.readFileSync(file, 'utf8'), path.basename(file))
-  try {
-    const section = async (title, body) => {
-      console.log(`\n## ${title}`)
-      await body()
-    }
-    const count = await runPage(page, { say: (line) => console.log(line), section, only })
-    console.log(`\n${count} commands, all as the page says`)
-    process.exit(0)
-  } catch (err) {
-    console.error(`\n${err.stack}`)
-    process.exit(1)
+  const wrong = []
+  const section = async (title, body) => {
+    console.log(`\n## ${title}`)
+    await body().catch((err) => {
+      wrong.push(err)
+      console.log(`\nWRONG ${err.message}`)
+    })
   }
+  const count = await runPage(page, { say: (line) => console.log(line), section, only })
+  for (const err of wrong) console.error(`\n${err.message}`)
+  console.log(wrong.length ? `\n${wrong.length} sections are wrong` : `\n${count} commands, all as the page says`)
+  process.exit(wrong.length ? 1 : 0)
 }

@@ -1,7 +1,9 @@
 // Checks that pages name with <!-- test: NAME WORDS -->.
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import Localdrive from 'localdrive'
 import z32 from 'z32'
+import { parseConsole } from './docs-page.mjs'
 import { JsPeer, parseLink, within } from './net.mjs'
 import { removeDir, snapshot, tempDir } from './tree.mjs'
 
@@ -25,6 +27,48 @@ export const hooks = {
       await peer.close()
       removeDir(out)
     }
+  },
+
+  /** `sign bob carol`: each signs $REQUEST, into $BOB and $CAROL. */
+  async sign(site, ...names) {
+    for (const name of names) {
+      const [command] = parseConsole('sign', [`$ ${name.toUpperCase()}=$(bosc multisig sign $REQUEST --yes --offline | tail -n 1)`], 1)
+      await site.type(site.machine(name), command)
+    }
+  },
+
+  /** `sametree A HASHLINK`: a stranger gets the head of link $A with the length, and the tree hash, that end $HASHLINK. */
+  async sametree(site, variable, hashlink) {
+    const [length, , hash] = site.vars[hashlink].split('.')
+    const peer = new JsPeer(site.bootstrap)
+    try {
+      const drive = await peer.drive(site.vars[variable])
+      await peer.join(drive, { server: false })
+      await peer.head(drive, { length: Number(length) })
+      assert.equal(drive.core.length, Number(length))
+      assert.equal(z32.encode(await drive.core.treeHash()), hash)
+    } finally {
+      await peer.close()
+    }
+  },
+
+  /** `upgrade A B`: who follows $A is told to go on to $B. */
+  async upgrade(site, from, to) {
+    const peer = new JsPeer(site.bootstrap)
+    try {
+      const drive = await peer.drive(site.vars[from])
+      await peer.join(drive, { server: false })
+      await peer.head(drive)
+      const manifest = await within(30_000, 'package.json', drive.get('/package.json'))
+      assert.equal(JSON.parse(manifest).upgrade, site.vars[to])
+    } finally {
+      await peer.close()
+    }
+  },
+
+  /** `secret machine:file`: nobody else on the machine can read it. */
+  secret(site, place) {
+    if (process.platform !== 'win32') assert.equal(fs.statSync(site.place(place)).mode & 0o077, 0)
   },
 
   /** `same A B`: two variables have the same value. */

@@ -12,7 +12,7 @@
 //   <!-- wait: bob TEXT -->            until something in the background of bob has shown TEXT
 //   <!-- test: NAME WORDS -->          a check written in JavaScript
 //   <!-- hidden: ... -->               commands as in a console block, on as many lines as needed
-//   <!-- killed at TEXT: ... -->       one command that is killed with -9 when it shows TEXT
+//   <!-- killed at TEXT: ... -->       one command; its whole machine is killed with -9 when it shows TEXT
 //   <!-- sections: apart -->           every section starts from where the text above it left all machines
 //
 // A console block has commands after `$ ` (continued after a backslash, on lines that begin with `> `) and below each
@@ -112,7 +112,7 @@ function marker(page, line, kind, when, rest) {
 }
 
 /** Commands and what they show. */
-function parseConsole(page, body, firstLine) {
+export function parseConsole(page, body, firstLine) {
   const commands = []
   for (let i = 0; i < body.length; i++) {
     const line = body[i]

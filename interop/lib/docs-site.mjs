@@ -316,7 +316,10 @@ export class Site {
     const { shell } = this.spawn(machine, command)
     const seen = await shell.until(() => shell.output.includes(when))
     const output = shell.output
+    // The machine dies: also the process that owns its store.
+    for (const job of machine.background) job.shell.signal('SIGKILL')
     await shell.end('SIGKILL')
+    await this.quit(machine, 'SIGKILL')
     this.say(`    (killed at ${when})`)
     if (!seen) throw new Error(`ended before it showed "${when}"\n$ ${command.text}\n${output.slice(-4000)}`)
   }
