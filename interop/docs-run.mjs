@@ -87,6 +87,8 @@ if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.me
     console.error('usage: node docs-run.mjs PAGE.md [SECTION]')
     process.exit(2)
   }
+  // Ends what runs in the background, through the exit handler of the machines.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130))
   const page = parsePage(fs.readFileSync(file, 'utf8'), path.basename(file))
   const wrong = []
   const section = async (title, body) => {

@@ -66,6 +66,44 @@ export const hooks = {
     }
   },
 
+  /** `content A above N`, `content A below N`: bytes in the blobs core of $A. */
+  async content(site, variable, which, bytes) {
+    const peer = new JsPeer(site.bootstrap)
+    try {
+      const drive = await peer.drive(site.vars[variable])
+      await peer.join(drive, { server: false })
+      await peer.head(drive)
+      const blobs = await within(30_000, 'blobs', drive.getBlobs())
+      await within(30_000, 'the blobs head', blobs.core.update({ wait: true }))
+      const is = `${blobs.core.byteLength} bytes`
+      if (which === 'above') assert.ok(blobs.core.byteLength > Number(bytes), is)
+      else assert.ok(blobs.core.length > 0 && blobs.core.byteLength < Number(bytes), is)
+    } finally {
+      await peer.close()
+    }
+  },
+
+  /**
+   * `workflow machine:file`: the workflow a page shows uses the action of this repository with inputs it has, and the action hands
+   * to the recipe what the recipe reads.
+   */
+  workflow(site, place) {
+    const read = (file) => fs.readFileSync(file, 'utf8')
+    const action = read(new URL('../../.github/actions/publish/action.yml', import.meta.url))
+    const recipe = read(new URL('../../docs/ci-publish.sh', import.meta.url))
+    const inputs = [...action.split('outputs:')[0].matchAll(/^  ([a-z-]+):$/gm)].map((m) => m[1])
+    const used = [...action.matchAll(/\$\{\{ inputs\.([a-z-]+) \}\}/g)].map((m) => m[1])
+    assert.deepEqual([...new Set(used)].sort(), [...inputs].sort(), 'every input is used, and no other')
+    const workflow = read(site.place(place))
+    assert.match(workflow, /uses: OWNER\/bosc\/\.github\/actions\/publish@/)
+    const given = [...workflow.split('with:')[1].split('- run')[0].matchAll(/^ {10}([a-z-]+):/gm)].map((m) => m[1])
+    assert.ok(given.length > 0 && given.every((g) => inputs.includes(g)), `inputs ${given}`)
+    assert.match(action, /sh "\$GITHUB_ACTION_PATH\/\.\.\/\.\.\/\.\.\/docs\/ci-publish\.sh"/)
+    const handed = [...action.matchAll(/^ {8}(PUBLISH_[A-Z_]+):/gm)].map((m) => m[1]).filter((n) => n !== 'PUBLISH_FOLDER')
+    const reads = [...recipe.matchAll(/\$\{(PUBLISH_[A-Z_]+):-/g)].map((m) => m[1])
+    assert.deepEqual(handed.sort(), [...new Set(reads)].sort(), 'what the action hands to the recipe')
+  },
+
   /** `secret machine:file`: nobody else on the machine can read it. */
   secret(site, place) {
     if (process.platform !== 'win32') assert.equal(fs.statSync(site.place(place)).mode & 0o077, 0)

@@ -4,7 +4,7 @@
 //
 //   <!-- machine: alice -->            the blocks that follow are typed on this machine (or: alice, bob)
 //   <!-- file: pear.json on alice -->  the next fenced block is this file; $NAMES in it are replaced
-//   <!-- copy: alice:a to bob:b -->    a file is carried from one machine to another
+//   <!-- copy: alice:a to bob:b -->    a file is carried from one machine to another, or from the `repository`
 //   <!-- end: bob -->                  everything that bob runs in the background ends as with Ctrl+C
 //   <!-- kill: bob -->                 the same with kill -9
 //   <!-- lose: bob -->                 the same, and the machine's disk is gone
@@ -144,7 +144,7 @@ export function missing(shown, output) {
   let next = 0
   for (const line of shown) {
     if (line === '' || line.trim() === '...') continue
-    const pattern = new RegExp(`^\\s*${line.trim().split('...').map(escape).join('.*')}\\s*$`)
+    const pattern = new RegExp(`^\\s*${line.trim().split(/\.{3}(?!\.)/).map(escape).join('.*')}\\s*$`)
     const found = lines.findIndex((l, i) => i >= next && pattern.test(l))
     if (found < 0) return line
     next = found + 1

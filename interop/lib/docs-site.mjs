@@ -3,9 +3,12 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { boscCommand } from './bosc.mjs'
 import { missing } from './docs-page.mjs'
 
+/** Where files of this repository are copied from. */
+const repository = fileURLToPath(new URL('../..', import.meta.url))
 /** Longest time for one command. */
 const LIMIT = 180_000
 /** Most output kept of one command. */
@@ -108,7 +111,7 @@ class Machine {
       BOSC_STORE: path.join(this.home, 'store'),
       BOSC_KEYS: path.join(this.home, 'keys'),
       BOSC_BOOTSTRAP: site.bootstrap.map((b) => `${b.host}:${b.port}`).join(','),
-      BOSC_PASSPHRASE: `the passphrase of ${this.name}`,
+      BOSC_PASSPHRASE: `passphrase-of-${this.name}`,
       ...site.vars,
       ...this.vars
     }
@@ -167,7 +170,8 @@ export class Site {
       case 'file':
         return this.file(step)
       case 'copy': {
-        const [from, to] = [step.from, step.to].map(([name, file]) => path.resolve(this.machine(name).cwd, file))
+        const [from, to] = [step.from, step.to].map(([name, file]) =>
+          path.resolve(name === 'repository' ? repository : this.machine(name).cwd, file))
         fs.mkdirSync(path.dirname(to), { recursive: true })
         fs.cpSync(from, to, { recursive: true })
         return
