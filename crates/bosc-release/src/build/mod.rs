@@ -6,7 +6,7 @@
 //! <target>/by-arch/<platform>-<arch>/app/<name>      each artifact, a file or a folder
 //! ```
 //!
-//! Steps: read the package, check every name and path ([`plan`]), copy into a work folder beside the target, sync it,
+//! Steps: read the package, check every name and path (`plan`), copy into a work folder beside the target, sync it,
 //! rename it to the target. Invariants:
 //! 1. The target is absent or the old one until the very last step, and whole after it, kill -9 included.
 //! 2. Nothing is copied before every check has passed; the sources are never written to.

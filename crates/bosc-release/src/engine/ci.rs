@@ -183,7 +183,7 @@ impl Learning<'_> {
                 return Err(stopped());
             }
             let (db, blobs) = self.watched.status();
-            for why in [&db.failed, &blobs.failed].into_iter().flatten() {
+            if let Some(why) = db.failed.as_ref().or(blobs.failed.as_ref()) {
                 return Err(core_failed(why));
             }
             let flushed = self.watched.node.is_flushed(&topic);

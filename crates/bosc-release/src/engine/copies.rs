@@ -1,9 +1,9 @@
 //! A drive on the network, and who holds all of it.
 
+use super::Engine;
 use super::drive::{CoreSource, DriveCores};
 use super::topics::Topic;
 use super::wait::core_failed;
-use super::Engine;
 use crate::command::{Sink, Stop};
 use crate::error::CommandError;
 use bosc_drive::drive::Drive;
@@ -108,7 +108,7 @@ impl Engine {
         let (mut announced, mut told, mut looked) = (false, None, Instant::now());
         loop {
             let (db, blobs) = watched.status();
-            for why in [&db.failed, &blobs.failed].into_iter().flatten() {
+            if let Some(why) = db.failed.as_ref().or(blobs.failed.as_ref()) {
                 return Err(core_failed(why));
             }
             if !announced && watched.node.is_flushed(&topic) && watched.node.status().listening {

@@ -14,8 +14,8 @@ mod rotate;
 mod seed;
 mod shared;
 mod stage;
-mod topics;
 mod tools;
+mod topics;
 mod touch;
 mod wait;
 

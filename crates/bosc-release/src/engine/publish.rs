@@ -109,8 +109,9 @@ impl Engine {
             None => {
                 may_mint(request)?;
                 if request.dry_run {
-                    return Err(CommandError::input("a dry run makes no link")
-                        .hint("publish once without --dry-run, or put a link of `bosc touch` into package.json"));
+                    return Err(CommandError::input("a dry run makes no link").hint(
+                        "publish once without --dry-run, or put a link of `bosc touch` into package.json",
+                    ));
                 }
                 let made = self.touch(&Touch::default(), stop)?;
                 let link = made.get("link").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -139,8 +140,10 @@ impl Engine {
         let own = rules::link(&self.store.primary_key(), &ci.name);
         let link = own.to_string();
         if parse_link(&ci.link)?.key != own.key {
-            return Err(CommandError::input("the store that is open has another primary key than this command")
-                .hint("give the command a store of its own with `--store DIR`"));
+            return Err(CommandError::input(
+                "the store that is open has another primary key than this command",
+            )
+            .hint("give the command a store of its own with `--store DIR`"));
         }
         let mut minted = false;
         match upgrade(package)? {
@@ -155,7 +158,8 @@ impl Engine {
             }
             None if request.dry_run => {}
             None => {
-                may_mint(request).map_err(|e| e.hint(format!("put it into package.json: \"upgrade\": \"{link}\"")))?;
+                may_mint(request)
+                    .map_err(|e| e.hint(format!("put it into package.json: \"upgrade\": \"{link}\"")))?;
                 self.write_upgrade(request, &link, sink)?;
                 minted = true;
             }
@@ -188,7 +192,12 @@ impl Engine {
     }
 
     /// Builds the deployment directory of the artifacts.
-    fn deployment(&self, request: &Publish, sink: &mut dyn Sink, stop: &Stop) -> Result<PathBuf, CommandError> {
+    fn deployment(
+        &self,
+        request: &Publish,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<PathBuf, CommandError> {
         let build = Build {
             package: Some(request.dir.join("package.json")),
             target: request.target.clone(),
@@ -215,9 +224,13 @@ fn upgrade(package: &Package) -> Result<Option<String>, CommandError> {
         Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
         Some(Value::String(text)) => {
             PearLink::parse(text).map_err(|e| {
-                CommandError::new(ErrorKind::Input, "ERR_INVALID_LINK", "`upgrade` in package.json is no pear link")
-                    .because(e)
-                    .hint("set it to a link of `bosc touch`, or take it out and publish with --yes to get one")
+                CommandError::new(
+                    ErrorKind::Input,
+                    "ERR_INVALID_LINK",
+                    "`upgrade` in package.json is no pear link",
+                )
+                .because(e)
+                .hint("set it to a link of `bosc touch`, or take it out and publish with --yes to get one")
             })?;
             Ok(Some(text.clone()))
         }

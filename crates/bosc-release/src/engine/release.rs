@@ -85,8 +85,12 @@ impl Engine {
         let package = Package::read(&stage.dir).map_err(package_error)?;
         let version = rules::version(package.version.as_deref())?.to_string();
         let before = local_package(self, &drive)?.and_then(|p| p.version);
-        let mut released =
-            Released { changed: true, before: before.clone(), version: version.clone(), verlink: drive.verlink() };
+        let mut released = Released {
+            changed: true,
+            before: before.clone(),
+            version: version.clone(),
+            verlink: drive.verlink(),
+        };
         if rules::gate(Some(&version), before.as_deref())? == Gate::NotAbove {
             let dry = self.dry_stage(stage, stop)?;
             if dry.changes > 0 {
@@ -211,7 +215,8 @@ impl Work {
     fn make(store: &Path) -> Result<Self, CommandError> {
         let dir = store.join(WORK_FOLDER);
         let failed = |e: std::io::Error| {
-            CommandError::new(ErrorKind::Store, "ERR_STORE", format!("{} cannot be used", dir.display())).because(e)
+            CommandError::new(ErrorKind::Store, "ERR_STORE", format!("{} cannot be used", dir.display()))
+                .because(e)
         };
         if dir.exists() {
             std::fs::remove_dir_all(&dir).map_err(failed)?;

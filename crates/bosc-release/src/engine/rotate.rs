@@ -1,11 +1,11 @@
 //! `rotate`: see [`crate::rotate`].
 
+use super::Engine;
 use super::copies::Watched;
 use super::drive::{DriveCores, parse_link};
 use super::lines::multisig_steps;
 use super::release::step;
 use super::wait::stopped;
-use super::Engine;
 use crate::command::{Outcome, Provision, Request, Sink, Stop, Touch};
 use crate::error::{CommandError, ErrorKind};
 use crate::package::Package;
@@ -50,7 +50,8 @@ impl Checks<'_> {
         self.sink.event("condition", json!({ "name": name, "ok": ok, "detail": detail }));
         if !ok && self.failed.is_none() {
             self.failed = Some(
-                CommandError::new(ErrorKind::Failed, "ERR_ROTATE_CHECK", format!("{name}: {detail}")).hint(hint()),
+                CommandError::new(ErrorKind::Failed, "ERR_ROTATE_CHECK", format!("{name}: {detail}"))
+                    .hint(hint()),
             );
         }
     }
@@ -64,18 +65,25 @@ impl Engine {
     pub(super) fn rotate(&self, request: &Rotate, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
         let (old, new) = (parse_link(&request.old)?.origin(), parse_link(&request.new)?.origin());
         if old.key == new.key {
-            return Err(CommandError::input("old and new are the same link").hint("name the link to move to second"));
+            return Err(
+                CommandError::input("old and new are the same link").hint("name the link to move to second")
+            );
         }
         if request.check {
             return self.follow(request, &old, &new, sink, stop);
         }
         let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
-        sink.event("rotating", json!({ "old": old.to_string(), "new": new.to_string(), "dryRun": request.dry_run }));
+        sink.event(
+            "rotating",
+            json!({ "old": old.to_string(), "new": new.to_string(), "dryRun": request.dry_run }),
+        );
         let old_end = self.end(&old, request, stop)?;
         let new_end = self.end(&new, request, stop)?;
         if old_end.upgrade().is_some_and(|u| u.key == new.key) {
             sink.event("unchanged", json!({ "version": old_end.version(), "verlink": old_end.drive.verlink(), "files": Value::Null }));
-            return Ok(json!({ "old": old.to_string(), "new": new.to_string(), "changed": false, "done": true }));
+            return Ok(
+                json!({ "old": old.to_string(), "new": new.to_string(), "changed": false, "done": true }),
+            );
         }
         check_ends(&old_end, &new_end, request.copies, sink)?;
         let quorum = old_end.drive.db.manifest().is_some_and(|m| m.signers.len() > 1);
@@ -97,11 +105,22 @@ impl Engine {
             let wait = Duration::from_millis(request.wait_ms);
             let full = self.seed_until(drive, request.copies, wait, sink, stop)?;
             if full < request.copies {
-                sink.event("few-copies", json!({ "full": full, "wanted": request.copies, "link": old.to_string() }));
+                sink.event(
+                    "few-copies",
+                    json!({ "full": full, "wanted": request.copies, "link": old.to_string() }),
+                );
             }
             copies = Some(full);
         }
-        sink.event("next-step", step(1, "anyone", &format!("bosc rotate --check {old} {new}"), "looks from outside where followers end"));
+        sink.event(
+            "next-step",
+            step(
+                1,
+                "anyone",
+                &format!("bosc rotate --check {old} {new}"),
+                "looks from outside where followers end",
+            ),
+        );
         Ok(json!({
             "old": old.to_string(), "new": new.to_string(), "verlink": done.verlink, "version": done.version,
             "before": done.before, "changed": done.changed, "copies": copies, "done": !request.dry_run,
@@ -139,6 +158,7 @@ impl Engine {
             contiguous: false,
             timeout_ms: request.timeout_ms,
             cooldown_ms: request.cooldown_ms,
+            newest: false,
         };
         self.execute_request(&Request::Provision(provision), sink, stop)?;
         let verlink = self.open_drive(&parse_link(&target)?)?.verlink();
@@ -207,14 +227,28 @@ impl Engine {
     }
 
     /// Walks where a follower of `old` goes, from outside.
-    fn follow(&self, request: &Rotate, old: &PearLink, new: &PearLink, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+    fn follow(
+        &self,
+        request: &Rotate,
+        old: &PearLink,
+        new: &PearLink,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Outcome {
         let outside = Engine::in_memory(self.bootstrap.clone())?;
         let result = outside.walk(request, old, new, sink, stop);
         outside.close();
         result
     }
 
-    fn walk(&self, request: &Rotate, old: &PearLink, new: &PearLink, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+    fn walk(
+        &self,
+        request: &Rotate,
+        old: &PearLink,
+        new: &PearLink,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Outcome {
         let mut at = old.clone();
         let mut seen = Vec::new();
         let mut version: Option<String> = None;
@@ -235,16 +269,15 @@ impl Engine {
                 format!("{} of {} wanted hold {at}", end.full, request.copies),
                 || format!("start more seeders: bosc seed {at}"),
             );
-            let takes = |held: &str| rules::gate(end.package.version.as_deref(), Some(held)).is_ok_and(|g| g == Gate::Above);
+            let takes = |held: &str| {
+                rules::gate(end.package.version.as_deref(), Some(held)).is_ok_and(|g| g == Gate::Above)
+            };
             // A follower that comes from before waits here for the next release; one that is behind stays behind.
             if let Some(before) = &version {
                 let fine = takes(before) || end.version() == before;
-                checks.check(
-                    "version",
-                    fine,
-                    format!("{} after {before}", end.version()),
-                    || format!("publish a version above {before} to {at}"),
-                );
+                checks.check("version", fine, format!("{} after {before}", end.version()), || {
+                    format!("publish a version above {before} to {at}")
+                });
             }
             version = end.package.version.clone();
             seen.push(at.key);
@@ -257,23 +290,25 @@ impl Engine {
                 }
                 Some(next) if next.key == at.key => break,
                 Some(next) if seen.contains(&next.key) || seen.len() >= MAX_HOPS => {
-                    checks.check("upgrade", false, format!("followers are sent round in a circle at {at}"), || {
-                        format!("publish a release to {new} whose `upgrade` is {new}")
-                    });
+                    checks.check(
+                        "upgrade",
+                        false,
+                        format!("followers are sent round in a circle at {at}"),
+                        || format!("publish a release to {new} whose `upgrade` is {new}"),
+                    );
                     break;
                 }
                 Some(next) => at = next.origin(),
             }
         }
-        checks.check(
-            "ends",
-            at.key == new.key,
-            format!("a follower of {old} ends on {at}"),
-            || format!("run `bosc rotate {old} {new}`; for a signed link, commit what it prepares"),
-        );
+        checks.check("ends", at.key == new.key, format!("a follower of {old} ends on {at}"), || {
+            format!("run `bosc rotate {old} {new}`; for a signed link, commit what it prepares")
+        });
         checks.end()?;
         let hops: Vec<String> = seen.iter().map(|k| PearLink::new(*k).to_string()).collect();
-        Ok(json!({ "old": old.to_string(), "new": new.to_string(), "ends": id::encode(&at.key), "hops": hops, "version": version }))
+        Ok(
+            json!({ "old": old.to_string(), "new": new.to_string(), "ends": id::encode(&at.key), "hops": hops, "version": version }),
+        )
     }
 }
 
@@ -291,7 +326,9 @@ fn check_ends(old: &End, new: &End, copies: usize, sink: &mut dyn Sink) -> Resul
         own.as_ref().is_some_and(|u| u.key == new.link.key),
         match &own {
             None => format!("the release on {} has no `upgrade`", new.link),
-            Some(u) if u.key == old.link.key => format!("the release on {} sends its followers back to {u}", new.link),
+            Some(u) if u.key == old.link.key => {
+                format!("the release on {} sends its followers back to {u}", new.link)
+            }
             Some(u) => format!("`upgrade` of the release on {} is {u}", new.link),
         },
         || format!("build a release with \"upgrade\": \"{}\" and publish it there", new.link),
@@ -301,7 +338,13 @@ fn check_ends(old: &End, new: &End, copies: usize, sink: &mut dyn Sink) -> Resul
         "new-version",
         above,
         format!("{} on the new link, {} on the old one", new.version(), old.version()),
-        || format!("followers take only higher versions: publish one above {} to {}", old.version(), new.link),
+        || {
+            format!(
+                "followers take only higher versions: publish one above {} to {}",
+                old.version(),
+                new.link
+            )
+        },
     );
     for (name, end) in [("old-seeded", old), ("new-seeded", new)] {
         checks.check(

@@ -157,8 +157,9 @@ impl LineFile {
     /// As [`LineFile::read`], and `ERR_NOT_FOUND`.
     pub fn open(path: &Path) -> Result<Self, CommandError> {
         Self::read(path)?.ok_or_else(|| {
-            CommandError::not_found(format!("there is no {}", path.display()))
-                .hint("`bosc line init` writes one with the five usual lines, `bosc line add` one of your own")
+            CommandError::not_found(format!("there is no {}", path.display())).hint(
+                "`bosc line init` writes one with the five usual lines, `bosc line add` one of your own",
+            )
         })
     }
 
@@ -174,8 +175,9 @@ impl LineFile {
         match doc.get("line") {
             None => {}
             Some(item) => {
-                let table =
-                    item.as_table_like().ok_or_else(|| invalid("`line` is no table of lines: [line.NAME]"))?;
+                let table = item
+                    .as_table_like()
+                    .ok_or_else(|| invalid("`line` is no table of lines: [line.NAME]"))?;
                 for (name, item) in table.iter() {
                     lines.push(declared(name, item)?);
                 }
@@ -210,7 +212,9 @@ impl LineFile {
         self.lines.iter().find(|l| l.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.lines.iter().map(|l| l.name.as_str()).collect();
             CommandError::not_found(format!("there is no line {name:?}")).hint(match names.is_empty() {
-                true => "declare one with `bosc line add`, or the usual ones with `bosc line init`".to_owned(),
+                true => {
+                    "declare one with `bosc line add`, or the usual ones with `bosc line init`".to_owned()
+                }
                 false => format!("there are: {}", names.join(", ")),
             })
         })
@@ -327,7 +331,10 @@ impl LineFile {
                 }
             }
             if line.production.is_some() && line.kind != Kind::Provision {
-                return Err(invalid(&format!("{:?} has `production`, which only provision lines have", line.name)));
+                return Err(invalid(&format!(
+                    "{:?} has `production`, which only provision lines have",
+                    line.name
+                )));
             }
             if let Some(link) = &line.link
                 && let Some(other) = self.of_link(link)
@@ -337,7 +344,8 @@ impl LineFile {
             }
             let mut at = Some(line);
             for _ in 0..=self.lines.len() {
-                at = at.and_then(|l| l.source.as_ref()).and_then(|s| self.lines.iter().find(|l| l.name == *s));
+                at =
+                    at.and_then(|l| l.source.as_ref()).and_then(|s| self.lines.iter().find(|l| l.name == *s));
             }
             if at.is_some() {
                 return Err(invalid(&format!("the sources of {:?} go round in a circle", line.name)));
@@ -356,8 +364,11 @@ pub fn check_name(name: &str) -> Result<(), CommandError> {
     if !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.chars().all(fits) {
         return Ok(());
     }
-    Err(CommandError::input(format!("not a name for a line: {:?}", name.chars().take(64).collect::<String>()))
-        .hint("a line's name has 1 to 64 letters, digits, underscores and hyphens"))
+    Err(CommandError::input(format!(
+        "not a name for a line: {:?}",
+        name.chars().take(64).collect::<String>()
+    ))
+    .hint("a line's name has 1 to 64 letters, digits, underscores and hyphens"))
 }
 
 fn set(table: &mut dyn toml_edit::TableLike, key: &str, value: Option<Value>) {
@@ -389,7 +400,9 @@ fn declared(name: &str, item: &Item) -> Result<Declared, CommandError> {
     };
     for (key, _) in table.iter() {
         if !["kind", "link", "source", "production", "seeds"].contains(&key) {
-            return Err(bad(&format!("there is no field {key:?}; fields are kind, link, source, production and seeds")));
+            return Err(bad(&format!(
+                "there is no field {key:?}; fields are kind, link, source, production and seeds"
+            )));
         }
     }
     let kind = Kind::parse(&text("kind")?.ok_or_else(|| bad("kind is missing"))?)
@@ -413,7 +426,14 @@ fn declared(name: &str, item: &Item) -> Result<Declared, CommandError> {
             _ => return Err(bad("seeds is a number up to 1000 or a list of keys")),
         },
     };
-    Ok(Declared { name: name.to_owned(), kind, link, source: text("source")?, production: text("production")?, seeds })
+    Ok(Declared {
+        name: name.to_owned(),
+        kind,
+        link,
+        source: text("source")?,
+        production: text("production")?,
+        seeds,
+    })
 }
 
 fn invalid(what: &str) -> CommandError {
@@ -442,7 +462,10 @@ mod tests {
         production.link = Some(B.into());
         file.put(&production).unwrap();
         assert!(file.text().contains("kind = \"multisig\" # two of three\n"), "{}", file.text());
-        assert!(file.text().contains("# mine\n[line.rc] # candidates\n") && file.text().contains("[other]\nx = 1"));
+        assert!(
+            file.text().contains("# mine\n[line.rc] # candidates\n")
+                && file.text().contains("[other]\nx = 1")
+        );
         assert_eq!(file.of_link(B).unwrap().name, "production");
         assert_eq!(file.remove("rc").unwrap_err().code(), "ERR_INVALID_CONFIG");
         file.remove("production").unwrap();

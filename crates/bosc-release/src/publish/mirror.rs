@@ -128,8 +128,10 @@ impl Mirror {
         let mut batch = store.batch();
         let signature = match &self.kind {
             Kind::Store(mirror) => {
-                let theirs =
-                    mirror.get_core(core.key()).map_err(|e| self.store_failed(e))?.ok_or_else(|| self.gone())?;
+                let theirs = mirror
+                    .get_core(core.key())
+                    .map_err(|e| self.store_failed(e))?
+                    .ok_or_else(|| self.gone())?;
                 for index in from..length {
                     let block =
                         theirs.block(index).map_err(|e| self.store_failed(e))?.ok_or_else(|| self.gone())?;
@@ -143,9 +145,9 @@ impl Mirror {
                 let file = File::open(&path).map_err(|e| io(&path, e))?;
                 let mut blocks = Blocks { reader: BufReader::with_capacity(1 << 16, file.take(head.bytes)) };
                 for index in 0..length {
-                    let block = blocks.next().map_err(|e| {
-                        invalid(&self.dir, "it ends before its last block").because(e)
-                    })?;
+                    let block = blocks
+                        .next()
+                        .map_err(|e| invalid(&self.dir, "it ends before its last block").because(e))?;
                     if index >= from {
                         batch.append_block(core, block).map_err(|e| self.store_failed(e))?;
                     }

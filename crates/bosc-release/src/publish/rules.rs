@@ -63,7 +63,9 @@ pub fn not_above(new: &str, held: &str, link: &str) -> CommandError {
         }
     });
     let hint = match next {
-        Some(next) => format!("clients take only higher versions: raise `version` in package.json, to {next} say"),
+        Some(next) => {
+            format!("clients take only higher versions: raise `version` in package.json, to {next} say")
+        }
         None => "clients take only higher versions: raise `version` in package.json".into(),
     };
     CommandError::new(

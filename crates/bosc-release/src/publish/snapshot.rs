@@ -61,7 +61,9 @@ impl Snapshot {
         }
         let entries: Vec<Entry> = serde_json::from_slice(&text).map_err(|e| invalid(e.into()))?;
         if let Some(bad) = entries.iter().find(|e| id::decode(&e.key).is_err()) {
-            return Err(invalid(format!("{:?} is no key", bad.key.chars().take(80).collect::<String>()).into()));
+            return Err(invalid(
+                format!("{:?} is no key", bad.key.chars().take(80).collect::<String>()).into(),
+            ));
         }
         Ok(Self { entries })
     }
@@ -79,7 +81,7 @@ impl Snapshot {
     /// Notes how long a core is. Lengths only grow.
     pub fn set(&mut self, key: &CoreKey, length: u64, name: Option<(&[u8; 32], &str)>) {
         let known = self.length(key);
-        self.entries.retain(|e| id::decode(&e.key).map_or(true, |k| k != *key));
+        self.entries.retain(|e| id::decode(&e.key).ok().is_none_or(|k| k != *key));
         let (namespace, name) = match name {
             Some((ns, name)) => (Some(data_encoding::HEXLOWER.encode(ns)), Some(name.to_owned())),
             None => (None, None),
@@ -101,7 +103,9 @@ impl Snapshot {
                 format!("the snapshot {} could not be written", path.display()),
             )
             .because(e)
-            .hint("the release is out; make the file writable and run the command again, it will only write it")
+            .hint(
+                "the release is out; make the file writable and run the command again, it will only write it",
+            )
         })
     }
 }

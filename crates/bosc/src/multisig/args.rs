@@ -158,7 +158,7 @@ pub(crate) struct Link {
 /// `bosc multisig request`
 #[derive(Debug, Args)]
 pub(crate) struct Request {
-    /// The provisioned drive with its version: pear://0.<length>.<key>
+    /// The provisioned drive with its version: `pear://0.<length>.<key>`
     pub(crate) verlink: String,
     /// Where the signers are written down
     #[command(flatten)]

@@ -58,7 +58,7 @@ pub(crate) struct Publish {
 /// Per-OS applications that make the deployment directory.
 #[derive(Debug, Args)]
 pub(crate) struct Artifacts {
-    /// Where the deployment directory is made [default: DIR/<name>-<version>]
+    /// Where the deployment directory is made (default: `DIR/<name>-<version>`)
     #[arg(long, value_name = "DIR")]
     pub(crate) target: Option<PathBuf>,
     /// Application for macOS on Apple silicon; may be given several times, as all of these

@@ -43,7 +43,9 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
         "learned" => p.say(
             Tone::Good,
             &match text("from").as_str() {
-                "peers" => format!("Newest length {}, as {} peers hold it", number("length"), number("peers")),
+                "peers" => {
+                    format!("Newest length {}, as {} peers hold it", number("length"), number("peers"))
+                }
                 "mirror" => format!("Newest length {}, as the mirror holds it", number("length")),
                 _ => "Nobody has anything of it: this is its first release".to_owned(),
             },
@@ -58,12 +60,23 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
             };
             p.say(
                 Tone::Warn,
-                &format!("{} is ahead of {} ({} after {than}): {}", text("line"), text("of"), text("version"), text("next")),
+                &format!(
+                    "{} is ahead of {} ({} after {than}): {}",
+                    text("line"),
+                    text("of"),
+                    text("version"),
+                    text("next")
+                ),
             );
         }
-        "line-added" => p.data(&format!("{:<12} {:<10} {}", text("name"), text("kind"), text("link")).trim_end().to_owned()),
+        "line-added" => {
+            p.data(format!("{:<12} {:<10} {}", text("name"), text("kind"), text("link")).trim_end())
+        }
         "line-removed" => {
-            p.say(Tone::Good, &format!("{} is no line any more; its link stays: {}", text("name"), text("link")));
+            p.say(
+                Tone::Good,
+                &format!("{} is no line any more; its link stays: {}", text("name"), text("link")),
+            );
         }
         "promoting" => p.say(
             Tone::Plain,
@@ -74,7 +87,13 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
             p.say(Tone::Good, &format!("{} holds {}", text("line"), text("version")));
             p.data(&text("verlink"));
         }
-        "next-step" => p.data(&format!("{}. {}: {}   # {}", number("number"), text("who"), text("command"), text("text"))),
+        "next-step" => p.data(&format!(
+            "{}. {}: {}   # {}",
+            number("number"),
+            text("who"),
+            text("command"),
+            text("text")
+        )),
         "notice" => {
             p.say(Tone::Warn, &format!("note: {}", text("message")));
             p.say(Tone::Plain, &format!("  next: {}", text("next")));

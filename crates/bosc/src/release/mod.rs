@@ -83,10 +83,9 @@ fn ci(a: &Publish, dir: &Path, primary: Option<&[u8; 32]>) -> Result<Ci, Command
     };
     let name = match &a.name {
         Some(name) => name.clone(),
-        None => Package::read(dir)
-            .ok()
-            .and_then(|p| p.name)
-            .ok_or_else(|| CommandError::input("package.json has no name").hint("name the link with `--name`"))?,
+        None => Package::read(dir).ok().and_then(|p| p.name).ok_or_else(|| {
+            CommandError::input("package.json has no name").hint("name the link with `--name`")
+        })?,
     };
     rules::check_name(&name)?;
     Ok(Ci {
@@ -201,10 +200,10 @@ pub(crate) fn encrypted_primary_key() -> Result<Option<Zeroizing<[u8; 32]>>, Com
     std::fs::File::open(&path)
         .and_then(|f| f.take(key_file::MAX_FILE as u64 + 1).read_to_string(&mut text))
         .map_err(|e| unusable("it cannot be read").because(e))?;
-    let passphrase = passphrase_from_environment()?
-        .ok_or_else(|| unusable("BOSC_PASSPHRASE is not set"))?;
+    let passphrase = passphrase_from_environment()?.ok_or_else(|| unusable("BOSC_PASSPHRASE is not set"))?;
     let contents = key_file::open(&text, passphrase.expose()).map_err(|e| unusable(&e.to_string()))?;
-    let primary = contents.primary.as_ref().ok_or_else(|| unusable("it holds the key of one link, no backup"))?;
+    let primary =
+        contents.primary.as_ref().ok_or_else(|| unusable("it holds the key of one link, no backup"))?;
     bosc_format::id::decode(&primary.0)
         .map(|k| Some(Zeroizing::new(k)))
         .map_err(|_| unusable("its primary key is no key"))

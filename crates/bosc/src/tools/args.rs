@@ -44,7 +44,7 @@ pub(crate) struct Build {
     /// [default: the one in this folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) package: Option<PathBuf>,
-    /// The deployment directory to make [default: ./<name>-<version>]
+    /// The deployment directory to make (default: `./<name>-<version>`)
     #[arg(long, value_name = "DIR")]
     pub(crate) target: Option<PathBuf>,
     /// Application for macOS on Apple silicon; may be given several times, as all of these
@@ -237,7 +237,7 @@ pub(crate) struct Passphrase {
 pub(crate) struct KeysExport {
     /// The link
     pub(crate) link: String,
-    /// The file to write [default: ./<first characters of the key>.bosc-key]
+    /// The file to write (default: `./<first characters of the key>.bosc-key`)
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Replace the file

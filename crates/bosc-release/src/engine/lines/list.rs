@@ -216,10 +216,9 @@ impl Looked<'_> {
         let upgrade = package.and_then(|p| p.upgrade.as_deref());
         let missing: Vec<&String> = match &self.line.seeds {
             Seeds::Count(_) => Vec::new(),
-            Seeds::Keys(keys) => keys
-                .iter()
-                .filter(|k| !id::decode(k).is_ok_and(|k| self.copies.full.contains(&k)))
-                .collect(),
+            Seeds::Keys(keys) => {
+                keys.iter().filter(|k| !id::decode(k).is_ok_and(|k| self.copies.full.contains(&k))).collect()
+            }
         };
         let more = json!({
             "verlink": self.watched.as_ref().map(|w| w.drive.verlink()),

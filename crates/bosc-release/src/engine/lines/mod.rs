@@ -43,9 +43,7 @@ impl Engine {
                 sink.event("line-removed", declared_json(&line));
                 Ok(json!({ "file": request.file }))
             }
-            Action::Init { production } => {
-                self.init_lines(&request.file, production.as_deref(), sink, stop)
-            }
+            Action::Init { production } => self.init_lines(&request.file, production.as_deref(), sink, stop),
             Action::Promote(promote) => {
                 self.promote(&LineFile::open(&request.file)?, promote, timeout, sink, stop)
             }
@@ -157,10 +155,9 @@ fn declared_json(line: &Declared) -> Value {
 fn link_of(line: &Declared) -> Result<&str, CommandError> {
     line.link.as_deref().ok_or_else(|| {
         let hint = match line.kind {
-            Kind::Multisig => format!(
-                "bosc line add {} --kind multisig --link $(bosc multisig link) --replace",
-                line.name
-            ),
+            Kind::Multisig => {
+                format!("bosc line add {} --kind multisig --link $(bosc multisig link) --replace", line.name)
+            }
             _ => format!("bosc line add {} --kind {} --replace makes one", line.name, line.kind.name()),
         };
         CommandError::not_found(format!("the line {:?} has no link", line.name)).hint(hint)

@@ -38,8 +38,11 @@ impl Engine {
             return Err(match head.length {
                 0 => CommandError::not_found(format!("the line {:?} holds nothing", from.name))
                     .hint(format!("publish to it first: bosc stage {} DIR", link.origin())),
-                n => CommandError::not_found(format!("the line {:?} has no version {length} (it has {n})", from.name))
-                    .hint("use a length that a verlink showed"),
+                n => CommandError::not_found(format!(
+                    "the line {:?} has no version {length} (it has {n})",
+                    from.name
+                ))
+                .hint("use a length that a verlink showed"),
             });
         }
         link.version = Some(Version { fork: head.fork, length });
@@ -82,11 +85,17 @@ impl Engine {
     ) -> Outcome {
         let drive = self.open_drive(target)?;
         self.before_writing(&drive, false, sink, stop)?;
-        self.check_stage_link(&drive, "promote on the machine that made the line, or bring its key with `bosc keys import`")?;
+        self.check_stage_link(
+            &drive,
+            "promote on the machine that made the line, or bring its key with `bosc keys import`",
+        )?;
         let done = self.restage(verlink, &target.to_string(), request.dry_run, timeout, sink, stop)?;
         if !request.dry_run {
-            sink.event("promoted", json!({ "line": to.name, "verlink": done.verlink, "version": done.version,
-                                           "before": done.before, "changed": done.changed }));
+            sink.event(
+                "promoted",
+                json!({ "line": to.name, "verlink": done.verlink, "version": done.version,
+                                           "before": done.before, "changed": done.changed }),
+            );
         }
         Ok(json!({
             "from": request.from, "to": to.name, "source": verlink, "target": target.to_string(),
@@ -116,6 +125,7 @@ impl Engine {
             contiguous: request.contiguous,
             timeout_ms: timeout.as_millis() as u64,
             cooldown_ms: request.cooldown_ms,
+            newest: false,
         };
         sink.event(
             "command",
@@ -162,7 +172,9 @@ impl Engine {
                 // Whether there is nothing or nobody tells cannot be known from here; a first provision is told apart
                 // by the target, which a quorum would refuse later.
                 if self.open_drive(target)?.db.length() > 0 {
-                    return Err(e.hint("production must be reachable: start a seeder for it, then promote again"));
+                    return Err(
+                        e.hint("production must be reachable: start a seeder for it, then promote again")
+                    );
                 }
                 sink.event(
                     "notice",
@@ -193,8 +205,13 @@ impl Engine {
         }
         let follows = upgrade.and_then(|u| file.of_link(u)).map_or("another link", |l| l.name.as_str());
         let message = match key {
-            None => format!("its package.json has no `upgrade`: what is installed from {:?} will not update", to.name),
-            Some(_) => format!("its `upgrade` is {follows}: what is installed from {:?} follows that", to.name),
+            None => format!(
+                "its package.json has no `upgrade`: what is installed from {:?} will not update",
+                to.name
+            ),
+            Some(_) => {
+                format!("its `upgrade` is {follows}: what is installed from {:?} follows that", to.name)
+            }
         };
         sink.event(
             "notice",
@@ -213,28 +230,43 @@ fn check_way(from: &Declared, to: &Declared, force: bool) -> Result<(), CommandE
         return Err(CommandError::input("a line cannot be promoted to itself"));
     }
     if to.kind == Kind::Multisig && from.kind != Kind::Provision && !force {
-        return Err(CommandError::input(format!("{:?} is no provision line, and {:?} copies its source block for block", from.name, to.name))
-            .hint("promote to a provision line first, and that to production; --force to do without"));
+        return Err(CommandError::input(format!(
+            "{:?} is no provision line, and {:?} copies its source block for block",
+            from.name, to.name
+        ))
+        .hint("promote to a provision line first, and that to production; --force to do without"));
     }
     match &to.source {
-        Some(source) if *source != from.name && !force => Err(CommandError::input(format!(
-            "{:?} comes from {source:?}, not from {:?}",
-            to.name, from.name
-        ))
-        .hint(format!("promote {source}, or add --force to take this one all the same"))),
+        Some(source) if *source != from.name && !force => {
+            Err(CommandError::input(format!("{:?} comes from {source:?}, not from {:?}", to.name, from.name))
+                .hint(format!("promote {source}, or add --force to take this one all the same")))
+        }
         _ => Ok(()),
     }
 }
 
 /// What a team does to release on a multisig line.
-pub(in crate::engine) fn multisig_steps(
-    verlink: &str,
-) -> Vec<(usize, &'static str, String, &'static str)> {
+pub(in crate::engine) fn multisig_steps(verlink: &str) -> Vec<(usize, &'static str, String, &'static str)> {
     vec![
         (1, "anyone", format!("bosc seed {verlink}"), "two machines or more hold the source whole"),
         (2, "anyone", format!("bosc multisig request {verlink}"), "prints REQUEST"),
-        (3, "signers", "bosc multisig sign REQUEST".to_owned(), "as many as the quorum; each prints RESPONSE"),
-        (4, "anyone", format!("bosc multisig verify {verlink} REQUEST RESPONSE..."), "checks all of it, writes nothing"),
-        (5, "anyone", format!("bosc multisig commit {verlink} REQUEST RESPONSE..."), "puts it into production"),
+        (
+            3,
+            "signers",
+            "bosc multisig sign REQUEST".to_owned(),
+            "as many as the quorum; each prints RESPONSE",
+        ),
+        (
+            4,
+            "anyone",
+            format!("bosc multisig verify {verlink} REQUEST RESPONSE..."),
+            "checks all of it, writes nothing",
+        ),
+        (
+            5,
+            "anyone",
+            format!("bosc multisig commit {verlink} REQUEST RESPONSE..."),
+            "puts it into production",
+        ),
     ]
 }

@@ -79,8 +79,13 @@ impl Engine {
         let topic = *drive.db.discovery_key();
         let joined = Some(self.join_topic(&node, topic, false));
         let db = node.attach(&drive.db);
-        let mut opened =
-            Opened { drive, db: Some(db.clone()), blobs: None, node: Some(Arc::clone(&node)), _joined: joined };
+        let mut opened = Opened {
+            drive,
+            db: Some(db.clone()),
+            blobs: None,
+            node: Some(Arc::clone(&node)),
+            _joined: joined,
+        };
         let at_least = link.version.map_or(0, |v| v.length);
         let mut found_blobs = false;
         let deadline = Instant::now() + timeout;
