@@ -533,7 +533,7 @@ test('rotate moves a JavaScript follower from an old stage link to a new one', {
   await within(60_000, 'updated', updated)
   await updater.applyUpdate()
   assert.ok(fs.readFileSync(target).equals(fs.readFileSync(path.join(moved, app))))
-  const drive = await js.drive(old)
+  const drive = updater.drive
   const told = JSON.parse(await drive.get('/package.json'))
   assert.equal(parseLink(told.upgrade).key.toString('hex'), parseLink(fresh).key.toString('hex'))
 })
