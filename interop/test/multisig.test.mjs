@@ -306,11 +306,30 @@ test('offline, an existing production is not taken for a first commit', { timeou
   // The store that committed before knows better, and lacks copies.
   const known = await store.end(f.commitArgs('commit', source, request, responses))
   assertFailed(known, 'TARGET_CORE_INSUFFICIENT_PEERS')
+  // Empty seeders are no news; whoever has production is.
   await f.startTargetSeeders()
+  assertFailed(await f.bosc().end(f.commitArgs('commit', source, request, responses)), 'TARGET_STATE_UNKNOWN')
+  await store.seed(`pear://${f.targetKey}`)
   await f.commit('bosc', source, request, responses)
   await f.assertProduction(source)
   const records = (await store.ok('data', 'multisig')).last('final').records
   assert.deepEqual(records, [{ key: f.targetKey }])
+})
+
+test('peers that have nothing do not vouch for an empty production', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const source = await f.release('1.0.0')
+  await f.seedSource(source)
+  const { request, responses } = await f.signed('bosc', source)
+  await f.startTargetSeeders()
+  const p = await f.bosc().end(f.commitArgs('commit', source, request, responses))
+  assertFailed(p, 'TARGET_STATE_UNKNOWN')
+  assert.equal(p.all('journaled').length, 0)
+  // A check that writes nothing goes on and says what it does not know.
+  const verified = await f.bosc().ok(...f.commitArgs('verify', source, request, responses))
+  assert.equal(verified.all('target-unknown').length, 1)
+  await f.commit('bosc', source, request, responses)
+  await f.assertProduction(source)
 })
 
 test('a commit by a store that has never seen production', { timeout, skip }, async (t) => {
@@ -349,7 +368,7 @@ for (const which of ['first', 'later']) {
       else await f.startTargetSeeders()
       const { request, responses } = await f.signed('js', source)
       const bosc = f.bosc()
-      const args = f.commitArgs('commit', source, request, responses)
+      const args = f.commitArgs('commit', source, request, responses, ...(which === 'first' ? ['--first-commit'] : []))
       const p = bosc.start(...args)
       await p.until(step, undefined, { timeout: 60_000 })
       p.child.kill('SIGKILL')

@@ -4,6 +4,7 @@
 mod args;
 mod human;
 mod multisig;
+mod plain;
 mod printer;
 mod provision;
 mod release;

@@ -152,7 +152,7 @@ pub fn target_unknown() -> CommandError {
     error(
         ErrorKind::Network,
         "TARGET_STATE_UNKNOWN",
-        "whether the production link has releases already could not be learned: no peer answered, and this store has no record of it".into(),
+        "whether the production link has releases already could not be learned: no peer that has any of it answered, and this store has no record of it".into(),
         "bring a seeder of the production link online and try again; if this is its very first release, add --first-commit",
     )
 }

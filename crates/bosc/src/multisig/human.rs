@@ -1,6 +1,7 @@
 //! What `bosc multisig` tells people.
 
 use crate::human::Human;
+use crate::plain::one_line;
 use crate::printer::{Printer, Tone};
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -45,6 +46,10 @@ impl<'a> Talk<'a> {
                 let count = data.get("responses").and_then(Value::as_array).map_or(0, Vec::len);
                 say(&format!("{verb} a request with {count} responses"));
             }
+            "target-unknown" => p.say(
+                Tone::Warn,
+                "No peer that has any of production answered: checked as its first release; to commit it as such, add --first-commit",
+            ),
             "signatures" => {
                 say(&format!("Quorum: {} / {}", number(data, &["valid"]), number(data, &["quorum"])));
                 for r in data.get("responses").and_then(Value::as_array).into_iter().flatten() {
@@ -181,7 +186,7 @@ pub(super) fn bare(request: &Request, why: &CommandError) -> Value {
 
 /// What a signer is asked to sign.
 pub(super) fn request(told: &Value, p: &Printer) {
-    let line = |label: &str, value: &str| p.say(Tone::Plain, &format!("  {label:<16} {value}"));
+    let line = |label: &str, value: &str| p.say(Tone::Plain, &format!("  {label:<16} {}", one_line(value)));
     p.say(Tone::Plain, "This request is for:");
     line("link", text(told, "link"));
     line("length", &number(told, &["length"]).to_string());
@@ -224,6 +229,6 @@ pub(super) fn request(told: &Value, p: &Printer) {
         line("changes", &format!("{} added, {} changed, {} removed", n("add"), n("change"), n("remove")));
     }
     for note in told.get("notes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        p.say(Tone::Warn, note);
+        p.say(Tone::Warn, &one_line(note));
     }
 }

@@ -1,11 +1,12 @@
 //! Events of `publish`, `line` and `rotate` as lines for people.
 
+use crate::plain::one_line;
 use crate::printer::{Printer, Tone};
 use serde_json::Value;
 
 /// Prints an event. False: it is none of ours.
 pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
-    let text = |k: &str| clean(data.get(k).and_then(Value::as_str).unwrap_or_default());
+    let text = |k: &str| one_line(data.get(k).and_then(Value::as_str).unwrap_or_default());
     let number = |k: &str| data.get(k).and_then(Value::as_u64).unwrap_or(0);
     match tag {
         "publishing" => p.say(
@@ -114,7 +115,7 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
 
 /// One line of the table.
 fn release_line(p: &Printer, data: &Value) {
-    let text = |k: &str| clean(data.get(k).and_then(Value::as_str).unwrap_or("-"));
+    let text = |k: &str| one_line(data.get(k).and_then(Value::as_str).unwrap_or("-"));
     let length = data.get("length").and_then(Value::as_u64).map_or("-".to_owned(), |n| n.to_string());
     let seeders = |k: &str| data.get("seeders").and_then(|s| s.get(k)).and_then(Value::as_u64).unwrap_or(0);
     p.data(&format!(
@@ -128,9 +129,4 @@ fn release_line(p: &Printer, data: &Value) {
         text("state"),
         text("verlink"),
     ));
-}
-
-/// What others wrote, without what a terminal would obey.
-fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }

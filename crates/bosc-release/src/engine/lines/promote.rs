@@ -153,7 +153,7 @@ impl Engine {
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<String, CommandError> {
-        let line = file.production_of(to);
+        let line = file.production_of(to)?;
         let Some(link) = line.and_then(|l| l.link.as_deref()) else {
             sink.event(
                 "notice",

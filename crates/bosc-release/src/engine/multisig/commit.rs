@@ -215,7 +215,12 @@ impl Committing<'_> {
         let has_blobs = self.cores.blobs.length() > 0;
         self.first = length == 0;
         if self.first && !learned && !has_blobs && !resumed {
-            if !self.ask.first_commit && !self.ask.force_dangerous {
+            if self.ask.dry_run && !self.ask.first_commit {
+                sink.event(
+                    "target-unknown",
+                    json!({ "link": PearLink::new(*self.cores.db.key()).to_string() }),
+                );
+            } else if !self.ask.first_commit && !self.ask.force_dangerous {
                 return Err(errors::target_unknown());
             }
             learned = true;
