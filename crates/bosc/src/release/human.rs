@@ -23,6 +23,8 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
         }
         "unchanged" => {
             p.say(Tone::Good, &format!("Nothing changed: {} holds {}", text("verlink"), text("version")));
+            // What is there is the result, as after a change: scripts read it.
+            p.data(&text("verlink"));
         }
         "copies" => p.say(
             Tone::Plain,
@@ -84,7 +86,13 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
         ),
         "command" => p.say(Tone::Plain, &format!("$ {}", text("command"))),
         "promoted" => {
-            p.say(Tone::Good, &format!("{} holds {}", text("line"), text("version")));
+            let version = text("version");
+            let what = if version.is_empty() { "a new version".to_owned() } else { version };
+            p.say(Tone::Good, &format!("{} holds {what}", text("line")));
+            p.data(&text("verlink"));
+        }
+        "provisioned" => {
+            p.say(Tone::Good, "Provisioned:");
             p.data(&text("verlink"));
         }
         "next-step" => p.data(&format!(
