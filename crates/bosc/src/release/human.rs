@@ -46,7 +46,10 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
             Tone::Good,
             &match text("from").as_str() {
                 "peers" => {
-                    format!("Newest length {}, as {} peers hold it", number("length"), number("peers"))
+                    let peers = number("peers");
+                    let who =
+                        if peers == 1 { "1 peer holds".to_owned() } else { format!("{peers} peers hold") };
+                    format!("Newest length {}, as {who} it", number("length"))
                 }
                 "mirror" => format!("Newest length {}, as the mirror holds it", number("length")),
                 _ => "Nobody has anything of it: this is its first release".to_owned(),
