@@ -179,7 +179,14 @@ impl Engine {
             newest: false,
         };
         self.execute_request(&Request::Provision(provision), sink, stop)?;
-        let verlink = self.open_drive(&parse_link(&target)?)?.verlink();
+        let prepared = self.open_drive(&parse_link(&target)?)?;
+        let verlink = prepared.verlink();
+        if request.dry_run {
+            return Ok(json!({
+                "old": old.link.to_string(), "new": new.to_string(), "target": target, "verlink": verlink,
+                "version": Value::Null, "changed": true, "done": false,
+            }));
+        }
         let mut steps = multisig_steps(&verlink);
         let last = steps.len() + 1;
         steps.push((
@@ -191,6 +198,8 @@ impl Engine {
         for (number, who, command, text) in steps {
             sink.event("next-step", step(number, who, &command, text));
         }
+        // Last, as every command that makes a version ends with its verlink.
+        sink.event("provisioned", json!({ "verlink": verlink, "hashlink": prepared.hashlink() }));
         Ok(json!({
             "old": old.link.to_string(), "new": new.to_string(), "target": target, "verlink": verlink,
             "version": Value::Null, "changed": true, "done": false,

@@ -157,6 +157,19 @@ pub fn target_unknown() -> CommandError {
     )
 }
 
+/// The target's db is the request's, and nobody told whether its content is.
+pub fn target_blobs_unknown(length: u64) -> CommandError {
+    error(
+        ErrorKind::Network,
+        "TARGET_STATE_UNKNOWN",
+        format!(
+            "production has length {length} already, and whether it is this release or another one with the same file \
+             names and sizes could not be learned: no peer told of its content"
+        ),
+        "bring an up to date seeder of the production link online and try again",
+    )
+}
+
 /// The target is shorter than this store remembers it.
 pub fn target_stale(have: u64, known: u64) -> CommandError {
     error(

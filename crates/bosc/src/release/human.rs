@@ -24,6 +24,8 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
         }
         "unchanged" => {
             p.say(Tone::Good, &format!("Nothing changed: {} holds {}", text("verlink"), text("version")));
+            // What is there is the result, as after a change: scripts read it.
+            p.data(&text("verlink"));
         }
         "copies" => p.say(
             Tone::Plain,
@@ -45,7 +47,10 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
             Tone::Good,
             &match text("from").as_str() {
                 "peers" => {
-                    format!("Newest length {}, as {} peers hold it", number("length"), number("peers"))
+                    let peers = number("peers");
+                    let who =
+                        if peers == 1 { "1 peer holds".to_owned() } else { format!("{peers} peers hold") };
+                    format!("Newest length {}, as {who} it", number("length"))
                 }
                 "mirror" => format!("Newest length {}, as the mirror holds it", number("length")),
                 _ => "Nobody has anything of it: this is its first release".to_owned(),
@@ -85,7 +90,13 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
         ),
         "command" => p.say(Tone::Plain, &format!("$ {}", text("command"))),
         "promoted" => {
-            p.say(Tone::Good, &format!("{} holds {}", text("line"), text("version")));
+            let version = text("version");
+            let what = if version.is_empty() { "a new version".to_owned() } else { version };
+            p.say(Tone::Good, &format!("{} holds {what}", text("line")));
+            p.data(&text("verlink"));
+        }
+        "provisioned" => {
+            p.say(Tone::Good, "Provisioned:");
             p.data(&text("verlink"));
         }
         "next-step" => p.data(&format!(
