@@ -365,7 +365,7 @@ pub fn client(f: &Facts, version: Option<&str>, platform: Option<&str>) -> Resul
         })
         .transpose()?;
     if f.length == 0 {
-        no("it would wait: nobody offers the link".into(), &mut why);
+        no("it would wait: nobody offers a release on the link".into(), &mut why);
     } else {
         if f.full.2 == 0 && !(f.seeding && f.here) {
             why.push(
