@@ -394,6 +394,9 @@ pub fn client(f: &Facts, version: Option<&str>, platform: Option<&str>) -> Resul
         if let Some(platform) = platform {
             let app = f.app.as_deref().unwrap_or_default();
             match f.platforms.iter().find(|p| p.platform == platform) {
+                None if f.platforms.is_empty() => {
+                    no(format!("there is no build for {platform}, nor for any other system"), &mut why)
+                }
                 None => no(
                     format!(
                         "there is no build for {platform}; there is: {}",

@@ -72,6 +72,11 @@ pub(crate) fn run(a: &Multisig, g: &Global, printer: &Printer, stop: &Stop) -> O
             printer.say(Tone::Plain, "Next, each signer: bosc multisig sign <request>");
             Ok(data)
         }
+        // Nobody is asked to sign what was not shown.
+        MultisigCommand::Sign(s) if g.quiet && !s.yes => {
+            let g = Global { quiet: false, ..g.clone() };
+            sign(s, &g, &Printer::new(name(a), &g), stop)
+        }
         MultisigCommand::Sign(s) => sign(s, g, printer, stop),
         MultisigCommand::Verify(v) => commit(&v.signed, None, g, printer, stop),
         MultisigCommand::Commit(c) => commit(&c.signed, Some(milliseconds(c.wait)?), g, printer, stop),
