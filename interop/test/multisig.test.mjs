@@ -7,8 +7,9 @@ import crypto from 'hypercore-crypto'
 import c from 'compact-encoding'
 import z32 from 'z32'
 import { assertFailed } from '../lib/check.mjs'
-import { isStandIn } from '../lib/bosc.mjs'
+import { Running, isStandIn } from '../lib/bosc.mjs'
 import { hold, releaseFixture } from '../lib/release.mjs'
+import { sampleApp } from '../lib/tree.mjs'
 import { SignLib, Signer, passphrase, requestJs, standalone, PASSPHRASE } from '../lib/signing.mjs'
 
 const timeout = 180_000
@@ -124,6 +125,29 @@ test('who is no signer cannot sign; a wrong passphrase and no confirmation end i
   const name = await bosc.end(['multisig', 'sign', request, 'nobody', '--yes', '--offline', '--keys', f.signers[0].dir])
   assertFailed(name, 'ERR_NOT_FOUND')
   for (const p of [refused, wrong, name]) assert.ok(!p.stderr.includes(PASSPHRASE))
+})
+
+test('a signer is told the true sizes of files that bosc stored in pieces, and on stderr when the response goes elsewhere', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const env = { BOSC_PASSPHRASE: PASSPHRASE }
+  const bosc = f.bosc({ env })
+  const dir = f.f.tree(sampleApp({ version: '1.0.0', size: 300_000 }))
+  const { link } = (await bosc.ok('touch')).last('final')
+  const { verlink } = (await bosc.ok('stage', link, dir)).last('final')
+  const { request } = (await bosc.ok('multisig', 'request', verlink, '--force', '--config', f.configFile)).last('final')
+  const sign = ['multisig', 'sign', request, '--yes', '--offline', '--keys', f.signers[0].dir]
+  const told = await bosc.ok(...sign)
+  const files = told.all('file')
+  assert.ok(files.some((e) => e.size > 200_000))
+  for (const { key, size } of files) {
+    const real = fs.lstatSync(path.join(dir, key))
+    assert.equal(size, real.isSymbolicLink() ? 0 : real.size, key)
+  }
+
+  const shown = new Running(bosc.args(sign).filter((flag) => flag !== '--json'), { env })
+  assert.equal(await shown.exited, 0, shown.stderr)
+  assert.deepEqual(shown.noise, [told.last('sign').response])
+  for (const { key } of files) assert.ok(shown.stderr.includes(key), shown.stderr)
 })
 
 test('a signer sees the files, the versions and production, and is told what is not known', { timeout, skip }, async (t) => {

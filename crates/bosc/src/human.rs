@@ -132,7 +132,7 @@ impl<'a> Human<'a> {
         }
     }
 
-    fn diff(&self, data: &Value) -> String {
+    pub(crate) fn diff(&self, data: &Value) -> String {
         let (tone, mark) = match data.get("type").and_then(Value::as_i64) {
             Some(1) => (Tone::Good, "+"),
             Some(-1) => (Tone::Bad, "-"),

@@ -172,7 +172,7 @@ pub(crate) struct Request {
     /// How long peers may take to answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = bosc_release::multisig::PEER_UPDATE_TIMEOUT_MS)]
     pub(crate) peer_update_timeout: u64,
-    /// How many seconds to wait for the drive and for two full copies [default: the above]
+    /// How many seconds to wait for the drive and for two full copies [default: --peer-update-timeout]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait: Option<f64>,
 }

@@ -2,7 +2,7 @@
 
 use crate::human::Human;
 use crate::plain::one_line;
-use crate::printer::{Printer, Tone};
+use crate::printer::{Printer, Tone, bytes};
 use bosc_format::id;
 use bosc_format::link::PearLink;
 use bosc_format::signing::Request;
@@ -123,6 +123,9 @@ impl<'a> Talk<'a> {
                 number(data, &["need"])
             )),
             "commit" => self.commit(data),
+            // What is about to be signed is read by the person who is asked; stdout has the response alone.
+            "byte-diff" => say(&self.rest.diff(data)),
+            "file" => say(&format!("  {} ({})", text(data, "key"), bytes(number(data, &["size"])))),
             _ => self.rest.event(tag, data),
         }
     }

@@ -36,8 +36,17 @@ impl Engine {
         let length = request.length.unwrap_or(head.length);
         if length == 0 || length > head.length {
             return Err(match head.length {
-                0 => CommandError::not_found(format!("the line {:?} holds nothing", from.name))
-                    .hint(format!("publish to it first: bosc stage {} DIR", link.origin())),
+                0 => CommandError::not_found(format!("the line {:?} holds nothing", from.name)).hint(match (
+                    &from.kind,
+                    &from.source,
+                ) {
+                    (Kind::Stage, _) => format!("publish to it first: bosc stage {} DIR", link.origin()),
+                    // To stage on it would keep it from ever being signed.
+                    (_, Some(source)) => {
+                        format!("promote to it first: bosc line promote {source} {}", from.name)
+                    }
+                    _ => "promote a line to it first".to_owned(),
+                }),
                 n => CommandError::not_found(format!(
                     "the line {:?} has no version {length} (it has {n})",
                     from.name

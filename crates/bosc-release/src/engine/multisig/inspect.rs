@@ -21,7 +21,7 @@ use crate::engine::wait::fetching;
 use crate::engine::{Engine, store_error};
 use crate::error::{CommandError, ErrorKind};
 use crate::multisig::{Inspect, errors, text};
-use bosc_drive::blobs::BlobReader;
+use bosc_drive::blobs::{BlobReader, content_length};
 use bosc_drive::drive::{Drive, DriveEntry};
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -30,6 +30,9 @@ use bosc_node::LiveCore;
 use bosc_store::Core;
 use serde_json::{Value, json};
 use std::time::Duration;
+
+/// Files whose sizes are asked for at a time.
+const AHEAD: usize = 256;
 
 /// Largest package.json that is read.
 const PACKAGE_MAX: usize = 1 << 20;
@@ -271,16 +274,21 @@ impl Engine {
             other => other?,
         }
         let mut count = DiffCount::default();
+        let mut sizes = Sizes { blobs: content.blobs.as_ref(), missing: false };
         if production.known {
             // The source begins with production, so its own past is production's present.
             let base = production.length.min(request.length).max(1);
             let changes = fetching(db, STALL, stop, || now.diff(base, "/")?.collect::<Result<Vec<_>, _>>());
             match changes {
                 Ok(changes) => {
-                    for change in changes {
-                        let diff = byte_diff(change.new.as_ref(), change.old.as_ref());
-                        count.count(&diff);
-                        sink.event("byte-diff", serde_json::to_value(&diff).unwrap_or(Value::Null));
+                    for some in changes.chunks(AHEAD) {
+                        sizes.ask(some.iter().flat_map(|c| [c.new.as_ref(), c.old.as_ref()]).flatten());
+                        for change in some {
+                            let (new, old) = (change.new.as_ref(), change.old.as_ref());
+                            let diff = byte_diff(new, old, |e| sizes.of(e, stop))?;
+                            count.count(&diff);
+                            sink.event("byte-diff", serde_json::to_value(&diff).unwrap_or(Value::Null));
+                        }
                     }
                 }
                 Err(e) if missing(&e) => {
@@ -291,10 +299,17 @@ impl Engine {
                 Err(e) => return Err(e),
             }
         } else {
-            for entry in fetching(db, STALL, stop, || now.list("/")?.collect::<Result<Vec<_>, _>>())? {
-                count.files += 1;
-                sink.event("file", json!({ "key": entry.key, "size": size(&entry) }));
+            let entries = fetching(db, STALL, stop, || now.list("/")?.collect::<Result<Vec<_>, _>>())?;
+            for some in entries.chunks(AHEAD) {
+                sizes.ask(some.iter());
+                for entry in some {
+                    count.files += 1;
+                    sink.event("file", json!({ "key": entry.key, "size": sizes.of(entry, stop)? }));
+                }
             }
+        }
+        if sizes.missing {
+            notes.push("The sizes of some files are not known on this machine: they are shown as 0.".into());
         }
         let package = self.package_of(content, request.length, stop);
         let before = if production.known && production.length > 1 {
@@ -375,15 +390,54 @@ fn check_content(content: &Content, request: &Request, stop: &Stop) -> Result<()
     }
 }
 
-fn size(entry: &DriveEntry) -> u64 {
-    entry.value.blob.map_or(0, |b| b.byte_length)
+/// Sizes of files, as they are when they are read. Of a file with a block map only the map knows.
+struct Sizes<'a> {
+    blobs: Option<&'a (Core, Option<LiveCore>)>,
+    /// A map could not be had. Nobody is waited for again.
+    missing: bool,
 }
 
-fn byte_diff(new: Option<&DriveEntry>, old: Option<&DriveEntry>) -> ByteDiff {
-    match (new, old) {
-        (Some(n), None) => ByteDiff::add(n.key.clone(), size(n)),
-        (Some(n), Some(o)) => ByteDiff::change(n.key.clone(), size(o), size(n)),
-        (None, Some(o)) => ByteDiff::remove(o.key.clone(), size(o)),
-        (None, None) => ByteDiff::change(String::new(), 0, 0),
+impl Sizes<'_> {
+    /// Asks peers for the maps of these files.
+    fn ask<'e>(&self, entries: impl Iterator<Item = &'e DriveEntry>) {
+        if let Some((_, Some(live))) = self.blobs
+            && !self.missing
+        {
+            let maps = entries.filter_map(|e| e.value.blob).filter(|b| b.block_map);
+            let first = maps.map(|b| b.block_offset).filter(|at| *at < live.status().length);
+            live.want(first.collect());
+        }
     }
+
+    fn of(&mut self, entry: &DriveEntry, stop: &Stop) -> Result<u64, CommandError> {
+        let Some(blob) = entry.value.blob else { return Ok(0) };
+        if !blob.block_map {
+            return Ok(blob.byte_length);
+        }
+        let Some((core, live)) = self.blobs else {
+            self.missing = true;
+            return Ok(0);
+        };
+        let live = live.as_ref().filter(|_| !self.missing);
+        match fetching(live, STALL, stop, || content_length(&CoreSource::new(core), &blob)) {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Network) => {
+                self.missing = true;
+                Ok(0)
+            }
+            other => other,
+        }
+    }
+}
+
+fn byte_diff(
+    new: Option<&DriveEntry>,
+    old: Option<&DriveEntry>,
+    mut size: impl FnMut(&DriveEntry) -> Result<u64, CommandError>,
+) -> Result<ByteDiff, CommandError> {
+    Ok(match (new, old) {
+        (Some(n), None) => ByteDiff::add(n.key.clone(), size(n)?),
+        (Some(n), Some(o)) => ByteDiff::change(n.key.clone(), size(o)?, size(n)?),
+        (None, Some(o)) => ByteDiff::remove(o.key.clone(), size(o)?),
+        (None, None) => ByteDiff::change(String::new(), 0, 0),
+    })
 }
