@@ -6,7 +6,8 @@
 //!   against the key it was made with, down to the last byte. `http` and `p2p` are the two there are.
 //! - [`release`]: what passes from a source to the installer: [`Staged`], a folder entry together with its proven
 //!   [`Contents`].
-//! - `install`: puts a staged build in the place of the installed one, atomically, and back.
+//! - [`install`]: puts a staged build in the place of the installed one, atomically, and back.
+//! - [`health`]: starts builds and watches a new one until it is healthy.
 //! - `client`: the policy in between: when to look, what is newer, what was taken back before.
 //!
 //! # Invariants
@@ -17,6 +18,8 @@
 //! 4. No downgrade: not below the installed version, the newest healthy version, or a manifest schema seen before.
 
 pub mod error;
+pub mod health;
+pub mod install;
 pub mod release;
 pub mod source;
 
