@@ -1,7 +1,36 @@
 //! Starts builds, and watches a new one until it is healthy.
+//!
+//! # The watch
+//!
+//! The process that installed runs the old code and stays until the new build has proved itself. Nothing of it depends on
+//! the new build being able to run: what cannot start, lacks a library, aborts before `main` or ends in a loop is seen from
+//! outside.
+//!
+//! | what happens to the new build | what the watch does |
+//! |---|---|
+//! | says that it is healthy ([`Installer::mark_healthy`]) | [`Outcome::Healthy`] |
+//! | the system cannot start it | takes it back at once: another attempt would end the same way |
+//! | ends with an error or a signal | starts it again while the policy allows (`threshold - 1` starts), then takes it back |
+//! | ends with exit code 0 | keeps waiting: a launcher ends so while the application goes on. At the end of the window [`Outcome::Closed`]: the person closed it; not health, not a failure, and the start is not counted (up to eight times) |
+//! | takes itself back at its start ([`Installer::started`]) | starts the old build |
+//! | runs, but says nothing to the end of the window and half as long again (1 to 30 s) | takes it back and ends it |
+//!
+//! "Takes back" is decided under the application's lock against the journal: a build that says it is healthy in the same
+//! moment stays. The old build is then started with the same arguments. Where no process watches any more (power cut), the
+//! journal counts the starts and does the same at the next one ([`Installer::started`]); a build that cannot even reach that
+//! call needs a watcher from outside, as `bosc watch` is.
 
-use crate::error::{ErrorKind, UpdateError};
-use crate::install::{Installer, Reason, TakenBack};
+mod bundle;
+mod launch;
+mod watch;
+
+pub(crate) use launch::is_watched;
+pub use launch::relaunch;
+pub use watch::watch;
+
+use crate::install::{Reason, TakenBack};
+#[cfg(doc)]
+use crate::install::Installer;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -35,7 +64,7 @@ pub enum Outcome {
     },
     /// The policy says not to take builds back: it failed and is left in place.
     LeftInPlace(Reason),
-    /// The caller stopped the watch; the build stays on trial.
+    /// The caller stopped the watch, or somebody else ended the trial; a build that runs is left running.
     Stopped,
 }
 
@@ -49,29 +78,4 @@ pub enum WatchEvent {
     Again(Reason),
     /// Still waiting. At least ten times a second.
     Waiting,
-}
-
-/// Starts the application detached from this process: its own process group, no terminal, nothing inherited. Returns its
-/// process id. A `.app` goes through `open -n`.
-///
-/// # Errors
-/// `Disk` when it cannot be started, `Unsupported` on iOS and Android.
-pub fn relaunch(installer: &Installer, program: &Program) -> Result<u32, UpdateError> {
-    let _ = (installer, program);
-    Err(UpdateError::new(ErrorKind::Unsupported, "being written"))
-}
-
-/// Starts the build on trial and stays until it is healthy, or puts the build before it back and starts that one.
-/// Blocking; `on_event` returns `false` to stop. Call it in the process that installed, which runs the old code: release
-/// what the new build needs (single-instance locks, ports, windows) first, and exit when it returns.
-///
-/// # Errors
-/// `Refused` when no build is on trial; what rolling back can say.
-pub fn watch(
-    installer: &Installer,
-    program: &Program,
-    on_event: &mut dyn FnMut(WatchEvent) -> bool,
-) -> Result<Outcome, UpdateError> {
-    let _ = (installer, program, on_event);
-    Err(UpdateError::new(ErrorKind::Unsupported, "being written"))
 }

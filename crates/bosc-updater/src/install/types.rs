@@ -65,6 +65,8 @@ pub struct Options {
     /// How long to wait for another updater of the same application, and for files that something else (a virus
     /// scanner) holds open. Default 10 s.
     pub patience: Duration,
+    /// How long a release that was taken back is held back; doubled each time, up to 64 times. Default 1 day.
+    pub back_off: Duration,
 }
 
 impl Options {
@@ -75,6 +77,7 @@ impl Options {
             version,
             health: HealthPolicy::default(),
             patience: Duration::from_secs(10),
+            back_off: Duration::from_secs(86_400),
         }
     }
 }
@@ -186,6 +189,9 @@ pub struct Started {
     pub state: StartState,
     /// A build that was taken back since the application last asked. Told once.
     pub news: Option<TakenBack>,
+    /// Whether a process that watches this start ([`crate::health::watch`]) said so when it made it. That one starts the
+    /// build before it, so one that was taken back only exits.
+    pub watched: bool,
 }
 
 /// Where a started application stands.
@@ -201,7 +207,7 @@ pub enum StartState {
         window: Duration,
     },
     /// This code is a build that was just taken back: the application's path holds the build before it. Start that one
-    /// ([`crate::health::relaunch`]) and exit.
+    /// ([`crate::health::relaunch`]) unless [`Started::watched`], and exit.
     TakenBack(TakenBack),
 }
 
