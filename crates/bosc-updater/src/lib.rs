@@ -8,6 +8,7 @@
 //!   [`Contents`].
 //! - [`install`]: puts a staged build in the place of the installed one, atomically, and back.
 //! - [`health`]: starts builds and watches a new one until it is healthy.
+//! - `archive`: builds inside `.tar.gz`, `.tar.zst` and `.zip` (feature `archives`).
 //! - `client`: the policy in between: when to look, what is newer, what was taken back before.
 //!
 //! # Invariants
@@ -17,6 +18,8 @@
 //! 3. A build that does not become healthy is replaced by the one before it and not offered again.
 //! 4. No downgrade: not below the installed version, the newest healthy version, or a manifest schema seen before.
 
+#[cfg(feature = "archives")]
+pub mod archive;
 pub mod error;
 pub mod health;
 pub mod install;

@@ -54,17 +54,13 @@ fn renames(place: &Place, patience: Duration) -> Result<(), UpdateError> {
     // The Windows replacement may have stopped after its first half.
     if fs::look(target).at("look at", target)?.is_some() {
         fs::rename(target, outgoing, patience).map_err(|e| in_use(target, e))?;
-        place.sync()?;
     }
-    match fs::rename(incoming, target, patience) {
-        Ok(()) => Ok(()),
-        Err(e) => {
-            let back = fs::rename(outgoing, target, patience);
-            let _ = place.sync();
-            back.at("put the installed build back to", target)?;
-            Err(in_use(target, e))
-        }
-    }
+    let moved = place.sync().and_then(|()| fs::rename(incoming, target, patience).map_err(|e| in_use(target, e)));
+    let Err(e) = moved else { return Ok(()) };
+    let back = fs::rename(outgoing, target, patience);
+    let _ = place.sync();
+    back.at("put the installed build back to", target)?;
+    Err(e)
 }
 
 fn in_use(path: &Path, error: std::io::Error) -> UpdateError {

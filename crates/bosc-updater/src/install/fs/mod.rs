@@ -188,10 +188,15 @@ impl Writer {
         self.file.write_all(bytes)
     }
 
-    /// Sets who may read and run it, and waits until it is on the disk.
-    pub(crate) fn finish(self, mode: u32) -> io::Result<()> {
+    /// Sets who may read and run it, and does not wait for the disk.
+    #[cfg(feature = "archives")]
+    pub(crate) fn close(self, mode: u32) -> io::Result<()> {
         #[cfg(any(test, feature = "faults"))]
-        step(Op::Sync, &self.path)?;
+        step(Op::Mode, &self.path)?;
+        self.mode(mode)
+    }
+
+    fn mode(&self, mode: u32) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -199,6 +204,14 @@ impl Writer {
         }
         #[cfg(not(unix))]
         let _ = mode;
+        Ok(())
+    }
+
+    /// Sets who may read and run it, and waits until it is on the disk.
+    pub(crate) fn finish(self, mode: u32) -> io::Result<()> {
+        #[cfg(any(test, feature = "faults"))]
+        step(Op::Sync, &self.path)?;
+        self.mode(mode)?;
         self.file.sync_all()
     }
 }
