@@ -9,6 +9,7 @@
 //! - [`install`]: puts a staged build in the place of the installed one, atomically, and back.
 //! - [`health`]: starts builds and watches a new one until it is healthy.
 //! - `archive`: builds inside `.tar.gz`, `.tar.zst` and `.zip` (feature `archives`).
+//! - [`perry`]: the formats and the lifecycle of Perry's updater, without a network.
 //! - `client`: the policy in between: when to look, what is newer, what was taken back before.
 //!
 //! # Invariants
@@ -22,7 +23,10 @@
 pub mod archive;
 pub mod error;
 pub mod health;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod install;
+pub mod perry;
 pub mod release;
 pub mod source;
 
