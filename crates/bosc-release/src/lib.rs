@@ -17,3 +17,4 @@ pub mod owner;
 pub mod package;
 pub mod scan;
 pub mod stage;
+pub mod updater;

@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run a DHT node: the bootstrap node of a private network
     Dht(Dht),
+    /// Keys, signatures and manifests for applications that update themselves over HTTPS
+    Updater(crate::updater::Updater),
 }
 
 /// `bosc touch`

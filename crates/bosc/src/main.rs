@@ -5,6 +5,7 @@ mod args;
 mod human;
 mod printer;
 mod run;
+mod updater;
 
 fn main() -> std::process::ExitCode {
     run::main()

@@ -77,6 +77,7 @@ fn command_name(c: &Command) -> &'static str {
         Command::Dump(_) => "dump",
         Command::Demo(_) => "demo",
         Command::Dht(_) => "dht",
+        Command::Updater(_) => "updater",
     }
 }
 
@@ -143,6 +144,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
                 timeout_ms: seconds(a.timeout)?,
             })
         }
+        Command::Updater(a) => return crate::updater::run(a, printer),
         Command::Demo(a) => {
             let dir = a.dir.as_deref().map(absolute).transpose()?;
             let mut human = Human::new(printer, false, false);
@@ -230,7 +232,7 @@ fn with_store(
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
     std::path::absolute(path)
         .map_err(|e| CommandError::input(format!("not a path: {}", path.display())).because(e))
 }

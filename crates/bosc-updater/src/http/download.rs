@@ -386,7 +386,19 @@ pub(super) fn disk(path: &Path, e: io::Error) -> UpdateError {
 
 #[cfg(test)]
 mod tests {
-    use super::content_range;
+    use super::{content_range, disk};
+    use crate::error::ErrorKind;
+    use std::io;
+    use std::path::Path;
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        let kind = |k: io::ErrorKind| disk(Path::new("x"), k.into()).kind();
+        assert_eq!(kind(io::ErrorKind::StorageFull), ErrorKind::NoSpace);
+        assert_eq!(kind(io::ErrorKind::QuotaExceeded), ErrorKind::NoSpace);
+        assert_eq!(kind(io::ErrorKind::PermissionDenied), ErrorKind::Permission);
+        assert_eq!(kind(io::ErrorKind::NotFound), ErrorKind::Disk);
+    }
 
     #[test]
     fn ranges_are_read_strictly() {

@@ -147,7 +147,11 @@ fn split_port(authority: &str) -> Option<(String, Option<u16>)> {
         let (host, rest) = authority.split_at_checked(end + 1)?;
         let inner = host.get(1..end)?;
         inner.parse::<std::net::Ipv6Addr>().ok()?;
-        (host, rest.strip_prefix(':').or(if rest.is_empty() { None } else { return None }))
+        match rest.strip_prefix(':') {
+            Some(port) => (host, Some(port)),
+            None if rest.is_empty() => (host, None),
+            None => return None,
+        }
     } else {
         let (host, port) = match authority.split_once(':') {
             Some((host, port)) => (host, Some(port)),
