@@ -7,6 +7,7 @@ use bosc_updater::perry::sentinel::{Sentinel, iso_8601};
 use bosc_updater::perry::{Boot, clear_sentinel, exiting, mark_healthy, read_sentinel, write_sentinel};
 use bosc_updater::{ErrorKind, UpdateError};
 use proptest::prelude::*;
+use semver::Version;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ struct Calls {
     rolled_back: u32,
     healthy: u32,
     closed: u32,
+    adopted: Vec<(String, String, u32)>,
 }
 
 struct Fake {
@@ -35,6 +37,10 @@ struct Fake {
 impl Trial for Fake {
     fn started(&mut self) -> Result<TrialStart, UpdateError> {
         Ok(self.start)
+    }
+    fn adopt(&mut self, new: &Version, old: &Version, starts: u32) -> Result<bool, UpdateError> {
+        self.calls.lock().unwrap().adopted.push((new.to_string(), old.to_string(), starts));
+        Ok(true)
     }
     fn roll_back(&mut self) -> Result<(), UpdateError> {
         if self.fails {
@@ -122,6 +128,9 @@ fn a_sentinel_of_perrys_is_counted_and_rolled_back() {
     // Not healthy: the second boot takes it back, at the default threshold of 2.
     assert_eq!(bed.init().unwrap(), Boot::RolledBack);
     assert_eq!((bed.calls.lock().unwrap().rolled_back, bed.text()), (1, None));
+    let adopted = bed.calls.lock().unwrap().adopted.clone();
+    let told = |n| ("1.0.1".to_owned(), "1.0.0".to_owned(), n);
+    assert_eq!(adopted, [told(1), told(2)], "the installer takes over what it did not install");
     assert_eq!(bed.init().unwrap(), Boot::Idle);
 }
 

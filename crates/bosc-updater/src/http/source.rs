@@ -172,8 +172,7 @@ impl HttpSource {
         if let Some(format) = Format::of_name(name) {
             let into = files.unpacked();
             remove_dir(&into)?;
-            let file = File::open(&build).map_err(|e| disk(&build, e))?;
-            let unpacked = archive::unpack(file, format, self.options.kind, &into, &Limits::default())?;
+            let unpacked = archive::unpack(&build, format, self.options.kind, &into, &Limits::default())?;
             return Ok((unpacked.path, unpacked.contents));
         }
         if self.options.kind != Kind::File {

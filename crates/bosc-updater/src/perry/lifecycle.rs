@@ -17,6 +17,7 @@ use super::sentinel::{Lock, Sentinel, clear_generation, clear_text, read_sentine
 use super::version::parse_version;
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::{Installer, Options, Reason, StartState};
+use semver::Version;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -91,6 +92,11 @@ pub trait Trial: Send {
     /// # Errors
     /// What the installer says.
     fn started(&mut self) -> Result<TrialStart, UpdateError>;
+    /// Takes over an update that Perry's client made: `new` is at the target after so many starts, `old` at `<target>.prev`.
+    ///
+    /// # Errors
+    /// What the installer says.
+    fn adopt(&mut self, new: &Version, old: &Version, starts: u32) -> Result<bool, UpdateError>;
     /// Puts the previous build back.
     ///
     /// # Errors
@@ -118,6 +124,10 @@ impl Trial for Installer {
             StartState::Trial { start, .. } => TrialStart::Trial { start },
             StartState::TakenBack(_) => TrialStart::TakenBack,
         })
+    }
+
+    fn adopt(&mut self, new: &Version, old: &Version, starts: u32) -> Result<bool, UpdateError> {
+        Self::adopt(self, new, old, starts, SystemTime::now())
     }
 
     fn roll_back(&mut self) -> Result<(), UpdateError> {
@@ -222,6 +232,13 @@ pub fn init_with(
     };
     sentinel.bump(SystemTime::now());
     let boots = sentinel.restart_count().unwrap_or(u32::MAX);
+    let mut on_trial = matches!(start, TrialStart::Trial { .. });
+    if !on_trial {
+        // The installer does not know this build: another updater put it there. If it cannot be told, the sentinel counts all
+        // the same, and a roll back that needs it will say why not.
+        let (new, old) = versions(&sentinel, &options.running_version);
+        on_trial = trial.adopt(&new, &old, boots).unwrap_or(false);
+    }
     if boots >= options.crash_loop_threshold.max(2) {
         trial.roll_back().map_err(|e| {
             UpdateError::new(e.kind(), "updater: rollback failed; sentinel retained for recovery")
@@ -239,8 +256,7 @@ pub fn init_with(
     })?;
     drop(lock);
     let generation = sentinel.generation().unwrap_or_default().to_owned();
-    let trial = matches!(start, TrialStart::Trial { .. }).then_some(trial);
-    begin(Some((path, generation)), trial, health);
+    begin(Some((path, generation)), on_trial.then_some(trial), health);
     Ok(Boot::Watching { boots })
 }
 
@@ -254,9 +270,19 @@ enum Found {
     Armed(Sentinel),
 }
 
-/// A sentinel names the previous build; one of another copy of the application is none of ours.
+/// A sentinel names the previous build; one of another copy of the application is none of ours. Perry names it as the path is
+/// given (an AppImage may be a link), our installer with links followed.
 fn is_about(sentinel: &Sentinel, target: &Path) -> bool {
-    sentinel.previous().is_none_or(|p| p == backup_path(target).to_string_lossy())
+    let names = |path: &Path| sentinel.previous().is_some_and(|p| p == backup_path(path).to_string_lossy());
+    sentinel.previous().is_none() || names(target) || target.canonicalize().is_ok_and(|t| names(&t))
+}
+
+/// The versions a sentinel speaks of; old clients may leave them out.
+fn versions(sentinel: &Sentinel, running: &str) -> (Version, Version) {
+    let zero = || Version::new(0, 0, 0);
+    let new = parse_version(running).unwrap_or_else(zero);
+    let old = sentinel.current_version().and_then(parse_version).unwrap_or_else(zero);
+    (new, old)
 }
 
 /// The version on trial is not the one that runs: the install never happened, or was undone.
