@@ -21,12 +21,15 @@
 
 #[cfg(feature = "archives")]
 pub mod archive;
+pub mod client;
 pub mod error;
 pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod install;
 pub mod perry;
+#[cfg(feature = "p2p")]
+pub mod p2p;
 pub mod release;
 pub mod source;
 
