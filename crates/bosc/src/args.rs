@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Dump(Dump),
     /// Stage, seed, find and fetch a folder on this machine, and check every byte
     Demo(Demo),
+    /// Keep an application up to date: the updater library as a child process
+    Watch(crate::watch::Watch),
     /// Run a DHT node: the bootstrap node of a private network
     Dht(Dht),
     /// Keys, signatures and manifests for applications that update themselves over HTTPS

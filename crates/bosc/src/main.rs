@@ -6,6 +6,7 @@ mod human;
 mod printer;
 mod run;
 mod updater;
+mod watch;
 
 fn main() -> std::process::ExitCode {
     run::main()

@@ -76,6 +76,7 @@ fn command_name(c: &Command) -> &'static str {
         Command::Info(_) => "info",
         Command::Dump(_) => "dump",
         Command::Demo(_) => "demo",
+        Command::Watch(_) => "watch",
         Command::Dht(_) => "dht",
         Command::Updater(_) => "updater",
     }
@@ -150,6 +151,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             let mut human = Human::new(printer, false, false);
             return demo::run(dir.as_deref(), &mut |tag: &str, data: Value| human.event(tag, &data), stop);
         }
+        Command::Watch(a) => return crate::watch::run(a, g, printer, stop),
         Command::Dht(a) => {
             let mut human = Human::new(printer, false, false);
             let config = dht::DhtConfig {

@@ -1,0 +1,291 @@
+//! The updater as an application uses it: options in, events out, a few calls.
+//!
+//! ```no_run
+//! use bosc_updater::client::{Event, Updater, UpdaterOptions, this_app};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = UpdaterOptions::new(
+//!     "/home/me/.config/Demo", this_app(), "Demo", "1.0.0".parse()?,
+//!     "pear://nw4bt9ok4skpuyyhkjwatqryo4ko8mhbyzhwc4zmc3dstudouxwo",
+//! );
+//! let (updater, events) = Updater::start(options)?;
+//! updater.mark_healthy().wait()?; // once the application works
+//! while let Some(event) = events.recv() {
+//!     if let Event::Updated { version, .. } = event {
+//!         println!("{version} is ready");
+//!         updater.apply_update().wait()?;
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! One thread does the work. Every answer and every event can be waited for by a thread (`wait`, `recv`) or awaited by
+//! any executor ([`Pending`] and [`Events::next`] are plain futures): no runtime is needed or started for it.
+//!
+//! - `policy`: when to look, what to take, when to fetch: a state machine without a clock.
+//! - `driver`: the thread; it owns the source and what is staged.
+//! - `reply`: answers and events.
+
+mod diff;
+mod driver;
+mod event;
+mod options;
+pub mod policy;
+mod reply;
+
+pub use diff::{Change, ChangeOp};
+pub use driver::AppliedUpdate;
+pub use event::{Event, Failure};
+pub use options::{UpdaterOptions, this_app};
+pub use reply::{Events, Next, Pending};
+
+use crate::error::{ErrorKind, UpdateError};
+use crate::health::{self, Outcome, Program, WatchEvent};
+use crate::install::{Installer, Options, StartState, Started};
+use crate::source::Source;
+use driver::{Command, Desk, Driver};
+use policy::{Policy, PolicyConfig};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender as CommandSender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long after the start a release is fetched without a delay.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// A running updater. Dropping it ends it; what was downloaded is kept.
+#[derive(Debug)]
+pub struct Updater {
+    commands: CommandSender<Command>,
+    interrupt: Arc<AtomicBool>,
+    installer: Option<Arc<Installer>>,
+    started: Option<Started>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Updater {
+    /// Starts to follow `options.upgrade`. Call it once, early in the program: it also counts this start when this
+    /// build is on trial, see [`Updater::started`].
+    ///
+    /// # Errors
+    /// `Input` for options that cannot be; `Busy` while another process of the application has the folder; `Disk`,
+    /// `Permission`; `Unsupported` on iOS and Android.
+    pub fn start(options: UpdaterOptions) -> Result<(Self, Events<Event>), UpdateError> {
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let (installer, started) = match &options.app {
+            None => (None, None),
+            Some(app) => {
+                let mut o = Options::new(app, options.version.clone());
+                o.health = options.health;
+                let installer = Arc::new(Installer::open(o)?);
+                let started = installer.started(SystemTime::now())?;
+                (Some(installer), Some(started))
+            }
+        };
+        // A build that was just taken back has to end, not to update.
+        let taken_back = matches!(&started, Some(Started { state: StartState::TakenBack(_), .. }));
+        let updates = options.updates && installer.is_some() && !taken_back;
+        let source = match &installer {
+            Some(installer) if updates => Some(open_source(&options, installer, &interrupt)?),
+            _ => None,
+        };
+        Self::with(options, updates, source, installer, started, interrupt)
+    }
+
+    fn with(
+        options: UpdaterOptions,
+        updates: bool,
+        mut source: Option<Box<dyn Source>>,
+        installer: Option<Arc<Installer>>,
+        started: Option<Started>,
+        interrupt: Arc<AtomicBool>,
+    ) -> Result<(Self, Events<Event>), UpdateError> {
+        let (commands, receiver) = channel();
+        let (sender, events) = reply::events();
+        if let Some(started) = &started {
+            if let Some(news) = &started.news {
+                sender.send(Event::rolled_back(news, false));
+            }
+            if let StartState::TakenBack(t) = &started.state {
+                sender.send(Event::rolled_back(t, true));
+            }
+        }
+        let news = Mutex::new(commands.clone());
+        let tells = source.as_mut().is_some_and(|s| {
+            s.on_news(Box::new(move || {
+                let _ = news.lock().unwrap_or_else(PoisonError::into_inner).send(Command::News);
+            }))
+        });
+        let policy = Policy::new(PolicyConfig {
+            updates,
+            installed: options.version.clone(),
+            device: options::device(&options.folder())?,
+            delay: options.delay,
+            grace: GRACE,
+            poll: (!tells).then_some(options.poll.max(Duration::from_secs(10))),
+        });
+        let desk = Desk {
+            installer: installer.clone(),
+            commands: receiver,
+            interrupt: Arc::clone(&interrupt),
+            events: sender,
+            start: Instant::now(),
+            staged: None,
+            replies: Vec::new(),
+            ended: false,
+            told: None,
+        };
+        let driver = Driver { policy, source, desk };
+        let thread = std::thread::Builder::new()
+            .name("bosc-updater".into())
+            .spawn(move || driver.run())
+            .map_err(|e| UpdateError::new(ErrorKind::Disk, "no thread could be started").because(e))?;
+        let thread = Mutex::new(Some(thread));
+        Ok((Self { commands, interrupt, installer, started, thread }, events))
+    }
+
+    fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+        // After the command: whoever clears the flag finds it.
+        self.interrupt.store(true, Ordering::SeqCst);
+    }
+
+    /// Where the application stood when it started. When this build was just taken back, start the application again
+    /// ([`Updater::relaunch`]) and exit. `None` without an application.
+    pub fn started(&self) -> Option<&Started> {
+        self.started.as_ref()
+    }
+
+    /// Looks for updates now; what is found is fetched without delay, also if it was stopped before.
+    pub fn check_now(&self) {
+        self.tell(Command::CheckNow);
+    }
+
+    /// Uses no network until [`Updater::resume`]. A running fetch stops and keeps what it has.
+    pub fn pause(&self) {
+        self.tell(Command::Pause);
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.tell(Command::Resume);
+    }
+
+    /// Stops the running fetch, or forgets the release that waits. It is taken up again by [`Updater::check_now`] only;
+    /// a newer release is fetched as usual.
+    pub fn cancel(&self) {
+        self.tell(Command::Cancel);
+    }
+
+    /// Puts the update that was told of last in the application's place. May be called again when it failed.
+    pub fn apply_update(&self) -> Pending<AppliedUpdate> {
+        let (reply, answer) = reply::pending();
+        self.tell(Command::Apply(reply));
+        answer
+    }
+
+    /// Says that this build works. `false` when it was not on trial. Until then a new build is taken back when it
+    /// crashes, when it does not start, and when it says nothing.
+    pub fn mark_healthy(&self) -> Pending<bool> {
+        let (reply, answer) = reply::pending();
+        self.tell(Command::Healthy(reply));
+        answer
+    }
+
+    /// Says that the person closes the application: this start does not count against a build on trial.
+    pub fn closing(&self) -> Pending<()> {
+        let (reply, answer) = reply::pending();
+        self.tell(Command::Closed(reply));
+        answer
+    }
+
+    /// Starts the application again, detached, without watching it. Exit afterwards.
+    ///
+    /// # Errors
+    /// `Input` without an application, `Disk` when it cannot be started.
+    pub fn relaunch(&self, program: &Program) -> Result<u32, UpdateError> {
+        health::relaunch(self.installer()?, program)
+    }
+
+    /// Starts the new build and stays until it says that it is healthy; puts the old one back and starts that when it
+    /// does not. Blocking: end everything the new build needs first (windows, ports, single-instance locks), and
+    /// exit when it returns.
+    ///
+    /// # Errors
+    /// As [`health::watch`], and `Input` without an application.
+    pub fn relaunch_and_watch(
+        &self,
+        program: &Program,
+        on_event: &mut dyn FnMut(WatchEvent) -> bool,
+    ) -> Result<Outcome, UpdateError> {
+        let installer = Arc::clone(self.installer()?);
+        // The new build needs the store.
+        self.end();
+        health::watch(&installer, program, on_event)
+    }
+
+    fn installer(&self) -> Result<&Arc<Installer>, UpdateError> {
+        self.installer.as_ref().ok_or_else(|| {
+            UpdateError::new(ErrorKind::Input, "no application to update was named")
+                .hint("set `app` in the updater's options")
+        })
+    }
+
+    /// Ends the updater and waits for it. What was downloaded is kept.
+    pub fn close(self) {
+        self.end();
+    }
+
+    fn end(&self) {
+        self.tell(Command::End);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Updater {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The source for the upgrade link or URL.
+fn open_source(
+    options: &UpdaterOptions,
+    installer: &Arc<Installer>,
+    interrupt: &Arc<AtomicBool>,
+) -> Result<Box<dyn Source>, UpdateError> {
+    let scheme = options.upgrade.split("://").next().unwrap_or_default();
+    match scheme {
+        #[cfg(feature = "p2p")]
+        "pear" => {
+            let mut o =
+                crate::p2p::P2pOptions::new(&options.upgrade, options.folder().join("p2p"), &options.name);
+            o.builds = vec![installer.target().to_owned(), installer.backup()];
+            o.version = Some(options.version.clone());
+            o.bootstrap.clone_from(&options.bootstrap);
+            o.seed_back = options.seed_back;
+            o.interrupt = Arc::clone(interrupt);
+            let (room, data) = (Arc::clone(installer), o.dir.clone());
+            o.room = Some(Arc::new(move |folder: &std::path::Path, bytes| {
+                // Both are asked of the application's file system when they share one; the data folder's own is
+                // checked by the store as it writes.
+                if folder == data { Ok(()) } else { room.room_for(bytes) }
+            }));
+            Ok(Box::new(crate::p2p::P2pSource::open(o)?))
+        }
+        #[cfg(not(feature = "p2p"))]
+        "pear" => Err(UpdateError::new(
+            ErrorKind::Unsupported,
+            "this program was built without peer-to-peer updates",
+        )
+        .hint("build it with the feature `p2p` of bosc-updater")),
+        _ => Err(UpdateError::new(
+            ErrorKind::Input,
+            "the upgrade is neither a pear:// link nor an https:// URL",
+        )
+        .hint("a link looks like pear://<52 characters>")),
+    }
+}
