@@ -221,9 +221,16 @@ impl P2pSource {
     fn keep_only(&self, found: &Found, needs: &Needs) -> Result<(), UpdateError> {
         let blobs = self.link.need_blobs()?;
         let core = blobs.core();
+        // What the next check, and whoever fetches from this one, reads first.
+        let db = CoreSource::new(self.link.db.core(), found.length);
+        let source = CoreSource::new(core, core.length());
+        let mut kept = needs.blocks.clone();
+        kept.extend(package::blocks(&db, &source, found.length));
+        kept.sort_unstable();
+        kept.dedup();
         let mut at = 0;
         let mut gaps = Vec::new();
-        for block in needs.blocks.iter().copied().chain([core.length()]) {
+        for block in kept.into_iter().chain([core.length()]) {
             if block > at {
                 gaps.push(at..block);
             }

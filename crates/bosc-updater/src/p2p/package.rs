@@ -3,7 +3,7 @@
 use super::core::CoreSource;
 use super::fetching::Fetching;
 use crate::error::{ErrorKind, UpdateError};
-use bosc_drive::blobs::{BlobReader, content_length};
+use bosc_drive::blobs::{BlobReader, content_blocks, content_length};
 use bosc_drive::drive::Drive;
 use semver::Version;
 
@@ -125,6 +125,20 @@ fn read_file(
             }
         }
     }
+}
+
+/// The blocks of the blobs core that package.json and changelog are in, as far as that can be told from what is here.
+pub(super) fn blocks(db: &CoreSource, blobs: &CoreSource, length: u64) -> Vec<u64> {
+    let drive = Drive::checkout(db.clone(), length);
+    let mut out = Vec::new();
+    for path in ["/package.json", "/CHANGELOG.md"] {
+        let Some(id) = drive.entry_follow(path).ok().flatten().and_then(|e| e.value.blob) else { continue };
+        out.extend((id.block_offset..id.block_offset.saturating_add(id.block_length)).take(1 << 12));
+        if id.block_map {
+            out.extend(content_blocks(blobs, &id).unwrap_or_default().into_iter().flatten().take(1 << 12));
+        }
+    }
+    out
 }
 
 /// The blobs core, once its head holds `needed` blocks.
