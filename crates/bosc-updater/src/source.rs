@@ -51,6 +51,9 @@ pub trait Source: Send {
         Ok(())
     }
 
+    /// Called after a fetched build was told of: time for what a source does for later (making room, writing down).
+    fn settle(&mut self) {}
+
     /// Calls `notify` whenever there may be a newer release. `false`: it cannot tell, and has to be asked now and then.
     fn on_news(&mut self, notify: Box<dyn Fn() + Send + Sync>) -> bool {
         let _ = notify;

@@ -303,6 +303,9 @@ impl Driver {
                     received: last.received,
                 });
                 desk.staged = Some(staged);
+                if let Some(source) = &mut self.source {
+                    source.settle();
+                }
                 Ok(())
             }
             Err(e) => {

@@ -49,7 +49,7 @@ use local::Local;
 use plan::Plan;
 use reuse::Needs;
 use semver::Version;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Name under which the store remembers the last version whose build it holds whole.
 const WHOLE: &str = "bosc-updater/whole";
@@ -60,6 +60,8 @@ pub struct P2pSource {
     options: P2pOptions,
     link: Link,
     found: Option<Found>,
+    /// What was fetched last and is not yet written down: its blocks, the staging folder, and the build's folder in it.
+    unsettled: Option<(Found, Needs, PathBuf, PathBuf)>,
 }
 
 /// A release that a check found.
@@ -87,7 +89,7 @@ impl P2pSource {
             .hint("give the name it has in the release, such as Demo, Demo.app or Demo.AppImage"));
         }
         let link = Link::open(&options)?;
-        Ok(Self { options, link, found: None })
+        Ok(Self { options, link, found: None, unsettled: None })
     }
 
     /// Bytes received and sent on the network since the start.
@@ -161,9 +163,10 @@ impl P2pSource {
         let end = |id: BlobId| id.block_offset.saturating_add(id.block_length);
         let needed = plan.files.iter().filter_map(|f| f.blob).map(end).max().unwrap_or(0);
         let source = package::long_enough(fetching, &blobs, needed)?;
-        // A store that holds the installed build whole can learn nothing from the build itself.
-        let known = self.link.store.user_data(WHOLE).map_err(store_error)?;
-        let known = installed.is_some_and(|v| known.as_deref() == Some(v.to_string().as_bytes()));
+        // A store that holds the installed build or a later one whole can learn little from the build itself.
+        let whole = self.link.store.user_data(WHOLE).map_err(store_error)?;
+        let whole = whole.and_then(|v| Version::parse(std::str::from_utf8(&v).ok()?).ok());
+        let known = installed.zip(whole).is_some_and(|(installed, whole)| whole >= *installed);
         if !known {
             let mut local = Local::scan(&options.builds);
             reuse::reuse(fetching, &blobs, &source, &plan, &mut local)?;
@@ -288,9 +291,9 @@ impl Source for P2pSource {
         let (path, contents) = write::write(&mut fetching, &source, &plan, &folder)?;
         fetching.local = needs.bytes;
         fetching.tell_now()?;
-        write::clean(staging, &folder);
-        self.keep_only(&found, &needs)?;
-        let release = Release { size: Some(needs.bytes), ..release.clone() };
+        let size = Some(needs.bytes);
+        self.unsettled = Some((found, needs, staging.to_owned(), folder));
+        let release = Release { size, ..release.clone() };
         Ok(Staged { release, path, contents })
     }
 
@@ -304,6 +307,13 @@ impl Source for P2pSource {
             Fetching::new(&self.link, on_progress, self.options.patience, found.received_before);
         let (_, needs, _) = self.gather(&mut fetching, &found, None, None)?;
         self.keep_only(&found, &needs)
+    }
+
+    fn settle(&mut self) {
+        let Some((found, needs, staging, folder)) = self.unsettled.take() else { return };
+        write::clean(&staging, &folder);
+        // Only room and time are lost when it fails, and the next fetch tries again.
+        let _ = self.keep_only(&found, &needs);
     }
 
     fn on_news(&mut self, notify: Box<dyn Fn() + Send + Sync>) -> bool {
