@@ -64,6 +64,9 @@ pub(crate) struct Watch {
     /// Ed25519 public key of the manifest, base64
     #[arg(long, value_name = "KEY")]
     pub(crate) public_key: Option<String>,
+    /// The application's name as its manifests are bound to it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) manifest_app: Option<String>,
     /// Do not look for updates; rollback still works
     #[arg(long)]
     pub(crate) no_updates: bool,
@@ -115,6 +118,7 @@ fn options(a: &Watch, g: &Global) -> Result<UpdaterOptions, CommandError> {
     o.poll = seconds("poll", a.poll)?;
     o.bootstrap.clone_from(&g.bootstrap);
     o.public_key.clone_from(&a.public_key);
+    o.manifest_app.clone_from(&a.manifest_app);
     o.seed_back = a.seed_back;
     o.health = HealthPolicy { window: seconds("health", a.health)?, ..HealthPolicy::default() };
     Ok(o)

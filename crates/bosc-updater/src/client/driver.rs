@@ -10,7 +10,6 @@ use crate::release::{Release, Staged};
 use crate::source::{Progress, Source};
 use semver::Version;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -53,7 +52,7 @@ pub(super) struct Driver {
 pub(super) struct Desk {
     pub(super) installer: Option<Arc<Installer>>,
     pub(super) commands: Receiver<Command>,
-    pub(super) interrupt: Arc<AtomicBool>,
+    pub(super) interrupt: Arc<super::Interrupt>,
     pub(super) events: Sender<Event>,
     pub(super) start: Instant,
     pub(super) staged: Option<Staged>,
@@ -90,7 +89,7 @@ impl Desk {
 
     /// Takes commands that came.
     fn listen(&mut self, policy: &mut Policy) {
-        self.interrupt.store(false, Ordering::SeqCst);
+        self.interrupt.clear();
         loop {
             match self.commands.try_recv() {
                 Ok(command) => self.take(policy, command),
@@ -237,7 +236,10 @@ impl Driver {
         let Some(source) = &mut self.source else {
             return self.policy.handle(self.desk.now(), Input::Checked(Ok(None)));
         };
-        let result = source.check(threshold).and_then(|found| match found {
+        self.desk.interrupt.checking(true);
+        let found = source.check(threshold);
+        self.desk.interrupt.checking(false);
+        let result = found.and_then(|found| match found {
             Some(release) => {
                 let verdict = self.desk.verdict(&release)?;
                 Ok(Some((release, verdict)))

@@ -46,18 +46,51 @@ use driver::{Command, Desk, Driver};
 use policy::{Policy, PolicyConfig};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender as CommandSender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long after the start a release is fetched without a delay.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// Ends a check that waits for the network when somebody wants something else. A fetch asks by itself.
+#[derive(Default)]
+pub(crate) struct Interrupt {
+    flag: Arc<AtomicBool>,
+    checking: AtomicBool,
+    cancel: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interrupt").finish_non_exhaustive()
+    }
+}
+
+impl Interrupt {
+    pub(crate) fn clear(&self) {
+        self.flag.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn checking(&self, yes: bool) {
+        self.checking.store(yes, Ordering::SeqCst);
+    }
+
+    fn raise(&self) {
+        self.flag.store(true, Ordering::SeqCst);
+        if self.checking.load(Ordering::SeqCst)
+            && let Some(cancel) = self.cancel.get()
+        {
+            cancel();
+        }
+    }
+}
+
 /// A running updater. Dropping it ends it; what was downloaded is kept.
 #[derive(Debug)]
 pub struct Updater {
     commands: CommandSender<Command>,
-    interrupt: Arc<AtomicBool>,
+    interrupt: Arc<Interrupt>,
     installer: Option<Arc<Installer>>,
     started: Option<Started>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -71,7 +104,7 @@ impl Updater {
     /// `Input` for options that cannot be; `Busy` while another process of the application has the folder; `Disk`,
     /// `Permission`; `Unsupported` on iOS and Android.
     pub fn start(options: UpdaterOptions) -> Result<(Self, Events<Event>), UpdateError> {
-        let interrupt = Arc::new(AtomicBool::new(false));
+        let interrupt = Arc::new(Interrupt::default());
         let (installer, started) = match &options.app {
             None => (None, None),
             Some(app) => {
@@ -98,8 +131,9 @@ impl Updater {
         mut source: Option<Box<dyn Source>>,
         installer: Option<Arc<Installer>>,
         started: Option<Started>,
-        interrupt: Arc<AtomicBool>,
+        interrupt: Arc<Interrupt>,
     ) -> Result<(Self, Events<Event>), UpdateError> {
+        let device = options::device(&options.folder())?;
         let (commands, receiver) = channel();
         let (sender, events) = reply::events();
         if let Some(started) = &started {
@@ -119,7 +153,7 @@ impl Updater {
         let policy = Policy::new(PolicyConfig {
             updates,
             installed: options.version.clone(),
-            device: options::device(&options.folder())?,
+            device,
             delay: options.delay,
             grace: GRACE,
             poll: (!tells).then_some(options.poll.max(Duration::from_secs(10))),
@@ -147,7 +181,7 @@ impl Updater {
     fn tell(&self, command: Command) {
         let _ = self.commands.send(command);
         // After the command: whoever clears the flag finds it.
-        self.interrupt.store(true, Ordering::SeqCst);
+        self.interrupt.raise();
     }
 
     /// Where the application stood when it started. When this build was just taken back, start the application again
@@ -255,7 +289,7 @@ impl Drop for Updater {
 fn open_source(
     options: &UpdaterOptions,
     installer: &Arc<Installer>,
-    interrupt: &Arc<AtomicBool>,
+    interrupt: &Interrupt,
 ) -> Result<Box<dyn Source>, UpdateError> {
     let scheme = options.upgrade.split("://").next().unwrap_or_default();
     match scheme {
@@ -267,7 +301,7 @@ fn open_source(
             o.version = Some(options.version.clone());
             o.bootstrap.clone_from(&options.bootstrap);
             o.seed_back = options.seed_back;
-            o.interrupt = Arc::clone(interrupt);
+            o.interrupt = Arc::clone(&interrupt.flag);
             let (room, data) = (Arc::clone(installer), o.dir.clone());
             o.room = Some(Arc::new(move |folder: &std::path::Path, bytes| {
                 // Both are asked of the application's file system when they share one; the data folder's own is

@@ -31,6 +31,9 @@ pub struct UpdaterOptions {
     pub bootstrap: Vec<String>,
     /// The Ed25519 public key that manifests are signed with, in base64. Links carry their own.
     pub public_key: Option<String>,
+    /// The application's name as its manifests are bound to it (`bosc updater manifest --app`). With it, a release of
+    /// another application that was signed with the same key is refused.
+    pub manifest_app: Option<String>,
     /// Lets other users fetch from this one. Off by default.
     pub seed_back: bool,
     /// How a new build proves itself.
@@ -57,6 +60,7 @@ impl UpdaterOptions {
             poll: Duration::from_secs(3600),
             bootstrap: Vec::new(),
             public_key: None,
+            manifest_app: None,
             seed_back: false,
             health: HealthPolicy::default(),
         }
