@@ -83,7 +83,11 @@ fn fixture(note: &[String]) -> i32 {
             let apart = rustix::process::getpgrp() == rustix::process::getpid();
             #[cfg(not(unix))]
             let apart = true;
-            say(&format!("{} apart={apart} {}", args.join(","), std::env::var("BOSC_TEST_WORD").unwrap_or_default()));
+            say(&format!(
+                "{} apart={apart} {}",
+                args.join(","),
+                std::env::var("BOSC_TEST_WORD").unwrap_or_default()
+            ));
             return 0;
         }
         _ => {}

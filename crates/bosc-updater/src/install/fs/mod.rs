@@ -13,7 +13,6 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-
 /// Bytes read or written at once.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
@@ -221,7 +220,9 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<bool> {
     step(Op::Make, path)?;
     match fs::create_dir(path) {
         Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path)?.is_dir() => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path)?.is_dir() => {
+            Ok(false)
+        }
         Err(e) => Err(e),
     }
 }
