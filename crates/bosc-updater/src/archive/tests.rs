@@ -235,6 +235,8 @@ fn links_that_leave_the_build_are_refused() {
     refused(&[Dir("App/"), File("App/app", b"", X), Link("App/l", "../App/app")], "leaves the build");
     // By way of another link, whichever comes first.
     refused(&[Dir("a/"), Link("a/up", "."), Link("a/out", "up/../../x")], "leaves the build");
+    let deep = [Dir("p/q/"), Dir("t/"), Link("p/q/up", "../../t"), Link("p/q/out", "up/../../x")];
+    refused(&deep, "leaves the build");
     // Nothing is written through a link.
     refused(&[Dir("d/"), Link("l", "d"), File("l/x", b"evil", X)], "no folder");
     refused(&[Link("L", "d"), File("l/x", b"evil", X)], "case");

@@ -112,6 +112,10 @@ impl Place {
     /// Makes the folder. Who may write beside the application may write in it: they could replace the application
     /// anyway, and then they can also take a bad build back. Where only owners may remove (`/tmp`), it is the owner's.
     pub(crate) fn make_folder(&self) -> Result<(), UpdateError> {
+        // Where one may only read, one may still look whether there is something to know.
+        if fs::look(&self.folder).at("look at", &self.folder)?.is_some_and(|found| found.is_dir()) {
+            return Ok(());
+        }
         if fs::make_dir(&self.folder).at("make", &self.folder)? {
             let parent =
                 fs::look(&self.parent).at("look at", &self.parent)?.map_or(0o755, |meta| fs::mode_of(&meta));

@@ -16,6 +16,9 @@ pub const MAX_DEPTH: usize = 64;
 /// Bytes of a path inside a build.
 pub const MAX_PATH: usize = 4096;
 
+/// Bytes that are read of an installed build to recognise it again; above that its identity has to do.
+const MAX_KNOWN: u64 = 4 << 30;
+
 /// Whether a path inside a build is one: parts joined by `/`, none of them empty, `.` or `..`, no drive, no zero byte.
 pub(crate) fn is_inner_path(path: &str) -> bool {
     path.len() <= MAX_PATH
@@ -146,8 +149,26 @@ fn digest(path: &Path, limit: u64) -> Result<(u64, [u8; 32]), UpdateError> {
 /// `Integrity` for things a build cannot hold (devices, links that leave it, names that are not UTF-8, more than
 /// [`MAX_ENTRIES`] entries), `Disk`.
 pub fn contents_of(path: &Path) -> Result<Contents, UpdateError> {
+    read_all(path, walk(path)?)
+}
+
+/// The fingerprint of an installed build; `None` for one that cannot be read in full, holds what no release can, or has
+/// more than [`MAX_KNOWN`] bytes: people keep things beside programs.
+pub(crate) fn known_fingerprint(path: &Path) -> Option<[u8; 32]> {
+    let found = walk(path).ok()?;
+    let bytes = found.iter().fold(0u64, |sum, found| match found.kind {
+        FoundKind::File { size, .. } => sum.saturating_add(size),
+        _ => sum,
+    });
+    if bytes > MAX_KNOWN {
+        return None;
+    }
+    read_all(path, found).ok().map(|contents| fingerprint(&contents))
+}
+
+fn read_all(path: &Path, found: Vec<Found>) -> Result<Contents, UpdateError> {
     let mut entries = Vec::new();
-    for Found { inner, kind } in walk(path)? {
+    for Found { inner, kind } in found {
         let kind = match kind {
             FoundKind::Directory => EntryKind::Directory,
             FoundKind::Symlink { target } => EntryKind::Symlink { target },
