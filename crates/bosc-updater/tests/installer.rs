@@ -413,6 +413,19 @@ fn garbage_in_the_journal_keeps_nobody_from_updating() {
 }
 
 #[test]
+fn many_files_are_one_build_too() {
+    let app = App::new(Shape::Folder);
+    let path = app.stage("1.0.1");
+    for n in 0..300 {
+        fs::write(path.join(format!("share/file-{n}")), n.to_string()).unwrap();
+    }
+    let staged = staged(&path, "1.0.1");
+    app.as_version("1.0.0").install(&staged, now()).unwrap();
+    verify(&app.target(), &staged.contents).unwrap();
+    app.holds(&app.prev(), "1.0.0");
+}
+
+#[test]
 fn the_disk_must_have_room() {
     let app = App::new(Shape::File);
     let installer = app.as_version("1.0.0");

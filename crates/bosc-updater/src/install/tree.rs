@@ -283,9 +283,31 @@ pub(crate) fn fingerprint(contents: &Contents) -> [u8; 32] {
     sha.finalize().into()
 }
 
+/// Files from which one wait for the whole file system is shorter than one for each.
+const MANY: usize = 64;
+
 /// Gives every entry the permissions it is to have and waits until all of it is on the disk. What is of another kind than
 /// listed is not touched: permissions would go through a link.
 pub(crate) fn settle(path: &Path, contents: &Contents) -> Result<(), UpdateError> {
+    let entries = &contents.entries;
+    set_modes(path, contents)?;
+    if entries.len() >= MANY && fs::sync_all(path).at("sync", path)? {
+        return Ok(());
+    }
+    for entry in entries.iter().rev() {
+        let at = disk_path(path, &entry.path);
+        match entry.kind {
+            EntryKind::Symlink { .. } => {}
+            EntryKind::Directory => fs::sync_dir(&at).at("sync", &at)?,
+            // The folder it is in is synced in full after it.
+            EntryKind::File { .. } if !entry.path.is_empty() => fs::hand_over(&at).at("sync", &at)?,
+            EntryKind::File { .. } => fs::sync_file(&at).at("sync", &at)?,
+        }
+    }
+    Ok(())
+}
+
+fn set_modes(path: &Path, contents: &Contents) -> Result<(), UpdateError> {
     for entry in contents.entries.iter().rev() {
         let at = disk_path(path, &entry.path);
         let found = fs::look(&at).at("look at", &at)?;
@@ -295,12 +317,10 @@ pub(crate) fn settle(path: &Path, contents: &Contents) -> Result<(), UpdateError
             EntryKind::Symlink { .. } => {}
             EntryKind::Directory if found.is_dir() => {
                 fs::set_mode(&at, 0o755).at("set the permissions of", &at)?;
-                fs::sync_dir(&at).at("sync", &at)?;
             }
             EntryKind::File { executable, .. } if found.is_file() => {
                 let mode = if executable || entry.path.is_empty() { 0o755 } else { 0o644 };
                 fs::set_mode(&at, mode).at("set the permissions of", &at)?;
-                fs::sync_file(&at).at("sync", &at)?;
             }
             _ => return Err(other()),
         }
