@@ -3,7 +3,14 @@
 //! finished or undone by whoever comes next.
 //!
 //! The work runs in a process of its own: this test binary again, in the test `child`, with the plan in its environment.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 mod common;
 
@@ -172,7 +179,11 @@ fn check(case: Case, builds: &Builds, dir: &Path, what: &str) {
             assert_eq!(previous, &None, "{case:?} {what}: the stale build must not be one to return to");
         }
     }
-    assert_eq!(installer.recover(now()).unwrap(), status, "{case:?} {what}: a second recovery changes nothing");
+    assert_eq!(
+        installer.recover(now()).unwrap(),
+        status,
+        "{case:?} {what}: a second recovery changes nothing"
+    );
     for left in ["incoming", "outgoing", "journal.new"] {
         if matches!(status, Status::Settled { .. }) {
             assert!(!dir.join(".App.bosc").join(left).exists(), "{case:?} {what}: {left} is left over");
@@ -182,7 +193,11 @@ fn check(case: Case, builds: &Builds, dir: &Path, what: &str) {
     // Whatever happened, the update can be installed and taken back.
     if matches!(status, Status::Settled { .. }) {
         let taken_back = !installer.rejections(now()).unwrap().is_empty();
-        assert_eq!(taken_back, case.work == Work::RollBack, "{case:?} {what}: on the list of those taken back");
+        assert_eq!(
+            taken_back,
+            case.work == Work::RollBack,
+            "{case:?} {what}: on the list of those taken back"
+        );
         restage(case, dir);
         let again = installer.install(&staged(&staging(dir), "1.0.1"), later(200 * 86_400));
         again.unwrap_or_else(|e| panic!("{case:?} {what}: again: {e}"));
@@ -264,7 +279,9 @@ fn killed_at_every_call() {
             seen.len()
         );
     }
-    println!("crash matrix: {kills} kills of the work, {again} kills of its recovery; one whole build after each");
+    println!(
+        "crash matrix: {kills} kills of the work, {again} kills of its recovery; one whole build after each"
+    );
 }
 
 /// The recovery from a kill is killed at each of its own calls.
@@ -313,7 +330,11 @@ fn an_error_at_every_call() {
                 if case.work == Work::Install {
                     assert_eq!(there == "new", done == "ok", "{case:?} {what}: it must say what it did");
                 } else if only == "writes" {
-                    assert_eq!((done.as_str(), there), ("ok", "old"), "{case:?} {what}: a full disk is no reason to stay");
+                    assert_eq!(
+                        (done.as_str(), there),
+                        ("ok", "old"),
+                        "{case:?} {what}: a full disk is no reason to stay"
+                    );
                 }
                 check_after_error(case, &builds, dir.path(), &what);
                 at += stride() as u64;
@@ -329,9 +350,14 @@ fn check_after_error(case: Case, builds: &Builds, dir: &Path, what: &str) {
         let installer = installer(dir, "1.0.0");
         let status = installer.recover(now()).unwrap_or_else(|e| panic!("{case:?} {what}: recover: {e}"));
         let there = builds.at(&target(dir));
-        assert!(matches!((&status, there), (Status::Trial { .. }, "new") | (Status::Settled { .. }, "old")), "{case:?} {what}");
+        assert!(
+            matches!((&status, there), (Status::Trial { .. }, "new") | (Status::Settled { .. }, "old")),
+            "{case:?} {what}"
+        );
         if matches!(status, Status::Trial { .. }) {
-            installer.roll_back(Reason::Asked, now()).unwrap_or_else(|e| panic!("{case:?} {what}: back: {e}"));
+            installer
+                .roll_back(Reason::Asked, now())
+                .unwrap_or_else(|e| panic!("{case:?} {what}: back: {e}"));
             assert_eq!(builds.at(&target(dir)), "old", "{case:?} {what}");
             return;
         }

@@ -101,14 +101,20 @@ pub fn unpack(
         return Err(UpdateError::new(ErrorKind::Input, format!("{} exists already", into.display()))
             .hint("Unpack into a new folder."));
     }
-    let unpacked = unpack_into(archive, format, into, limits).and_then(|entries| find_build(entries, kind, into));
+    let unpacked =
+        unpack_into(archive, format, into, limits).and_then(|entries| find_build(entries, kind, into));
     if unpacked.is_err() {
         let _ = tree::remove(into);
     }
     unpacked
 }
 
-fn unpack_into(archive: &Path, format: Format, into: &Path, limits: &Limits) -> Result<Vec<Entry>, UpdateError> {
+fn unpack_into(
+    archive: &Path,
+    format: Format,
+    into: &Path,
+    limits: &Limits,
+) -> Result<Vec<Entry>, UpdateError> {
     let file = fs::open(archive).map_err(|e| io_error("open", archive, e))?;
     let size = file.size().map_err(|e| io_error("look at", archive, e))?;
     let limits = Limits {
@@ -140,7 +146,9 @@ fn find_build(mut entries: Vec<Entry>, kind: Kind, into: &Path) -> Result<Unpack
             }
         }
         (_, EntryKind::Directory, false) => first.path,
-        (Kind::Bundle, ..) => return Err(integrity("the archive must hold one .app folder, and nothing else".into())),
+        (Kind::Bundle, ..) => {
+            return Err(integrity("the archive must hold one .app folder, and nothing else".into()));
+        }
         (Kind::Directory, ..) => String::new(),
     };
     if inner.is_empty() {
@@ -148,7 +156,11 @@ fn find_build(mut entries: Vec<Entry>, kind: Kind, into: &Path) -> Result<Unpack
     } else {
         let below = format!("{inner}/");
         entries.retain_mut(|entry| {
-            let rest = if entry.path == inner { Some(String::new()) } else { entry.path.strip_prefix(&below).map(str::to_owned) };
+            let rest = if entry.path == inner {
+                Some(String::new())
+            } else {
+                entry.path.strip_prefix(&below).map(str::to_owned)
+            };
             rest.map(|rest| entry.path = rest).is_some()
         });
     }

@@ -49,7 +49,11 @@ impl<'a> Sink<'a> {
     /// Checks a name and makes the folders it lies in. `None` for what is not part of the build.
     fn admit(&mut self, path: &str, directory: bool) -> Result<Option<String>, UpdateError> {
         let Some(inner) = names::clean(path)? else {
-            return if directory { Ok(None) } else { Err(integrity("the archive's root is not a folder".into())) };
+            return if directory {
+                Ok(None)
+            } else {
+                Err(integrity("the archive's root is not a folder".into()))
+            };
         };
         if inner.split('/').next() == Some(MACOS_EXTRAS) {
             return Ok(None);
@@ -95,7 +99,9 @@ impl<'a> Sink<'a> {
             let at = self.at(inner);
             // A name that the file system takes for another one (Unicode forms) must not open that one.
             if !fs::make_dir(&at).map_err(|e| io_error("make", &at, e))? {
-                return Err(integrity(format!("the archive holds {inner:?} and the same name in other letters")));
+                return Err(integrity(format!(
+                    "the archive holds {inner:?} and the same name in other letters"
+                )));
             }
             self.entries.push(Entry { path: inner.to_owned(), kind: EntryKind::Directory });
         }

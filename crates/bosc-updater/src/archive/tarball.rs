@@ -55,7 +55,9 @@ pub(super) fn unpack(from: impl Read, sink: &mut Sink<'_>) -> Result<(), UpdateE
                 let mode = entry.header().mode().map_err(damaged)?;
                 match kind {
                     EntryType::Directory => sink.directory(&path)?,
-                    EntryType::Regular | EntryType::Continuous if path.ends_with('/') => sink.directory(&path)?,
+                    EntryType::Regular | EntryType::Continuous if path.ends_with('/') => {
+                        sink.directory(&path)?
+                    }
                     EntryType::Regular | EntryType::Continuous => {
                         sink.file(&path, mode & 0o111 != 0, size, &mut entry)?;
                     }
@@ -158,7 +160,9 @@ impl<R: Read> Zst<R> {
 
 impl<R: Read> Read for Zst<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let broken = |e: ruzstd::decoding::errors::FrameDecoderError| io::Error::new(io::ErrorKind::InvalidData, e.to_string());
+        let broken = |e: ruzstd::decoding::errors::FrameDecoderError| {
+            io::Error::new(io::ErrorKind::InvalidData, e.to_string())
+        };
         if buf.is_empty() {
             return Ok(0);
         }
@@ -169,7 +173,8 @@ impl<R: Read> Read for Zst<R> {
                         self.state = Some(Frame::Between(from));
                         return Ok(0);
                     }
-                    let decoder = StreamingDecoder::new_with_max_window_size(from, MAX_WINDOW).map_err(broken)?;
+                    let decoder =
+                        StreamingDecoder::new_with_max_window_size(from, MAX_WINDOW).map_err(broken)?;
                     self.state = Some(Frame::Inside(Box::new(decoder)));
                 }
                 Some(Frame::Inside(mut decoder)) => {
@@ -181,7 +186,9 @@ impl<R: Read> Read for Zst<R> {
                     self.state = Some(Frame::Between(decoder.into_inner()));
                 }
                 // An error ended it.
-                None => return Err(io::Error::new(io::ErrorKind::InvalidData, "it ended with an error before")),
+                None => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "it ended with an error before"));
+                }
             }
         }
     }

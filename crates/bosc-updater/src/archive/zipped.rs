@@ -17,8 +17,9 @@ const FOLDER: u32 = 0o040_000;
 const LINK: u32 = 0o120_000;
 
 pub(super) fn unpack(from: impl Read + Seek, sink: &mut Sink<'_>) -> Result<(), UpdateError> {
-    let mut archive =
-        zip::unstable::read::ZipIterable::try_new(from, Config::default()).map_err(broken)?.enforce_header_consistency(true);
+    let mut archive = zip::unstable::read::ZipIterable::try_new(from, Config::default())
+        .map_err(broken)?
+        .enforce_header_consistency(true);
     if archive.len() > sink.limits.entries {
         return Err(integrity(format!("the archive holds more than {} entries", sink.limits.entries)));
     }

@@ -59,7 +59,11 @@ mod tests {
 
     #[test]
     fn the_name_is_read_and_nothing_but_a_name() {
-        let plist = |value: &str| format!("<plist><dict><key>CFBundleName</key><string>No</string>\n<key>CFBundleExecutable</key>\n\t<string>{value}</string></dict></plist>");
+        let plist = |value: &str| {
+            format!(
+                "<plist><dict><key>CFBundleName</key><string>No</string>\n<key>CFBundleExecutable</key>\n\t<string>{value}</string></dict></plist>"
+            )
+        };
         assert_eq!(executable_name(&plist("Tom &amp; Eva")).as_deref(), Some("Tom & Eva"));
         for bad in ["", "..", "../../bin/sh", "a/b", "a\\b"] {
             assert_eq!(executable_name(&plist(bad)), None, "{bad:?}");

@@ -28,15 +28,19 @@ pub(super) fn executable(target: &Path, kind: Kind, inside: Option<&Path>) -> Re
             if inner {
                 Ok(target.join(inside))
             } else {
-                Err(UpdateError::new(ErrorKind::Input, format!("{} does not lie in the application", inside.display()))
-                    .hint("Give the executable relative to the application's folder, as bin/app."))
+                Err(UpdateError::new(
+                    ErrorKind::Input,
+                    format!("{} does not lie in the application", inside.display()),
+                )
+                .hint("Give the executable relative to the application's folder, as bin/app."))
             }
         }
         (Kind::Bundle, None) => bundle::executable(target),
-        (Kind::Directory, None) => {
-            Err(UpdateError::new(ErrorKind::Input, "which program in the application's folder to start is not known")
-                .hint("Set Program::inside to the executable relative to the folder, as bin/app."))
-        }
+        (Kind::Directory, None) => Err(UpdateError::new(
+            ErrorKind::Input,
+            "which program in the application's folder to start is not known",
+        )
+        .hint("Set Program::inside to the executable relative to the folder, as bin/app.")),
     }
 }
 
@@ -121,7 +125,12 @@ pub fn relaunch(installer: &Installer, program: &Program) -> Result<u32, UpdateE
             arguments.push("--args".into());
             arguments.extend(program.args.iter().cloned());
         }
-        let open = Program { args: arguments, env: Vec::new(), inside: None, current_dir: program.current_dir.clone() };
+        let open = Program {
+            args: arguments,
+            env: Vec::new(),
+            inside: None,
+            current_dir: program.current_dir.clone(),
+        };
         return Ok(spawn(&mut command(Path::new("/usr/bin/open"), &open, None)).map_err(failed)?.id());
     }
     let path = executable(target, installer.kind(), program.inside.as_deref())?;

@@ -28,9 +28,9 @@ pub(crate) use launch::is_watched;
 pub use launch::relaunch;
 pub use watch::watch;
 
-use crate::install::{Reason, TakenBack};
 #[cfg(doc)]
 use crate::install::Installer;
+use crate::install::{Reason, TakenBack};
 use std::ffi::OsString;
 use std::path::PathBuf;
 

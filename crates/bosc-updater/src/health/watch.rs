@@ -37,7 +37,9 @@ pub fn watch(
 ) -> Result<Outcome, UpdateError> {
     installer.recover(SystemTime::now())?;
     let Some((generation, new)) = installer.trial()? else {
-        return Err(UpdateError::new(ErrorKind::Refused, "no build is on trial").hint("Install an update first."));
+        return Err(
+            UpdateError::new(ErrorKind::Refused, "no build is on trial").hint("Install an update first.")
+        );
     };
     let watch = Watch { installer, program, generation };
     let policy = installer.options().health;
@@ -94,8 +96,7 @@ impl Watch<'_> {
         on_event: &mut dyn FnMut(WatchEvent) -> bool,
     ) -> Result<Ended, UpdateError> {
         let policy = self.installer.options().health;
-        let path =
-            executable(self.installer.target(), self.installer.kind(), self.program.inside.as_deref());
+        let path = executable(self.installer.target(), self.installer.kind(), self.program.inside.as_deref());
         let path = match path {
             Ok(path) => path,
             // A bundle without a program; a folder whose program was not named is the caller's mistake.
@@ -155,7 +156,8 @@ impl Watch<'_> {
     /// Starts the build that was put back.
     fn restart(&self, taken_back: TakenBack) -> Outcome {
         let path = executable(self.installer.target(), self.installer.kind(), self.program.inside.as_deref());
-        let restarted = path.ok().and_then(|path| spawn(&mut command(&path, self.program, None)).ok()).map(|c| c.id());
+        let restarted =
+            path.ok().and_then(|path| spawn(&mut command(&path, self.program, None)).ok()).map(|c| c.id());
         Outcome::RolledBack { taken_back, restarted }
     }
 }

@@ -18,7 +18,7 @@ impl Session<'_> {
     pub(crate) fn install(&mut self, staged: &Staged) -> Result<Installed, UpdateError> {
         self.refuse(&staged.release)?;
         self.check_kind(&staged.path, &staged.contents)?;
-        tree::settle(&staged.path, &staged.contents).map_err(not_there)?;
+        tree::settle(&staged.path, &staged.contents)?;
         tree::verify(&staged.path, &staged.contents)?;
         let old = self.describe_installed()?;
         self.bring_in(staged)?;
@@ -55,7 +55,12 @@ impl Session<'_> {
     }
 
     /// The builds did not change places, or did and the call failed afterwards.
-    fn give_up(&mut self, staged: &Staged, flight: &Flight, error: UpdateError) -> Result<Installed, UpdateError> {
+    fn give_up(
+        &mut self,
+        staged: &Staged,
+        flight: &Flight,
+        error: UpdateError,
+    ) -> Result<Installed, UpdateError> {
         let place = self.place();
         if flight.new.is_at(&place.target).unwrap_or(false) {
             let _ = self.installed();
@@ -82,8 +87,11 @@ impl Session<'_> {
     fn refuse(&self, release: &Release) -> Result<(), UpdateError> {
         let version = &release.version;
         if version.to_string().len() > MAX_VERSION {
-            return Err(UpdateError::new(ErrorKind::Refused, format!("the version is longer than {MAX_VERSION} bytes"))
-                .hint("Release it under a shorter version."));
+            return Err(UpdateError::new(
+                ErrorKind::Refused,
+                format!("the version is longer than {MAX_VERSION} bytes"),
+            )
+            .hint("Release it under a shorter version."));
         }
         match self.installer.admission(&self.journal, release, self.now)? {
             Admission::Admitted => Ok(()),
@@ -91,16 +99,20 @@ impl Session<'_> {
                 "the installed build has not said yet that it is healthy",
                 "Try again when it has, or when it was taken back.",
             )),
-            Admission::NotNewer => Err(UpdateError::new(ErrorKind::Refused, format!("{version} is not newer than what runs"))
-                .hint("Release the change under a higher version.")),
-            Admission::BelowFloor(floor) => {
-                Err(UpdateError::new(ErrorKind::Refused, format!("{version} is older than {floor}, which worked here"))
+            Admission::NotNewer => {
+                Err(UpdateError::new(ErrorKind::Refused, format!("{version} is not newer than what runs"))
                     .hint("Release the change under a higher version."))
             }
-            Admission::Rejected { times, .. } => {
-                Err(UpdateError::new(ErrorKind::Refused, format!("{version} was taken back here before ({times}x)"))
-                    .hint("Release the repair under a higher version; this one is tried again after its back-off."))
-            }
+            Admission::BelowFloor(floor) => Err(UpdateError::new(
+                ErrorKind::Refused,
+                format!("{version} is older than {floor}, which worked here"),
+            )
+            .hint("Release the change under a higher version.")),
+            Admission::Rejected { times, .. } => Err(UpdateError::new(
+                ErrorKind::Refused,
+                format!("{version} was taken back here before ({times}x)"),
+            )
+            .hint("Release the repair under a higher version; this one is tried again after its back-off.")),
         }
     }
 
@@ -116,18 +128,26 @@ impl Session<'_> {
                 ErrorKind::Refused,
                 format!("the release is a {is} and {} is a {should}", place.target.display()),
             )
-            .hint("Release the same kind of thing that is installed, or install the other one by hand once."));
+            .hint(
+                "Release the same kind of thing that is installed, or install the other one by hand once.",
+            ));
         }
         if file && contents.entries.len() != 1 {
             return Err(integrity("the release is a file and lists more than that".into()));
         }
         if staged.starts_with(&place.target) || place.target.starts_with(staged) {
-            return Err(UpdateError::new(ErrorKind::Input, "the staged build and the installed one lie in each other")
-                .hint("Stage in Installer::staging()."));
+            return Err(UpdateError::new(
+                ErrorKind::Input,
+                "the staged build and the installed one lie in each other",
+            )
+            .hint("Stage in Installer::staging()."));
         }
         if fs::look(staged).at("look at", staged)?.is_none() {
-            return Err(UpdateError::new(ErrorKind::Input, format!("there is nothing at {}", staged.display()))
-                .hint("Fetch the release again."));
+            return Err(UpdateError::new(
+                ErrorKind::Input,
+                format!("there is nothing at {}", staged.display()),
+            )
+            .hint("Fetch the release again."));
         }
         Ok(())
     }
@@ -142,7 +162,7 @@ impl Session<'_> {
             return Ok(current.clone());
         }
         // An application may hold things that a release cannot, or that this user cannot read. Its identity is enough.
-        let contents = tree::contents_of(target).ok().map(|contents| tree::fingerprint(&contents));
+        let contents = tree::known_fingerprint(target);
         let version = self.installer.options().version.clone();
         Ok(Piece { version, release: None, contents, identity: Some(identity) })
     }
@@ -176,14 +196,4 @@ impl Session<'_> {
             }
         }
     }
-}
-
-/// What cannot be given its permissions because it is not there, is not what was proved.
-fn not_there(error: UpdateError) -> UpdateError {
-    use std::error::Error;
-    let missing = error
-        .source()
-        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-        .is_some_and(|e| matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory));
-    if missing { integrity(format!("something of the release is missing: {error}")).because(error) } else { error }
 }

@@ -8,14 +8,17 @@ use std::path::Path;
 pub(crate) fn io_error(what: &str, path: &Path, error: io::Error) -> UpdateError {
     let message = format!("cannot {what} {}", path.display());
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            UpdateError::new(ErrorKind::Permission, message).because(error).hint(
-                "Run the update as the user who installed the application, or install it where you may write.",
-            )
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => UpdateError::new(
+            ErrorKind::Permission,
+            message,
+        )
+        .because(error)
+        .hint("Run the update as the user who installed the application, or install it where you may write."),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            UpdateError::new(ErrorKind::NoSpace, message)
+                .because(error)
+                .hint("Make room on the disk and try again; the installed build is untouched.")
         }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => UpdateError::new(ErrorKind::NoSpace, message)
-            .because(error)
-            .hint("Make room on the disk and try again; the installed build is untouched."),
         io::ErrorKind::InvalidData => UpdateError::new(ErrorKind::Integrity, message)
             .because(error)
             .hint("Fetch the release again; if it stays wrong, the release itself is."),

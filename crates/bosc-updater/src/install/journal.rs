@@ -242,7 +242,8 @@ impl Journal {
     pub(crate) fn reject(&mut self, piece: &Piece, reason: &str, generation: u64, now: SystemTime) {
         let last_ms = millis(now);
         let same = |r: &Rejected| {
-            r.version == piece.version && (r.release == piece.release || r.release.is_none() || piece.release.is_none())
+            r.version == piece.version
+                && (r.release == piece.release || r.release.is_none() || piece.release.is_none())
         };
         if let Some(position) = self.rejected.iter().position(same) {
             let mut known = self.rejected.remove(position);

@@ -76,14 +76,14 @@ pub(crate) mod tree;
 mod trial;
 mod types;
 
-#[cfg(feature = "faults")]
-pub use fs::{Op, faults};
 #[cfg(feature = "archives")]
 pub(crate) use errors::{integrity, io_error};
+#[cfg(feature = "faults")]
+pub use fs::{Op, faults};
 pub use tree::{MAX_DEPTH, MAX_ENTRIES, MAX_PATH, contents_of, verify};
 pub use types::{
-    Admission, Build, Floor, HealthPolicy, Installed, Kind, Method, Options, Reason, Rejection, StartState, Started,
-    Status, TakenBack,
+    Admission, Build, Floor, HealthPolicy, Installed, Kind, Method, Options, Reason, Rejection, StartState,
+    Started, Status, TakenBack,
 };
 
 use crate::error::{ErrorKind, UpdateError};
@@ -119,13 +119,15 @@ impl Installer {
     /// the store installs.
     pub fn open(options: Options) -> Result<Self, UpdateError> {
         if cfg!(any(target_os = "ios", target_os = "android")) {
-            return Err(UpdateError::new(ErrorKind::Unsupported, "this platform does not let applications install")
-                .hint("Ship updates through the platform's store."));
+            return Err(UpdateError::new(
+                ErrorKind::Unsupported,
+                "this platform does not let applications install",
+            )
+            .hint("Ship updates through the platform's store."));
         }
         let place = Place::find(&options.target)?;
         let kind = place.kind()?;
-        let options =
-            Options { target: place.target.clone(), health: options.health.bounded(), ..options };
+        let options = Options { target: place.target.clone(), health: options.health.bounded(), ..options };
         Ok(Self { options, place, kind, trial: Mutex::new(None) })
     }
 
@@ -183,7 +185,10 @@ impl Installer {
         }
         Err(UpdateError::new(
             ErrorKind::NoSpace,
-            format!("the update needs {needed} bytes on the disk of {}, and {free} are free", parent.display()),
+            format!(
+                "the update needs {needed} bytes on the disk of {}, and {free} are free",
+                parent.display()
+            ),
         )
         .hint("Make room on the disk and try again."))
     }
@@ -332,7 +337,13 @@ impl Installer {
     ///
     /// # Errors
     /// `Busy`, `Disk`, `Permission`.
-    pub fn adopt(&self, new: &Version, old: &Version, starts: u32, now: SystemTime) -> Result<bool, UpdateError> {
+    pub fn adopt(
+        &self,
+        new: &Version,
+        old: &Version,
+        starts: u32,
+        now: SystemTime,
+    ) -> Result<bool, UpdateError> {
         self.session(now)?.adopt(new, old, starts)
     }
 }

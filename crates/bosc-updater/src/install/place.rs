@@ -30,17 +30,23 @@ impl Place {
         };
         let target = std::path::absolute(target).map_err(|e| nothing().because(e))?;
         let target = match fs::look(&target).at("look at", &target)? {
-            Some(meta) if meta.file_type().is_symlink() => fs::canonical(&target).map_err(|e| nothing().because(e))?,
+            Some(meta) if meta.file_type().is_symlink() => {
+                fs::canonical(&target).map_err(|e| nothing().because(e))?
+            }
             _ => target,
         };
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return Err(nothing()) };
         // Windows gives paths of a form that programs do not expect; its folders are seldom links.
-        let parent =
-            if cfg!(windows) { parent.to_owned() } else { fs::canonical(parent).map_err(|e| nothing().because(e))? };
+        let parent = if cfg!(windows) {
+            parent.to_owned()
+        } else {
+            fs::canonical(parent).map_err(|e| nothing().because(e))?
+        };
         let mut folder = OsString::from(".");
         folder.push(name);
         folder.push(".bosc");
-        let place = Self { target: parent.join(name), folder: parent.join(folder), name: name.to_owned(), parent };
+        let place =
+            Self { target: parent.join(name), folder: parent.join(folder), name: name.to_owned(), parent };
         let exists = |path: &Path| fs::look(path).map(|meta| meta.is_some()).at("look at", path);
         if exists(&place.target)? || exists(&place.prev())? || exists(&place.outgoing())? {
             Ok(place)
@@ -106,8 +112,13 @@ impl Place {
     /// Makes the folder. Who may write beside the application may write in it: they could replace the application
     /// anyway, and then they can also take a bad build back. Where only owners may remove (`/tmp`), it is the owner's.
     pub(crate) fn make_folder(&self) -> Result<(), UpdateError> {
+        // Where one may only read, one may still look whether there is something to know.
+        if fs::look(&self.folder).at("look at", &self.folder)?.is_some_and(|found| found.is_dir()) {
+            return Ok(());
+        }
         if fs::make_dir(&self.folder).at("make", &self.folder)? {
-            let parent = fs::look(&self.parent).at("look at", &self.parent)?.map_or(0o755, |meta| fs::mode_of(&meta));
+            let parent =
+                fs::look(&self.parent).at("look at", &self.parent)?.map_or(0o755, |meta| fs::mode_of(&meta));
             let mode = if parent & 0o1000 == 0 { parent & 0o777 | 0o700 } else { 0o700 };
             fs::set_mode(&self.folder, mode).at("set the permissions of", &self.folder)?;
             fs::sync_dir(&self.parent).at("sync", &self.parent)?;

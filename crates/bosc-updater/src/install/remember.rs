@@ -47,9 +47,11 @@ impl Installer {
         if let Some(floor) = journal.floor.as_ref().filter(|floor| version < floor) {
             return Ok(Admission::BelowFloor(floor.clone()));
         }
-        let held = journal.rejected.iter().rev().map(|rejected| self.rejection(rejected, now)).find(|rejection| {
-            (rejection.version == *version || rejection.release == Some(release.id)) && now < rejection.until
-        });
+        let held =
+            journal.rejected.iter().rev().map(|rejected| self.rejection(rejected, now)).find(|rejection| {
+                (rejection.version == *version || rejection.release == Some(release.id))
+                    && now < rejection.until
+            });
         if let Some(rejection) = held {
             return Ok(Admission::Rejected { until: rejection.until, times: rejection.times });
         }
@@ -151,7 +153,7 @@ impl Session<'_> {
             Ok(Piece {
                 version: version.clone(),
                 release: None,
-                contents: tree::contents_of(path).ok().map(|contents| tree::fingerprint(&contents)),
+                contents: tree::known_fingerprint(path),
                 identity: Some(fs::identity(path).at("look at", path)?),
             })
         };

@@ -20,7 +20,11 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Waits for the lock, reads the journal, and puts right what is wrong.
-    pub(crate) fn enter(installer: &'a Installer, now: SystemTime, wait: Duration) -> Result<Self, UpdateError> {
+    pub(crate) fn enter(
+        installer: &'a Installer,
+        now: SystemTime,
+        wait: Duration,
+    ) -> Result<Self, UpdateError> {
         let place = installer.place();
         place.make_folder()?;
         let lock = lock(place, wait)?;
@@ -76,7 +80,9 @@ impl<'a> Session<'a> {
     /// Removes what is left over. Not being able to is no reason to stop: it changes nothing that matters.
     fn clean(&self) -> Result<(), UpdateError> {
         match self.place().clean() {
-            Err(e) if matches!(e.kind(), ErrorKind::Permission | ErrorKind::Disk | ErrorKind::NoSpace) => Ok(()),
+            Err(e) if matches!(e.kind(), ErrorKind::Permission | ErrorKind::Disk | ErrorKind::NoSpace) => {
+                Ok(())
+            }
             other => other,
         }
     }
@@ -125,12 +131,16 @@ impl<'a> Session<'a> {
         }
         for candidate in candidates {
             if fs::look(&candidate).at("look at", &candidate)?.is_some() {
-                fs::rename(&candidate, &place.target, self.patience()).at("put the build back to", &place.target)?;
+                fs::rename(&candidate, &place.target, self.patience())
+                    .at("put the build back to", &place.target)?;
                 return place.sync();
             }
         }
-        Err(UpdateError::new(ErrorKind::Input, format!("there is no application at {}", place.target.display()))
-            .hint("Install it again."))
+        Err(UpdateError::new(
+            ErrorKind::Input,
+            format!("there is no application at {}", place.target.display()),
+        )
+        .hint("Install it again."))
     }
 
     /// Puts the old build of the flight back, from wherever a killed process left it.
@@ -159,8 +169,11 @@ impl<'a> Session<'a> {
         self.journal.state = State::Settled;
         self.journal.flight = None;
         self.journal.kept = None;
-        self.journal.news =
-            Some(News { bad: flight.new.clone(), restored: flight.old.clone(), reason: flight.reason().as_str().into() });
+        self.journal.news = Some(News {
+            bad: flight.new.clone(),
+            restored: flight.old.clone(),
+            reason: flight.reason().as_str().into(),
+        });
         self.journal.current = Some(flight.old);
         match self.write() {
             // The builds have changed places; the journal says `rolling back` and is put right when there is room.

@@ -55,7 +55,8 @@ fn renames(place: &Place, patience: Duration) -> Result<(), UpdateError> {
     if fs::look(target).at("look at", target)?.is_some() {
         fs::rename(target, outgoing, patience).map_err(|e| in_use(target, e))?;
     }
-    let moved = place.sync().and_then(|()| fs::rename(incoming, target, patience).map_err(|e| in_use(target, e)));
+    let moved =
+        place.sync().and_then(|()| fs::rename(incoming, target, patience).map_err(|e| in_use(target, e)));
     let Err(e) = moved else { return Ok(()) };
     let back = fs::rename(outgoing, target, patience);
     let _ = place.sync();

@@ -16,6 +16,9 @@ pub const MAX_DEPTH: usize = 64;
 /// Bytes of a path inside a build.
 pub const MAX_PATH: usize = 4096;
 
+/// Bytes that are read of an installed build to recognise it again; above that its identity has to do.
+const MAX_KNOWN: u64 = 4 << 30;
+
 /// Whether a path inside a build is one: parts joined by `/`, none of them empty, `.` or `..`, no drive, no zero byte.
 pub(crate) fn is_inner_path(path: &str) -> bool {
     path.len() <= MAX_PATH
@@ -30,7 +33,11 @@ pub(crate) fn is_inner_path(path: &str) -> bool {
 /// Only leading `..` are allowed. A `..` after a name could follow another link first and leave from there; leading ones
 /// start at the link's own folder, which is a real one, so counting them is exact.
 pub(crate) fn link_stays(path: &str, target: &str) -> bool {
-    if target.is_empty() || target.len() > MAX_PATH || target.starts_with('/') || target.contains(['\\', '\0', ':']) {
+    if target.is_empty()
+        || target.len() > MAX_PATH
+        || target.starts_with('/')
+        || target.contains(['\\', '\0', ':'])
+    {
         return false;
     }
     let depth = path.split('/').count().saturating_sub(1);
@@ -49,7 +56,11 @@ pub(crate) fn link_stays(path: &str, target: &str) -> bool {
 
 /// The disk's path of an entry.
 pub(crate) fn disk_path(root: &Path, inner: &str) -> PathBuf {
-    if inner.is_empty() { root.to_owned() } else { inner.split('/').fold(root.to_owned(), |at, part| at.join(part)) }
+    if inner.is_empty() {
+        root.to_owned()
+    } else {
+        inner.split('/').fold(root.to_owned(), |at, part| at.join(part))
+    }
 }
 
 /// What lies on a disk, before its bytes are read.
@@ -93,9 +104,12 @@ fn walk(root: &Path) -> Result<Vec<Found>, UpdateError> {
             FoundKind::File { size: meta.len(), executable: executable(fs::mode_of(&meta)) }
         } else if meta.file_type().is_symlink() {
             let target = fs::link_target(&path).at("read the link", &path)?;
-            let target = target.to_str().map(|t| if cfg!(windows) { t.replace('\\', "/") } else { t.to_owned() });
+            let target =
+                target.to_str().map(|t| if cfg!(windows) { t.replace('\\', "/") } else { t.to_owned() });
             match target {
-                Some(target) if link_stays(&inner, &target) && !inner.is_empty() => FoundKind::Symlink { target },
+                Some(target) if link_stays(&inner, &target) && !inner.is_empty() => {
+                    FoundKind::Symlink { target }
+                }
                 _ => return Err(integrity(format!("the link {} leaves the build", path.display()))),
             }
         } else {
@@ -135,8 +149,26 @@ fn digest(path: &Path, limit: u64) -> Result<(u64, [u8; 32]), UpdateError> {
 /// `Integrity` for things a build cannot hold (devices, links that leave it, names that are not UTF-8, more than
 /// [`MAX_ENTRIES`] entries), `Disk`.
 pub fn contents_of(path: &Path) -> Result<Contents, UpdateError> {
+    read_all(path, walk(path)?)
+}
+
+/// The fingerprint of an installed build; `None` for one that cannot be read in full, holds what no release can, or has
+/// more than [`MAX_KNOWN`] bytes: people keep things beside programs.
+pub(crate) fn known_fingerprint(path: &Path) -> Option<[u8; 32]> {
+    let found = walk(path).ok()?;
+    let bytes = found.iter().fold(0u64, |sum, found| match found.kind {
+        FoundKind::File { size, .. } => sum.saturating_add(size),
+        _ => sum,
+    });
+    if bytes > MAX_KNOWN {
+        return None;
+    }
+    read_all(path, found).ok().map(|contents| fingerprint(&contents))
+}
+
+fn read_all(path: &Path, found: Vec<Found>) -> Result<Contents, UpdateError> {
     let mut entries = Vec::new();
-    for Found { inner, kind } in walk(path)? {
+    for Found { inner, kind } in found {
         let kind = match kind {
             FoundKind::Directory => EntryKind::Directory,
             FoundKind::Symlink { target } => EntryKind::Symlink { target },
@@ -157,7 +189,8 @@ pub fn contents_of(path: &Path) -> Result<Contents, UpdateError> {
 /// `Integrity` with the first difference, `Disk`.
 pub fn verify(path: &Path, contents: &Contents) -> Result<(), UpdateError> {
     check_contents(contents)?;
-    let expected: BTreeMap<&str, &EntryKind> = contents.entries.iter().map(|e| (e.path.as_str(), &e.kind)).collect();
+    let expected: BTreeMap<&str, &EntryKind> =
+        contents.entries.iter().map(|e| (e.path.as_str(), &e.kind)).collect();
     let found = walk(path)?;
     for Found { inner, .. } in &found {
         if !expected.contains_key(inner.as_str()) {
@@ -250,21 +283,46 @@ pub(crate) fn fingerprint(contents: &Contents) -> [u8; 32] {
     sha.finalize().into()
 }
 
-/// Gives every entry the permissions it is to have and waits until all of it is on the disk.
+/// Files from which one wait for the whole file system is shorter than one for each.
+const MANY: usize = 64;
+
+/// Gives every entry the permissions it is to have and waits until all of it is on the disk. What is of another kind than
+/// listed is not touched: permissions would go through a link.
 pub(crate) fn settle(path: &Path, contents: &Contents) -> Result<(), UpdateError> {
-    for entry in contents.entries.iter().rev() {
+    let entries = &contents.entries;
+    set_modes(path, contents)?;
+    if entries.len() >= MANY && fs::sync_all(path).at("sync", path)? {
+        return Ok(());
+    }
+    for entry in entries.iter().rev() {
         let at = disk_path(path, &entry.path);
         match entry.kind {
             EntryKind::Symlink { .. } => {}
-            EntryKind::Directory => {
+            EntryKind::Directory => fs::sync_dir(&at).at("sync", &at)?,
+            // The folder it is in is synced in full after it.
+            EntryKind::File { .. } if !entry.path.is_empty() => fs::hand_over(&at).at("sync", &at)?,
+            EntryKind::File { .. } => fs::sync_file(&at).at("sync", &at)?,
+        }
+    }
+    Ok(())
+}
+
+fn set_modes(path: &Path, contents: &Contents) -> Result<(), UpdateError> {
+    for entry in contents.entries.iter().rev() {
+        let at = disk_path(path, &entry.path);
+        let found = fs::look(&at).at("look at", &at)?;
+        let other = || integrity(format!("{:?} of the release is missing or something else", entry.path));
+        let found = found.ok_or_else(other)?;
+        match entry.kind {
+            EntryKind::Symlink { .. } => {}
+            EntryKind::Directory if found.is_dir() => {
                 fs::set_mode(&at, 0o755).at("set the permissions of", &at)?;
-                fs::sync_dir(&at).at("sync", &at)?;
             }
-            EntryKind::File { executable, .. } => {
+            EntryKind::File { executable, .. } if found.is_file() => {
                 let mode = if executable || entry.path.is_empty() { 0o755 } else { 0o644 };
                 fs::set_mode(&at, mode).at("set the permissions of", &at)?;
-                fs::sync_file(&at).at("sync", &at)?;
             }
+            _ => return Err(other()),
         }
     }
     Ok(())

@@ -124,7 +124,7 @@ impl Session<'_> {
         let new = match &self.journal.current {
             Some(current) => Piece { identity: Some(identity), ..current.clone() },
             None => {
-                let contents = tree::contents_of(target).ok().map(|contents| tree::fingerprint(&contents));
+                let contents = tree::known_fingerprint(target);
                 let version = self.installer.options().version.clone();
                 Piece { version, release: None, contents, identity: Some(identity) }
             }

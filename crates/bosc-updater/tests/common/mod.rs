@@ -1,5 +1,13 @@
 //! Builds to install.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use bosc_updater::install::contents_of;
 use bosc_updater::{Contents, Release, ReleaseId, Staged};

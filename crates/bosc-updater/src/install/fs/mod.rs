@@ -13,7 +13,6 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-
 /// Bytes read or written at once.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
@@ -221,7 +220,9 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<bool> {
     step(Op::Make, path)?;
     match fs::create_dir(path) {
         Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path)?.is_dir() => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path)?.is_dir() => {
+            Ok(false)
+        }
         Err(e) => Err(e),
     }
 }
@@ -257,6 +258,20 @@ pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
     step(Op::Sync, path)?;
     // Windows flushes only what may be written.
     OpenOptions::new().read(true).write(cfg!(windows)).open(path)?.sync_all()
+}
+
+/// Waits until everything on the file system of a path is on the disk: for hundreds of files one wait and not hundreds.
+/// `Ok(false)` where the system cannot.
+pub(crate) fn sync_all(path: &Path) -> io::Result<bool> {
+    step(Op::Sync, path)?;
+    sys::sync_all(path)
+}
+
+/// Hands a file's bytes to the disk, which may still hold them in its own memory: for many files before one that is
+/// synced in full.
+pub(crate) fn hand_over(path: &Path) -> io::Result<()> {
+    step(Op::Sync, path)?;
+    sys::hand_over(path)
 }
 
 /// Waits until a folder's names are on the disk. Nothing to do on Windows, whose file systems order them themselves.

@@ -43,6 +43,35 @@ pub(crate) fn identity(path: &Path) -> io::Result<String> {
     Ok(format!("{:x}.{born:x}", found.ino()))
 }
 
+/// syncfs. It tells of errors since Linux 5.8.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn sync_all(path: &Path) -> io::Result<bool> {
+    use rustix::io::Errno;
+    match rustix::fs::syncfs(std::fs::File::open(path)?) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[allow(clippy::unnecessary_wraps)]
+pub(crate) fn sync_all(_: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// On Apple's systems std empties the disk's own memory for each file (`F_FULLFSYNC`); once, at the end, is enough.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn hand_over(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::fsync(std::fs::File::open(path)?)?)
+}
+
+/// Elsewhere there is no cheaper way than syncing it.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn hand_over(path: &Path) -> io::Result<()> {
+    std::fs::OpenOptions::new().read(true).write(cfg!(windows)).open(path)?.sync_all()
+}
+
 /// Bytes that this user may still write on the file system of a path.
 #[cfg(unix)]
 pub(crate) fn available_space(path: &Path) -> io::Result<u64> {

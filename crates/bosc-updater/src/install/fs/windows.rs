@@ -7,12 +7,10 @@ use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
 use std::path::Path;
-use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION,
-};
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION};
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, GetDiskFreeSpaceExW,
-    GetFileInformationByHandle, REPLACEFILE_IGNORE_MERGE_ERRORS, ReplaceFileW,
+    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    GetDiskFreeSpaceExW, GetFileInformationByHandle, REPLACEFILE_IGNORE_MERGE_ERRORS, ReplaceFileW,
 };
 
 fn wide(path: &Path) -> io::Result<Vec<u16>> {
