@@ -3,6 +3,8 @@
 use super::options::{HttpOptions, Roots};
 use crate::error::{ErrorKind, UpdateError};
 use crate::perry::url::{SecureUrl, UrlKind};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -275,6 +277,9 @@ impl<'a> Http<'a> {
         let factor = 1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX);
         let wait =
             self.options.back_off.saturating_mul(factor).max(asked.unwrap_or_default()).min(MAX_BACK_OFF);
+        // Up to half as long again, so that those who failed together do not come back together.
+        let random = RandomState::new().build_hasher().finish() % 512;
+        let wait = wait + wait.saturating_mul(u32::try_from(random).unwrap_or(0)) / 1024;
         let start = Instant::now();
         loop {
             if self.canceller.is_cancelled() || !go_on() {

@@ -114,10 +114,20 @@ impl HttpSource {
         }
     }
 
-    /// What a manifest offers this platform, after every check that needs no artifact.
-    fn offer(&mut self, bytes: &[u8]) -> Result<Option<Offer>, UpdateError> {
+    /// What a manifest offers this platform, after every check that needs no artifact. Nothing when it is not newer than
+    /// `installed`.
+    fn offer(&mut self, bytes: &[u8], installed: Option<&Version>) -> Result<Option<Offer>, UpdateError> {
         let manifest = Manifest::parse(bytes, &self.options.platform)?;
         let min = self.min_schema();
+        if installed.is_some_and(|i| manifest.version <= *i) {
+            // Its signatures may be those of an old key: that is no error. Good ones still tell what the publisher uses.
+            if let Some(asset) = &manifest.asset
+                && let Ok(proof) = asset.verify(&manifest, &self.keys, self.options.app.as_deref())
+            {
+                self.seen.note(proof, &manifest.version, self.options.state.as_deref())?;
+            }
+            return Ok(None);
+        }
         if manifest.schema < min || (manifest.wants_v2 && manifest.schema < Schema::V2) {
             return Err(refused(format!(
                 "updater: manifest schemaVersion {} is not taken any more, {} was seen before",
@@ -127,6 +137,10 @@ impl HttpSource {
             .hint("its signatures do not say the version: an old build could be passed off as new"));
         }
         let Some(asset) = manifest.asset.clone() else { return Ok(None) };
+        if asset.url.is_loopback() && !self.url.is_loopback() {
+            return Err(refused("updater: the manifest points to this machine".into())
+                .hint("an artifact is fetched from a server; addresses of this machine are for tests"));
+        }
         let proof = asset.verify(&manifest, &self.keys, self.options.app.as_deref())?;
         if !proof.bound && (self.options.require_bound || self.seen.bound) {
             return Err(refused(
@@ -157,7 +171,7 @@ impl HttpSource {
             return Ok(offer);
         }
         let bytes = self.manifest()?;
-        let offer = self.offer(&bytes)?.filter(|o| o.is(release));
+        let offer = self.offer(&bytes, None)?.filter(|o| o.is(release));
         self.offered.clone_from(&offer);
         offer.ok_or_else(|| {
             refused(format!("updater: the server does not offer {} any more", release.version))
@@ -217,7 +231,7 @@ impl Offer {
 impl Source for HttpSource {
     fn check(&mut self, installed: &Version) -> Result<Option<Release>, UpdateError> {
         let bytes = self.manifest()?;
-        self.offered = self.offer(&bytes)?.filter(|o| o.manifest.version > *installed);
+        self.offered = self.offer(&bytes, Some(installed))?;
         Ok(self.offered.as_ref().map(Offer::release))
     }
 
@@ -310,4 +324,34 @@ fn refused(message: String) -> UpdateError {
 
 fn integrity(message: String) -> UpdateError {
     UpdateError::new(ErrorKind::Integrity, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::{Signer, SigningKey};
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn a_server_elsewhere_cannot_make_us_ask_this_machine() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let base64 = |b: &[u8]| data_encoding::BASE64.encode(b);
+        let mut payload = Sha256::digest(b"x").to_vec();
+        payload.extend_from_slice(b"1.0.1");
+        let options = |url: &str| HttpOptions::new(url, base64(key.verifying_key().as_bytes()));
+        for (from, to, good) in [
+            ("https://example.com/m", "http://localhost:1/shutdown", false),
+            ("https://example.com/m", "https://127.0.0.1/x", false),
+            ("https://example.com/m", "https://cdn.example.com/x", true),
+            ("http://localhost:1/m", "http://localhost:1/x", true),
+        ] {
+            let options = options(from);
+            let manifest = serde_json::json!({ "schemaVersion": 2, "version": "1.0.1", "platforms": {
+                options.platform.clone(): { "url": to, "sha256": data_encoding::HEXLOWER.encode(&Sha256::digest(b"x")),
+                    "signature": base64(&key.sign(&payload).to_bytes()), "size": 1 } } });
+            let mut source = HttpSource::new(options).unwrap();
+            let offer = source.offer(manifest.to_string().as_bytes(), None);
+            assert_eq!(offer.is_ok(), good, "{from} {to}");
+        }
+    }
 }
