@@ -86,6 +86,25 @@ pub struct Dump {
     pub timeout_ms: u64,
 }
 
+/// `bosc provision`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provision {
+    /// The version to release, as a versioned link.
+    pub source: String,
+    /// The link to write to; its version part is ignored.
+    pub target: String,
+    /// The version of production to start from, as a versioned link; length 0 while there is none.
+    pub production: String,
+    /// Only tell what would change.
+    pub dry_run: bool,
+    /// Write changed files whole, as Pear does, rather than naming blocks that are there.
+    pub contiguous: bool,
+    /// Give up when no peer delivers for so long, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long to wait before writing, so that it can be stopped, in milliseconds.
+    pub cooldown_ms: u64,
+}
+
 /// A command that needs a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase")]
@@ -100,6 +119,8 @@ pub enum Request {
     Info(Info),
     /// Write a drive to a folder.
     Dump(Dump),
+    /// Make a drive of production's blocks and one batch that equals a source.
+    Provision(Provision),
 }
 
 impl Request {
@@ -111,6 +132,7 @@ impl Request {
             Self::Seed(_) => "seed",
             Self::Info(_) => "info",
             Self::Dump(_) => "dump",
+            Self::Provision(_) => "provision",
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod error;
 pub mod glob;
 pub mod owner;
 pub mod package;
+pub mod provision;
 pub mod scan;
 pub mod stage;
 pub mod updater;

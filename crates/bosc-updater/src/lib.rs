@@ -27,9 +27,9 @@ pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod install;
-pub mod perry;
 #[cfg(feature = "p2p")]
 pub mod p2p;
+pub mod perry;
 pub mod release;
 pub mod source;
 

@@ -1,16 +1,16 @@
 //! A P2P source against a publisher on loopback.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod p2p_support;
 
 use bosc_updater::p2p::{P2pOptions, P2pSource};
 use bosc_updater::{EntryKind, ErrorKind, Progress, Release, Source, UpdateError};
+use p2p_support::{Deployment, Network, Publisher, copy, noise, snapshot};
 use semver::Version;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use p2p_support::{Deployment, Network, Publisher, copy, noise, snapshot};
 
 fn v(text: &str) -> Version {
     Version::parse(text).unwrap()

@@ -1,6 +1,6 @@
 //! The policy in virtual time: single stories, then any sequence of inputs.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use bosc_updater::client::policy::{Action, Input, Policy, PolicyConfig, Verdict};
 use bosc_updater::{ErrorKind, Release, ReleaseId};

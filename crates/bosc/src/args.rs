@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Info(Info),
     /// Write a link's files to a folder
     Dump(Dump),
+    /// Make the lean prerelease drive: production's blocks and one batch that equals a staged version
+    Provision(Provision),
     /// Stage, seed, find and fetch a folder on this machine, and check every byte
     Demo(Demo),
     /// Keep an application up to date: the updater library as a child process
@@ -184,6 +186,35 @@ pub(crate) struct Dump {
     /// Give up when no peer delivers for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) timeout: f64,
+}
+
+/// `bosc provision`
+#[derive(Debug, Args)]
+pub(crate) struct Provision {
+    /// The version to release: the verlink that `bosc stage` printed
+    #[arg(value_name = "SOURCE-VERLINK")]
+    pub(crate) source: String,
+    /// The link to write to, made by `bosc touch` with this store
+    #[arg(value_name = "TARGET-LINK")]
+    pub(crate) target: String,
+    /// The version of production to start from; while there is none, `pear://0.0.<key>`
+    #[arg(value_name = "PRODUCTION-VERLINK")]
+    pub(crate) production: String,
+    /// Show what would change and write nothing
+    #[arg(long, short)]
+    pub(crate) dry_run: bool,
+    /// Write changed files whole, as Pear does, rather than only what is new in them
+    #[arg(long)]
+    pub(crate) contiguous: bool,
+    /// Give up when no peer delivers for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub(crate) timeout: f64,
+    /// How many seconds to wait before writing, so that Ctrl+C can still stop it
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(crate) cooldown: f64,
+    /// Do not wait before writing
+    #[arg(long, short, conflicts_with = "cooldown")]
+    pub(crate) yes: bool,
 }
 
 /// `bosc demo`

@@ -43,6 +43,9 @@ impl<'a> Human<'a> {
 
     fn line(&mut self, tag: &str, data: &Value) {
         let p = self.printer;
+        if crate::provision::line(p, tag, data) {
+            return;
+        }
         match tag {
             "staging" => {
                 p.say(Tone::Plain, &format!("Staging {} into {}", text(data, "name"), text(data, "link")))

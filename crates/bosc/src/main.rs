@@ -4,6 +4,7 @@
 mod args;
 mod human;
 mod printer;
+mod provision;
 mod run;
 mod updater;
 mod watch;

@@ -75,6 +75,7 @@ fn command_name(c: &Command) -> &'static str {
         Command::Seed(_) => "seed",
         Command::Info(_) => "info",
         Command::Dump(_) => "dump",
+        Command::Provision(_) => "provision",
         Command::Demo(_) => "demo",
         Command::Watch(_) => "watch",
         Command::Dht(_) => "dht",
@@ -146,6 +147,10 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             })
         }
         Command::Updater(a) => return crate::updater::run(a, printer),
+        Command::Provision(a) => {
+            live = true;
+            crate::provision::request(a, seconds)?
+        }
         Command::Demo(a) => {
             let dir = a.dir.as_deref().map(absolute).transpose()?;
             let mut human = Human::new(printer, false, false);
@@ -186,6 +191,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             let verb = if r.dry_run { "would be written or removed" } else { "written or removed" };
             printer.say(Tone::Good, &format!("{files} files in the drive, {differed} {verb}"));
         }
+        Request::Provision(r) if !r.dry_run => crate::provision::done(printer, &data),
         _ => {}
     }
     Ok(data)

@@ -174,9 +174,13 @@ impl Net {
         }
     }
 
-    /// A large block on a slow path takes long to arrive: that is not silence.
+    /// A large block on a slow path takes long to arrive: that is not silence. Whole messages are not told here: a
+    /// peer that sends keep-alives and no answers is silent.
     fn tell_active(&mut self, id: u32, now: Duration) {
         let Some(link) = self.links.get_mut(&id) else { return };
+        if link.secret.buffered() == 0 {
+            return;
+        }
         if let Some(conn) = link.conn.filter(|_| now.saturating_sub(link.told_active) >= ACTIVE_EVERY) {
             link.told_active = now;
             let _ = self.live.send(Input::Active { conn });

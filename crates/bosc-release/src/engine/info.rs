@@ -198,13 +198,13 @@ fn invalid_manifest(why: &str) -> CommandError {
     .hint("ask whoever staged it to stage a folder with a valid package.json")
 }
 
-fn no_such_version(asked: u64, have: u64) -> CommandError {
+pub(super) fn no_such_version(asked: u64, have: u64) -> CommandError {
     CommandError::not_found(format!("the drive has no version {asked} (it has {have})"))
         .hint("check the number in the link; leave it out for the newest version")
 }
 
 /// A versioned link names a fork, and perhaps a tree hash: both must be the drive's.
-fn check_version(link: &PearLink, drive: &DriveCores) -> Result<(), CommandError> {
+pub(super) fn check_version(link: &PearLink, drive: &DriveCores) -> Result<(), CommandError> {
     let (Some(version), head) = (link.version, drive.db.head()) else { return Ok(()) };
     if head.length > 0 && version.fork != head.fork {
         return Err(CommandError::not_found(format!(

@@ -3,6 +3,7 @@
 mod drive;
 mod dump;
 mod info;
+mod provision;
 mod seed;
 mod stage;
 mod touch;
@@ -108,6 +109,7 @@ impl Engine {
             Request::Seed(r) => self.seed(r, sink, stop),
             Request::Info(r) => self.info(r, sink, stop),
             Request::Dump(r) => self.dump(r, sink, stop),
+            Request::Provision(r) => self.provision(r, sink, stop),
         }
     }
 

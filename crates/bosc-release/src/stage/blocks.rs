@@ -11,7 +11,7 @@ const MAX_KNOWN: usize = 256 * 1024;
 /// Leaf hashes, by their first 8 bytes, to block indexes. Filled from the tree at the first look, because most stages
 /// never need it.
 #[derive(Debug, Default)]
-pub(super) struct KnownBlocks {
+pub(crate) struct KnownBlocks {
     filled: bool,
     known: HashMap<u64, u64>,
     /// Full leaves of what this stage appended: the target does not show them yet.
@@ -24,7 +24,7 @@ fn short(hash: &Hash) -> u64 {
 
 impl KnownBlocks {
     /// The block with this content, if the core holds one.
-    pub(super) fn find<T: StageTarget>(
+    pub(crate) fn find<T: StageTarget>(
         &mut self,
         target: &T,
         hash: &Hash,
@@ -56,7 +56,7 @@ impl KnownBlocks {
     }
 
     /// Remembers a block that is being appended.
-    pub(super) fn add(&mut self, index: u64, leaf: Leaf) {
+    pub(crate) fn add(&mut self, index: u64, leaf: Leaf) {
         if self.fresh.len() < MAX_KNOWN {
             self.known.entry(short(&leaf.hash)).or_insert(index);
             self.fresh.insert(index, leaf);

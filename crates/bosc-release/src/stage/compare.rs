@@ -12,18 +12,18 @@ use std::collections::HashMap;
 
 /// A block of a file's content.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OldBlock {
-    pub(super) index: u64,
-    pub(super) leaf: Leaf,
+pub(crate) struct OldBlock {
+    pub(crate) index: u64,
+    pub(crate) leaf: Leaf,
 }
 
 /// The content of a drive entry.
 #[derive(Debug, Default)]
-pub(super) struct Old {
-    pub(super) blocks: Vec<OldBlock>,
-    pub(super) size: u64,
+pub(crate) struct Old {
+    pub(crate) blocks: Vec<OldBlock>,
+    pub(crate) size: u64,
     /// Whether it has a block map: it was most likely cut by content.
-    pub(super) mapped: bool,
+    pub(crate) mapped: bool,
     by_hash: Option<HashMap<Hash, BlockRef>>,
 }
 
@@ -47,12 +47,17 @@ impl<T: StageTarget> BlockSource for Blobs<'_, T> {
 }
 
 impl Old {
+    /// One without blocks yet.
+    pub(crate) fn empty(mapped: bool) -> Self {
+        Self { mapped, ..Self::default() }
+    }
+
     /// Looks up a file's content. `None` when the entry is no file, or a part of what describes it is not on this
     /// machine, does not add up or is too large to hold: the file then counts as changed, which is always safe.
-    pub(super) fn load<T: StageTarget>(target: &T, entry: &DriveEntry) -> Result<Option<Self>, StageError> {
+    pub(crate) fn load<T: StageTarget>(target: &T, entry: &DriveEntry) -> Result<Option<Self>, StageError> {
         let Some(id) = entry.value.blob.filter(|_| entry.value.linkname.is_none()) else { return Ok(None) };
         let source = Blobs { target, state: target.state()? };
-        let mut out = Self { mapped: id.block_map, ..Self::default() };
+        let mut out = Self::empty(id.block_map);
         let indexes: Box<dyn Iterator<Item = (u64, Option<u64>)>> = if id.block_map {
             match load_map(&source, &id) {
                 Ok(refs) => Box::new(refs.into_iter().map(|r| (r.index, Some(r.byte_length)))),
@@ -82,14 +87,14 @@ impl Old {
     }
 
     /// The block at `at`, if it has this content.
-    pub(super) fn matches(&self, at: usize, hash: &Hash, size: u64) -> Option<BlockRef> {
+    pub(crate) fn matches(&self, at: usize, hash: &Hash, size: u64) -> Option<BlockRef> {
         let block = self.blocks.get(at)?;
         (block.leaf == Leaf { hash: *hash, size })
             .then_some(BlockRef { index: block.index, byte_length: size })
     }
 
     /// A block with this content.
-    pub(super) fn find(&mut self, hash: &Hash) -> Option<BlockRef> {
+    pub(crate) fn find(&mut self, hash: &Hash) -> Option<BlockRef> {
         let blocks = &self.blocks;
         let by_hash = self.by_hash.get_or_insert_with(|| {
             let entry = |b: &OldBlock| (b.leaf.hash, BlockRef { index: b.index, byte_length: b.leaf.size });

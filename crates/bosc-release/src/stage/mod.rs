@@ -14,11 +14,12 @@
 
 mod blocks;
 mod changes;
-mod compare;
+pub(crate) mod compare;
 mod index;
 mod pipeline;
 mod run;
 mod target;
+pub(crate) mod writer;
 
 pub use run::stage;
 pub use target::{BlobBlock, CoreState, Leaf, StageTarget, TargetError, TargetState};

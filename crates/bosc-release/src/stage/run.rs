@@ -1,18 +1,18 @@
 //! One stage from start to commit.
 
-use super::blocks::KnownBlocks;
 use super::changes::{self, ReadTask, Task};
 use super::compare::Old;
 use super::index::ChangeIndex;
 use super::pipeline::{Cut, Item, Job, Pipeline, read_here};
-use super::target::{BlobBlock, Leaf, StageTarget};
+use super::target::StageTarget;
+use super::writer::ContentWriter;
 use super::{BUDGET, StageError, StageEvent, StageOptions, StageSummary};
 use crate::diff::ByteDiff;
 use crate::glob::{Ignore, Only};
 use crate::scan::{FileStat, LocalFile, LocalKind, scan};
-use bosc_drive::blobs::{ContentMap, Placement};
+use bosc_drive::blobs::ContentMap;
 use bosc_drive::drive::{DriveBatch, DriveEntry, EntryValue};
-use bosc_format::crypto::{Hash, leaf_hash};
+use bosc_format::crypto::Hash;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::path::Path;
@@ -21,9 +21,6 @@ use std::time::SystemTime;
 /// Files decided about ahead of the one being written, and blocks of old content held for them.
 const AHEAD_FILES: usize = 512;
 const AHEAD_BLOCKS: usize = 64 * 1024;
-/// New blocks are given to the store in groups of about so many bytes, or so many blocks.
-const GROUP_BYTES: usize = 1 << 20;
-const GROUP_BLOCKS: usize = 256;
 
 /// Makes `target` hold what `root` holds. On an error nothing was written.
 pub fn stage<T: StageTarget>(
@@ -60,21 +57,15 @@ fn run<T: StageTarget>(
     };
     let entries = changes::list(target)?;
     let mut writer = Writer {
-        target,
+        content: ContentWriter::new(target, &before.blobs),
         on,
         dry_run: options.dry_run,
         summary: StageSummary { before, after: before, ..StageSummary::default() },
-        known: KnownBlocks::default(),
-        group: Vec::new(),
-        group_bytes: 0,
-        next_block: before.blobs.length,
-        next_byte: before.blobs.byte_length,
-        file_new: 0,
         puts: Vec::new(),
     };
     let removals = changes::removals(&files, &entries, &ignore, &only, options);
     for entry in &removals {
-        let size = Old::load(writer.target, entry)?.map_or(0, |o| o.size);
+        let size = Old::load(writer.content.target, entry)?.map_or(0, |o| o.size);
         writer.diff(ByteDiff::remove(&entry.key, size));
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -120,18 +111,10 @@ fn entry_blocks<T: StageTarget>(
 }
 
 struct Writer<'a, T> {
-    target: &'a mut T,
+    content: ContentWriter<'a, T>,
     on: &'a mut dyn FnMut(StageEvent),
     dry_run: bool,
     summary: StageSummary,
-    known: KnownBlocks,
-    /// Blocks not yet given to the target.
-    group: Vec<BlobBlock>,
-    group_bytes: usize,
-    next_block: u64,
-    next_byte: u64,
-    /// New bytes of the present file.
-    file_new: u64,
     puts: Vec<(String, EntryValue)>,
 }
 
@@ -168,7 +151,7 @@ impl<T: StageTarget> Writer<'_, T> {
         for file in files {
             while ahead.is_empty() || (ahead.len() < AHEAD_FILES && blocks_ahead < AHEAD_BLOCKS) {
                 let Some((i, next)) = undecided.next() else { break };
-                let (task, job) = changes::decide(self.target, next, entries, index, i as u64 + 1)?;
+                let (task, job) = changes::decide(self.content.target, next, entries, index, i as u64 + 1)?;
                 blocks_ahead += blocks_of(&task);
                 ahead.push_back(task);
                 if let Some(job) = job {
@@ -186,7 +169,8 @@ impl<T: StageTarget> Writer<'_, T> {
             done = (done.0 + 1, done.1.saturating_add(size_of(file)));
             (self.on)(StageEvent::Progress { files: done.0, bytes: done.1 });
         }
-        self.flush(Some(pipeline))
+        self.content.flush(Some(&|n| pipeline.release(n)))?;
+        Ok(())
     }
 
     fn put(&mut self, key: &str, value: EntryValue, diff: ByteDiff) {
@@ -198,8 +182,7 @@ impl<T: StageTarget> Writer<'_, T> {
 
     fn read(&mut self, file: &LocalFile, mut task: ReadTask, pipeline: &Pipeline) -> Result<(), StageError> {
         self.summary.read += 1;
-        self.file_new = 0;
-        let mut map = ContentMap::new(self.next_block, self.next_byte);
+        let mut map = self.content.start();
         let mut progress = if task.comparable { Progress::Equal(0) } else { Progress::Changed };
         let mut runs = None;
         loop {
@@ -286,29 +269,9 @@ impl<T: StageTarget> Writer<'_, T> {
         hash: Hash,
         pipeline: Option<&Pipeline>,
     ) -> Result<(), StageError> {
-        let size = bytes.len();
-        let known = match task.old.as_mut().and_then(|old| old.find(&hash)) {
-            Some(known) => Some(known),
-            None => self.known.find(self.target, &hash, size as u64)?,
-        };
-        match map.push(&hash, size as u64, |_| known) {
-            Placement::Known(_) => {
-                if let Some(pipeline) = pipeline {
-                    pipeline.release(size);
-                }
-            }
-            Placement::New(new) => {
-                self.file_new += size as u64;
-                self.known.add(new.index, Leaf { hash, size: size as u64 });
-                // What did not come through the pipeline is not of its budget either.
-                self.group_bytes += if pipeline.is_some() { size } else { 0 };
-                self.group.push(BlobBlock { hash, bytes });
-                if self.group_bytes >= GROUP_BYTES || self.group.len() >= GROUP_BLOCKS || pipeline.is_none() {
-                    self.flush(pipeline)?;
-                }
-            }
-        }
-        Ok(())
+        let release = pipeline.map(|p| |n| p.release(n));
+        let release = release.as_ref().map(|f| f as &dyn Fn(usize));
+        Ok(self.content.place(map, task.old.as_mut(), bytes, hash, release)?)
     }
 
     /// Cuts a changed file by content on this thread.
@@ -318,7 +281,7 @@ impl<T: StageTarget> Writer<'_, T> {
         map: &mut ContentMap,
         task: &mut ReadTask,
     ) -> Result<(), StageError> {
-        *map = ContentMap::new(self.next_block, self.next_byte);
+        *map = self.content.start();
         let mut failure = None;
         let last = read_here(&job_of(file, task.job, Cut::Content), |bytes, hash| {
             failure = self.place(map, task, bytes, hash, None).err();
@@ -349,28 +312,11 @@ impl<T: StageTarget> Writer<'_, T> {
             self.diff(diff);
             return Ok(());
         }
-        let (id, blocks) = map.finish()?;
-        for block in blocks {
-            let hash = leaf_hash(&block);
-            self.group.push(BlobBlock { hash, bytes: block.into() });
-        }
-        let added = id.block_offset.saturating_add(id.block_length).saturating_sub(self.next_block);
-        self.summary.new_blocks += added;
-        self.summary.new_bytes += self.file_new;
-        self.summary.shared_bytes += task.size.saturating_sub(self.file_new);
-        self.next_block = self.next_block.saturating_add(added);
-        self.next_byte = id.byte_offset.saturating_add(id.byte_length);
+        let (id, cost) = self.content.finish(map)?;
+        self.summary.new_blocks += cost.blocks;
+        self.summary.new_bytes += cost.bytes;
+        self.summary.shared_bytes += task.size.saturating_sub(cost.bytes);
         self.put(&file.key, EntryValue::file(id, executable), diff);
-        Ok(())
-    }
-
-    fn flush(&mut self, pipeline: Option<&Pipeline>) -> Result<(), StageError> {
-        if !self.group.is_empty() {
-            self.target.append_blobs(std::mem::take(&mut self.group))?;
-        }
-        if let Some(pipeline) = pipeline {
-            pipeline.release(std::mem::take(&mut self.group_bytes));
-        }
         Ok(())
     }
 

@@ -1,6 +1,14 @@
 //! A private network, a store that stages and seeds, and deployment folders.
 
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use bosc_node::Node;
 use bosc_release::command::{Request, Seed, Stage, Stop, Touch};

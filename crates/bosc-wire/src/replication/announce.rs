@@ -28,6 +28,9 @@ pub(crate) struct News {
     bitfields: VecDeque<(u64, u64)>,
     /// How far the peer knows us to be without a gap.
     contiguous_told: u64,
+    /// How far it is to be told at the next occasion: what lies below is in no range of the queue. Never less than
+    /// what was told, and never more than what is held without a gap.
+    contiguous_owed: u64,
     pub(crate) due: Option<Duration>,
 }
 
@@ -47,6 +50,22 @@ impl News {
         if !self.bitfields.contains(&(start, length)) && self.bitfields.len() < MAX_BITFIELDS {
             self.bitfields.push_back((start, length));
         }
+    }
+
+    /// The next occasion tells everything up to `contiguous`.
+    pub(crate) fn owe(&mut self, contiguous: u64) {
+        self.contiguous_owed = self.contiguous_owed.max(contiguous);
+    }
+
+    /// A gap `start..end` opens. What was owed and lies above it has to be told by itself from now on.
+    fn drop_range(&mut self, start: u64, end: u64) {
+        let told_all = self.contiguous_told >= self.contiguous_owed;
+        self.push(Range { drop: true, start, length: end - start });
+        if !told_all && end < self.contiguous_owed {
+            self.push(Range { drop: false, start: end, length: self.contiguous_owed - end });
+        }
+        self.contiguous_told = self.contiguous_told.min(start);
+        self.contiguous_owed = self.contiguous_owed.min(start);
     }
 
     fn soon(&mut self, at: Duration) {
@@ -106,10 +125,12 @@ impl Replicator {
                 if r.drop || r.start.saturating_add(r.length) > contiguous {
                     return Some(Outgoing::new(MessageType::Range, r.encode()));
                 }
+                peer.news.owe(contiguous);
             }
             peer.news.due = None;
             if contiguous > peer.news.contiguous_told {
                 peer.news.contiguous_told = contiguous;
+                peer.news.owe(contiguous);
                 let r = Range { drop: false, start: 0, length: contiguous };
                 return Some(Outgoing::new(MessageType::Range, r.encode()));
             }
@@ -137,6 +158,7 @@ impl Replicator {
         for (id, p) in &mut self.peers {
             let whole = contiguous == length;
             if contiguous > p.news.contiguous_told {
+                p.news.owe(contiguous);
                 let knows_all = p.contiguous() >= contiguous;
                 p.news.soon(match (whole, knows_all) {
                     (true, _) => now,
@@ -167,8 +189,7 @@ impl Replicator {
         let length = self.head.length;
         let contiguous = core.contiguous_length().min(length);
         for (id, p) in &mut self.peers {
-            p.news.contiguous_told = p.news.contiguous_told.min(start);
-            p.news.push(Range { drop: true, start, length: end - start });
+            p.news.drop_range(start, end);
             p.news.soon(now);
             if p.news.ranges.len() > MAX_RANGES {
                 p.news.start_over(&p.remote_wants, contiguous, length);
@@ -189,6 +210,7 @@ impl Replicator {
         if end < contiguous || contiguous == length || (want.any && want.start < contiguous) {
             // Told again even if it was told before: the peer asks because it does not know.
             p.news.contiguous_told = 0;
+            p.news.owe(contiguous);
             p.news.soon(now);
         } else if want.any {
             if let Some(b) = core.next_held(want.start).filter(|b| *b < end) {
@@ -245,6 +267,7 @@ impl News {
     fn start_over(&mut self, wants: &super::wants::RemoteWants, contiguous: u64, length: u64) {
         self.ranges.clear();
         self.contiguous_told = 0;
+        self.contiguous_owed = contiguous;
         if contiguous < length {
             self.ranges.push_back(Range { drop: true, start: contiguous, length: length - contiguous });
         }

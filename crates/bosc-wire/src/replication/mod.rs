@@ -130,6 +130,7 @@ impl Replicator {
         self.remove_peer(id, core);
         let mut peer = Peer::new(now);
         if core.contiguous_length() > 0 {
+            peer.news.owe(core.contiguous_length());
             peer.news.due = Some(now);
         }
         mark(&mut self.ready, id, &mut peer);

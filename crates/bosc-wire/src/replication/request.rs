@@ -22,7 +22,7 @@ const LANE: u64 = 32;
 /// Urgent blocks looked at for each request.
 const URGENT_SCAN: usize = 256;
 /// A second peer is asked for the next head after this time.
-const UPGRADE_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const UPGRADE_PATIENCE: Duration = Duration::from_secs(2);
 const MAX_UPGRADES: usize = 3;
 /// Blocks in flight below which idle peers are asked for what others owe.
 const END_GAME: usize = 64;

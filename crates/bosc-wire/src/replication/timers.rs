@@ -8,7 +8,7 @@ use super::Replicator;
 use super::access::CoreAccess;
 use super::event::PeerId;
 use super::peer::Peer;
-use super::request::END_GAME_AGE;
+use super::request::{END_GAME_AGE, UPGRADE_PATIENCE};
 use std::time::Duration;
 
 /// Slowest rate that is not silence, in bytes a second.
@@ -50,6 +50,11 @@ impl Replicator {
         }
         if self.peers.len() > 1 && !self.in_flight.is_empty() {
             at(self.last_wake.saturating_add(END_GAME_AGE));
+        }
+        if self.peers.len() > 1 {
+            // Another peer is asked for the head then, and nothing else may wake it.
+            let patience = self.upgrades.iter().map(|u| u.since.saturating_add(UPGRADE_PATIENCE));
+            patience.filter(|t| *t > self.last_wake).for_each(at);
         }
         next
     }

@@ -106,9 +106,10 @@ fn change(p: &mut Proof, c: &Change) {
         let mut nodes: Vec<&mut Node> = lists.into_iter().flatten().collect();
         if nodes.len() > 1 {
             let i = usize::from(c.at) % (nodes.len() - 1);
-            let moved = c.value % (nodes[i].size + 1);
+            // An earlier change may have made one of the sizes any number.
+            let moved = c.value % nodes[i].size.saturating_add(1);
             nodes[i].size -= moved;
-            nodes[i + 1].size += moved;
+            nodes[i + 1].size = nodes[i + 1].size.wrapping_add(moved);
         }
         return;
     }

@@ -39,8 +39,8 @@ pub(super) struct Node {
 pub(super) struct Link {
     to: usize,
     peer_there: PeerId,
-    queue: VecDeque<(Duration, u32, Bytes)>,
-    queued: usize,
+    pub(super) queue: VecDeque<(Duration, u32, Bytes)>,
+    pub(super) queued: usize,
     free_at: Duration,
     pub(super) latency: Duration,
     /// Bytes a second.

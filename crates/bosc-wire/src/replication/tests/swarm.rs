@@ -87,6 +87,19 @@ fn peers_that_go_away_or_fall_silent_are_replaced() {
 }
 
 #[test]
+fn a_silent_peer_does_not_hold_up_the_head() {
+    let mut net = Net::new();
+    let (silent, honest, r) = (net.add(writer(100, 50)), net.add(writer(100, 50)), net.add(reader()));
+    let (out, back, ..) = net.connect(silent, r);
+    net.run_until(MS * 1000, |net| net.links[back].sent[MessageType::Request as usize] > 0);
+    net.links[out].silent = true;
+    net.links[out].queue.clear();
+    net.links[out].queued = 0;
+    net.connect(honest, r);
+    net.run_until(MS * 3500, |net| net.nodes[r].core.head.length == 100);
+}
+
+#[test]
 fn the_only_peer_may_come_back_to_life() {
     let mut net = Net::new();
     let w = net.add(writer(500, 5000));
@@ -160,7 +173,7 @@ fn one_giver_many_takers() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn peers_are_told_what_is_held(

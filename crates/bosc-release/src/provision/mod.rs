@@ -1,0 +1,114 @@
+//! Provisioning: a drive that is production's blocks, verbatim, and one batch that makes it equal a source.
+//!
+//! # Invariants
+//!
+//! 1. The target's cores begin with production's, block for block, up to the production verlink's length `P`. The blobs
+//!    prefix is as long as any file of any version up to `P` reaches: production's blobs core has that length, because a
+//!    quorum signs up to the last block a version names, and cores only grow.
+//! 2. What follows is a function of (the prefix, the source's files at its length, the layout), and of nothing else: not of
+//!    the target's key, of what this machine happens to hold, or of the time. Removals come first, then files, each in
+//!    the order of keys; content is cut by content, whatever way the source is cut.
+//! 3. A drive whose files equal the source's gets nothing.
+//! 4. The db moves from where it was to the end in one step, together with the new content. Only content of the prefix
+//!    goes in before, in parts: no reader of the target sees it until the db names it.
+//!
+//! # States of a target
+//!
+//! | db against the prefix | blobs against the prefix | what happens |
+//! |---|---|---|
+//! | shorter, or as long | shorter, or as long | the rest of the prefix and one batch are written |
+//! | shorter, or as long | longer | refused: content nobody names would shift all that follows |
+//! | longer | any that starts with it | fine when the files equal the source's, else refused |
+//! | another prefix, or a fork above 0 | | refused: a quorum could never sign it |
+//!
+//! # Layouts
+//!
+//! [`Layout::Dedup`] cuts changed files where `stage` cuts them and names the blocks that are in the target already: of
+//! the same path, else of any. When each block the *source* has of a file is in the target, those are named as they are,
+//! so that files whose content was never cut by content cost nothing either when they move. [`Layout::Contiguous`]
+//! writes changed files as Pear does, whole, in the source's blocks.
+//!
+//! Here is what decides and writes; [`crate::engine`] brings blocks and keeps cores.
+
+mod content;
+mod plan;
+mod version;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use plan::{DriveTree, FIELDS, FieldChange, Plan, plan};
+pub use version::{ReleaseVersion, VersionError};
+pub use write::{WriteSummary, write};
+
+use crate::error::CommandError;
+use crate::stage::{Leaf, TargetError};
+use bytes::Bytes;
+use thiserror::Error;
+
+/// Most blocks that the files of one drive may name: what is remembered of a source is bounded by it.
+pub const MAX_BLOCKS: u64 = 16 * 1024 * 1024;
+
+/// How changed files are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// As block maps that name what is there already.
+    #[default]
+    Dedup,
+    /// Whole, in the source's blocks, as Pear's `provision` does.
+    Contiguous,
+}
+
+/// The blobs core of a drive at one version. Reading may fetch from peers and fail when they do not deliver.
+pub trait BlobTree {
+    /// How many blocks it has.
+    fn length(&self) -> u64;
+
+    /// Hash and size of a block.
+    fn leaf(&self, index: u64) -> Result<Leaf, ProvisionError>;
+
+    /// A block, proved.
+    fn block(&self, index: u64) -> Result<Bytes, ProvisionError>;
+
+    /// Says that leaves of these blocks will be asked for, so that they can be fetched together.
+    fn fetch_leaves(&self, blocks: Vec<u64>) -> Result<(), ProvisionError>;
+
+    /// Says that these blocks will be asked for.
+    fn fetch(&self, blocks: Vec<u64>) -> Result<(), ProvisionError>;
+}
+
+/// Why provisioning failed. Nothing of the batch was written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// A drive holds something invalid.
+    #[error("the drive: {0}")]
+    Drive(#[from] bosc_drive::Error),
+    /// A drive's content is not what its entries say.
+    #[error("blobs block {block}: {what}")]
+    Content {
+        /// The block of the blobs core.
+        block: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The target could not be read or written.
+    #[error("the store: {0}")]
+    Target(#[from] TargetError),
+    /// Blocks could not be had.
+    #[error(transparent)]
+    Fetch(Box<CommandError>),
+    /// The source has a file name that no drive written by its rules has.
+    #[error("the source has a file with the name {0:?}, which no drive may have")]
+    Name(String),
+    /// The source's files name more blocks than are taken.
+    #[error("the drive's files name more than {MAX_BLOCKS} blocks")]
+    TooManyBlocks,
+}
+
+impl From<CommandError> for ProvisionError {
+    fn from(e: CommandError) -> Self {
+        Self::Fetch(Box::new(e))
+    }
+}

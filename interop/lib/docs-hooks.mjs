@@ -1,0 +1,128 @@
+// Checks that pages name with <!-- test: NAME WORDS -->.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import Localdrive from 'localdrive'
+import z32 from 'z32'
+import { parseConsole } from './docs-page.mjs'
+import { JsPeer, parseLink, within } from './net.mjs'
+import { removeDir, snapshot, tempDir } from './tree.mjs'
+
+export const hooks = {
+  /** `follower LINK machine:folder`: a stranger with JavaScript gets exactly this folder from the link. */
+  async follower(site, variable, folder) {
+    const link = site.vars[variable]
+    assert.ok(link, `$${variable} is not known`)
+    const at = parseLink(link)
+    const peer = new JsPeer(site.bootstrap)
+    const out = tempDir('follower')
+    try {
+      const drive = await peer.drive(link)
+      await peer.join(drive, { server: false })
+      await peer.head(drive, { length: at.length || 1, fork: at.fork ?? 0 })
+      await peer.fetchAll(drive)
+      if (at.hash) assert.equal(z32.encode(await drive.core.treeHash(at.length)), z32.encode(at.hash), 'tree hash')
+      await within(60_000, 'mirror', drive.mirror(new Localdrive(out)).done())
+      assert.deepEqual(snapshot(out), snapshot(site.place(folder)), `what followers of ${link} get is ${folder}`)
+    } finally {
+      await peer.close()
+      removeDir(out)
+    }
+  },
+
+  /** `sign bob carol`: each signs $REQUEST, into $BOB and $CAROL. */
+  async sign(site, ...names) {
+    for (const name of names) {
+      const [command] = parseConsole('sign', [`$ ${name.toUpperCase()}=$(bosc multisig sign $REQUEST --yes --offline | tail -n 1)`], 1)
+      await site.type(site.machine(name), command)
+    }
+  },
+
+  /** `sametree A HASHLINK`: a stranger gets the head of link $A with the length, and the tree hash, that end $HASHLINK. */
+  async sametree(site, variable, hashlink) {
+    const [length, , hash] = site.vars[hashlink].split('.')
+    const peer = new JsPeer(site.bootstrap)
+    try {
+      const drive = await peer.drive(site.vars[variable])
+      await peer.join(drive, { server: false })
+      await peer.head(drive, { length: Number(length) })
+      assert.equal(drive.core.length, Number(length))
+      assert.equal(z32.encode(await drive.core.treeHash()), hash)
+    } finally {
+      await peer.close()
+    }
+  },
+
+  /** `upgrade A B`: who follows $A is told to go on to $B. */
+  async upgrade(site, from, to) {
+    const peer = new JsPeer(site.bootstrap)
+    try {
+      const drive = await peer.drive(site.vars[from])
+      await peer.join(drive, { server: false })
+      await peer.head(drive)
+      const manifest = await within(30_000, 'package.json', drive.get('/package.json'))
+      assert.equal(JSON.parse(manifest).upgrade, site.vars[to])
+    } finally {
+      await peer.close()
+    }
+  },
+
+  /** `content A above N`, `content A below N`: bytes in the blobs core of $A. */
+  async content(site, variable, which, bytes) {
+    const peer = new JsPeer(site.bootstrap)
+    try {
+      const drive = await peer.drive(site.vars[variable])
+      await peer.join(drive, { server: false })
+      await peer.head(drive)
+      const blobs = await within(30_000, 'blobs', drive.getBlobs())
+      await within(30_000, 'the blobs head', blobs.core.update({ wait: true }))
+      const is = `${blobs.core.byteLength} bytes`
+      if (which === 'above') assert.ok(blobs.core.byteLength > Number(bytes), is)
+      else assert.ok(blobs.core.length > 0 && blobs.core.byteLength < Number(bytes), is)
+    } finally {
+      await peer.close()
+    }
+  },
+
+  /**
+   * `workflow machine:file`: the workflow a page shows uses the action of this repository with inputs it has, and the action hands
+   * to the recipe what the recipe reads.
+   */
+  workflow(site, place) {
+    const read = (file) => fs.readFileSync(file, 'utf8')
+    const action = read(new URL('../../.github/actions/publish/action.yml', import.meta.url))
+    const recipe = read(new URL('../../docs/ci-publish.sh', import.meta.url))
+    const inputs = [...action.split('outputs:')[0].matchAll(/^  ([a-z-]+):$/gm)].map((m) => m[1])
+    const used = [...action.matchAll(/\$\{\{ inputs\.([a-z-]+) \}\}/g)].map((m) => m[1])
+    assert.deepEqual([...new Set(used)].sort(), [...inputs].sort(), 'every input is used, and no other')
+    const workflow = read(site.place(place))
+    assert.match(workflow, /uses: OWNER\/bosc\/\.github\/actions\/publish@/)
+    const given = [...workflow.split('with:')[1].split('- run')[0].matchAll(/^ {10}([a-z-]+):/gm)].map((m) => m[1])
+    assert.ok(given.length > 0 && given.every((g) => inputs.includes(g)), `inputs ${given}`)
+    assert.match(action, /sh "\$GITHUB_ACTION_PATH\/\.\.\/\.\.\/\.\.\/docs\/ci-publish\.sh"/)
+    const handed = [...action.matchAll(/^ {8}(PUBLISH_[A-Z_]+):/gm)].map((m) => m[1]).filter((n) => n !== 'PUBLISH_FOLDER')
+    const reads = [...recipe.matchAll(/\$\{(PUBLISH_[A-Z_]+):-/g)].map((m) => m[1])
+    assert.deepEqual(handed.sort(), [...new Set(reads)].sort(), 'what the action hands to the recipe')
+  },
+
+  /** `secret machine:file`: nobody else on the machine can read it. */
+  secret(site, place) {
+    if (process.platform !== 'win32') assert.equal(fs.statSync(site.place(place)).mode & 0o077, 0)
+  },
+
+  /** `same A B`: two variables have the same value. */
+  same(site, a, b) {
+    assert.ok(site.vars[a], `$${a} is not known`)
+    assert.equal(site.vars[a], site.vars[b], `$${a} and $${b}`)
+  },
+
+  /** `different A B` */
+  different(site, a, b) {
+    assert.ok(site.vars[a] && site.vars[b])
+    assert.notEqual(site.vars[a], site.vars[b], `$${a} and $${b}`)
+  },
+
+  /** `folders A B`: two folders hold the same files. */
+  folders(site, a, b) {
+    assert.deepEqual(snapshot(site.place(a)), snapshot(site.place(b)))
+  }
+}
