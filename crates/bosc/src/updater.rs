@@ -98,7 +98,7 @@ pub(crate) struct Verify {
 #[derive(Debug, Args)]
 #[command(after_help = "Without a flag the secret key is taken from BOSC_UPDATER_SECRET_KEY (Base64).")]
 pub(crate) struct ManifestArgs {
-    /// The deployment directory: it holds by-arch/<os>-<arch>/app/<name>
+    /// The deployment directory: it holds `by-arch/OS-ARCH/app/NAME`
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
     /// The https:// URL that the contents of --out will have

@@ -21,6 +21,7 @@ use bosc_release::command::{Outcome, Stop};
 use bosc_release::error::{CommandError, ErrorKind as Blame};
 use bosc_updater::client::{Event, Events, Failure, Updater, UpdaterOptions};
 use bosc_updater::health::{Outcome as Watched, Program, WatchEvent};
+use bosc_updater::http::Roots;
 use bosc_updater::install::HealthPolicy;
 use bosc_updater::{ErrorKind, UpdateError};
 use clap::Args;
@@ -61,12 +62,15 @@ pub(crate) struct Watch {
     /// How often a manifest is asked for; links tell by themselves
     #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
     pub(crate) poll: f64,
-    /// Ed25519 public key of the manifest, base64
+    /// Ed25519 public key that may sign the manifest, base64; may be given more than once
     #[arg(long, value_name = "KEY")]
-    pub(crate) public_key: Option<String>,
+    pub(crate) public_key: Vec<String>,
     /// The application's name as its manifests are bound to it
     #[arg(long, value_name = "NAME")]
     pub(crate) manifest_app: Option<String>,
+    /// PEM file with the authorities that may vouch for the server [default: the well-known ones]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// Do not look for updates; rollback still works
     #[arg(long)]
     pub(crate) no_updates: bool,
@@ -117,11 +121,26 @@ fn options(a: &Watch, g: &Global) -> Result<UpdaterOptions, CommandError> {
     o.delay = seconds("delay", a.delay)?;
     o.poll = seconds("poll", a.poll)?;
     o.bootstrap.clone_from(&g.bootstrap);
-    o.public_key.clone_from(&a.public_key);
+    o.public_keys.clone_from(&a.public_key);
     o.manifest_app.clone_from(&a.manifest_app);
+    if let Some(path) = &a.ca {
+        o.certificates = certificates(path)?;
+    }
     o.seed_back = a.seed_back;
     o.health = HealthPolicy { window: seconds("health", a.health)?, ..HealthPolicy::default() };
     Ok(o)
+}
+
+/// The certificates in a PEM file of at most 1 MiB.
+fn certificates(path: &std::path::Path) -> Result<Vec<Vec<u8>>, CommandError> {
+    let mut pem = Vec::new();
+    let read = std::fs::File::open(path).and_then(|f| f.take(1 << 20).read_to_end(&mut pem));
+    read.map_err(|e| {
+        CommandError::input(format!("cannot read {}", path.display()))
+            .because(e)
+            .hint("--ca takes a file with certificates in PEM")
+    })?;
+    Roots::certificates(&pem).map_err(|e| command_error(&e))
 }
 
 /// The folder applications of this name keep their data in, as Pear has it.

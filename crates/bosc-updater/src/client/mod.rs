@@ -31,6 +31,7 @@ mod event;
 mod options;
 pub mod policy;
 mod reply;
+mod source;
 
 pub use diff::{Change, ChangeOp};
 pub use driver::AppliedUpdate;
@@ -119,7 +120,7 @@ impl Updater {
         let taken_back = matches!(&started, Some(Started { state: StartState::TakenBack(_), .. }));
         let updates = options.updates && installer.is_some() && !taken_back;
         let source = match &installer {
-            Some(installer) if updates => Some(open_source(&options, installer, &interrupt)?),
+            Some(installer) if updates => Some(source::open(&options, installer, &interrupt)?),
             _ => None,
         };
         Self::with(options, updates, source, installer, started, interrupt)
@@ -282,44 +283,5 @@ impl Updater {
 impl Drop for Updater {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// The source for the upgrade link or URL.
-fn open_source(
-    options: &UpdaterOptions,
-    installer: &Arc<Installer>,
-    interrupt: &Interrupt,
-) -> Result<Box<dyn Source>, UpdateError> {
-    let scheme = options.upgrade.split("://").next().unwrap_or_default();
-    match scheme {
-        #[cfg(feature = "p2p")]
-        "pear" => {
-            let mut o =
-                crate::p2p::P2pOptions::new(&options.upgrade, options.folder().join("p2p"), &options.name);
-            o.builds = vec![installer.target().to_owned(), installer.backup()];
-            o.version = Some(options.version.clone());
-            o.bootstrap.clone_from(&options.bootstrap);
-            o.seed_back = options.seed_back;
-            o.interrupt = Arc::clone(&interrupt.flag);
-            let (room, data) = (Arc::clone(installer), o.dir.clone());
-            o.room = Some(Arc::new(move |folder: &std::path::Path, bytes| {
-                // Both are asked of the application's file system when they share one; the data folder's own is
-                // checked by the store as it writes.
-                if folder == data { Ok(()) } else { room.room_for(bytes) }
-            }));
-            Ok(Box::new(crate::p2p::P2pSource::open(o)?))
-        }
-        #[cfg(not(feature = "p2p"))]
-        "pear" => Err(UpdateError::new(
-            ErrorKind::Unsupported,
-            "this program was built without peer-to-peer updates",
-        )
-        .hint("build it with the feature `p2p` of bosc-updater")),
-        _ => Err(UpdateError::new(
-            ErrorKind::Input,
-            "the upgrade is neither a pear:// link nor an https:// URL",
-        )
-        .hint("a link looks like pear://<52 characters>")),
     }
 }

@@ -29,11 +29,15 @@ pub struct UpdaterOptions {
     pub poll: Duration,
     /// DHT nodes to start from, as `host:port`; empty for the public ones.
     pub bootstrap: Vec<String>,
-    /// The Ed25519 public key that manifests are signed with, in base64. Links carry their own.
-    pub public_key: Option<String>,
+    /// Ed25519 public keys, in base64, of which one must have signed a manifest. Links carry their own. Give the next
+    /// key here a release before the old one goes.
+    pub public_keys: Vec<String>,
     /// The application's name as its manifests are bound to it (`bosc updater manifest --app`). With it, a release of
     /// another application that was signed with the same key is refused.
     pub manifest_app: Option<String>,
+    /// Certificates (DER) of the authorities that may vouch for a server, in the place of the built-in list of the
+    /// well-known ones: a company's own, or a test's. See [`crate::http::Roots::certificates`] for PEM.
+    pub certificates: Vec<Vec<u8>>,
     /// Lets other users fetch from this one. Off by default.
     pub seed_back: bool,
     /// How a new build proves itself.
@@ -59,8 +63,9 @@ impl UpdaterOptions {
             delay: Duration::from_secs(3600),
             poll: Duration::from_secs(3600),
             bootstrap: Vec::new(),
-            public_key: None,
+            public_keys: Vec::new(),
             manifest_app: None,
+            certificates: Vec::new(),
             seed_back: false,
             health: HealthPolicy::default(),
         }
