@@ -24,7 +24,7 @@ use bosc_updater::{Contents, ErrorKind};
 use p2p_support::{Deployment, Network, Publisher, copy, noise};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +46,7 @@ const EXDEV: i32 = 18;
 fn child() {
     let Some(world) = std::env::var_os(WORLD).map(PathBuf::from) else { return };
     // Until it is traced.
+    println!("ready");
     std::io::stdin().read_exact(&mut [0]).unwrap();
     std::process::exit(update(&world));
 }
@@ -205,10 +206,15 @@ impl Source {
             .args(["child", "--exact", "--nocapture", "--test-threads=1"])
             .env(WORLD, world)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.ends_with("ready\n") {
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "{line}");
+        }
         let stdin = child.stdin.take().unwrap();
         let go = || drop(std::io::Write::write_all(&mut { stdin }, b"x"));
         let traced = follow(child.id(), go, world, calls, fault);
@@ -303,7 +309,7 @@ fn matrix(way: Way, shape: Shape) {
     for at in chosen(renames, 4) {
         jobs.push((Calls::Renames, at, Fault::Fail(EXDEV)));
     }
-    let (mut kills, mut errors) = (0, 0);
+    let (mut kills, mut errors, tried) = (0, 0, jobs.len());
     for (calls, at, fault) in jobs {
         if source.meet(calls, at, fault).is_some() {
             match fault {
@@ -317,7 +323,8 @@ fn matrix(way: Way, shape: Shape) {
          and {errors} errors, one whole build after each; {} s",
         start.elapsed().as_secs()
     );
-    assert!(kills > 10 && errors > 10);
+    // A run may make a few calls fewer than the one that was counted, not many.
+    assert!((kills + errors) * 10 > tried * 8, "{kills} and {errors} of {tried}");
 }
 
 #[test]

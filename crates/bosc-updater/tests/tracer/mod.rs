@@ -127,7 +127,7 @@ enum Then {
     Fail(i32),
 }
 
-/// Follows the process `pid`, a child of this thread that waits for `go`, until it ends.
+/// Follows the process `pid`, a child of this thread that waits for `go` and starts no thread before, until it ends.
 ///
 /// # Errors
 /// When the system does not let it be traced.
@@ -144,8 +144,12 @@ pub fn follow(
         | Options::PTRACE_O_TRACEFORK
         | Options::PTRACE_O_TRACEVFORK
         | Options::PTRACE_O_EXITKILL;
-    ptrace::seize(pid, options)?;
-    ptrace::interrupt(pid)?;
+    // Also the threads it has: a test runner may run its test in one.
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|_| Errno::ESRCH)?.flatten() {
+        let Ok(thread) = task.file_name().to_string_lossy().parse() else { continue };
+        ptrace::seize(Pid::from_raw(thread), options)?;
+        ptrace::interrupt(Pid::from_raw(thread))?;
+    }
     go();
     let mut tracer = Tracer { root, calls, fault, count: 0, reached: false, inside: HashMap::new() };
     // Only children of this thread: others may belong to other tests.
