@@ -288,7 +288,45 @@ for (const lies of ['wrongBlocks', 'wrongNodes']) {
   })
 }
 
-for (const attack of ['randomMessages', 'brokenMux', 'rawNoise']) {
+test('peers who withhold a release and peers who say nothing do not keep an honest one from being heard', opts, async (t) => {
+  const f = await fixture(t)
+  const { dir, js, drive, link } = await jsAuthor(f, single('1.0.0', noise(1, 200_000)))
+  // Somebody who knows of no release after the first, on purpose.
+  const old = f.js()
+  const copy = await old.drive(link)
+  await old.join(copy, { server: false })
+  await old.head(copy, { length: drive.core.length })
+  await old.fetchAll(copy)
+  await old.offline()
+  writeTree(dir, single('1.0.1', noise(2, 200_000)))
+  await jsStage(drive, dir)
+  // Somebody who has the new one, takes every request and answers none.
+  const mute = f.js()
+  const other = await mute.drive(link)
+  await mute.join(other, { server: false })
+  await mute.head(other, { length: drive.core.length })
+  await mute.fetchAll(other)
+  for (const core of [other.core, other.blobs.core]) hostile.lie(core, hostile.silence, (key) => f.isJs(key))
+  await js.offline()
+  old.online({ bootstrap: f.bootstrap })
+  await old.join(copy)
+  await mute.join(other)
+  const demo = new Installed(f, link, { source: path.join(dir, app), version: '1.0.0' })
+  const before = snapshot(demo.app)
+  const run = demo.watch()
+  await waitFor(() => copy.core.peers.length > 0 && other.core.peers.length > 0, { what: () => 'both to be asked' })
+  await sleep(3000)
+  assert.deepEqual(run.all('updated'), [])
+  assert.deepEqual(snapshot(demo.app), before)
+  js.online({ bootstrap: f.bootstrap })
+  await js.join(drive)
+  await run.until('updated', (d) => d.version === '1.0.1', { timeout: 90_000 })
+  run.say('apply')
+  await run.until('applied')
+  assert.ok(fs.readFileSync(demo.app).equals(noise(2, 200_000)))
+})
+
+for (const attack of ['randomMessages', 'brokenMux', 'rawNoise', 'endlessFrame', 'hangUp']) {
   test(`it survives ${attack} on its topic and updates all the same`, opts, async (t) => {
     const f = await fixture(t)
     const { dir, drive, link } = await jsAuthor(f, single('1.0.0', noise(1, 200_000)))

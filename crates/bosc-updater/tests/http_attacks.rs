@@ -369,3 +369,25 @@ fn what_lies_in_the_staging_folder_is_proved_again() {
         std::fs::remove_file(dir.path().join(format!("{stem}.build"))).unwrap();
     }
 }
+
+#[test]
+fn a_withheld_release_is_taken_as_soon_as_it_is_shown() {
+    // Who controls the server can hide what is new. It cannot make that last: nothing is remembered that keeps a later,
+    // honest answer from being taken, and meanwhile nothing changes here.
+    let evil = Evil::new();
+    let dir = tempfile::tempdir().unwrap();
+    let mut o = evil.options();
+    o.state = Some(dir.path().join("state.json"));
+    o.never_below_seen = true;
+    let mut source = HttpSource::new(o).unwrap();
+    for manifest in
+        [evil.manifest(&Signing::new(7), "1.0.0", b"old"), evil.manifest(&Signing::new(9), "99.0.0", b"x")]
+    {
+        evil.offer(&manifest, b"old");
+        assert_eq!(attack_in(&mut source, dir.path()).unwrap_or(None), None);
+    }
+    *evil.manifest.lock().unwrap() = "<html>down for maintenance</html>".into();
+    assert!(attack_in(&mut source, dir.path()).is_err());
+    evil.offer(&evil.manifest(&Signing::new(7), "1.0.1", b"good"), b"good");
+    assert_eq!(attack_in(&mut source, dir.path()).unwrap().as_deref(), Some(&b"good"[..]));
+}

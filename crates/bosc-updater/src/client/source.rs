@@ -75,9 +75,12 @@ fn https(
     if installer.floor()?.schema >= 2 {
         o.min_schema = Schema::V2;
     }
+    // A server that goes back to an older release is not followed: only a higher version mends a bad one.
+    o.never_below_seen = true;
     if !options.certificates.is_empty() {
         o.roots = Roots::Only(options.certificates.clone());
     }
+    o.interrupt = Some(Arc::clone(&interrupt.flag));
     let room = Arc::clone(installer);
     o.room = Some(Arc::new(move |bytes| room.room_for(bytes)));
     let source = HttpSource::new(o)?;

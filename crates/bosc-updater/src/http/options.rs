@@ -6,6 +6,7 @@ use crate::perry::manifest::{Schema, platform_key};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Whose certificates servers may have.
@@ -90,6 +91,9 @@ pub struct HttpOptions {
     pub room: Option<Room>,
     /// What the application calls itself to servers.
     pub user_agent: String,
+    /// While this is set, a check that begins ends at once as `Cancelled`; so does one that runs when
+    /// [`super::CancelHandle::cancel`] is called after it was set.
+    pub interrupt: Option<Arc<AtomicBool>>,
 }
 
 impl HttpOptions {
@@ -116,6 +120,7 @@ impl HttpOptions {
             back_off: Duration::from_millis(500),
             room: None,
             user_agent: concat!("bosc-updater/", env!("CARGO_PKG_VERSION")).to_owned(),
+            interrupt: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The source: check and fetch.
 
-use super::agent::{Canceller, Fault, Http, read_bounded};
+use super::agent::{Canceller, Fault, Http, cancelled, read_bounded};
 use super::download::{Download, Files, disk};
 use super::options::HttpOptions;
 use super::sniff;
@@ -17,6 +17,7 @@ use crate::source::{OnProgress, Source};
 use semver::Version;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// Releases from an HTTPS manifest. See [`crate::http`].
 #[derive(Debug)]
@@ -94,6 +95,10 @@ impl HttpSource {
     /// Gets the manifest: its bytes, from the server or, if it did not change, from the last time.
     fn manifest(&mut self) -> Result<Vec<u8>, UpdateError> {
         let mut http = Http::new(&self.options, &self.canceller, self.options.manifest_timeout);
+        // Only now: whoever sets it after this finds connections to close.
+        if self.options.interrupt.as_ref().is_some_and(|i| i.load(Ordering::SeqCst)) {
+            return Err(cancelled());
+        }
         let mut failed = 0;
         loop {
             match get_manifest(&mut http, &self.url, self.cached.as_ref()) {
