@@ -28,6 +28,10 @@ impl Bed {
             ("/m.json", None) => {
                 Answer { body: Body::Stall { declared: 100, sent: Vec::new() }, ..answer(200, &[], "") }
             }
+            // Half of it, and then nothing for ten seconds.
+            ("/slow", _) => {
+                Answer { body: Body::Stall { declared: 9, sent: b"new".to_vec() }, ..answer(200, &[], "") }
+            }
             _ => serve_file(r, b"new build"),
         });
         let dir = tempfile::tempdir().unwrap();
@@ -143,6 +147,24 @@ fn a_server_that_says_nothing_holds_nobody_up() {
         std::thread::sleep(Duration::from_millis(10));
     }
     // It waits for an answer; whoever wants something meanwhile gets it before the server's 10 seconds are over.
+    let start = Instant::now();
+    assert!(!updater.mark_healthy().wait().unwrap());
+    assert_eq!(updater.apply_update().wait().unwrap_err().kind(), ErrorKind::Refused);
+    updater.close();
+    assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_server_that_stops_in_the_middle_holds_nobody_up() {
+    let bed = Bed::new();
+    bed.offer(&Signing::new(7).manifest("1.0.1", &bed.server.url("/slow"), b"new build"));
+    let (updater, _events) = Updater::start(bed.options("me")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while bed.server.sent.load(std::sync::atomic::Ordering::SeqCst) < 3 || bed.server.asked("/slow") == 0 {
+        assert!(Instant::now() < deadline, "it does not fetch");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(300));
     let start = Instant::now();
     assert!(!updater.mark_healthy().wait().unwrap());
     assert_eq!(updater.apply_update().wait().unwrap_err().kind(), ErrorKind::Refused);

@@ -213,11 +213,10 @@ impl Session<'_> {
                     self.error(&failure(&e));
                 }
             }
-            "healthy" => {
-                if let Ok(trial) = updater.mark_healthy().wait() {
-                    self.out("healthy", &json!({ "trial": trial }), Tone::Good, "healthy");
-                }
-            }
+            "healthy" => match updater.mark_healthy().wait() {
+                Ok(trial) => self.out("healthy", &json!({ "trial": trial }), Tone::Good, "healthy"),
+                Err(e) => self.error(&failure(&e)),
+            },
             "closing" => {
                 if let Err(e) = updater.closing().wait() {
                     self.error(&failure(&e));

@@ -1,5 +1,6 @@
 //! The thread that does what the policy says: it owns the source and what is staged.
 
+use super::Busy;
 use super::diff::changes;
 use super::event::{Event, Failure};
 use super::policy::{Action, Input, Policy, Verdict};
@@ -37,8 +38,6 @@ pub(super) enum Command {
     Resume,
     Cancel,
     Apply(Reply<AppliedUpdate>),
-    Healthy(Reply<bool>),
-    Closed(Reply<()>),
     End,
 }
 
@@ -116,22 +115,6 @@ impl Desk {
             Command::Apply(reply) => {
                 self.replies.push(reply);
                 policy.handle(now, Input::Apply);
-            }
-            Command::Healthy(reply) => {
-                let done = match &self.installer {
-                    Some(i) => i.mark_healthy(SystemTime::now()),
-                    None => Ok(false),
-                };
-                if let Err(e) = &done {
-                    self.fail(e, None);
-                }
-                reply.send(done);
-            }
-            Command::Closed(reply) => {
-                reply.send(match &self.installer {
-                    Some(i) => i.closed(SystemTime::now()),
-                    None => Ok(()),
-                });
             }
             Command::End => self.ended = true,
         }
@@ -236,9 +219,9 @@ impl Driver {
         let Some(source) = &mut self.source else {
             return self.policy.handle(self.desk.now(), Input::Checked(Ok(None)));
         };
-        self.desk.interrupt.checking(true);
+        self.desk.interrupt.busy(Busy::Checking);
         let found = source.check(threshold);
-        self.desk.interrupt.checking(false);
+        self.desk.interrupt.busy(Busy::No);
         let result = found.and_then(|found| match found {
             Some(release) => {
                 let verdict = self.desk.verdict(&release)?;
@@ -262,7 +245,9 @@ impl Driver {
         let (policy, desk) = (&mut self.policy, &mut self.desk);
         if let Some(source) = &mut self.source {
             // It only saves time later: nobody is told when it did not work.
+            desk.interrupt.busy(Busy::Fetching);
             let _ = source.prefetch(&installed, &mut |_| desk.go_on(policy));
+            desk.interrupt.busy(Busy::No);
         }
         self.policy.handle(self.desk.now(), Input::Prefetched);
     }
@@ -280,6 +265,7 @@ impl Driver {
             None => Err(UpdateError::new(ErrorKind::Unsupported, "no application to update was named")),
         };
         let policy = &mut self.policy;
+        desk.interrupt.busy(Busy::Fetching);
         let result = match (&mut self.source, staging) {
             (Some(source), Ok(staging)) => source.fetch(release, &staging, &mut |p| {
                 if p != last {
@@ -291,6 +277,7 @@ impl Driver {
             (_, Err(e)) => Err(e),
             (None, Ok(_)) => Err(UpdateError::new(ErrorKind::Unsupported, "updates are switched off")),
         };
+        desk.interrupt.busy(Busy::No);
         let kind = match result {
             Ok(staged) => {
                 if let Some(installer) = &desk.installer {

@@ -45,7 +45,7 @@ use crate::install::{Installer, Options, StartState, Started};
 use crate::source::Source;
 use driver::{Command, Desk, Driver};
 use policy::{Policy, PolicyConfig};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Sender as CommandSender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -54,11 +54,21 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long after the start a release is fetched without a delay.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Ends a check that waits for the network when somebody wants something else. A fetch asks by itself.
+/// What the source is asked for at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Busy {
+    No = 0,
+    /// Looking for a release, or bringing in what is installed: any command ends it.
+    Checking = 1,
+    /// Fetching. It asks for commands as bytes arrive; what wants it to end does not wait for a silent server.
+    Fetching = 2,
+}
+
+/// Ends what waits for the network when somebody wants something else.
 #[derive(Default)]
 pub(crate) struct Interrupt {
     flag: Arc<AtomicBool>,
-    checking: AtomicBool,
+    busy: AtomicU8,
     cancel: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -73,13 +83,15 @@ impl Interrupt {
         self.flag.store(false, Ordering::SeqCst);
     }
 
-    pub(crate) fn checking(&self, yes: bool) {
-        self.checking.store(yes, Ordering::SeqCst);
+    pub(crate) fn busy(&self, with: Busy) {
+        self.busy.store(with as u8, Ordering::SeqCst);
     }
 
-    fn raise(&self) {
+    /// `ends_fetch`: it is also worth ending a fetch for.
+    fn raise(&self, ends_fetch: bool) {
         self.flag.store(true, Ordering::SeqCst);
-        if self.checking.load(Ordering::SeqCst)
+        let busy = self.busy.load(Ordering::SeqCst);
+        if (busy == Busy::Checking as u8 || (ends_fetch && busy == Busy::Fetching as u8))
             && let Some(cancel) = self.cancel.get()
         {
             cancel();
@@ -180,9 +192,11 @@ impl Updater {
     }
 
     fn tell(&self, command: Command) {
+        let ends_fetch =
+            matches!(command, Command::Apply(_) | Command::Pause | Command::Cancel | Command::End);
         let _ = self.commands.send(command);
         // After the command: whoever clears the flag finds it.
-        self.interrupt.raise();
+        self.interrupt.raise(ends_fetch);
     }
 
     /// Where the application stood when it started. When this build was just taken back, start the application again
@@ -222,15 +236,30 @@ impl Updater {
     /// Says that this build works. `false` when it was not on trial. Until then a new build is taken back when it
     /// crashes, when it does not start, and when it says nothing.
     pub fn mark_healthy(&self) -> Pending<bool> {
-        let (reply, answer) = reply::pending();
-        self.tell(Command::Healthy(reply));
-        answer
+        self.aside(|i| i.mark_healthy(SystemTime::now()), false)
     }
 
     /// Says that the person closes the application: this start does not count against a build on trial.
     pub fn closing(&self) -> Pending<()> {
+        self.aside(|i| i.closed(SystemTime::now()), ())
+    }
+
+    /// Does something with the installer on a thread of its own: it must not wait for a source that waits for a server.
+    fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Installer) -> Result<T, UpdateError> + Send + 'static,
+        without: T,
+    ) -> Pending<T> {
         let (reply, answer) = reply::pending();
-        self.tell(Command::Closed(reply));
+        match &self.installer {
+            None => reply.send(Ok(without)),
+            Some(installer) => {
+                let installer = Arc::clone(installer);
+                let name = "bosc-updater-health".to_owned();
+                // When no thread can be started, the answer that never comes is an error.
+                let _ = std::thread::Builder::new().name(name).spawn(move || reply.send(work(&installer)));
+            }
+        }
         answer
     }
 
