@@ -1,7 +1,7 @@
 //! Waiting for what peers bring: bounded, told of, stoppable.
 
 use super::core::drive_error;
-use super::link::Link;
+use super::link::{Link, Looking};
 use crate::error::{ErrorKind, UpdateError};
 use crate::source::{OnProgress, Progress};
 use bosc_node::{CoreStatus, LiveCore, TICK};
@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 /// How often progress is told while something is waited for.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-/// How often peers are looked for again while nobody is there.
-const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// One fetch on its way: who is told, and since when nothing came.
 pub(super) struct Fetching<'a, 'b> {
@@ -24,7 +22,6 @@ pub(super) struct Fetching<'a, 'b> {
     downloaded_before: u64,
     received_before: u64,
     told: Instant,
-    looked: Instant,
 }
 
 impl<'a, 'b> Fetching<'a, 'b> {
@@ -45,7 +42,6 @@ impl<'a, 'b> Fetching<'a, 'b> {
             downloaded_before: 0,
             received_before,
             told: now.checked_sub(TELL_EVERY).unwrap_or(now),
-            looked: now,
         }
     }
 
@@ -90,6 +86,7 @@ impl<'a, 'b> Fetching<'a, 'b> {
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, UpdateError> {
         let mut seen = (live.status().downloaded_blocks, Instant::now());
+        let mut looking = Looking::start();
         loop {
             let until = Instant::now() + TELL_EVERY;
             if let Some(value) = live.signal().wait(Some(until), TICK, &mut ready) {
@@ -102,12 +99,13 @@ impl<'a, 'b> Fetching<'a, 'b> {
             }
             if status.downloaded_blocks != seen.0 {
                 seen = (status.downloaded_blocks, Instant::now());
+                looking = Looking::start();
             }
             if seen.1.elapsed() > self.patience {
                 return Err(nobody(&status));
             }
-            if status.peers.is_empty() && self.looked.elapsed() >= LOOK_AGAIN {
-                self.looked = Instant::now();
+            // Nobody is there, or nothing comes from those who are.
+            if looking.is_due(status.peers.is_empty()) {
                 self.link.look_again();
             }
         }

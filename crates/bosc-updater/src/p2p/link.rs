@@ -16,13 +16,41 @@ use std::time::{Duration, Instant};
 
 /// Name of the key pair the node is known by.
 const NODE_KEY: &str = "bosc-updater";
-/// How often peers are looked for again while nobody is there.
+/// How soon peers are looked for again while nobody is there, or those who are there do not deliver.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// Longest time between two of these looks while there are peers.
+const LOOK_AGAIN_MOST: Duration = Duration::from_secs(60);
+/// How often asking for the newest head also looks for peers who are not connected yet: otherwise whoever is connected
+/// first and knows of nothing new would be believed until the swarm's next turn, some ten minutes later.
+const LOOK_WIDER: Duration = Duration::from_secs(20);
 /// How long what is known already waits for peers who may know more.
 const SHORT: Duration = Duration::from_secs(3);
 
 /// Called whenever there may be a newer release.
 pub(crate) type Notify = Box<dyn Fn() + Send + Sync>;
+
+/// When to look for more peers while something is waited for.
+#[derive(Debug)]
+pub(super) struct Looking {
+    at: Instant,
+    wait: Duration,
+}
+
+impl Looking {
+    pub(super) fn start() -> Self {
+        Self { at: Instant::now(), wait: LOOK_AGAIN }
+    }
+
+    /// Whether it is time. `alone`: nobody is there, so it does not become rarer.
+    pub(super) fn is_due(&mut self, alone: bool) -> bool {
+        if self.at.elapsed() < self.wait {
+            return false;
+        }
+        self.at = Instant::now();
+        self.wait = if alone { LOOK_AGAIN } else { (self.wait * 2).min(LOOK_AGAIN_MOST) };
+        true
+    }
+}
 
 /// A link that is followed. Dropping it leaves the network.
 pub(super) struct Link {
@@ -34,6 +62,8 @@ pub(super) struct Link {
     topic: [u8; 32],
     stop: Arc<AtomicBool>,
     news: Arc<Mutex<Option<Notify>>>,
+    /// When peers were last looked for because somebody asked for the newest head.
+    wider: Mutex<Instant>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,8 +96,9 @@ impl Link {
         let db = node.attach(&core);
         let topic = *core.discovery_key();
         let (stop, news) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
+        let wider = Mutex::new(Instant::now());
         let mut link =
-            Self { link, store, node, db, blobs: OnceLock::new(), topic, stop, news, thread: None };
+            Self { link, store, node, db, blobs: OnceLock::new(), topic, stop, news, wider, thread: None };
         link.attach_blobs();
         link.node.join(topic, true, options.seed_back);
         link.thread = Some(link.watch()?);
@@ -86,8 +117,16 @@ impl Link {
             (s.fork, s.length, s.has_manifest, synced)
         };
         let mut seen = state(&db.status());
+        let (node, topic) = (Arc::clone(&self.node), self.topic);
         let run = move || {
+            let mut looking = Looking::start();
             while !stop.load(Ordering::SeqCst) {
+                // Somebody says that there is more and does not deliver it: others may.
+                if !is_behind(&db.status()) {
+                    looking = Looking::start();
+                } else if looking.is_due(false) {
+                    node.refresh(topic);
+                }
                 let changed = db.signal().wait(Some(Instant::now() + TICK), TICK, || {
                     let now = state(&db.status());
                     let end = stop.load(Ordering::SeqCst);
@@ -134,6 +173,14 @@ impl Link {
         self.node.refresh(self.topic);
     }
 
+    fn look_wider(&self) {
+        let mut last = self.wider.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= LOOK_WIDER {
+            *last = Instant::now();
+            self.look_again();
+        }
+    }
+
     /// The newest head that can be known within `patience`: what the first peers to answer have, or what is here
     /// when nobody answers. `None` when nothing is known at all.
     ///
@@ -146,27 +193,23 @@ impl Link {
     ) -> Result<Option<Arc<Head>>, UpdateError> {
         let at_least = self.link.version.unwrap_or(Version { fork: 0, length: 1 });
         let start = Instant::now();
-        let mut looked = start;
+        let mut looking = Looking::start();
+        self.look_wider();
         let status = self.db.signal().wait(Some(start + patience), TICK, || {
             let s = self.db.status();
             if s.failed.is_some() || interrupted() {
                 return Some(s);
             }
-            let synced = || s.peers.iter().filter(|p| p.synced);
-            let behind = synced()
-                .any(|p| p.fork > s.fork || (p.fork == s.fork && p.length > s.length && p.length > 0));
             let known = s.length > 0 && s.has_manifest;
-            if known && synced().next().is_some() && !behind {
+            if known && s.peers.iter().any(|p| p.synced) && !is_behind(&s) {
                 return Some(s);
             }
-            if s.peers.is_empty() {
-                if known && start.elapsed() > SHORT {
-                    return Some(s);
-                }
-                if looked.elapsed() >= LOOK_AGAIN && self.node.is_flushed(&self.topic) {
-                    looked = Instant::now();
-                    self.look_again();
-                }
+            let alone = s.peers.is_empty();
+            if alone && known && start.elapsed() > SHORT {
+                return Some(s);
+            }
+            if self.node.is_flushed(&self.topic) && looking.is_due(alone) {
+                self.look_again();
             }
             None
         });
@@ -215,6 +258,12 @@ impl Drop for Link {
         }
         let _ = self.store.flush();
     }
+}
+
+/// Whether a peer says that it has more than we do.
+fn is_behind(s: &CoreStatus) -> bool {
+    let mut synced = s.peers.iter().filter(|p| p.synced);
+    synced.any(|p| p.fork > s.fork || (p.fork == s.fork && p.length > s.length && p.length > 0))
 }
 
 /// Makes the folder for this user alone.
