@@ -6,6 +6,7 @@ mod human;
 mod printer;
 mod provision;
 mod run;
+mod smoke;
 mod updater;
 mod watch;
 

@@ -146,7 +146,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
                 timeout_ms: seconds(a.timeout)?,
             })
         }
-        Command::Updater(a) => return crate::updater::run(a, printer),
+        Command::Updater(a) => return crate::updater::run(a, printer, stop),
         Command::Provision(a) => {
             live = true;
             crate::provision::request(a, seconds)?

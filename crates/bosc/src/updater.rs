@@ -1,8 +1,9 @@
-//! `bosc updater`: keys, signatures and manifests. Flags, output and exit codes are those of `perry updater`.
+//! `bosc updater`: keys, signatures and manifests, with the flags, output and exit codes of `perry updater`; and the smoke
+//! test.
 
 use crate::printer::{Printer, Tone};
 use crate::run::absolute;
-use bosc_release::command::Outcome;
+use bosc_release::command::{Outcome, Stop};
 use bosc_release::error::CommandError;
 use bosc_release::updater::compose::{Compose, compose};
 use bosc_release::updater::keypair::{KeyPair, SECRET_ENV, SecretSource};
@@ -31,6 +32,8 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Make a whole manifest, with its artifacts, from a deployment directory
     Manifest(ManifestArgs),
+    /// Try an update of your own application: old build, new build, a broken one, all in a temporary folder
+    Smoke(crate::smoke::Smoke),
 }
 
 /// `bosc updater keygen`
@@ -128,7 +131,7 @@ pub(crate) struct ManifestArgs {
 }
 
 /// Runs it.
-pub(crate) fn run(a: &Updater, printer: &Printer) -> Outcome {
+pub(crate) fn run(a: &Updater, printer: &Printer, stop: &Stop) -> Outcome {
     match &a.verb {
         Verb::Keygen(a) => keygen(a, printer),
         Verb::Sign(a) => {
@@ -143,6 +146,7 @@ pub(crate) fn run(a: &Updater, printer: &Printer) -> Outcome {
             Ok(json!({ "version": a.version }))
         }
         Verb::Manifest(a) => manifest(a, printer),
+        Verb::Smoke(a) => crate::smoke::run(a, printer, stop),
     }
 }
 

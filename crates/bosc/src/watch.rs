@@ -96,7 +96,7 @@ enum Message {
     Ended,
 }
 
-fn seconds(what: &str, s: f64) -> Result<Duration, CommandError> {
+pub(crate) fn seconds(what: &str, s: f64) -> Result<Duration, CommandError> {
     if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
         Ok(Duration::from_secs_f64(s))
     } else {
@@ -455,7 +455,7 @@ fn hint(kind: ErrorKind) -> &'static str {
     }
 }
 
-fn command_error(e: &UpdateError) -> CommandError {
+pub(crate) fn command_error(e: &UpdateError) -> CommandError {
     let blame = match e.kind() {
         ErrorKind::Input => Blame::Input,
         ErrorKind::Network => Blame::Network,

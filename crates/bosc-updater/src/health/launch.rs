@@ -14,6 +14,15 @@ const WATCHED: &str = "BOSC_UPDATER_WATCHED";
 /// What an AppImage's runtime tells the program inside it. The next one must hear it from its own runtime.
 const APPIMAGE: [&str; 4] = ["APPIMAGE", "APPDIR", "ARGV0", "OWD"];
 
+/// The file that a start of the application at the installer's target runs, where the application says it: the file itself, or
+/// what the `Info.plist` of a `.app` names.
+///
+/// # Errors
+/// `Input` for a folder; `Integrity` for a bundle that names no program.
+pub fn executable_of(installer: &Installer) -> Result<PathBuf, UpdateError> {
+    executable(installer.target(), installer.kind(), None)
+}
+
 /// Whether this process was started by a watcher of that trial.
 pub(crate) fn is_watched(generation: u64) -> bool {
     std::env::var(WATCHED).is_ok_and(|text| text == generation.to_string())
@@ -135,6 +144,24 @@ pub fn relaunch(installer: &Installer, program: &Program) -> Result<u32, UpdateE
     }
     let path = executable(target, installer.kind(), program.inside.as_deref())?;
     Ok(spawn(&mut command(&path, program, None)).map_err(failed)?.id())
+}
+
+/// Ends a process that [`relaunch`] or [`super::watch()`] started, and all that it started, firmly: for tests and for a watcher
+/// that cleans up after itself. Give it only an id that one of them told of, and before its process can be waited for.
+pub fn end_started(pid: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        // Every one of them leads a group of its own.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    #[cfg(windows)]
+    {
+        let mut command = Command::new("taskkill");
+        command.args(["/T", "/F", "/PID", &pid.to_string()]);
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+    #[cfg(not(any(unix, windows)))]
+    let _ = pid;
 }
 
 /// Ends a process that was started here and all that it started, firmly.

@@ -25,7 +25,7 @@ mod launch;
 mod watch;
 
 pub(crate) use launch::is_watched;
-pub use launch::relaunch;
+pub use launch::{end_started, executable_of as executable, relaunch};
 pub use watch::watch;
 
 #[cfg(doc)]

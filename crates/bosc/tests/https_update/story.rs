@@ -5,7 +5,7 @@ mod support;
 
 use bosc_updater::client::{Event, Updater, UpdaterOptions, this_app};
 use bosc_updater::health::{Outcome, Program};
-use bosc_updater::install::StartState;
+use bosc_updater::install::{Installer, Options, StartState};
 use bosc_updater::p2p::host;
 use serde_json::{Value, json};
 use std::fs;
@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use support::{Cert, Server, answer, serve_file};
 
 const MARK: &[u8] = b"\nBOSC-HTTPS-NOTE:";
@@ -28,6 +28,8 @@ pub(crate) fn main() {
         ("a_folder_follows_a_manifest", || story(Shape::Folder)),
         ("an_appimage_follows_a_manifest", || story(Shape::AppImage)),
         ("bosc_watch_follows_a_manifest", watch),
+        ("smoke_of_a_file_and_a_folder", smoke),
+        ("smoke_says_what_is_wrong", smoke_says_what_is_wrong),
     ];
     if std::env::args().any(|a| a == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
@@ -59,6 +61,9 @@ fn own_note() -> Option<Vec<String>> {
 
 fn demo(note: &[String]) -> i32 {
     let [version, behaviour] = note else { return 90 };
+    if let Some(folder) = std::env::var_os("BOSC_UPDATER_SMOKE") {
+        return smoked(version, behaviour, Path::new(&folder));
+    }
     let home = PathBuf::from(std::env::args().nth(1).unwrap());
     let exe = std::env::current_exe().unwrap();
     if exe.extension().is_some_and(|e| e == "AppImage") {
@@ -121,6 +126,22 @@ fn demo(note: &[String]) -> i32 {
         }
     }
     say("stopped");
+    0
+}
+
+/// An application in a smoke test: it says that it works, or does not.
+fn smoked(version: &str, behaviour: &str, folder: &Path) -> i32 {
+    assert!(folder.join("installed").is_dir(), "it is told where");
+    let exe = std::env::current_exe().unwrap();
+    let app = if exe.ends_with("bin/demo") { exe.ancestors().nth(2).unwrap().to_owned() } else { exe };
+    let installer = Installer::open(Options::new(app, version.parse().unwrap())).unwrap();
+    installer.started(SystemTime::now()).unwrap();
+    match behaviour {
+        "broken" => return 7,
+        "good" => drop(installer.mark_healthy(SystemTime::now()).unwrap()),
+        _ => {}
+    }
+    std::thread::sleep(Duration::from_secs(40));
     0
 }
 
@@ -375,5 +396,66 @@ fn watch() {
     assert!(world.runs("1.0.1"));
     for tag in ["updating", "progress", "updating-delta", "updated", "applied"] {
         assert!(said.iter().any(|t| t == tag), "{tag}: {said:?}");
+    }
+}
+
+fn smoke_of(shape: Shape, new: (&str, &str), flags: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let world = World::new(shape);
+    let path = world.root.join("new").join(shape.name());
+    world.build(&path, new.0, new.1);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bosc"));
+    command.args(["--json", "updater", "smoke", "--health", "3"]).args(flags);
+    command.arg("--old").arg(world.app()).arg("--new").arg(path);
+    if shape == Shape::Folder {
+        command.args(["--inside", "bin/demo"]);
+    }
+    let temp = world.root.join("temp");
+    fs::create_dir(&temp).unwrap();
+    let output = command.env("TMPDIR", &temp).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(fs::read_dir(&temp).unwrap().count(), 0, "nothing is left");
+    assert!(world.runs("1.0.0"), "what was given is not touched");
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), text.lines().map(|l| serde_json::from_str(l).unwrap()).collect())
+}
+
+fn steps(lines: &[Value]) -> Vec<String> {
+    let step = |l: &Value| l["data"]["step"].as_str().map(str::to_owned);
+    lines.iter().filter(|l| l["tag"] == "step").filter_map(step).collect()
+}
+
+fn smoke() {
+    for shape in [Shape::File, Shape::Folder] {
+        let (code, lines) = smoke_of(shape, ("1.0.1", "good"), &[]);
+        assert_eq!(code, Some(0), "{lines:?}");
+        let after = ["broken", "rolled-back", "refused"];
+        let all =
+            [&["installed", "old-runs", "applied", "healthy", "committed"][..], &after, &after].concat();
+        assert_eq!(steps(&lines), all);
+        let reasons: Vec<_> = lines.iter().filter_map(|l| l["data"]["reason"].as_str()).collect();
+        assert_eq!(reasons, ["cannot-start", "crashed"]);
+        assert_eq!(lines.last().unwrap()["tag"], "final");
+    }
+    // One that does not say it, but lives.
+    let (code, lines) = smoke_of(Shape::File, ("1.0.1", "silent"), &["--alive", "0.5"]);
+    assert_eq!(code, Some(0), "{lines:?}");
+    assert!(lines.iter().any(|l| l["data"]["by"] == "alive"), "{lines:?}");
+}
+
+fn smoke_says_what_is_wrong() {
+    let cases = [
+        ("1.0.1", "broken", &[][..], "did not become healthy: crashed"),
+        ("1.0.1", "silent", &[], "did not become healthy: silent"),
+        // It believes that it is another version than the one it is installed as.
+        ("1.0.1", "good", &["--new-version", "1.1.0"], "did not become healthy: silent"),
+        ("1.0.1", "good", &["--new-version", "0.9.0"], "is not newer"),
+        ("1.0.1", "good", &["--old-version", "one"], "is not of the form"),
+    ];
+    for (version, behaviour, flags, text) in cases {
+        let (code, lines) = smoke_of(Shape::File, (version, behaviour), flags);
+        assert_ne!(code, Some(0), "{flags:?} {behaviour}");
+        let error = lines.last().unwrap();
+        assert_eq!(error["tag"], "error", "{lines:?}");
+        assert!(error["data"]["message"].as_str().unwrap().contains(text), "{error}");
+        assert!(error["data"]["hint"].as_str().is_some_and(|h| !h.is_empty()), "{error}");
     }
 }
