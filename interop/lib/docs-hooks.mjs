@@ -1,9 +1,12 @@
 // Checks that pages name with <!-- test: NAME WORDS -->.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import Localdrive from 'localdrive'
 import z32 from 'z32'
 import { parseConsole } from './docs-page.mjs'
+import { Shell } from './docs-site.mjs'
 import { JsPeer, parseLink, within } from './net.mjs'
 import { removeDir, snapshot, tempDir } from './tree.mjs'
 
@@ -85,9 +88,9 @@ export const hooks = {
 
   /**
    * `workflow machine:file`: the workflow a page shows uses the action of this repository with inputs it has, and the action hands
-   * to the recipe what the recipe reads.
+   * to the recipe what the recipe reads. Then the action's own step runs on that machine, with the secret in $SECRET.
    */
-  workflow(site, place) {
+  async workflow(site, place) {
     const read = (file) => fs.readFileSync(file, 'utf8')
     const action = read(new URL('../../.github/actions/publish/action.yml', import.meta.url))
     const recipe = read(new URL('../../docs/ci-publish.sh', import.meta.url))
@@ -102,6 +105,26 @@ export const hooks = {
     const handed = [...action.matchAll(/^ {8}(PUBLISH_[A-Z_]+):/gm)].map((m) => m[1]).filter((n) => n !== 'PUBLISH_FOLDER')
     const reads = [...recipe.matchAll(/\$\{(PUBLISH_[A-Z_]+):-/g)].map((m) => m[1])
     assert.deepEqual(handed.sort(), [...new Set(reads)].sort(), 'what the action hands to the recipe')
+
+    const machine = site.machine(place.split(':')[0])
+    const defaults = [...action.split('outputs:')[0].matchAll(/^  ([a-z-]+):\n(?: {4}.*\n)*? {4}default: '?([^'\n]*)'?$/gm)]
+    const values = Object.fromEntries(defaults.map((m) => [m[1], m[2]]))
+    const lines = workflow.split('with:')[1].split('- run')[0].matchAll(/^ {10}([a-z-]+): (.*)$/gm)
+    for (const [, name, value] of lines) values[name] = value
+    Object.assign(values, { 'primary-key': site.vars.SECRET, bootstrap: machine.env(site).BOSC_BOOTSTRAP })
+    const step = action.slice(action.indexOf('id: publish'))
+    const env = { ...machine.env(site), GITHUB_OUTPUT: path.join(machine.home, 'output'), RUNNER_TEMP: machine.home }
+    env.GITHUB_ACTION_PATH = fileURLToPath(new URL('../../.github/actions/publish', import.meta.url))
+    for (const [, name, input] of step.matchAll(/^ {8}([A-Z_]+): \$\{\{ inputs\.([a-z-]+) \}\}$/gm)) env[name] = values[input]
+    const script = step.split('run: |\n')[1].replace(/^ {8}/gm, '')
+    const shell = new Shell('bash', ['--noprofile', '--norc', '-eo', 'pipefail', '-c', script], { env, cwd: machine.cwd })
+    shell.child.stdin.end()
+    await shell.until(() => false)
+    await shell.end('SIGKILL')
+    site.say(shell.output.replace(/^/gm, '    '))
+    assert.equal(shell.code, 0, shell.output)
+    assert.match(read(env.GITHUB_OUTPUT), /^verlink=pear:\/\/\d+\.\d+\.[a-z0-9]{52}$/m)
+    assert.ok(!shell.output.includes(site.vars.SECRET), 'the secret is not in the log')
   },
 
   /** `secret machine:file`: nobody else on the machine can read it. */

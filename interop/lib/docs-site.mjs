@@ -20,7 +20,7 @@ process.on('exit', () => {
 })
 
 /** A shell that runs one command line in a process group of its own. */
-class Shell {
+export class Shell {
   constructor(command, args, options) {
     this.output = ''
     this.code = null

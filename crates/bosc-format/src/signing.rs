@@ -223,11 +223,12 @@ impl Request {
         Ok(out)
     }
 
-    /// Signs. `bytes` are those the request was read from.
+    /// Signs. `bytes` are those the request was read from. The response has the request's version: who made an old
+    /// request may not know newer ones.
     pub fn sign(&self, bytes: &[u8], key_pair: &KeyPair) -> Result<Response, SigningError> {
         let public_key = key_pair.public();
         let signatures = self.signables(&public_key)?.iter().map(|s| key_pair.sign(&s.message)).collect();
-        Ok(Response { version: VERSION, request_hash: crypto::hash(&[bytes]), public_key, signatures })
+        Ok(Response { version: self.version, request_hash: crypto::hash(&[bytes]), public_key, signatures })
     }
 
     /// Joins responses into the signatures of the two cores (the second for drives only). Several responses of one

@@ -202,6 +202,13 @@ impl Node {
         self.shared.get().flushed.contains(topic)
     }
 
+    /// Up to `limit` DHT nodes that are known, those heard of last first.
+    pub fn dht_nodes(&self, limit: usize) -> Vec<SocketAddrV4> {
+        let (reply, answer) = channel();
+        let _ = self.net.send(NetCommand::Nodes { limit, reply });
+        answer.recv().unwrap_or_default()
+    }
+
     /// A snapshot of the network side.
     pub fn status(&self) -> NetStatus {
         self.shared.get()

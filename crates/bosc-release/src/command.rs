@@ -31,6 +31,9 @@ pub struct Stage {
     pub purge: bool,
     /// First cut the drive back to this length.
     pub truncate: Option<u64>,
+    /// Do not ask peers for a newer version of a link whose key other machines have as well.
+    #[serde(default)]
+    pub newest: bool,
 }
 
 /// `bosc seed`.
@@ -103,6 +106,9 @@ pub struct Provision {
     pub timeout_ms: u64,
     /// How long to wait before writing, so that it can be stopped, in milliseconds.
     pub cooldown_ms: u64,
+    /// Do not ask peers for a newer version of a target whose key other machines have as well.
+    #[serde(default)]
+    pub newest: bool,
 }
 
 /// A command that needs a store.
@@ -119,8 +125,18 @@ pub enum Request {
     Info(Info),
     /// Write a drive to a folder.
     Dump(Dump),
+    /// Work on a drive that a quorum signs.
+    Multisig(crate::multisig::Work),
     /// Make a drive of production's blocks and one batch that equals a source.
     Provision(Provision),
+    /// Look into, keep up or move what is here.
+    Tool(crate::tools::Tool),
+    /// From a folder to those who follow a link.
+    Publish(crate::publish::Publish),
+    /// Release lines.
+    Line(crate::lines::Line),
+    /// Move followers to another link.
+    Rotate(crate::rotate::Rotate),
 }
 
 impl Request {
@@ -132,7 +148,13 @@ impl Request {
             Self::Seed(_) => "seed",
             Self::Info(_) => "info",
             Self::Dump(_) => "dump",
+            Self::Multisig(crate::multisig::Work::Records) => "data",
+            Self::Multisig(_) => "multisig",
             Self::Provision(_) => "provision",
+            Self::Tool(t) => t.name(),
+            Self::Publish(_) => "publish",
+            Self::Line(_) => "line",
+            Self::Rotate(_) => "rotate",
         }
     }
 }

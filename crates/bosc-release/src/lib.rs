@@ -5,6 +5,7 @@
 //! `--json` lines. Nothing in this crate prints.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod command;
 pub mod demo;
 pub mod dht;
@@ -13,9 +14,14 @@ pub mod dump;
 pub mod engine;
 pub mod error;
 pub mod glob;
+pub mod lines;
+pub mod multisig;
 pub mod owner;
 pub mod package;
 pub mod provision;
+pub mod publish;
+pub mod rotate;
 pub mod scan;
 pub mod stage;
+pub mod tools;
 pub mod updater;

@@ -82,6 +82,17 @@ pub(crate) enum Command {
     Dht(Dht),
     /// Keys, signatures and manifests for applications that update themselves over HTTPS
     Updater(crate::updater::Updater),
+    /// Links that only a quorum can release to: keys, requests, signatures, commits
+    Multisig(crate::multisig::args::Multisig),
+    /// From a folder to everyone who follows its link, in one step
+    Publish(crate::release::args::Publish),
+    /// Release lines: development, staging, rc, prerelease, production, or any others
+    Line(crate::release::args::Line),
+    /// Move the followers of one link to another
+    Rotate(crate::release::args::Rotate),
+    /// Everything around the pipeline.
+    #[command(flatten)]
+    Tools(crate::tools::Tools),
 }
 
 /// `bosc touch`
@@ -115,6 +126,9 @@ pub(crate) struct Stage {
     /// First cut the drive back to this length (one that a verlink showed); only for unreleased links
     #[arg(long, value_name = "LENGTH")]
     pub(crate) truncate: Option<u64>,
+    /// This store has the newest version of a link whose key other machines have: do not ask peers
+    #[arg(long)]
+    pub(crate) newest: bool,
 }
 
 /// `bosc seed`
@@ -215,6 +229,9 @@ pub(crate) struct Provision {
     /// Do not wait before writing
     #[arg(long, short, conflicts_with = "cooldown")]
     pub(crate) yes: bool,
+    /// This store has the newest version of a target whose key other machines have: do not ask peers
+    #[arg(long)]
+    pub(crate) newest: bool,
 }
 
 /// `bosc demo`

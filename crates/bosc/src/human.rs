@@ -110,6 +110,8 @@ impl<'a> Human<'a> {
             }
             "file" => self.file(data),
             "step" => p.data(text(data, "text")),
+            _ if crate::release::human_line(p, tag, data) => {}
+            _ if crate::tools::human_line(p, tag, data) => {}
             _ => p.detail(&format!("{tag} {data}")),
         }
     }

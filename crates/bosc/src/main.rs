@@ -3,10 +3,13 @@
 
 mod args;
 mod human;
+mod multisig;
 mod printer;
 mod provision;
+mod release;
 mod run;
 mod smoke;
+mod tools;
 mod updater;
 mod watch;
 

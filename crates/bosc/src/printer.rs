@@ -89,6 +89,12 @@ impl Printer {
         }
     }
 
+    /// A question on stderr, where the answer is typed; printed even under --quiet and --json.
+    pub(crate) fn prompt(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+
     /// A line printed only under --verbose.
     pub(crate) fn detail(&self, line: &str) {
         if self.verbose && !self.json {

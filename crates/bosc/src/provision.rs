@@ -13,6 +13,7 @@ pub(crate) fn request(
 ) -> Result<Request, CommandError> {
     let cooldown = if a.yes { 0.0 } else { a.cooldown };
     Ok(Request::Provision(command::Provision {
+        newest: a.newest,
         source: a.source.clone(),
         target: a.target.clone(),
         production: a.production.clone(),

@@ -80,18 +80,25 @@ fn command_name(c: &Command) -> &'static str {
         Command::Watch(_) => "watch",
         Command::Dht(_) => "dht",
         Command::Updater(_) => "updater",
+        Command::Multisig(a) => crate::multisig::name(a),
+        Command::Publish(_) => "publish",
+        Command::Line(_) => "line",
+        Command::Rotate(_) => "rotate",
+        Command::Tools(t) => t.name(),
+    }
+}
+
+/// Seconds of a flag as milliseconds.
+pub(crate) fn seconds(s: f64) -> Result<u64, CommandError> {
+    if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
+        Ok((s * 1000.0) as u64)
+    } else {
+        Err(CommandError::input("--timeout takes a number of seconds"))
     }
 }
 
 fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
     let g = &cli.global;
-    let seconds = |s: f64| -> Result<u64, CommandError> {
-        if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
-            Ok((s * 1000.0) as u64)
-        } else {
-            Err(CommandError::input("--timeout takes a number of seconds"))
-        }
-    };
     let mut live = false;
     let mut raw = false;
     let request = match &cli.command {
@@ -104,6 +111,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             only: a.only.clone(),
             purge: a.purge,
             truncate: a.truncate,
+            newest: a.newest,
         }),
         Command::Seed(a) => {
             live = !a.no_tty;
@@ -147,6 +155,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             })
         }
         Command::Updater(a) => return crate::updater::run(a, printer, stop),
+        Command::Multisig(a) => return crate::multisig::run(a, g, printer, stop),
         Command::Provision(a) => {
             live = true;
             crate::provision::request(a, seconds)?
@@ -157,6 +166,10 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             return demo::run(dir.as_deref(), &mut |tag: &str, data: Value| human.event(tag, &data), stop);
         }
         Command::Watch(a) => return crate::watch::run(a, g, printer, stop),
+        Command::Publish(a) => crate::release::publish(a, primary_key()?.as_ref(), stop)?,
+        Command::Line(a) => crate::release::line(a)?,
+        Command::Rotate(a) => crate::release::rotate(a)?,
+        Command::Tools(t) => return t.run(g, printer, stop),
         Command::Dht(a) => {
             let mut human = Human::new(printer, false, false);
             let config = dht::DhtConfig {
@@ -198,7 +211,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
 }
 
 /// Runs a command in the process that owns the store: this one, or the one that has it open.
-fn with_store(
+pub(crate) fn with_store(
     g: &Global,
     request: &Request,
     sink: &mut (dyn FnMut(&str, Value) + Send),
@@ -264,9 +277,12 @@ fn store_dir(g: &Global) -> Result<PathBuf, CommandError> {
     })
 }
 
-/// BOSC_PRIMARY_KEY: the root secret for a new store, for machines that must make the same links again.
+/// BOSC_PRIMARY_KEY (or BOSC_PRIMARY_KEY_FILE): the root secret for a new store, for machines that must make the same
+/// links again.
 fn primary_key() -> Result<Option<[u8; 32]>, CommandError> {
-    let Some(text) = std::env::var_os("BOSC_PRIMARY_KEY").filter(|v| !v.is_empty()) else { return Ok(None) };
+    let Some(text) = std::env::var_os("BOSC_PRIMARY_KEY").filter(|v| !v.is_empty()) else {
+        return Ok(crate::release::encrypted_primary_key()?.map(|k| *k));
+    };
     text.to_str()
         .filter(|t| t.len() == 64)
         .and_then(|t| bosc_format::id::decode(t).ok())

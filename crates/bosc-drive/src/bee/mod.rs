@@ -14,6 +14,7 @@ mod pending;
 mod proto;
 mod range;
 mod tree;
+mod versions;
 
 pub use batch::Batch;
 pub use diff::{Change, Diff};
@@ -21,6 +22,7 @@ pub use history::{History, HistoryEntry};
 pub use proto::{Header, Metadata};
 pub use range::{KeyRange, Range};
 pub use tree::Lookup;
+pub use versions::{Step, Versions};
 
 use crate::{BlockSource, Error, Result};
 use bytes::Bytes;
@@ -136,6 +138,14 @@ impl<S: BlockSource> Bee<S> {
         S: Clone,
     {
         History::new(self.clone(), start)
+    }
+
+    /// Every operation from the first up to this version, with the lengths that are versions of their own.
+    pub fn versions(&self) -> Versions<S>
+    where
+        S: Clone,
+    {
+        Versions::new(self.clone())
     }
 
     fn node_block(&self, seq: u64) -> Result<NodeBlock> {

@@ -236,7 +236,12 @@ impl NodeBlock {
         while let Some((tag, field)) = fields.next()? {
             let (1, Field::Bytes(bytes)) = (tag, field) else { continue };
             if at == offset {
-                return self.decode_level(bytes);
+                let level = self.decode_level(bytes)?;
+                let newest = level.keys.iter().chain(level.children.iter().map(|(seq, _)| seq)).max();
+                if newest.is_some_and(|&seq| seq > self.seq) {
+                    return Err(bad("a key or child is newer than its node"));
+                }
+                return Ok(level);
             }
             at += 1;
             if at > MAX_LEVELS {
@@ -263,8 +268,8 @@ impl NodeBlock {
             let mut numbers = Fields::new(self.seq, packed);
             while numbers.at < packed.len() {
                 let seq = numbers.varint()?;
-                if seq == 0 || seq > self.seq {
-                    return Err(bad("a key or child is newer than its node"));
+                if seq == 0 {
+                    return Err(bad("a key or child is the header"));
                 }
                 if tag == 1 {
                     level.keys.push(seq);
@@ -284,7 +289,13 @@ impl NodeBlock {
         Ok(level)
     }
 
-    /// Whether any level of this block's index names the block itself as a key.
+    /// Whether the block carries tree nodes. Of a batch the last one does, and others may.
+    pub(crate) fn has_tree(&self) -> bool {
+        !self.index.is_empty()
+    }
+
+    /// Whether any level of this block's index names the block itself as a key. Inside a batch levels may name blocks
+    /// that are newer: the rest of the batch changed what is below them.
     pub(crate) fn links_itself(&self) -> Result<bool> {
         let mut fields = Fields::new(self.seq, &self.index);
         while let Some((tag, field)) = fields.next()? {

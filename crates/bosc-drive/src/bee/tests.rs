@@ -336,6 +336,37 @@ proptest! {
         prop_assert_eq!(far.into_blocks(), local.into_blocks());
     }
 
+    /// The ends of batches and nothing else, though blocks inside batches carry nodes that look like roots.
+    #[test]
+    fn versions_are_the_ends_of_batches(ops in batches(), ahead in 0usize..20) {
+        let mut core = MemorySource::new();
+        let mut model = Model::new();
+        let mut ends = Vec::new();
+        for batch in &ops {
+            let before = core.length();
+            apply(&mut core, &mut model, batch);
+            if core.length() > before {
+                ends.push(core.length());
+            }
+        }
+        // A first batch of operations that did nothing writes the header alone.
+        ends.retain(|e| *e > 1);
+        let remote = Remote::new(core.clone());
+        let mut walk = Bee::new(&remote).versions();
+        let (mut got, mut steps) = (Vec::new(), 0);
+        while let Some(item) = walk.next() {
+            match item {
+                Ok(step) => {
+                    steps += 1;
+                    got.extend(step.ends_batch.then(|| step.entry.entry.seq + 1));
+                }
+                Err(e) => remote.fetch(e, walk.wanted(ahead)),
+            }
+        }
+        prop_assert_eq!(steps, core.length().saturating_sub(1));
+        prop_assert_eq!(got, ends);
+    }
+
     /// Blocks damaged at random: everything ends, with an error or without, in bounded work.
     #[test]
     fn damaged_cores_are_errors_not_loops(
@@ -376,6 +407,7 @@ fn exhaust(core: &MemorySource) {
         take(bee.range(KeyRange::all()).take_while(|e| !e.as_ref().is_err_and(missing)).count());
         take(bee.range(KeyRange::all().reverse()).take_while(|e| !e.as_ref().is_err_and(missing)).count());
         take(bee.diff(2, KeyRange::all()).take_while(|e| !e.as_ref().is_err_and(missing)).count());
+        take(bee.versions().take_while(|e| !e.as_ref().is_err_and(missing)).count());
         take(bee.history(0).take_while(|e| !e.as_ref().is_err_and(missing)).count());
         for k in [0u16, 3, 119] {
             let _ = bee.get(&k.to_be_bytes());

@@ -55,6 +55,8 @@ pub(crate) enum NetCommand {
     Send { conn: ConnId, frames: Vec<Frame>, bytes: usize },
     /// The core thread has caught up: read on.
     Read { conn: ConnId },
+    /// Name up to `limit` known DHT nodes.
+    Nodes { limit: usize, reply: Sender<Vec<SocketAddrV4>> },
     /// End a connection.
     Close { conn: ConnId },
     /// End it and never connect to the peer again.
@@ -290,6 +292,9 @@ impl Net {
                 self.swarm.leave(&topic);
             }
             NetCommand::Refresh { topic } => self.swarm.refresh(&topic, now),
+            NetCommand::Nodes { limit, reply } => {
+                let _ = reply.send(self.dht.nodes(limit));
+            }
             NetCommand::Shutdown { done } => self.shut_down(done, now),
         }
     }

@@ -30,6 +30,9 @@ pub type Topic = [u8; 32];
 
 const REFRESH: Duration = Duration::from_secs(600);
 const REFRESH_JITTER_MS: u64 = 120_000;
+/// A query that found nobody is repeated so soon, then after three times the time, and so on up to [`REFRESH`]: two peers
+/// that announce at the same moment do not find each other the first time.
+const NOBODY: Duration = Duration::from_millis(1500);
 /// With no connection and nobody left to try we look again so soon, then after twice the time, and so on: those we
 /// knew may have been given up while the network was bad.
 const LONELY: Duration = Duration::from_secs(15);
@@ -99,6 +102,10 @@ struct Joined {
     next: Option<Duration>,
     flushing: Option<BTreeSet<PublicKey>>,
     queried_once: bool,
+    /// This query found somebody.
+    found: bool,
+    /// Queries in a row that found nobody.
+    empty: u32,
 }
 
 #[derive(Debug)]
@@ -195,6 +202,7 @@ impl Swarm {
             return;
         }
         joined.querying = true;
+        joined.found = false;
         joined.next = None;
         let announce = joined.server;
         if announce {
@@ -212,6 +220,7 @@ impl Swarm {
         if peer == self.me || !joined.client {
             return;
         }
+        joined.found = true;
         if let Some(flushing) = &mut joined.flushing
             && flushing.len() < self.limits.known
             && !self.links.get(&peer).is_some_and(|l| l.open)
@@ -232,6 +241,14 @@ impl Swarm {
         joined.querying = false;
         joined.queried_once = true;
         joined.next = Some(now + REFRESH + jitter);
+        if joined.found || !joined.client {
+            joined.empty = 0;
+        } else {
+            let soon = NOBODY.saturating_mul(3u32.saturating_pow(joined.empty)).min(REFRESH);
+            joined.next =
+                Some(now + soon + soon.mul_f64(jitter.as_millis() as f64 / (2 * REFRESH_JITTER_MS) as f64));
+            joined.empty = joined.empty.saturating_add(1);
+        }
         if std::mem::take(&mut joined.again) {
             self.discover(topic, now);
         } else {

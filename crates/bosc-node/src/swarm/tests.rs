@@ -44,6 +44,31 @@ fn a_topic_without_peers_is_flushed_by_its_query() {
 }
 
 #[test]
+fn a_topic_where_nobody_was_found_is_looked_at_again_soon_and_then_ever_later() {
+    let mut s = Swarm::new(A, Limits::default(), 7);
+    s.join(T, true, true, ms(0));
+    actions(&mut s);
+    s.accepted([7; 32], |_| false, ms(1));
+    let mut now = ms(5);
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        s.query_done(T, now);
+        let next = s.next_timeout().unwrap();
+        waits.push(next - now);
+        now = next;
+        s.handle_timeout(now);
+        assert!(actions(&mut s).contains(&Action::Discover { topic: T, announce: true }));
+    }
+    assert!(waits[0] >= NOBODY && waits[0] < NOBODY * 2, "{waits:?}");
+    assert!(waits[3] > waits[0] * 10 && waits[9] >= REFRESH && waits[9] <= REFRESH * 2, "{waits:?}");
+    s.peer_found(T, B, vec![], now);
+    let conn = connect_id(&actions(&mut s)).unwrap();
+    s.opened(conn, now);
+    s.query_done(T, now);
+    assert!(s.next_timeout().unwrap() >= now + REFRESH);
+}
+
+#[test]
 fn both_sides_of_a_race_keep_the_same_connection() {
     // B has the greater key, so the connection B initiated must survive on both sides.
     let race = |me: PublicKey, them: PublicKey| {

@@ -130,13 +130,24 @@ fn invalid_link(text: &str, why: &str) -> CommandError {
         .hint("a link looks like pear://<52 characters>; `bosc touch` makes one")
 }
 
-/// Checks that a drive's core ends a batch at `length`, as far as the core can tell: a file written by the last block
-/// must be in the tree there. Lengths inside a batch show some of its files and hide others.
+/// Checks that a drive's core ends a batch at `length`: lengths inside a batch show some of its files and hide others.
+/// With all blocks below `length` here the answer is exact. Else it is as good as a few blocks allow: a file written by
+/// the last block must be in the tree there, which can hold inside a large batch as well.
 pub(crate) fn check_batch_end(source: CoreSource, length: u64) -> Result<(), bosc_drive::Error> {
     if length <= 1 {
         return Ok(());
     }
+    let exact = source.core.contiguous_length() >= length;
     let bee = Bee::checkout(source, length);
+    if exact {
+        // The walk is only for lengths that a single look cannot rule out.
+        bee.get(b"")?;
+        let last = bee.versions().last().transpose()?;
+        return match last {
+            Some(step) if !step.ends_batch => Err(bosc_drive::Error::NotAVersion(length)),
+            _ => Ok(()),
+        };
+    }
     let last = bee.get_by_seq(length - 1)?;
     let there = bee.get(&last.key)?;
     // The last block of a batch may have taken a file out.

@@ -25,14 +25,14 @@ const STATS_EVERY: Duration = Duration::from_millis(250);
 /// Content of one `file` event, in bytes; larger files come as several.
 const PART: usize = 256 << 10;
 
-struct Dumping<'a> {
-    opened: &'a Opened,
-    blobs: Option<Core>,
-    version: u64,
-    timeout: Duration,
-    stop: &'a Stop,
-    sink: &'a mut dyn Sink,
-    told: Instant,
+pub(super) struct Dumping<'a> {
+    pub(super) opened: &'a Opened,
+    pub(super) blobs: Option<Core>,
+    pub(super) version: u64,
+    pub(super) timeout: Duration,
+    pub(super) stop: &'a Stop,
+    pub(super) sink: &'a mut dyn Sink,
+    pub(super) told: Instant,
 }
 
 impl Engine {
@@ -107,7 +107,7 @@ impl Dumping<'_> {
     }
 
     /// The drive's files below `path`, or the one it names.
-    fn entries(&mut self, path: &str) -> Result<Vec<DriveEntry>, CommandError> {
+    pub(super) fn entries(&mut self, path: &str) -> Result<Vec<DriveEntry>, CommandError> {
         let drive = Drive::checkout(CoreSource::new(&self.opened.drive.db), self.version);
         let db = self.opened.db.clone();
         let path = path.trim_end_matches('/');
@@ -187,7 +187,7 @@ impl Dumping<'_> {
         if status.length <= block { Err(timed_out(&status)) } else { Ok(()) }
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         request: &Dump,
         dir: &Path,

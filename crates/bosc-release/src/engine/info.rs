@@ -1,11 +1,12 @@
 //! `info`: what a link holds.
 
 use super::drive::{CoreSource, DriveCores, parse_link};
+use super::topics::Topic;
 use super::wait::{Update, fetching, timed_out, update};
 use super::{Engine, store_error};
 use crate::command::{Info, Outcome, Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
-use bosc_drive::blobs::BlobReader;
+use bosc_drive::blobs::{BlobId, BlobReader};
 use bosc_drive::drive::Drive;
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest package.json that is read.
-const PACKAGE_MAX: usize = 1 << 20;
+pub(super) const PACKAGE_MAX: usize = 1 << 20;
 
 /// A drive that was brought up to date as far as peers allowed.
 pub(super) struct Opened {
@@ -23,15 +24,8 @@ pub(super) struct Opened {
     pub(super) db: Option<LiveCore>,
     pub(super) blobs: Option<LiveCore>,
     pub(super) node: Option<Arc<Node>>,
-    joined: Option<[u8; 32]>,
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        if let (Some(node), Some(topic)) = (&self.node, self.joined) {
-            node.leave(topic);
-        }
-    }
+    /// Held as long as the drive is read.
+    pub(super) _joined: Option<Topic>,
 }
 
 impl Engine {
@@ -45,23 +39,20 @@ impl Engine {
     ) -> Result<Opened, CommandError> {
         let drive = self.open_drive(link)?;
         let at_least = link.version.map_or(0, |v| v.length);
-        if drive.db.writable() {
+        if drive.db.writable() && !self.is_shared(&drive)? {
             let head = drive.db.head();
             if head.length < at_least {
                 return Err(no_such_version(at_least, head.length));
             }
             check_version(link, &drive)?;
-            return Ok(Opened { drive, db: None, blobs: None, node: None, joined: None });
+            return Ok(Opened { drive, db: None, blobs: None, node: None, _joined: None });
         }
         let node = self.node()?;
         let db = node.attach(&drive.db);
         let topic = *drive.db.discovery_key();
-        // A seeding command in this process keeps its announcement.
-        let joined = (!node.status().flushed.contains(&topic)).then(|| {
-            node.join(topic, true, false);
-            topic
-        });
-        let mut opened = Opened { drive, db: Some(db), blobs: None, node: Some(Arc::clone(&node)), joined };
+        let joined = Some(self.join_topic(&node, topic, false));
+        let mut opened =
+            Opened { drive, db: Some(db), blobs: None, node: Some(Arc::clone(&node)), _joined: joined };
         let db = opened.db.clone();
         if let Some(db) = &db {
             let known = db.status().length >= at_least.max(1) && db.status().has_manifest;
@@ -156,7 +147,7 @@ impl Engine {
     }
 
     /// The drive's package.json at a length, `None` when it has none.
-    fn package_json(
+    pub(super) fn package_json(
         &self,
         opened: &Opened,
         length: u64,
@@ -167,29 +158,43 @@ impl Engine {
             Drive::checkout(CoreSource::new(&opened.drive.db), length).entry_follow("/package.json")
         })?;
         let Some(blob) = entry.and_then(|e| e.value.blob) else { return Ok(None) };
+        let Some(bytes) = self.read_file(opened, blob, PACKAGE_MAX, timeout, stop)? else { return Ok(None) };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| invalid_manifest("its package.json is not JSON").because(e))
+    }
+
+    /// A file of the drive, at most `max` bytes. `None` while the drive's manifest is not known.
+    pub(super) fn read_file(
+        &self,
+        opened: &Opened,
+        blob: BlobId,
+        max: usize,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Option<Vec<u8>>, CommandError> {
         let Some(core) = opened.drive.blobs(self)? else { return Ok(None) };
+        let end = blob.block_offset.saturating_add(blob.block_length);
         if let (Some(node), Some(live)) = (&opened.node, &opened.blobs)
-            && live.status().length == 0
-            && update(node, live, 1, timeout, stop)? == Update::Nobody
+            && live.status().length < end
+            && update(node, live, end, timeout, stop)? == Update::Nobody
         {
             return Err(timed_out(&live.status()));
         }
         let mut reader = BlobReader::new(CoreSource::new(&core), blob);
         let mut bytes = Vec::new();
         while let Some(part) = fetching(opened.blobs.as_ref(), timeout, stop, || reader.next().transpose())? {
-            if bytes.len() + part.len() > PACKAGE_MAX {
-                return Err(invalid_manifest("its package.json is over 1 MiB"));
+            if bytes.len() + part.len() > max {
+                return Err(invalid_manifest("a file that should be small text is over 1 MiB"));
             }
             bytes.extend_from_slice(&part);
         }
         self.store.flush().map_err(store_error)?;
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|e| invalid_manifest("its package.json is not JSON").because(e))
+        Ok(Some(bytes))
     }
 }
 
-fn invalid_manifest(why: &str) -> CommandError {
+pub(super) fn invalid_manifest(why: &str) -> CommandError {
     CommandError::new(
         ErrorKind::Integrity,
         "ERR_INVALID_MANIFEST",

@@ -1,22 +1,34 @@
 //! Runs commands on one open store, with a network node that starts when the first command needs it.
 
+mod ci;
+mod copies;
 mod drive;
 mod dump;
 mod info;
+mod lines;
+mod multisig;
 mod provision;
+mod publish;
+mod release;
+mod rotate;
 mod seed;
+mod shared;
 mod stage;
+mod tools;
+mod topics;
 mod touch;
 mod wait;
 
 use crate::command::{Outcome, Request, Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
 use crate::owner::Executor;
+use bosc_format::crypto::KeyPair;
 use bosc_node::{Node, NodeConfig, PUBLIC_BOOTSTRAP};
 use bosc_store::{Options, Store};
 use std::net::{SocketAddr, SocketAddrV4, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroizing;
 
 /// Name of the key pair that a store's node is known by.
 const NODE_KEY: &str = "bosc-node";
@@ -49,6 +61,13 @@ pub struct Engine {
     node: Mutex<Option<Arc<Node>>>,
     /// One staging at a time: two would each build on the same head.
     staging: Mutex<()>,
+    /// One commit of a signed release writes at a time.
+    committing: Mutex<()>,
+    /// One release at a time is compared with what its link holds, and written.
+    releasing: Mutex<()>,
+    /// The primary key is on other machines too, so that names of it do not tell this one apart.
+    common_key: bool,
+    topics: topics::Topics,
 }
 
 impl std::fmt::Debug for Engine {
@@ -69,13 +88,27 @@ impl Engine {
                     .hint("unset it, or use a new store with `--store DIR`")
             })?;
         }
-        Ok(Self {
+        Ok(Self::with_store(store, config, bootstrap))
+    }
+
+    /// An engine whose store is in memory and gone with it: how others see the network.
+    pub(crate) fn in_memory(bootstrap: Vec<SocketAddrV4>) -> Result<Self, CommandError> {
+        let store = Store::memory(Options::default()).map_err(store_error)?;
+        Ok(Self::with_store(store, &EngineConfig::default(), bootstrap))
+    }
+
+    fn with_store(store: Store, config: &EngineConfig, bootstrap: Vec<SocketAddrV4>) -> Self {
+        Self {
             store,
             dir: config.store.clone(),
             bootstrap,
             node: Mutex::new(None),
             staging: Mutex::new(()),
-        })
+            committing: Mutex::new(()),
+            releasing: Mutex::new(()),
+            common_key: config.primary_key.is_some(),
+            topics: topics::Topics::default(),
+        }
     }
 
     /// The store.
@@ -90,7 +123,7 @@ impl Engine {
             return Ok(Arc::clone(node));
         }
         let mut config = NodeConfig::peer(self.bootstrap.clone());
-        config.key_pair = self.store.create_key_pair(NODE_KEY);
+        config.key_pair = self.node_key()?;
         let node = Node::start(config, Some(self.store.clone())).map_err(|e| {
             CommandError::new(ErrorKind::Network, "ERR_CONNECTION", "the network could not be reached")
                 .because(e)
@@ -101,15 +134,36 @@ impl Engine {
         Ok(node)
     }
 
+    /// The key pair others know this store's node by. Two runners with one primary key are two nodes.
+    fn node_key(&self) -> Result<KeyPair, CommandError> {
+        let kept = self.store.user_data(NODE_KEY).map_err(store_error)?.map(Zeroizing::new);
+        if let Some(seed) = kept.as_deref().and_then(|s| <&[u8; 32]>::try_from(s.as_slice()).ok()) {
+            return Ok(KeyPair::from_seed(seed));
+        }
+        if !self.common_key {
+            return Ok(self.store.create_key_pair(NODE_KEY));
+        }
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed)
+            .map_err(|e| CommandError::failed("no randomness").because(std::io::Error::other(e)))?;
+        self.store.set_user_data(NODE_KEY, Some(&*seed)).map_err(store_error)?;
+        Ok(KeyPair::from_seed(&seed))
+    }
+
     /// Runs one command. Its last event, `final`, is the caller's to make from the outcome.
     pub fn execute_request(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
         match request {
             Request::Touch(r) => self.touch(r, stop),
-            Request::Stage(r) => self.stage(r, sink),
+            Request::Stage(r) => self.stage(r, sink, stop),
             Request::Seed(r) => self.seed(r, sink, stop),
             Request::Info(r) => self.info(r, sink, stop),
             Request::Dump(r) => self.dump(r, sink, stop),
+            Request::Multisig(r) => self.multisig(r, sink, stop),
             Request::Provision(r) => self.provision(r, sink, stop),
+            Request::Tool(r) => self.tool(r, sink, stop),
+            Request::Publish(r) => self.publish(r, sink, stop),
+            Request::Line(r) => self.line(r, sink, stop),
+            Request::Rotate(r) => self.rotate(r, sink, stop),
         }
     }
 

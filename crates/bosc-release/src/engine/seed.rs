@@ -79,9 +79,9 @@ impl Engine {
             rates: Rates::default(),
             needed: None,
         };
-        node.join(topic, true, true);
+        let joined = self.join_topic(&node, topic, true);
         let result = s.run(request, &until, sink, stop);
-        node.leave(topic);
+        drop(joined);
         drop(s);
         let _ = node.flush();
         result

@@ -2,7 +2,7 @@
 
 use super::drive::{CoreSource, DriveCores, check_batch_end, drive_error, parse_link};
 use super::{Engine, not_writable, store_error};
-use crate::command::{Outcome, Sink, Stage};
+use crate::command::{Outcome, Sink, Stage, Stop};
 use crate::error::{CommandError, ErrorKind};
 use crate::package::{Package, PackageError};
 use crate::stage::{
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 /// Folder in the store for what is remembered of staged folders.
-const INDEX_FOLDER: &str = "stage-index";
+pub(super) const INDEX_FOLDER: &str = "stage-index";
 
 /// A writable drive of the store, seen whole or cut back to an older length.
 struct StoreTarget {
@@ -105,15 +105,16 @@ impl StageTarget for StoreTarget {
 }
 
 impl Engine {
-    pub(super) fn stage(&self, request: &Stage, sink: &mut dyn Sink) -> Outcome {
+    pub(super) fn stage(&self, request: &Stage, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
         let link = parse_link(&request.link)?;
         let package = read_package(&request.dir)?;
         let drive = self.open_drive(&link)?;
+        let _alone = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        self.before_writing(&drive, request.newest, sink, stop)?;
         if !drive.db.writable() {
             return Err(not_writable());
         }
         let blobs = drive.blobs(self)?.ok_or_else(not_writable)?;
-        let _alone = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         let pretend = match request.truncate {
             None => None,
             Some(length) => self.truncate(&drive, &blobs, length, request.dry_run)?,

@@ -61,6 +61,7 @@ impl Fixture {
 
     fn try_provision(&self, source: &str, target: &str, production: &str) -> (Outcome, Events) {
         self.run(&Request::Provision(Provision {
+            newest: false,
             source: source.into(),
             target: target.into(),
             production: production.into(),
@@ -247,6 +248,7 @@ fn a_dry_run_and_a_stopped_cooldown_write_nothing() {
     let (f, v2, _, verlink, expected) = released();
     let target = f.touch();
     let request = Provision {
+        newest: false,
         source: v2.clone(),
         target: target.clone(),
         production: verlink.clone(),

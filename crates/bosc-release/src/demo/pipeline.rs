@@ -1,0 +1,289 @@
+//! The second half of the demo: a version that was staged becomes a release that two of three people signed.
+//!
+//! Alice's store stages and provisions; Bob's and Carol's hold copies, as seeders do. Each of the three has one signing
+//! key, made here and kept in memory only.
+
+use super::files::{compare, edit};
+use super::{Demo, Staged, received, seed, size, text, wrong};
+use crate::command::{Provision, Request, Stop, Touch};
+use crate::engine::Engine;
+use crate::error::CommandError;
+use crate::multisig::{Commit, MakeRequest, PEER_UPDATE_TIMEOUT_MS, Signers, Work, text as signing_text};
+use bosc_format::crypto::KeyPair;
+use bosc_format::id;
+use bosc_format::link::PearLink;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+use std::thread::Scope;
+
+/// How long peers may take, in milliseconds.
+const WAIT_MS: u64 = 60_000;
+const NAMES: [&str; 3] = ["Alice", "Bob", "Carol"];
+
+/// The machines of the three.
+#[derive(Clone, Copy)]
+pub(super) struct Machines<'e> {
+    pub(super) alice: &'e Engine,
+    pub(super) bob: &'e Engine,
+    pub(super) carol: &'e Engine,
+}
+
+struct Team {
+    keys: Vec<KeyPair>,
+    signers: Signers,
+    production: String,
+    prerelease: String,
+}
+
+impl Demo<'_> {
+    /// Releases what is staged at `staged` on `stage`, whose files are those of `folder`, and then a further version.
+    pub(super) fn release<'s, 'e: 's>(
+        &mut self,
+        machines: Machines<'e>,
+        stage: &str,
+        staged: &Staged,
+        folder: &Path,
+        scope: &'s Scope<'s, 'e>,
+        ends: &Stop,
+    ) -> Result<Value, CommandError> {
+        let team = self.team(machines.alice)?;
+        self.step(
+            format!(
+                "10. Three people, any two of whom must sign. The link of production: {}",
+                team.production
+            ),
+            json!({ "production": team.production, "publicKeys": team.signers.public_keys, "quorum": 2 }),
+        );
+        for (engine, link) in [
+            (machines.alice, &team.prerelease),
+            (machines.bob, &team.prerelease),
+            (machines.carol, &team.prerelease),
+            (machines.carol, &team.production),
+        ] {
+            seed(engine, link, scope, ends);
+        }
+        let following = seed(machines.bob, &team.production, scope, ends);
+
+        let begin = format!("pear://0.0.{}", team.production.trim_start_matches("pear://"));
+        let candidate = self.provision(machines.alice, &staged.verlink, &team, &begin, "11")?;
+        let request = self.request(machines.alice, &team, &candidate, "12")?;
+        let alone = self.sign(&team, &request, &[1])?;
+        self.refused(machines.alice, &team, &request, alone)?;
+        let first = self.commit(machines.alice, &team, &request, &[1, 2], "14")?;
+        let stats = self.follow(&following, length(&first)?)?;
+        self.arrived(
+            machines.bob,
+            &team,
+            folder,
+            "15. Bob, who follows production, has it",
+            received(&stats),
+        )?;
+
+        let next = self.temp.join("version-3");
+        self.dump(machines.alice, stage, &next)?;
+        let edits = edit(&next)?;
+        let staged = self.stage(machines.alice, stage, &next, &format!("16. {edits}; staged"))?;
+        let candidate = self.provision(machines.alice, &staged.verlink, &team, &first, "17")?;
+        let request = self.request(machines.alice, &team, &candidate, "18")?;
+        let second = self.commit(machines.alice, &team, &request, &[2, 0], "19")?;
+        let delta = self.update(&following, length(&second)?, &stats)?;
+        let bytes = self.arrived(machines.bob, &team, &next, "20. Bob has the next release", delta)?;
+        Ok(json!({ "production": team.production, "verlink": second, "received": delta, "bytes": bytes }))
+    }
+
+    fn team(&self, alice: &Engine) -> Result<Team, CommandError> {
+        let mut keys = Vec::new();
+        for _ in NAMES {
+            let mut seed = [0u8; 32];
+            getrandom::fill(&mut seed)
+                .map_err(|e| CommandError::failed("no randomness").because(std::io::Error::other(e)))?;
+            keys.push(KeyPair::from_seed(&seed));
+        }
+        let signers = Signers {
+            public_keys: keys.iter().map(|k| id::encode(&k.public())).collect(),
+            quorum: 2,
+            namespace: "bosc demo".into(),
+        };
+        let production = PearLink::new(signers.manifest()?.key()).to_string();
+        let touched = alice.execute_request(&Request::Touch(Touch::default()), &mut quiet, self.stop)?;
+        Ok(Team { keys, signers, production, prerelease: text(&touched, "link") })
+    }
+
+    /// Makes the lean drive; its verlink.
+    fn provision(
+        &mut self,
+        engine: &Engine,
+        source: &str,
+        team: &Team,
+        production: &str,
+        number: &str,
+    ) -> Result<String, CommandError> {
+        let request = Provision {
+            source: source.to_owned(),
+            target: team.prerelease.clone(),
+            production: production.to_owned(),
+            dry_run: false,
+            contiguous: false,
+            timeout_ms: WAIT_MS,
+            cooldown_ms: 0,
+            newest: false,
+        };
+        let data = engine.execute_request(&Request::Provision(request), &mut quiet, self.stop)?;
+        let verlink = data.get("target").map(|t| text(t, "verlink")).unwrap_or_default();
+        let length = |side: &str| {
+            let core = data.get(side).and_then(|s| s.get("core"));
+            core.and_then(|c| c.get("length")).and_then(Value::as_u64).unwrap_or(0)
+        };
+        self.step(
+            format!(
+                "{number}. Provisioned: {} blocks staged become {} on top of production's {}: {verlink}",
+                length("source"),
+                length("target").saturating_sub(length("production")),
+                length("production"),
+            ),
+            json!({ "verlink": verlink, "result": data }),
+        );
+        Ok(verlink)
+    }
+
+    fn request(
+        &mut self,
+        engine: &Engine,
+        team: &Team,
+        candidate: &str,
+        number: &str,
+    ) -> Result<String, CommandError> {
+        let work = Work::Request(MakeRequest {
+            signers: team.signers.clone(),
+            link: candidate.to_owned(),
+            peer_update_timeout_ms: PEER_UPDATE_TIMEOUT_MS,
+            wait_ms: Some(WAIT_MS),
+            ..MakeRequest::default()
+        });
+        let data = engine.execute_request(&Request::Multisig(work), &mut quiet, self.stop)?;
+        let request = text(&data, "request");
+        self.step(
+            format!(
+                "{number}. A request to sign, made once Bob and Carol held it whole: {}",
+                short(&request)
+            ),
+            json!({ "request": request }),
+        );
+        Ok(request)
+    }
+
+    fn sign(&self, team: &Team, request: &str, who: &[usize]) -> Result<Vec<String>, CommandError> {
+        let (parsed, bytes) = signing_text::request(request)?;
+        let sign = |key: &KeyPair| {
+            parsed
+                .sign(&bytes, key)
+                .map(|r| r.to_text())
+                .map_err(|e| CommandError::failed("cannot sign").because(e))
+        };
+        who.iter().filter_map(|&i| team.keys.get(i)).map(sign).collect()
+    }
+
+    fn work(team: &Team, request: &str, responses: Vec<String>, dry_run: bool) -> Request {
+        Request::Multisig(Work::Commit(Commit {
+            signers: team.signers.clone(),
+            link: team.prerelease.clone(),
+            request: request.to_owned(),
+            responses,
+            dry_run,
+            first_commit: false,
+            force_dangerous: false,
+            peer_update_timeout_ms: PEER_UPDATE_TIMEOUT_MS,
+            wait_ms: WAIT_MS,
+        }))
+    }
+
+    /// One signature must not be enough.
+    fn refused(
+        &mut self,
+        engine: &Engine,
+        team: &Team,
+        request: &str,
+        alone: Vec<String>,
+    ) -> Result<(), CommandError> {
+        match engine.execute_request(&Self::work(team, request, alone, false), &mut quiet, self.stop) {
+            Ok(_) => Err(wrong("one signature of two was enough".into())),
+            Err(e) if e.code() == "INSUFFICIENT_QUORUM" => {
+                self.step(
+                    format!("13. Bob alone signs, and is not enough: {e}"),
+                    json!({ "code": e.code() }),
+                );
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn commit(
+        &mut self,
+        engine: &Engine,
+        team: &Team,
+        request: &str,
+        who: &[usize],
+        number: &str,
+    ) -> Result<String, CommandError> {
+        let responses = self.sign(team, request, who)?;
+        let data =
+            engine.execute_request(&Self::work(team, request, responses, false), &mut quiet, self.stop)?;
+        let verlink = text(&data, "verlink");
+        let names: Vec<&str> = who.iter().filter_map(|&i| NAMES.get(i).copied()).collect();
+        self.step(
+            format!(
+                "{number}. {} signed, and it is committed and held by two others: {verlink}",
+                names.join(" and ")
+            ),
+            json!({ "signers": names, "verlink": verlink }),
+        );
+        Ok(verlink)
+    }
+
+    fn update(&self, following: &Receiver<Value>, length: u64, before: &Value) -> Result<u64, CommandError> {
+        let stats = self.follow(following, length)?;
+        Ok(received(&stats).saturating_sub(received(before)))
+    }
+
+    fn arrived(
+        &mut self,
+        engine: &Engine,
+        team: &Team,
+        folder: &Path,
+        what: &str,
+        bytes: u64,
+    ) -> Result<u64, CommandError> {
+        let copy = self.temp.join("production-copy");
+        if copy.exists() {
+            std::fs::remove_dir_all(&copy).map_err(super::io(&copy))?;
+        }
+        self.dump(engine, &team.production, &copy)?;
+        let compared = compare(folder, &copy)?;
+        self.step(
+            format!(
+                "{what}: {} received, {} files, {} equal",
+                size(bytes),
+                compared.files,
+                size(compared.bytes)
+            ),
+            json!({ "received": bytes, "files": compared.files, "bytes": compared.bytes }),
+        );
+        Ok(compared.bytes)
+    }
+}
+
+fn quiet(_: &str, _: Value) {}
+
+fn short(text: &str) -> String {
+    let head: String = text.chars().take(24).collect();
+    format!("{head}... ({} characters)", text.chars().count())
+}
+
+fn length(verlink: &str) -> Result<u64, CommandError> {
+    let link: PearLink = verlink
+        .parse()
+        .map_err(|_| wrong(format!("a commit printed no link with a version: {verlink:?}")))?;
+    link.version.map(|v| v.length).ok_or_else(|| wrong("a commit printed a link without a version".into()))
+}

@@ -1,0 +1,272 @@
+//! `line promote`: what one line holds becomes the next release of another.
+//!
+//! | to | what is done |
+//! |---|---|
+//! | stage | the version is fetched and staged, file by file as it is |
+//! | provision | `provision` with the versioned links of source and production |
+//! | multisig | nothing can be done alone: the steps are told, with their links |
+
+use super::super::Engine;
+use super::super::drive::parse_link;
+use super::super::release::{step, with};
+use super::link_of;
+use crate::command::{Outcome, Provision, Request, Sink, Stop};
+use crate::error::{CommandError, ErrorKind};
+use crate::lines::Promote;
+use crate::lines::file::{Declared, Kind, LineFile};
+use bosc_format::link::{PearLink, Version};
+use serde_json::json;
+use std::time::Duration;
+
+impl Engine {
+    pub(super) fn promote(
+        &self,
+        file: &LineFile,
+        request: &Promote,
+        timeout: Duration,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Outcome {
+        let (from, to) = (file.get(&request.from)?, file.get(&request.to)?);
+        check_way(from, to, request.force)?;
+        let mut link = parse_link(link_of(from)?)?;
+        let target = parse_link(link_of(to)?)?.origin();
+        let opened = self.open_fresh(&link, timeout, stop)?;
+        let head = opened.drive.db.head();
+        let length = request.length.unwrap_or(head.length);
+        if length == 0 || length > head.length {
+            return Err(match head.length {
+                0 => CommandError::not_found(format!("the line {:?} holds nothing", from.name))
+                    .hint(format!("publish to it first: bosc stage {} DIR", link.origin())),
+                n => CommandError::not_found(format!(
+                    "the line {:?} has no version {length} (it has {n})",
+                    from.name
+                ))
+                .hint("use a length that a verlink showed"),
+            });
+        }
+        link.version = Some(Version { fork: head.fork, length });
+        let verlink = link.to_string();
+        let package = self.remote_package(&opened, length, timeout, stop)?;
+        sink.event(
+            "promoting",
+            json!({
+                "from": from.name, "to": to.name, "kind": to.kind.name(), "source": verlink,
+                "target": target.to_string(), "version": package.version, "dryRun": request.dry_run,
+            }),
+        );
+        drop(opened);
+        self.warn_of_upgrade(file, to, &target, package.upgrade.as_deref(), sink);
+        match to.kind {
+            Kind::Stage => self.promote_stage(to, &verlink, &target, request, timeout, sink, stop),
+            Kind::Provision => {
+                self.promote_provision(file, to, &verlink, &target, request, timeout, sink, stop)
+            }
+            Kind::Multisig => {
+                for (number, who, command, text) in multisig_steps(&verlink) {
+                    sink.event("next-step", step(number, who, &command, text));
+                }
+                Ok(json!({ "from": from.name, "to": to.name, "source": verlink, "target": target.to_string(),
+                           "done": false }))
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn promote_stage(
+        &self,
+        to: &Declared,
+        verlink: &str,
+        target: &PearLink,
+        request: &Promote,
+        timeout: Duration,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Outcome {
+        let drive = self.open_drive(target)?;
+        self.before_writing(&drive, false, sink, stop)?;
+        self.check_stage_link(
+            &drive,
+            "promote on the machine that made the line, or bring its key with `bosc keys import`",
+        )?;
+        let done = self.restage(verlink, &target.to_string(), request.dry_run, timeout, sink, stop)?;
+        if !request.dry_run {
+            sink.event(
+                "promoted",
+                json!({ "line": to.name, "verlink": done.verlink, "version": done.version,
+                                           "before": done.before, "changed": done.changed }),
+            );
+        }
+        Ok(json!({
+            "from": request.from, "to": to.name, "source": verlink, "target": target.to_string(),
+            "verlink": done.verlink, "version": done.version, "before": done.before, "changed": done.changed,
+            "done": !request.dry_run,
+        }))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn promote_provision(
+        &self,
+        file: &LineFile,
+        to: &Declared,
+        verlink: &str,
+        target: &PearLink,
+        request: &Promote,
+        timeout: Duration,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Outcome {
+        let production = self.production_verlink(file, to, target, timeout, sink, stop)?;
+        let provision = Provision {
+            source: verlink.to_owned(),
+            target: target.to_string(),
+            production: production.clone(),
+            dry_run: request.dry_run,
+            contiguous: request.contiguous,
+            timeout_ms: timeout.as_millis() as u64,
+            cooldown_ms: request.cooldown_ms,
+            newest: false,
+        };
+        sink.event(
+            "command",
+            json!({ "command": format!("bosc provision {verlink} {target} {production}") }),
+        );
+        let data = self.execute_request(&Request::Provision(provision), sink, stop)?;
+        let drive = self.open_drive(target)?;
+        if !request.dry_run {
+            sink.event("promoted", json!({ "line": to.name, "verlink": drive.verlink() }));
+        }
+        with(
+            data,
+            json!({ "from": request.from, "to": to.name, "sourceLink": verlink, "targetLink": target.to_string(),
+                    "productionLink": production, "verlink": drive.verlink(), "done": !request.dry_run }),
+        )
+    }
+
+    /// The versioned link of the line that a provision line starts with; of length 0 while that holds nothing.
+    fn production_verlink(
+        &self,
+        file: &LineFile,
+        to: &Declared,
+        target: &PearLink,
+        timeout: Duration,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<String, CommandError> {
+        let line = file.production_of(to);
+        let Some(link) = line.and_then(|l| l.link.as_deref()) else {
+            sink.event(
+                "notice",
+                json!({
+                    "code": "NO_PRODUCTION",
+                    "message": format!("no production line is known for {:?}: it starts empty", to.name),
+                    "next": format!("when there is one: bosc line add {} --kind provision --production NAME --replace", to.name),
+                }),
+            );
+            return Ok(PearLink::verlink(target.key, 0, 0).to_string());
+        };
+        let link = parse_link(link)?.origin();
+        match self.open_fresh(&link, timeout, stop) {
+            Ok(opened) => Ok(opened.drive.verlink()),
+            Err(e) if e.kind() == ErrorKind::Network && self.open_drive(&link)?.db.length() == 0 => {
+                // Whether there is nothing or nobody tells cannot be known from here; a first provision is told apart
+                // by the target, which a quorum would refuse later.
+                if self.open_drive(target)?.db.length() > 0 {
+                    return Err(
+                        e.hint("production must be reachable: start a seeder for it, then promote again")
+                    );
+                }
+                sink.event(
+                    "notice",
+                    json!({
+                        "code": "EMPTY_PRODUCTION",
+                        "message": format!("nobody has anything of {link}: taken for a production without a release"),
+                        "next": "if there is one, stop now (Ctrl+C), start a seeder for it and promote again",
+                    }),
+                );
+                Ok(PearLink::verlink(link.key, 0, 0).to_string())
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// A build carries its link: says where those who install from this line will go next.
+    fn warn_of_upgrade(
+        &self,
+        file: &LineFile,
+        to: &Declared,
+        target: &PearLink,
+        upgrade: Option<&str>,
+        sink: &mut dyn Sink,
+    ) {
+        let key = upgrade.and_then(|u| PearLink::parse(u).ok()).map(|l| l.key);
+        if key == Some(target.key) {
+            return;
+        }
+        let follows = upgrade.and_then(|u| file.of_link(u)).map_or("another link", |l| l.name.as_str());
+        let message = match key {
+            None => format!(
+                "its package.json has no `upgrade`: what is installed from {:?} will not update",
+                to.name
+            ),
+            Some(_) => {
+                format!("its `upgrade` is {follows}: what is installed from {:?} follows that", to.name)
+            }
+        };
+        sink.event(
+            "notice",
+            json!({
+                "code": "OTHER_UPGRADE",
+                "message": message,
+                "upgrade": upgrade,
+                "next": format!("fine for installers that are tried by hand; else build with \"upgrade\": \"{target}\""),
+            }),
+        );
+    }
+}
+
+fn check_way(from: &Declared, to: &Declared, force: bool) -> Result<(), CommandError> {
+    if from.name == to.name {
+        return Err(CommandError::input("a line cannot be promoted to itself"));
+    }
+    if to.kind == Kind::Multisig && from.kind != Kind::Provision && !force {
+        return Err(CommandError::input(format!(
+            "{:?} is no provision line, and {:?} copies its source block for block",
+            from.name, to.name
+        ))
+        .hint("promote to a provision line first, and that to production; --force to do without"));
+    }
+    match &to.source {
+        Some(source) if *source != from.name && !force => {
+            Err(CommandError::input(format!("{:?} comes from {source:?}, not from {:?}", to.name, from.name))
+                .hint(format!("promote {source}, or add --force to take this one all the same")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a team does to release on a multisig line.
+pub(in crate::engine) fn multisig_steps(verlink: &str) -> Vec<(usize, &'static str, String, &'static str)> {
+    vec![
+        (1, "anyone", format!("bosc seed {verlink}"), "two machines or more hold the source whole"),
+        (2, "anyone", format!("bosc multisig request {verlink}"), "prints REQUEST"),
+        (
+            3,
+            "signers",
+            "bosc multisig sign REQUEST".to_owned(),
+            "as many as the quorum; each prints RESPONSE",
+        ),
+        (
+            4,
+            "anyone",
+            format!("bosc multisig verify {verlink} REQUEST RESPONSE..."),
+            "checks all of it, writes nothing",
+        ),
+        (
+            5,
+            "anyone",
+            format!("bosc multisig commit {verlink} REQUEST RESPONSE..."),
+            "puts it into production",
+        ),
+    ]
+}

@@ -1,0 +1,272 @@
+//! `publish`: see [`crate::publish`].
+
+use super::drive::{DriveCores, parse_link};
+use super::release::package_error;
+use super::{Engine, store_error};
+use crate::build::{self, Artifact, Build};
+use crate::command::{Outcome, Sink, Stage, Stop, Touch};
+use crate::error::{CommandError, ErrorKind};
+use crate::package::Package;
+use crate::publish::snapshot::replace_file;
+use crate::publish::{Ci, Publish, package_edit, rules};
+use bosc_format::link::PearLink;
+use bosc_store::CreateOptions;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+impl Engine {
+    pub(super) fn publish(&self, request: &Publish, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+        let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let package = Package::read(&request.dir).map_err(package_error)?;
+        rules::version(package.version.as_deref())?;
+        let (drive, minted) = match &request.ci {
+            Some(ci) => self.ci_drive(request, ci, &package, sink)?,
+            None => self.own_drive(request, &package, sink, stop)?,
+        };
+        let link = drive.plain_link();
+        sink.event(
+            "publishing",
+            json!({ "name": package.name, "version": package.version, "link": link, "dir": request.dir }),
+        );
+        let dir = match request.artifacts.is_empty() {
+            true => request.dir.clone(),
+            false => self.deployment(request, sink, stop)?,
+        };
+        let learned = match &request.ci {
+            Some(ci) => Some(self.learn_newest(&drive, ci, sink, stop)?),
+            None => None,
+        };
+        let stage = Stage {
+            link: link.clone(),
+            dir,
+            dry_run: request.dry_run,
+            ignore: request.ignore.clone(),
+            // Learned a moment ago, or told by `before_writing`.
+            newest: true,
+            ..Stage::default()
+        };
+        let released = self.release(&stage, sink, stop)?;
+        let mut done = json!({
+            "link": link,
+            "verlink": drive.verlink(),
+            "hashlink": drive.hashlink(),
+            "length": drive.db.length(),
+            "version": released.version,
+            "before": released.before,
+            "changed": released.changed,
+            "minted": minted,
+            "dryRun": request.dry_run,
+            "copies": Value::Null,
+            "wanted": request.copies,
+        });
+        if request.dry_run {
+            return Ok(done);
+        }
+        let mut kept = false;
+        if let Some(learned) = &learned {
+            kept = self.save_mirror(&drive, learned, sink)?;
+        }
+        drop(alone);
+        if request.copies > 0 {
+            let wait = Duration::from_millis(request.wait_ms);
+            let own = DriveCores { db: drive.db.clone() };
+            let copies = self.seed_until(own, request.copies, wait, sink, stop)?;
+            if let Some(map) = done.as_object_mut() {
+                map.insert("copies".into(), json!(copies));
+            }
+            kept |= copies > 0;
+            if copies < request.copies && (kept || request.ci.is_none()) {
+                sink.event(
+                    "few-copies",
+                    json!({ "full": copies, "wanted": request.copies, "link": drive.plain_link() }),
+                );
+            }
+        }
+        if let (Some(ci), Some(learned)) = (&request.ci, learned) {
+            if !kept && released.changed {
+                return Err(not_kept(&drive));
+            }
+            // Nobody needs to be told of a length that nobody could continue.
+            if kept || !released.changed {
+                self.save_snapshot(&drive, ci, learned, sink)?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// The drive of `upgrade` in package.json, or a new one that is written there.
+    fn own_drive(
+        &self,
+        request: &Publish,
+        package: &Package,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<(DriveCores, bool), CommandError> {
+        let (link, minted) = match upgrade(package)? {
+            Some(link) => (link, false),
+            None => {
+                may_mint(request)?;
+                if request.dry_run {
+                    return Err(CommandError::input("a dry run makes no link").hint(
+                        "publish once without --dry-run, or put a link of `bosc touch` into package.json",
+                    ));
+                }
+                let made = self.touch(&Touch::default(), stop)?;
+                let link = made.get("link").and_then(Value::as_str).unwrap_or_default().to_owned();
+                self.write_upgrade(request, &link, sink)?;
+                (link, true)
+            }
+        };
+        let drive = self.open_drive(&parse_link(&link)?)?;
+        self.before_writing(&drive, false, sink, stop)?;
+        self.check_stage_link(
+            &drive,
+            "publish with the store that made the link, bring its key here with `bosc keys import`, or use --ci",
+        )?;
+        Ok((drive, minted))
+    }
+
+    /// The drive of the primary key and name.
+    fn ci_drive(
+        &self,
+        request: &Publish,
+        ci: &Ci,
+        package: &Package,
+        sink: &mut dyn Sink,
+    ) -> Result<(DriveCores, bool), CommandError> {
+        rules::check_name(&ci.name)?;
+        let own = rules::link(&self.store.primary_key(), &ci.name);
+        let link = own.to_string();
+        if parse_link(&ci.link)?.key != own.key {
+            return Err(CommandError::input(
+                "the store that is open has another primary key than this command",
+            )
+            .hint("give the command a store of its own with `--store DIR`"));
+        }
+        let mut minted = false;
+        match upgrade(package)? {
+            Some(text) if parse_link(&text)?.key == own.key => {}
+            Some(text) => {
+                return Err(CommandError::new(
+                    ErrorKind::Input,
+                    "ERR_OTHER_LINK",
+                    format!("`upgrade` in package.json is {text}, and the name {:?} makes {link}", ci.name),
+                )
+                .hint("check `--name` and the primary key; or set `upgrade` to the latter, so that clients follow it"));
+            }
+            None if request.dry_run => {}
+            None => {
+                may_mint(request)
+                    .map_err(|e| e.hint(format!("put it into package.json: \"upgrade\": \"{link}\"")))?;
+                self.write_upgrade(request, &link, sink)?;
+                minted = true;
+            }
+        }
+        let options = CreateOptions::named_in(rules::namespace(&ci.name), rules::CORE_NAME);
+        let db = self.store.create_core(options).map_err(store_error)?;
+        Ok((DriveCores { db }, minted))
+    }
+
+    fn write_upgrade(&self, request: &Publish, link: &str, sink: &mut dyn Sink) -> Result<(), CommandError> {
+        let file = request.dir.join("package.json");
+        let unwritable = |e: std::io::Error| {
+            CommandError::new(
+                ErrorKind::Permission,
+                "ERR_UNWRITABLE",
+                format!("the link could not be written to {}", file.display()),
+            )
+            .because(e)
+            .hint(format!("put it there yourself, \"upgrade\": \"{link}\", and publish again"))
+        };
+        let text = std::fs::read_to_string(&file).map_err(unwritable)?;
+        let text = package_edit::set_string(&text, "upgrade", link)
+            .map_err(|why| unwritable(std::io::Error::new(std::io::ErrorKind::InvalidData, why)))?;
+        replace_file(&file, text.as_bytes()).map_err(unwritable)?;
+        sink.event(
+            "minted",
+            json!({ "link": link, "file": file, "artifacts": !request.artifacts.is_empty() }),
+        );
+        Ok(())
+    }
+
+    /// Builds the deployment directory of the artifacts.
+    fn deployment(
+        &self,
+        request: &Publish,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<PathBuf, CommandError> {
+        let build = Build {
+            package: Some(request.dir.join("package.json")),
+            target: request.target.clone(),
+            cwd: request.dir.clone(),
+            artifacts: request
+                .artifacts
+                .iter()
+                .map(|(arch, path)| Artifact { arch: arch.clone(), path: path.clone() })
+                .collect(),
+            force: request.force_build,
+        };
+        let data = build::run(&build, sink, stop)?;
+        data.get("target")
+            .and_then(Value::as_str)
+            .map(PathBuf::from)
+            .ok_or_else(|| CommandError::failed("the build did not say where it is"))
+    }
+}
+
+/// `upgrade` of a package.json; empty counts as none.
+fn upgrade(package: &Package) -> Result<Option<String>, CommandError> {
+    match package.json.get("upgrade") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+        Some(Value::String(text)) => {
+            PearLink::parse(text).map_err(|e| {
+                CommandError::new(
+                    ErrorKind::Input,
+                    "ERR_INVALID_LINK",
+                    "`upgrade` in package.json is no pear link",
+                )
+                .because(e)
+                .hint("set it to a link of `bosc touch`, or take it out and publish with --yes to get one")
+            })?;
+            Ok(Some(text.clone()))
+        }
+        Some(_) => Err(CommandError::new(
+            ErrorKind::Input,
+            "ERR_INVALID_MANIFEST",
+            "`upgrade` in package.json is no text",
+        )
+        .hint("set it to the link that the application updates from")),
+    }
+}
+
+fn may_mint(request: &Publish) -> Result<(), CommandError> {
+    if request.mint {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        ErrorKind::Input,
+        "ERR_NO_UPGRADE_LINK",
+        format!("{} has no `upgrade` link", shown(&request.dir)),
+    )
+    .hint("run it with --yes to make a link and write it there, or set `upgrade` to a link of `bosc touch`"))
+}
+
+fn shown(dir: &Path) -> String {
+    dir.join("package.json").display().to_string()
+}
+
+/// A release that only this runner has.
+fn not_kept(drive: &DriveCores) -> CommandError {
+    CommandError::new(
+        ErrorKind::Network,
+        "ERR_NOT_SEEDED",
+        format!("nobody took the release {}; when this runner goes, it is gone", drive.verlink()),
+    )
+    .hint(
+        "keep this store and publish again from it while a seeder (`bosc seed`) is online, or give runners a --mirror",
+    )
+}

@@ -1,0 +1,358 @@
+//! `rotate`: see [`crate::rotate`].
+
+use super::Engine;
+use super::copies::Watched;
+use super::drive::{DriveCores, parse_link};
+use super::lines::multisig_steps;
+use super::release::step;
+use super::wait::stopped;
+use crate::command::{Outcome, Provision, Request, Sink, Stop, Touch};
+use crate::error::{CommandError, ErrorKind};
+use crate::package::Package;
+use crate::publish::rules::{self, Gate};
+use crate::rotate::{MAX_HOPS, Rotate};
+use bosc_format::id;
+use bosc_format::link::PearLink;
+use bosc_node::TICK;
+use serde_json::{Value, json};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// How long nothing may change before the copies that are seen count as all there are.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// One end of a rotation, as peers show it.
+struct End {
+    link: PearLink,
+    drive: DriveCores,
+    package: Package,
+    full: usize,
+}
+
+impl End {
+    fn version(&self) -> &str {
+        self.package.version.as_deref().unwrap_or_default()
+    }
+
+    fn upgrade(&self) -> Option<PearLink> {
+        self.package.upgrade.as_deref().and_then(|u| PearLink::parse(u).ok())
+    }
+}
+
+/// Tells each check, and keeps the first that failed.
+struct Checks<'a> {
+    sink: &'a mut dyn Sink,
+    failed: Option<CommandError>,
+}
+
+impl Checks<'_> {
+    fn check(&mut self, name: &str, ok: bool, detail: String, hint: impl FnOnce() -> String) {
+        self.sink.event("condition", json!({ "name": name, "ok": ok, "detail": detail }));
+        if !ok && self.failed.is_none() {
+            self.failed = Some(
+                CommandError::new(ErrorKind::Failed, "ERR_ROTATE_CHECK", format!("{name}: {detail}"))
+                    .hint(hint()),
+            );
+        }
+    }
+
+    fn end(self) -> Result<(), CommandError> {
+        self.failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Engine {
+    pub(super) fn rotate(&self, request: &Rotate, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+        let (old, new) = (parse_link(&request.old)?.origin(), parse_link(&request.new)?.origin());
+        if old.key == new.key {
+            return Err(
+                CommandError::input("old and new are the same link").hint("name the link to move to second")
+            );
+        }
+        if request.check {
+            return self.follow(request, &old, &new, sink, stop);
+        }
+        let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.event(
+            "rotating",
+            json!({ "old": old.to_string(), "new": new.to_string(), "dryRun": request.dry_run }),
+        );
+        let old_end = self.end(&old, request, stop)?;
+        let new_end = self.end(&new, request, stop)?;
+        if old_end.upgrade().is_some_and(|u| u.key == new.key) {
+            sink.event("unchanged", json!({ "version": old_end.version(), "verlink": old_end.drive.verlink(), "files": Value::Null }));
+            return Ok(
+                json!({ "old": old.to_string(), "new": new.to_string(), "changed": false, "done": true }),
+            );
+        }
+        check_ends(&old_end, &new_end, request.copies, sink)?;
+        let quorum = old_end.drive.db.manifest().is_some_and(|m| m.signers.len() > 1);
+        let source = new_end.drive.verlink();
+        if quorum {
+            return self.rotate_signed(request, &old_end, &source, &new, sink, stop);
+        }
+        self.before_writing(&old_end.drive, false, sink, stop)?;
+        self.check_stage_link(
+            &old_end.drive,
+            "rotate on the machine that made the old link, or bring its key here with `bosc keys import`",
+        )?;
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let done = self.restage(&source, &old.to_string(), request.dry_run, timeout, sink, stop)?;
+        drop(alone);
+        let mut copies = None;
+        if !request.dry_run && request.copies > 0 {
+            let drive = self.open_drive(&old)?;
+            let wait = Duration::from_millis(request.wait_ms);
+            let full = self.seed_until(drive, request.copies, wait, sink, stop)?;
+            if full < request.copies {
+                sink.event(
+                    "few-copies",
+                    json!({ "full": full, "wanted": request.copies, "link": old.to_string() }),
+                );
+            }
+            copies = Some(full);
+        }
+        sink.event(
+            "next-step",
+            step(
+                1,
+                "anyone",
+                &format!("bosc rotate --check {old} {new}"),
+                "looks from outside where followers end",
+            ),
+        );
+        Ok(json!({
+            "old": old.to_string(), "new": new.to_string(), "verlink": done.verlink, "version": done.version,
+            "before": done.before, "changed": done.changed, "copies": copies, "done": !request.dry_run,
+        }))
+    }
+
+    /// Prepares the release on an old link that a quorum signs.
+    fn rotate_signed(
+        &self,
+        request: &Rotate,
+        old: &End,
+        source: &str,
+        new: &PearLink,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Outcome {
+        let target = match &request.target {
+            Some(target) => parse_link(target)?.origin().to_string(),
+            None if request.dry_run => {
+                return Err(CommandError::input("a dry run makes no link to prepare the release on")
+                    .hint("make one with `bosc touch` and name it with --target"));
+            }
+            None => {
+                let made = self.touch(&Touch::default(), stop)?;
+                made.get("link").and_then(Value::as_str).unwrap_or_default().to_owned()
+            }
+        };
+        let production = old.drive.verlink();
+        sink.event("command", json!({ "command": format!("bosc provision {source} {target} {production}") }));
+        let provision = Provision {
+            source: source.to_owned(),
+            target: target.clone(),
+            production,
+            dry_run: request.dry_run,
+            contiguous: false,
+            timeout_ms: request.timeout_ms,
+            cooldown_ms: request.cooldown_ms,
+            newest: false,
+        };
+        self.execute_request(&Request::Provision(provision), sink, stop)?;
+        let verlink = self.open_drive(&parse_link(&target)?)?.verlink();
+        let mut steps = multisig_steps(&verlink);
+        let last = steps.len() + 1;
+        steps.push((
+            last,
+            "anyone",
+            format!("bosc rotate --check {} {new}", old.link),
+            "looks from outside where followers end",
+        ));
+        for (number, who, command, text) in steps {
+            sink.event("next-step", step(number, who, &command, text));
+        }
+        Ok(json!({
+            "old": old.link.to_string(), "new": new.to_string(), "target": target, "verlink": verlink,
+            "version": Value::Null, "changed": true, "done": false,
+        }))
+    }
+
+    /// Learns a link's newest release and who holds it.
+    fn end(&self, link: &PearLink, request: &Rotate, stop: &Stop) -> Result<End, CommandError> {
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let opened = self.open_fresh(link, timeout, stop)?;
+        let length = opened.drive.db.length();
+        if length == 0 {
+            return Err(CommandError::not_found(format!("{link} holds no release"))
+                .hint("publish to it first, and keep it seeded"));
+        }
+        let package = self.remote_package(&opened, length, timeout, stop)?;
+        let drive = DriveCores { db: opened.drive.db.clone() };
+        let full = match request.copies {
+            0 => 0,
+            wanted => self.copies_elsewhere(DriveCores { db: drive.db.clone() }, wanted, timeout, stop)?,
+        };
+        Ok(End { link: link.clone(), drive, package, full })
+    }
+
+    /// How many others hold a drive: until `wanted` do, or nothing more is heard.
+    fn copies_elsewhere(
+        &self,
+        drive: DriveCores,
+        wanted: usize,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<usize, CommandError> {
+        let mut watched = Watched::join(self, drive, false)?;
+        let (start, mut changed, mut last) = (Instant::now(), Instant::now(), None);
+        loop {
+            if stop.is_stopped() {
+                return Err(stopped());
+            }
+            watched.find_blobs(self)?;
+            // How long the blobs must be is not known without all of the db; those who hold both cores whole hold it.
+            let copies = watched.copies(Some(0));
+            let full = copies.full.len();
+            let flushed = watched.node.is_flushed(&watched.topic());
+            if last.as_ref() != Some(&copies) {
+                (last, changed) = (Some(copies), Instant::now());
+            }
+            if full >= wanted || start.elapsed() >= timeout || (flushed && changed.elapsed() >= QUIET) {
+                return Ok(full);
+            }
+            watched.node.signal().wait(Some(Instant::now() + TICK), TICK, || None::<()>);
+        }
+    }
+
+    /// Walks where a follower of `old` goes, from outside.
+    fn follow(
+        &self,
+        request: &Rotate,
+        old: &PearLink,
+        new: &PearLink,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Outcome {
+        let outside = Engine::in_memory(self.bootstrap.clone())?;
+        let result = outside.walk(request, old, new, sink, stop);
+        outside.close();
+        result
+    }
+
+    fn walk(
+        &self,
+        request: &Rotate,
+        old: &PearLink,
+        new: &PearLink,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Outcome {
+        let mut at = old.clone();
+        let mut seen = Vec::new();
+        let mut version: Option<String> = None;
+        let mut checks = Checks { sink, failed: None };
+        loop {
+            let end = self.end(&at, request, stop)?;
+            let upgrade = end.upgrade();
+            checks.sink.event(
+                "hop",
+                json!({
+                    "link": at.to_string(), "verlink": end.drive.verlink(), "version": end.package.version,
+                    "upgrade": end.package.upgrade, "full": end.full,
+                }),
+            );
+            checks.check(
+                "seeded",
+                end.full >= request.copies,
+                format!("{} of {} wanted hold {at}", end.full, request.copies),
+                || format!("start more seeders: bosc seed {at}"),
+            );
+            let takes = |held: &str| {
+                rules::gate(end.package.version.as_deref(), Some(held)).is_ok_and(|g| g == Gate::Above)
+            };
+            // A follower that comes from before waits here for the next release; one that is behind stays behind.
+            if let Some(before) = &version {
+                let fine = takes(before) || end.version() == before;
+                checks.check("version", fine, format!("{} after {before}", end.version()), || {
+                    format!("publish a version above {before} to {at}")
+                });
+            }
+            version = end.package.version.clone();
+            seen.push(at.key);
+            match upgrade {
+                None => {
+                    checks.check("upgrade", false, format!("the release on {at} has no `upgrade`"), || {
+                        format!("run `bosc rotate {at} {new}`")
+                    });
+                    break;
+                }
+                Some(next) if next.key == at.key => break,
+                Some(next) if seen.contains(&next.key) || seen.len() >= MAX_HOPS => {
+                    checks.check(
+                        "upgrade",
+                        false,
+                        format!("followers are sent round in a circle at {at}"),
+                        || format!("publish a release to {new} whose `upgrade` is {new}"),
+                    );
+                    break;
+                }
+                Some(next) => at = next.origin(),
+            }
+        }
+        checks.check("ends", at.key == new.key, format!("a follower of {old} ends on {at}"), || {
+            format!("run `bosc rotate {old} {new}`; for a signed link, commit what it prepares")
+        });
+        checks.end()?;
+        let hops: Vec<String> = seen.iter().map(|k| PearLink::new(*k).to_string()).collect();
+        Ok(
+            json!({ "old": old.to_string(), "new": new.to_string(), "ends": id::encode(&at.key), "hops": hops, "version": version }),
+        )
+    }
+}
+
+fn check_ends(old: &End, new: &End, copies: usize, sink: &mut dyn Sink) -> Result<(), CommandError> {
+    let mut checks = Checks { sink, failed: None };
+    checks.check(
+        "old-committed",
+        old.drive.db.length() > 0,
+        format!("{} holds version {}", old.drive.verlink(), old.version()),
+        String::new,
+    );
+    let own = new.upgrade();
+    checks.check(
+        "new-upgrade",
+        own.as_ref().is_some_and(|u| u.key == new.link.key),
+        match &own {
+            None => format!("the release on {} has no `upgrade`", new.link),
+            Some(u) if u.key == old.link.key => {
+                format!("the release on {} sends its followers back to {u}", new.link)
+            }
+            Some(u) => format!("`upgrade` of the release on {} is {u}", new.link),
+        },
+        || format!("build a release with \"upgrade\": \"{}\" and publish it there", new.link),
+    );
+    let above = rules::gate(new.package.version.as_deref(), old.package.version.as_deref())? == Gate::Above;
+    checks.check(
+        "new-version",
+        above,
+        format!("{} on the new link, {} on the old one", new.version(), old.version()),
+        || {
+            format!(
+                "followers take only higher versions: publish one above {} to {}",
+                old.version(),
+                new.link
+            )
+        },
+    );
+    for (name, end) in [("old-seeded", old), ("new-seeded", new)] {
+        checks.check(
+            name,
+            end.full >= copies,
+            format!("{} of {copies} wanted hold {}", end.full, end.link),
+            || format!("start more seeders (bosc seed {}), or ask for fewer with --copies", end.link),
+        );
+    }
+    checks.end()
+}

@@ -1,0 +1,81 @@
+//! `publish`: the simple path from a folder to the people who follow a link.
+//!
+//! # Steps
+//!
+//! ```text
+//! link known? --no--> minted and written to package.json
+//!   |                                    (--ci) made from primary key and name
+//!   v
+//! built (when artifacts are given) --> (--ci) newest head learned --> version checked --> staged
+//!   --> (--ci) mirror written --> seeded until enough others hold it --> (--ci) snapshot written
+//! ```
+//!
+//! Killed anywhere, the same command run again goes on: a minted link that was not written down has nothing in it, a
+//! build and a stage happen whole or not at all, and what was staged shows as "nothing changed" and is only seeded.
+//!
+//! # Invariants
+//!
+//! 1. What goes out has a higher version than what the link holds, or is the same, byte for byte. Clients take nothing
+//!    else.
+//! 2. With `--ci` a head is signed only on top of the newest one: a peer that holds the link whole told its length (or
+//!    a mirror holds it), every peer that could be found was asked, none is ahead, all blocks up to that head are here,
+//!    and it is not below the snapshot. Two heads of one length are two histories, and no follower survives that.
+//! 3. With a mirror no peer sees a head before the mirror has it: whatever happens to the runner, the next one goes on.
+//! 4. `package.json` is changed by one value and keeps its bytes otherwise.
+
+pub mod mirror;
+pub mod package_edit;
+pub mod rules;
+pub mod snapshot;
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// How many others shall hold a release before `publish` ends.
+pub const COPIES: usize = 2;
+/// How long `publish` seeds at most when nothing else is said: ten minutes, in milliseconds.
+pub const WAIT_MS: u64 = 600_000;
+/// How long `--ci` looks for peers that hold the link, when nothing else is said, in milliseconds.
+pub const WAIT_PEERS_MS: u64 = 60_000;
+
+/// `bosc publish`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publish {
+    /// The folder with `package.json`: the deployment directory, or with artifacts the project. Absolute.
+    pub dir: PathBuf,
+    /// Make a link when `package.json` has none, and write it there.
+    pub mint: bool,
+    /// Per-OS builds: platform (`linux-x64`) and absolute path. With any, a deployment directory is made of them.
+    pub artifacts: Vec<(String, PathBuf)>,
+    /// Where the deployment directory goes; absolute. `None`: `<name>-<version>` in `dir`.
+    pub target: Option<PathBuf>,
+    /// Replace an existing deployment directory.
+    pub force_build: bool,
+    /// Only tell what would change.
+    pub dry_run: bool,
+    /// Patterns to leave out.
+    pub ignore: Vec<String>,
+    /// Seed until so many others hold it whole; 0 does not seed.
+    pub copies: usize,
+    /// Seed at most so long, in milliseconds.
+    pub wait_ms: u64,
+    /// Publish from a machine that has only the primary key.
+    pub ci: Option<Ci>,
+}
+
+/// `bosc publish --ci`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ci {
+    /// Names the key pair: the drive is the core `db` in this namespace, as in npm `pear-ci`.
+    pub name: String,
+    /// The link that primary key and name make, so that a store with another primary key is noticed.
+    pub link: String,
+    /// How long to look for peers that hold the link, in milliseconds.
+    pub wait_peers_ms: u64,
+    /// A folder with the link's blocks; see [`mirror`]. Absolute.
+    pub mirror: Option<PathBuf>,
+    /// The file that tells how long the link was after the last release; see [`snapshot`]. Absolute.
+    pub snapshot: Option<PathBuf>,
+    /// The link has no release yet, and whoever asks is sure of it.
+    pub first: bool,
+}
