@@ -1,7 +1,8 @@
 //! A minimal program that updates itself: it works, looks for updates, applies them, starts its new version and takes
 //! it back if that does not work.
 //!
-//!     self-update <link or URL> <data folder> [bootstrap host:port,...]
+//!     self-update <link> <data folder> [bootstrap host:port,...]
+//!     self-update <URL> <data folder> <public key>
 //!
 //! Its version is the crate's, or the one in a last line `version: 1.0.1` appended to the executable, so that several
 //! versions can be made of one build.
@@ -25,7 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("running {version}");
 
     let mut options = UpdaterOptions::new(dir, this_app(), "self-update", version, upgrade);
-    options.bootstrap = rest.iter().flat_map(|r| r.split(',')).map(str::to_owned).collect();
+    let more = rest.iter().flat_map(|r| r.split(',')).map(str::to_owned).collect();
+    if upgrade.starts_with("pear:") {
+        options.bootstrap = more;
+    } else {
+        options.public_keys = more;
+    }
     options.delay = Duration::from_secs(0);
     options.health.window = Duration::from_secs(20);
     let (updater, events) = Updater::start(options)?;
