@@ -36,7 +36,7 @@ process.on('exit', () => {
 
 /** One running command. Lines arrive in `lines`; `until` waits for one. */
 export class Running {
-  constructor(args, { env = {}, cwd, command = boscCommand() } = {}) {
+  constructor(args, { env = {}, cwd, command = boscCommand(), stdin = 'ignore' } = {}) {
     const [cmd, ...before] = command
     this.args = args
     this.lines = []
@@ -47,11 +47,13 @@ export class Running {
     this._waiters = new Set()
     this.started = performance.now()
     this.child = spawn(cmd, [...before, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
       cwd,
       env: { ...process.env, NO_COLOR: '1', ...env }
     })
     live.add(this.child)
+    // A command that ended no longer reads what it is told.
+    this.child.stdin?.on('error', () => {})
 
     let rest = ''
     this.child.stdout.setEncoding('utf8')

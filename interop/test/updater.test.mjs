@@ -6,6 +6,8 @@ import path from 'node:path'
 import PearRuntimeUpdater from 'pear-runtime-updater'
 import { fixture } from '../lib/fixture.mjs'
 import { jsStage, describe, sleep, waitFor, within } from '../lib/net.mjs'
+import { isStandIn } from '../lib/bosc.mjs'
+import { Installed } from '../lib/watch.mjs'
 import { noise, sampleApp, snapshot, writeTree } from '../lib/tree.mjs'
 
 const timeout = 120_000
@@ -111,3 +113,47 @@ test('an update that bosc relays for JavaScript', { timeout }, async (t) => {
   await updater.applyUpdate()
   assert.ok(fs.readFileSync(target).equals(fs.readFileSync(path.join(dir, app))))
 })
+
+// One link, two clients: whoever staged it, whoever follows it.
+for (const by of ['bosc', 'JavaScript']) {
+  test(`a link staged by ${by} is followed by pear-runtime-updater and by bosc watch`, { timeout, skip: isStandIn() }, async (t) => {
+    const f = await fixture(t)
+    const dir = f.tree(release('1.0.0', 1))
+    const stage = by === 'bosc' ? await boscAuthor(f, dir) : await jsAuthor(f, dir)
+    const source = path.join(dir, app)
+    const theirs = await installed(f, stage.link, { version: '1.0.0', source })
+    const ours = new Installed(f, stage.link, { version: '1.0.0', source })
+    const run = ours.watch()
+    await waitFor(() => theirs.updater.drive.core.length > 0, { what: () => 'the first head' })
+    await sleep(500)
+    assert.deepEqual([theirs.events, run.lines], [[], []], 'the same version is no update')
+    const updated = new Promise((resolve) => theirs.updater.once('updated', resolve))
+    writeTree(dir, { ...release('1.0.1', 1), [app]: { data: noise(60, 2_000_000), mode: 0o755 } })
+    await stage.again()
+    await within(30_000, 'updated', updated)
+    assert.equal((await run.until('updated')).version, '1.0.1')
+    await theirs.updater.applyUpdate()
+    run.say('apply')
+    await run.until('applied')
+    for (const at of [theirs.target, ours.app]) {
+      assert.ok(fs.readFileSync(at).equals(noise(60, 2_000_000)), at)
+      assert.equal(fs.statSync(at).mode & 0o111, 0o111)
+    }
+  })
+}
+
+async function boscAuthor(f, dir) {
+  const bosc = f.bosc()
+  const { link } = await bosc.touch()
+  await bosc.stage(link, dir)
+  await bosc.seed(link)
+  return { link, again: () => bosc.stage(link, dir) }
+}
+
+async function jsAuthor(f, dir) {
+  const js = f.js()
+  const drive = await js.touch()
+  await jsStage(drive, dir)
+  await js.join(drive)
+  return { link: (await describe(drive)).link, again: () => jsStage(drive, dir) }
+}

@@ -32,6 +32,7 @@ pub use bosc_wire::replication::{Blocks, Download};
 use live::{CoreShared, DownloadState, Input, Live};
 use net::{Net, NetCommand, NetConfig, NetShared};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
@@ -316,6 +317,13 @@ impl LiveCore {
     /// Asks for blocks before everything else. Look with [`Core::has`] whether they came.
     pub fn want(&self, blocks: Vec<u64>) {
         let _ = self.live.send(Input::Want { key: *self.core.key(), blocks });
+    }
+
+    /// Asks for the leaf hashes of blocks of the present head, without the blocks: enough to learn which of them a
+    /// local file already holds. Each comes with the nodes that prove it, so the hashes of its neighbours become
+    /// known too. Look with [`Core::leaf_hash`] whether they came.
+    pub fn want_hashes(&self, ranges: Vec<Range<u64>>) {
+        let _ = self.live.send(Input::Hashes { key: *self.core.key(), ranges });
     }
 }
 

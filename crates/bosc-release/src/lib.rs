@@ -24,3 +24,4 @@ pub mod rotate;
 pub mod scan;
 pub mod stage;
 pub mod tools;
+pub mod updater;

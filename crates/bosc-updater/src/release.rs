@@ -74,3 +74,9 @@ pub struct Staged {
     /// What it must consist of. The installer reads it all again and refuses anything else.
     pub contents: Contents,
 }
+
+/// Whether `version` is an update for `installed`: strictly newer in SemVer's order, in which what follows a `+` does
+/// not count.
+pub fn newer(version: &Version, installed: &Version) -> bool {
+    version.cmp_precedence(installed) == std::cmp::Ordering::Greater
+}

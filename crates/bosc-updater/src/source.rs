@@ -40,4 +40,23 @@ pub trait Source: Send {
         staging: &Path,
         on_progress: &mut OnProgress<'_>,
     ) -> Result<Staged, UpdateError>;
+
+    /// Brings the build that is installed here, so that later releases need only what changes. Does nothing where
+    /// that is of no use.
+    ///
+    /// # Errors
+    /// As [`Source::fetch`].
+    fn prefetch(&mut self, installed: &Version, on_progress: &mut OnProgress<'_>) -> Result<(), UpdateError> {
+        let _ = (installed, on_progress);
+        Ok(())
+    }
+
+    /// Called after a fetched build was told of: time for what a source does for later (making room, writing down).
+    fn settle(&mut self) {}
+
+    /// Calls `notify` whenever there may be a newer release. `false`: it cannot tell, and has to be asked now and then.
+    fn on_news(&mut self, notify: Box<dyn Fn() + Send + Sync>) -> bool {
+        let _ = notify;
+        false
+    }
 }

@@ -76,8 +76,12 @@ pub(crate) enum Command {
     Provision(Provision),
     /// Stage, seed, find and fetch a folder on this machine, and check every byte
     Demo(Demo),
+    /// Keep an application up to date: the updater library as a child process
+    Watch(crate::watch::Watch),
     /// Run a DHT node: the bootstrap node of a private network
     Dht(Dht),
+    /// Keys, signatures and manifests for applications that update themselves over HTTPS
+    Updater(crate::updater::Updater),
     /// Links that only a quorum can release to: keys, requests, signatures, commits
     Multisig(crate::multisig::args::Multisig),
     /// From a folder to everyone who follows its link, in one step

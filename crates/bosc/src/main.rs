@@ -12,7 +12,10 @@ mod printer;
 mod provision;
 mod release;
 mod run;
+mod smoke;
 mod tools;
+mod updater;
+mod watch;
 
 fn main() -> std::process::ExitCode {
     run::main()

@@ -83,7 +83,9 @@ fn command_name(c: &Command) -> &'static str {
         Command::Dump(_) => "dump",
         Command::Provision(_) => "provision",
         Command::Demo(_) => "demo",
+        Command::Watch(_) => "watch",
         Command::Dht(_) => "dht",
+        Command::Updater(_) => "updater",
         Command::Multisig(a) => crate::multisig::name(a),
         Command::Publish(_) => "publish",
         Command::Line(_) => "line",
@@ -159,6 +161,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
                 timeout_ms: seconds(a.timeout)?,
             })
         }
+        Command::Updater(a) => return crate::updater::run(a, printer, stop),
         Command::Multisig(a) => return crate::multisig::run(a, g, printer, stop),
         Command::Provision(a) => {
             live = true;
@@ -169,6 +172,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             let mut human = Human::new(printer, false, false);
             return demo::run(dir.as_deref(), &mut |tag: &str, data: Value| human.event(tag, &data), stop);
         }
+        Command::Watch(a) => return crate::watch::run(a, g, printer, stop),
         Command::Publish(a) => crate::release::publish(a, primary_key()?.as_ref(), stop)?,
         Command::Line(a) => crate::release::line(a)?,
         Command::Rotate(a) => crate::release::rotate(a)?,

@@ -24,6 +24,7 @@ use bosc_wire::replication::{Config, Download, DownloadId, Event, LocalChange, P
 use bytes::Bytes;
 use conn::Conn;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,6 +56,8 @@ pub(crate) enum Input {
     Cancel { key: CoreKey, state: Arc<DownloadState> },
     /// Get these blocks before others.
     Want { key: CoreKey, blocks: Vec<u64> },
+    /// Get the leaf hashes of these blocks of the present head, without the blocks.
+    Hashes { key: CoreKey, ranges: Vec<Range<u64>> },
     /// The store's core was changed by someone else in this process.
     Changed { key: CoreKey, change: LocalChange },
     /// Write all that was received to disk, then answer.
@@ -237,6 +240,14 @@ impl Live {
                     let access = access::Access::new(&slot.core, &mut slot.reorg);
                     for block in blocks {
                         slot.replicator.want_block(block, WANTED, &access);
+                    }
+                }
+            }
+            Input::Hashes { key, ranges } => {
+                if let Some(slot) = self.cores.get_mut(&key) {
+                    let access = access::Access::new(&slot.core, &mut slot.reorg);
+                    for range in ranges {
+                        slot.replicator.want_hashes(range.start, range.end, &access);
                     }
                 }
             }

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# What bosc-updater adds to a stripped program: builds a hello world without it and with it, twice (speed and size
+# profile), and prints bytes, and crates. Needs about 3 minutes and a C compiler.
+#   crates/bosc-updater/size.sh [feature ...]      default: http
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+features=${*:-http}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+target=${CARGO_TARGET_DIR:-$here/../../target}/size
+mkdir -p "$work/src"
+cp "$here/../../Cargo.lock" "$work/Cargo.lock"
+
+profile() { # opt-level lto
+  cat <<END
+[profile.release]
+opt-level = $1
+lto = "$2"
+codegen-units = 1
+panic = "abort"
+strip = true
+END
+}
+
+build() { # name, with or without, opt-level, lto
+  {
+    printf '[package]\nname = "hello-%s"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[dependencies]\n' "$1"
+    if [ "$2" = with ]; then
+      printf 'bosc-updater = { path = "%s", default-features = false, features = [%s] }\nsemver = "1"\n' "$here" \
+        "$(printf '"%s",' $features)"
+    fi
+    profile "$3" "$4"
+  } >"$work/Cargo.toml"
+  if [ "$2" = with ]; then
+    cat >"$work/src/main.rs" <<'END'
+use bosc_updater::Source;
+use bosc_updater::http::{HttpOptions, HttpSource};
+use bosc_updater::install::{Installer, Options};
+use bosc_updater::perry;
+// Everything an application calls: start, check, fetch, install, relaunch, health.
+fn main() -> Result<(), bosc_updater::UpdateError> {
+    println!("hello");
+    let version = semver::Version::new(1, 0, 0);
+    perry::init_updater(&perry::InitOptions::new("1.0.0"))?;
+    let target = perry::get_exe_path()?;
+    let installer = Installer::open(Options::new(&target, version.clone()))?;
+    let url = std::env::args().nth(1).unwrap_or_default();
+    let mut options = HttpOptions::new(url, std::env::args().nth(2).unwrap_or_default());
+    options.kind = installer.kind();
+    let mut source = HttpSource::new(options)?;
+    if let Some(release) = source.check(&version)? {
+        let staged = source.fetch(&release, &installer.staging()?, &mut |_| true)?;
+        perry::install::apply_and_relaunch(&installer, &staged, &perry::get_sentinel_path(), &Default::default())?;
+    }
+    perry::mark_healthy()
+}
+END
+  else
+    printf 'fn main() { println!("hello"); }\n' >"$work/src/main.rs"
+  fi
+  (cd "$work" && CARGO_TARGET_DIR="$target" cargo build --release --quiet)
+  stat -c %s "$target/release/hello-$1" 2>/dev/null || stat -f %z "$target/release/hello-$1"
+}
+
+for p in '"z" fat' '3 fat' '3 thin'; do
+  set -- $p
+  bare=$(build "bare" without "$1" "$2")
+  full=$(build "full" with "$1" "$2")
+  echo "opt-level $1, lto $2: hello $bare, with bosc-updater ($features) $full, added $((full - bare)) bytes"
+done
+count=$(cd "$here" && cargo tree -p bosc-updater --no-default-features --features "$features" --prefix none -e normal,build |
+  sed 's/ (.*)//' | sort -u | wc -l)
+echo "crates, bosc-updater itself included: $count"

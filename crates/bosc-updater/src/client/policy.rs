@@ -1,0 +1,490 @@
+//! When to look for releases, which to take, and when to fetch them. No clock, no network, no random numbers: `now`
+//! (time since an arbitrary start, never going back) and inputs in, actions out.
+//!
+//! # State machine
+//!
+//! ```text
+//!            Open, News, CheckNow, the poll interval
+//!                          │
+//!   Idle ── check_due ──▶ Checking ── nothing newer ──▶ Idle (and once: Prefetching)
+//!     ▲                    │ a newer release
+//!     │                    ▼
+//!     │                 pending, due now or after its delay ── due ──▶ Fetching ──▶ staged ("updated")
+//!     │                    ▲                                            │
+//!     │                    └────── failed: again after a back-off ──────┘
+//!     └── Applying ◀── Apply, when something is staged (a failed one may be asked for again)
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. At most one action runs. A person's Apply interrupts a check or a fetch; what that fetch had is kept.
+//! 2. Only a release that is newer than what is installed and newer than what is staged is fetched.
+//! 3. A release found at the start, within the grace after it, or because a person asked is fetched at once. Any other
+//!    waits for a delay that depends on the device and the release alone: looking again never draws it again, and a
+//!    release that replaces one which waits never waits longer than that one would have. So appends, however frequent,
+//!    cannot put an update off by more than the longest delay.
+//! 4. Nothing that was taken back or that the person stopped is fetched again by itself. Errors are tried again after
+//!    a back-off from 30 s to an hour; a missing network ends it early, when a peer appears.
+//! 5. With updates switched off nothing is ever done but what the person applies or says.
+
+use crate::error::ErrorKind;
+use crate::release::{Release, ReleaseId, newer};
+use semver::Version;
+use std::time::Duration;
+
+/// First pause after an error.
+const BACK_OFF: Duration = Duration::from_secs(30);
+/// Longest pause after errors.
+const MAX_BACK_OFF: Duration = Duration::from_secs(3600);
+
+/// How a client behaves.
+#[derive(Debug, Clone)]
+pub struct PolicyConfig {
+    /// Whether to look for updates at all.
+    pub updates: bool,
+    /// The version that runs.
+    pub installed: Version,
+    /// Names this device; any bytes, the same at every start.
+    pub device: [u8; 16],
+    /// Longest random delay.
+    pub delay: Duration,
+    /// A release found so soon after the start is fetched at once.
+    pub grace: Duration,
+    /// How often a source that cannot tell of news is asked. `None`: it tells.
+    pub poll: Option<Duration>,
+}
+
+/// What may be done with a release, as the installer sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be installed.
+    Admitted,
+    /// It was taken back before, and may be tried again after so long.
+    Rejected(Duration),
+    /// It is below the version floor, or not newer.
+    TooOld,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The client started.
+    Open,
+    /// The source says that there may be something new.
+    News,
+    /// The person wants to know now.
+    CheckNow,
+    /// A check ended.
+    Checked(Result<Option<(Release, Verdict)>, ErrorKind>),
+    /// A fetch ended.
+    Fetched(Result<(), ErrorKind>),
+    /// A prefetch ended, however.
+    Prefetched,
+    /// Use no network until further notice.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Stop the running fetch, or forget the release that waits.
+    Cancel,
+    /// Put the staged release in place.
+    Apply,
+    /// An apply ended.
+    Applied(Result<(), ErrorKind>),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Ask the source for something newer than this version.
+    Check(Version),
+    /// Bring the installed build's blocks here.
+    Prefetch,
+    /// Fetch this release.
+    Fetch(Release),
+    /// Install what is staged.
+    Apply,
+    /// End what runs; its end comes as an input.
+    Interrupt,
+    /// Tell that a release waits for so long.
+    Scheduled(Release, Duration),
+    /// Tell that a release was found and may not be installed.
+    Refused(Release, Verdict),
+    /// There is nothing to apply.
+    NothingToApply,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Running {
+    Nothing,
+    Checking,
+    Prefetching,
+    Fetching(Release),
+    Applying,
+}
+
+#[derive(Debug, Clone)]
+struct Pending {
+    release: Release,
+    due: Duration,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    config: PolicyConfig,
+    installed: Version,
+    opened: Option<Duration>,
+    running: Running,
+    interrupted: bool,
+    check_due: Option<Duration>,
+    /// A person asked for the check that is due or running.
+    asked: bool,
+    /// The check that runs is the first one, or the person's.
+    urgent: bool,
+    pending: Option<Pending>,
+    staged: Option<Release>,
+    /// Not fetched again by itself.
+    unwanted: Option<ReleaseId>,
+    /// Told of once.
+    refused: Option<ReleaseId>,
+    failures: u32,
+    check_failures: u32,
+    retry_at: Duration,
+    /// The last error was a missing network.
+    offline: bool,
+    paused: bool,
+    cancelled: bool,
+    apply: bool,
+    prefetch: bool,
+    first_check: bool,
+    out: Vec<Action>,
+}
+
+/// When to try again after another failure.
+fn back_off(failures: &mut u32, now: Duration) -> Duration {
+    let pause = BACK_OFF.saturating_mul(1u32.checked_shl(*failures).unwrap_or(u32::MAX));
+    *failures = failures.saturating_add(1).min(16);
+    now.saturating_add(pause.min(MAX_BACK_OFF))
+}
+
+impl Policy {
+    /// A client that has not started.
+    pub fn new(config: PolicyConfig) -> Self {
+        Self {
+            installed: config.installed.clone(),
+            config,
+            opened: None,
+            running: Running::Nothing,
+            interrupted: false,
+            check_due: None,
+            asked: false,
+            urgent: false,
+            pending: None,
+            staged: None,
+            unwanted: None,
+            refused: None,
+            failures: 0,
+            check_failures: 0,
+            retry_at: Duration::ZERO,
+            offline: false,
+            paused: false,
+            cancelled: false,
+            apply: false,
+            prefetch: true,
+            first_check: true,
+            out: Vec::new(),
+        }
+    }
+
+    /// The newest version that is installed.
+    pub fn installed(&self) -> &Version {
+        &self.installed
+    }
+
+    /// What lies ready to be applied.
+    pub fn staged(&self) -> Option<&Release> {
+        self.staged.as_ref()
+    }
+
+    /// Whether the source tells of news by itself.
+    pub fn waits_for_news(&self) -> bool {
+        self.config.poll.is_none()
+    }
+
+    /// Whether the person stopped the fetch that runs.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// Whether an action runs.
+    pub fn is_busy(&self) -> bool {
+        self.running != Running::Nothing
+    }
+
+    /// When [`Policy::poll`] may have something without another input.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        if self.is_busy() || self.paused {
+            return None;
+        }
+        let fetch = self.pending.as_ref().map(|p| p.due.max(self.retry_at));
+        [self.check_due, fetch].into_iter().flatten().min()
+    }
+
+    /// Takes an input. Call [`Policy::poll`] afterwards until it gives `None`.
+    pub fn handle(&mut self, now: Duration, input: Input) {
+        match input {
+            Input::Open => {
+                self.opened = Some(now);
+                self.check_soon(now);
+            }
+            Input::News => {
+                if self.offline {
+                    self.offline = false;
+                    self.retry_at = now;
+                }
+                self.check_soon(now);
+            }
+            Input::CheckNow => {
+                self.asked = true;
+                self.unwanted = None;
+                self.refused = None;
+                self.retry_at = now;
+                if let Some(p) = &mut self.pending {
+                    p.due = now;
+                }
+                self.check_soon(now);
+            }
+            Input::Checked(result) => self.checked(now, result),
+            Input::Fetched(result) => self.fetched(now, result),
+            Input::Prefetched => self.running = Running::Nothing,
+            Input::Pause => self.paused = true,
+            Input::Resume => self.paused = false,
+            Input::Cancel => {
+                if matches!(self.running, Running::Fetching(_)) {
+                    self.cancelled = true;
+                } else if let Some(p) = self.pending.take() {
+                    self.unwanted = Some(p.release.id);
+                }
+            }
+            Input::Apply => {
+                if self.staged.is_some() {
+                    self.apply = true;
+                } else {
+                    self.out.push(Action::NothingToApply);
+                }
+            }
+            Input::Applied(result) => self.applied(now, result),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self, now: Duration) -> Option<Action> {
+        if !self.out.is_empty() {
+            return Some(self.out.remove(0));
+        }
+        if self.is_busy() {
+            let stop = match &self.running {
+                Running::Fetching(_) => self.cancelled || self.paused || self.apply,
+                Running::Checking => self.paused || self.apply,
+                Running::Prefetching => self.paused || self.apply || self.is_due(now),
+                Running::Nothing | Running::Applying => false,
+            };
+            if stop && !self.interrupted {
+                self.interrupted = true;
+                return Some(Action::Interrupt);
+            }
+            return None;
+        }
+        self.interrupted = false;
+        if self.apply && self.staged.is_some() {
+            self.apply = false;
+            self.running = Running::Applying;
+            return Some(Action::Apply);
+        }
+        if self.paused || !self.config.updates || self.opened.is_none() {
+            return None;
+        }
+        if self.check_due.is_some_and(|due| due <= now) {
+            self.check_due = None;
+            self.urgent = std::mem::take(&mut self.asked) || std::mem::take(&mut self.first_check);
+            self.running = Running::Checking;
+            return Some(Action::Check(self.threshold().clone()));
+        }
+        let due = |p: &&Pending| p.due.max(self.retry_at) <= now;
+        if let Some(p) = self.pending.as_ref().filter(due) {
+            let release = p.release.clone();
+            self.running = Running::Fetching(release.clone());
+            return Some(Action::Fetch(release));
+        }
+        if self.prefetch && self.pending.is_none() && self.staged.is_none() && !self.first_check {
+            self.prefetch = false;
+            self.running = Running::Prefetching;
+            return Some(Action::Prefetch);
+        }
+        None
+    }
+
+    /// The delay of a release on this device: the same whenever it is asked for, spread evenly over devices and
+    /// releases.
+    pub fn delay(&self, id: &ReleaseId) -> Duration {
+        // FNV-1a, then the finaliser of SplitMix64.
+        let mut h = 0xcbf2_9ce4_8422_2325u64;
+        for byte in self.config.device.iter().chain(&id.0) {
+            h = (h ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        h = (h ^ (h >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        h = (h ^ (h >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        h ^= h >> 31;
+        let longest = self.config.delay.as_millis().min(u128::from(u64::MAX));
+        let share = u128::from(h).saturating_mul(longest) >> 64;
+        Duration::from_millis(u64::try_from(share).unwrap_or(u64::MAX))
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        self.check_due.is_some_and(|due| due <= now) || self.pending.as_ref().is_some_and(|p| p.due <= now)
+    }
+
+    /// What a release must be newer than.
+    fn threshold(&self) -> &Version {
+        match &self.staged {
+            Some(s) if newer(&s.version, &self.installed) => &s.version,
+            _ => &self.installed,
+        }
+    }
+
+    fn check_soon(&mut self, now: Duration) {
+        if self.config.updates {
+            self.check_due = Some(self.check_due.map_or(now, |due| due.min(now)));
+        }
+    }
+
+    fn check_later(&mut self, at: Duration) {
+        self.check_due = Some(self.check_due.map_or(at, |due| due.min(at)));
+    }
+
+    fn checked(&mut self, now: Duration, result: Result<Option<(Release, Verdict)>, ErrorKind>) {
+        self.running = Running::Nothing;
+        let urgent = std::mem::take(&mut self.urgent);
+        match result {
+            Ok(found) => {
+                self.check_failures = 0;
+                self.offline = false;
+                if let Some((release, verdict)) = found {
+                    self.found(now, release, verdict, urgent);
+                }
+            }
+            Err(ErrorKind::Cancelled) => {
+                self.asked |= urgent;
+                self.check_soon(now);
+                return;
+            }
+            Err(ErrorKind::Network) if self.config.poll.is_none() => {
+                // The source tells when somebody appears; what was urgent stays so.
+                self.asked |= urgent;
+                let at = back_off(&mut self.check_failures, now);
+                self.check_later(at);
+            }
+            Err(ErrorKind::Input | ErrorKind::Unsupported) => {}
+            Err(_) => {
+                let at = back_off(&mut self.check_failures, now);
+                self.asked |= urgent;
+                self.check_later(at);
+            }
+        }
+        if let Some(poll) = self.config.poll {
+            self.check_later(now.saturating_add(poll));
+        }
+    }
+
+    fn found(&mut self, now: Duration, release: Release, verdict: Verdict, urgent: bool) {
+        let known = self.pending.as_ref().is_some_and(|p| p.release.id == release.id);
+        if !newer(&release.version, self.threshold()) || self.unwanted == Some(release.id) {
+            return;
+        }
+        if verdict != Verdict::Admitted {
+            if let Verdict::Rejected(again) = verdict {
+                self.check_later(now.saturating_add(again));
+            }
+            if self.refused != Some(release.id) {
+                self.refused = Some(release.id);
+                self.out.push(Action::Refused(release, verdict));
+            }
+            return;
+        }
+        let early = self.opened.is_some_and(|at| now.saturating_sub(at) <= self.config.grace);
+        let wait = if urgent || early { Duration::ZERO } else { self.delay(&release.id) };
+        let due = now.saturating_add(wait);
+        match &mut self.pending {
+            // Looked at again: its delay was drawn.
+            Some(p) if known && !urgent => p.release = release,
+            Some(p) => {
+                p.due = p.due.min(due);
+                p.release = release;
+                (self.failures, self.retry_at) = (0, now);
+            }
+            None => {
+                if !wait.is_zero() {
+                    self.out.push(Action::Scheduled(release.clone(), wait));
+                }
+                self.pending = Some(Pending { release, due });
+            }
+        }
+    }
+
+    fn fetched(&mut self, now: Duration, result: Result<(), ErrorKind>) {
+        let Running::Fetching(release) = std::mem::replace(&mut self.running, Running::Nothing) else {
+            return;
+        };
+        let cancelled = std::mem::take(&mut self.cancelled);
+        match result {
+            Ok(()) => {
+                self.failures = 0;
+                self.forget(&release);
+                self.staged = Some(release);
+            }
+            Err(ErrorKind::Cancelled) if cancelled => {
+                self.unwanted = Some(release.id);
+                self.forget(&release);
+            }
+            Err(ErrorKind::Cancelled) => {}
+            Err(ErrorKind::Refused | ErrorKind::Input | ErrorKind::Unsupported) => {
+                self.unwanted = Some(release.id);
+                self.forget(&release);
+            }
+            Err(kind) => {
+                self.offline = kind == ErrorKind::Network && self.config.poll.is_none();
+                self.retry_at = back_off(&mut self.failures, now);
+            }
+        }
+    }
+
+    fn forget(&mut self, release: &Release) {
+        self.pending.take_if(|p| p.release.id == release.id);
+    }
+
+    fn applied(&mut self, now: Duration, result: Result<(), ErrorKind>) {
+        self.running = Running::Nothing;
+        match result {
+            Ok(()) => {
+                if let Some(release) = self.staged.take() {
+                    self.installed = release.version;
+                }
+            }
+            // What is staged is not what was proved: fetched again, from blocks that are here.
+            Err(ErrorKind::Integrity) => {
+                if let Some(release) = self.staged.take()
+                    && self.pending.is_none()
+                {
+                    self.pending = Some(Pending { release, due: now });
+                }
+            }
+            Err(ErrorKind::Refused) => {
+                if let Some(release) = self.staged.take() {
+                    self.unwanted = Some(release.id);
+                }
+            }
+            // It may be asked for again.
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The process that installed watches what it installed.
+
+use super::launch::{command, end, executable, spawn};
+use super::{Outcome, Program, WatchEvent};
+use crate::error::{ErrorKind, UpdateError};
+use crate::install::{Installer, Reason, TakenBack};
+use std::process::Child;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often is looked.
+const TICK: Duration = Duration::from_millis(40);
+
+/// How one start of the new build ended.
+enum Ended {
+    Healthy,
+    /// The trial is over, but not because of us: taken back by itself, or replaced.
+    Over,
+    /// Exit code 0 and then silence.
+    Closed,
+    Failed(Reason),
+    Stopped,
+}
+
+/// Starts the build on trial and stays until it is healthy, or puts the build before it back and starts that one.
+///
+/// Blocks for at most the policy's window, half as much again, and the time of the starts. `on_event` returns `false` to stop
+/// watching; the build then stays on trial. Call it in the process that installed: release what the new build needs
+/// (single-instance locks, ports, windows) first, and exit when it returns.
+///
+/// # Errors
+/// `Refused` when no build is on trial, and when the build to return to is gone; `Input` for a folder without
+/// [`Program::inside`]; `Busy`, `Disk` and `Permission` when the build cannot be taken back.
+pub fn watch(
+    installer: &Installer,
+    program: &Program,
+    on_event: &mut dyn FnMut(WatchEvent) -> bool,
+) -> Result<Outcome, UpdateError> {
+    installer.recover(SystemTime::now())?;
+    let Some((generation, new)) = installer.trial()? else {
+        return Err(
+            UpdateError::new(ErrorKind::Refused, "no build is on trial").hint("Install an update first.")
+        );
+    };
+    let watch = Watch { installer, program, generation };
+    let policy = installer.options().health;
+    let mut failures = 0;
+    loop {
+        let mut child = None;
+        let reason = match watch.run_once(&mut child, on_event)? {
+            Ended::Healthy => return Ok(Outcome::Healthy),
+            Ended::Stopped => return Ok(Outcome::Stopped),
+            Ended::Closed => return Ok(Outcome::Closed),
+            Ended::Over => match installer.untold()?.filter(|taken_back| taken_back.bad == new) {
+                Some(taken_back) => return Ok(watch.restart(taken_back)),
+                None => return Ok(Outcome::Stopped),
+            },
+            Ended::Failed(reason) => reason,
+        };
+        failures += 1;
+        if reason == Reason::Crashed && failures < policy.starts() {
+            if !on_event(WatchEvent::Again(reason)) {
+                return Ok(Outcome::Stopped);
+            }
+            continue;
+        }
+        if !policy.automatic {
+            return Ok(Outcome::LeftInPlace(reason));
+        }
+        // Windows does not rename a folder while a program in it runs. Elsewhere the build is taken back first: one that says
+        // in this moment that it is healthy is then not ended.
+        if let Some(child) = child.as_mut().filter(|_| cfg!(windows)) {
+            end(child);
+        }
+        let taken_back = installer.end_trial(generation, reason, SystemTime::now())?;
+        let Some(taken_back) = taken_back else {
+            return Ok(if installer.took_off(generation)? { Outcome::Healthy } else { Outcome::Stopped });
+        };
+        if let Some(child) = child.as_mut() {
+            end(child);
+        }
+        return Ok(watch.restart(taken_back));
+    }
+}
+
+struct Watch<'a> {
+    installer: &'a Installer,
+    program: &'a Program,
+    generation: u64,
+}
+
+impl Watch<'_> {
+    /// One start of the new build, until it is clear what became of it. `child` is what still runs.
+    fn run_once(
+        &self,
+        child: &mut Option<Child>,
+        on_event: &mut dyn FnMut(WatchEvent) -> bool,
+    ) -> Result<Ended, UpdateError> {
+        let policy = self.installer.options().health;
+        let path = executable(self.installer.target(), self.installer.kind(), self.program.inside.as_deref());
+        let path = match path {
+            Ok(path) => path,
+            // A bundle without a program; a folder whose program was not named is the caller's mistake.
+            Err(_) if self.program.inside.is_none() && self.installer.target().join("Contents").is_dir() => {
+                return Ok(Ended::Failed(Reason::CannotStart));
+            }
+            Err(e) => return Err(e),
+        };
+        let Ok(mut started) = spawn(&mut command(&path, self.program, Some(self.generation))) else {
+            return Ok(Ended::Failed(Reason::CannotStart));
+        };
+        let grace = (policy.window / 2).clamp(Duration::from_secs(1), Duration::from_secs(30));
+        let deadline = Instant::now() + policy.window + grace;
+        let mut go_on = on_event(WatchEvent::Started(started.id()));
+        let mut closed = false;
+        let ended = loop {
+            if let Some(over) = self.over()? {
+                break over;
+            }
+            if !go_on {
+                break Ended::Stopped;
+            }
+            if !closed {
+                match started.try_wait() {
+                    Ok(Some(status)) if status.success() => {
+                        closed = true;
+                        self.installer.forgive(self.generation, SystemTime::now())?;
+                    }
+                    Ok(Some(_)) => {
+                        // What it wrote before it ended counts: it may have said that it is healthy, or left.
+                        break self.over()?.unwrap_or(Ended::Failed(Reason::Crashed));
+                    }
+                    _ => {}
+                }
+            }
+            if Instant::now() >= deadline {
+                break if closed { Ended::Closed } else { Ended::Failed(Reason::Silent) };
+            }
+            std::thread::sleep(TICK);
+            go_on = on_event(WatchEvent::Waiting);
+        };
+        if !closed {
+            *child = Some(started);
+        }
+        Ok(ended)
+    }
+
+    /// Whether the trial has ended, and how.
+    fn over(&self) -> Result<Option<Ended>, UpdateError> {
+        match self.installer.trial()? {
+            Some((generation, _)) if generation == self.generation => Ok(None),
+            _ if self.installer.took_off(self.generation)? => Ok(Some(Ended::Healthy)),
+            _ => Ok(Some(Ended::Over)),
+        }
+    }
+
+    /// Starts the build that was put back.
+    fn restart(&self, taken_back: TakenBack) -> Outcome {
+        let path = executable(self.installer.target(), self.installer.kind(), self.program.inside.as_deref());
+        let restarted =
+            path.ok().and_then(|path| spawn(&mut command(&path, self.program, None)).ok()).map(|c| c.id());
+        Outcome::RolledBack { taken_back, restarted }
+    }
+}

@@ -1,0 +1,314 @@
+//! One GET at a time, with every redirect checked by us.
+
+use super::options::{HttpOptions, Roots};
+use crate::error::{ErrorKind, UpdateError};
+use crate::perry::url::{SecureUrl, UrlKind};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use ureq::http::HeaderMap;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
+/// Longest wait between two tries, also when the server asks for more.
+const MAX_BACK_OFF: Duration = Duration::from_secs(60);
+
+/// Why one try failed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Another try may work, not before this time when the server said one.
+    Again(UpdateError, Option<Duration>),
+    /// Nothing will.
+    Final(UpdateError),
+}
+
+impl From<UpdateError> for Fault {
+    fn from(e: UpdateError) -> Self {
+        Self::Final(e)
+    }
+}
+
+/// An answer with its body unread.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+impl Reply {
+    /// A header's text, if it is one line of visible ASCII of at most 1 KiB.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).filter(|v| v.len() <= 1024)
+    }
+
+    /// Length of the body if the server says it.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.header("content-length").and_then(|v| v.trim().parse().ok())
+    }
+}
+
+/// What ends a running operation from another thread.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Canceller {
+    flag: Arc<AtomicBool>,
+    agents: Arc<Mutex<Vec<Agent>>>,
+}
+
+impl Canceller {
+    pub(super) fn cancel(&self) {
+        self.flag.store(true, Ordering::SeqCst);
+        for agent in self.agents.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            agent.shutdown();
+        }
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.flag.load(Ordering::SeqCst)
+    }
+}
+
+pub(super) fn cancelled() -> UpdateError {
+    UpdateError::new(ErrorKind::Cancelled, "updater: cancelled").hint("what was received is kept")
+}
+
+/// The connections of one check or fetch.
+pub(super) struct Http<'a> {
+    options: &'a HttpOptions,
+    /// The first trusts one set of roots, the second (if any) another; each with and without the system's proxy.
+    agents: Vec<Agent>,
+    canceller: Canceller,
+    deadline: Instant,
+    /// Which agent the server's certificate was good for.
+    good: usize,
+}
+
+impl<'a> Http<'a> {
+    pub(super) fn new(options: &'a HttpOptions, canceller: &Canceller, total: Duration) -> Self {
+        let certificates = |ders: &[Vec<u8>]| {
+            let all: Vec<_> = ders.iter().map(|d| Certificate::from_der(d).to_owned()).collect();
+            RootCerts::new_with_certs(&all)
+        };
+        let roots = match &options.roots {
+            Roots::Bundled => vec![RootCerts::WebPki],
+            Roots::Only(ders) => vec![certificates(ders)],
+            Roots::BundledAnd(ders) => vec![RootCerts::WebPki, certificates(ders)],
+        };
+        let agents: Vec<Agent> = roots
+            .into_iter()
+            .map(|roots| {
+                let tls = TlsConfig::builder().root_certs(roots).build();
+                Agent::config_builder()
+                    .tls_config(tls)
+                    .http_status_as_error(false)
+                    .max_redirects(0)
+                    .max_redirects_will_error(false)
+                    .max_response_header_size(32 * 1024)
+                    .max_idle_connections(2)
+                    .user_agent(options.user_agent.as_str())
+                    .timeout_resolve(Some(options.connect_timeout))
+                    .timeout_connect(Some(options.connect_timeout))
+                    .timeout_per_read(Some(options.idle_timeout))
+                    .timeout_per_write(Some(options.idle_timeout))
+                    .build()
+                    .new_agent()
+            })
+            .collect();
+        canceller.flag.store(false, Ordering::SeqCst);
+        *canceller.agents.lock().unwrap_or_else(PoisonError::into_inner) = agents.clone();
+        let now = Instant::now();
+        let deadline = now.checked_add(total).unwrap_or(now);
+        Self { options, agents, canceller: canceller.clone(), deadline, good: 0 }
+    }
+
+    /// Asks for a URL and follows redirects.
+    pub(super) fn get(
+        &mut self,
+        kind: UrlKind,
+        url: &SecureUrl,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, Fault> {
+        let mut url = url.clone();
+        for _ in 0..=self.options.max_redirects {
+            let reply = self.one(&url, headers)?;
+            if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
+                if reply
+                    .header("content-encoding")
+                    .is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity"))
+                {
+                    return Err(Fault::Final(
+                        UpdateError::new(
+                            ErrorKind::Network,
+                            format!("updater: the server compresses the {kind}, which was not asked for"),
+                        )
+                        .hint("the publisher's server must send files as they are"),
+                    ));
+                }
+                return Ok(reply);
+            }
+            let location = reply.header("location").ok_or_else(|| {
+                UpdateError::new(ErrorKind::Network, format!("updater: the {kind} redirects to nowhere"))
+                    .hint("try again later; the publisher's server is set up wrong")
+            })?;
+            url = url.redirect(kind, location)?;
+        }
+        Err(Fault::Final(
+            UpdateError::new(
+                ErrorKind::Network,
+                format!("updater: the {kind} redirects more than {} times", self.options.max_redirects),
+            )
+            .hint("try again later; the publisher's server is set up wrong"),
+        ))
+    }
+
+    fn one(&mut self, url: &SecureUrl, headers: &[(&str, &str)]) -> Result<Reply, Fault> {
+        let mut last = None;
+        for step in 0..self.agents.len() {
+            let at = (self.good + step) % self.agents.len().max(1);
+            match self.try_agent(at, url, headers) {
+                Err((fault, true)) => last = Some(fault),
+                Err((fault, false)) => return Err(fault),
+                Ok(reply) => {
+                    self.good = at;
+                    return Ok(reply);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Fault::Final(cancelled())))
+    }
+
+    /// The flag of an error says that the certificate's issuer is not known to this agent.
+    fn try_agent(
+        &self,
+        at: usize,
+        url: &SecureUrl,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, (Fault, bool)> {
+        let Some(agent) = self.agents.get(at) else { return Err((Fault::Final(cancelled()), false)) };
+        let left = self.left().map_err(|e| (Fault::Final(e), false))?;
+        let mut request = agent.get(url.to_string()).header("accept-encoding", "identity");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut config = request.config().timeout_global(Some(left));
+        if url.is_loopback() {
+            config = config.proxy(None);
+        }
+        match config.build().call() {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
+            }
+            Err(e) => {
+                let unknown = certificate_error(&e)
+                    .is_some_and(|c| matches!(c, rustls::CertificateError::UnknownIssuer));
+                Err((self.fault(url, e), unknown))
+            }
+        }
+    }
+
+    /// Time that is left of the whole operation.
+    pub(super) fn left(&self) -> Result<Duration, UpdateError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(UpdateError::new(ErrorKind::Network, "updater: it took too long")
+                .hint("try again; what was received is kept"));
+        }
+        Ok(left)
+    }
+
+    /// What a failed request, or a failed read of a body, means.
+    pub(super) fn fault(&self, url: &SecureUrl, e: ureq::Error) -> Fault {
+        if self.canceller.is_cancelled() {
+            return Fault::Final(cancelled());
+        }
+        if certificate_error(&e).is_some() {
+            return Fault::Final(
+                UpdateError::new(
+                    ErrorKind::Network,
+                    format!("updater: the certificate of {url} is not good"),
+                )
+                .hint("check the clock of this machine and whether something intercepts its connections")
+                .because(e),
+            );
+        }
+        let again = matches!(
+            &e,
+            ureq::Error::Timeout(_)
+                | ureq::Error::Io(_)
+                | ureq::Error::HostNotFound
+                | ureq::Error::ConnectionFailed
+                | ureq::Error::ConnectProxyFailed(_)
+                | ureq::Error::Protocol(_)
+        );
+        let error = UpdateError::new(ErrorKind::Network, format!("updater: no answer from {url}"))
+            .hint("check the network, then try again; what was received is kept")
+            .because(e);
+        if again { Fault::Again(error, None) } else { Fault::Final(error) }
+    }
+
+    /// What a status other than the wanted ones means. The texts are Perry's.
+    pub(super) fn status_fault(kind: UrlKind, reply: &Reply) -> Fault {
+        let what = match kind {
+            UrlKind::Manifest => "manifest fetch failed",
+            UrlKind::Asset => "download failed",
+        };
+        let error = UpdateError::new(ErrorKind::Network, format!("updater: {what}: {}", reply.status))
+            .hint("try again later; if it stays so, the publisher must look at the server");
+        match reply.status {
+            408 | 425 | 429 | 500..=599 => {
+                let after = reply.header("retry-after").and_then(|v| v.trim().parse().ok());
+                Fault::Again(error, after.map(Duration::from_secs))
+            }
+            _ => Fault::Final(error),
+        }
+    }
+
+    /// Waits before try number `failed` + 1. `go_on` is asked ten times a second.
+    pub(super) fn wait(
+        &self,
+        failed: u32,
+        asked: Option<Duration>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), UpdateError> {
+        let factor = 1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX);
+        let wait =
+            self.options.back_off.saturating_mul(factor).max(asked.unwrap_or_default()).min(MAX_BACK_OFF);
+        // Up to half as long again, so that those who failed together do not come back together.
+        let random = RandomState::new().build_hasher().finish() % 512;
+        let wait = wait + wait.saturating_mul(u32::try_from(random).unwrap_or(0)) / 1024;
+        let start = Instant::now();
+        loop {
+            if self.canceller.is_cancelled() || !go_on() {
+                return Err(cancelled());
+            }
+            let left = wait.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(Duration::from_millis(100)).min(self.left()?));
+        }
+    }
+}
+
+/// Reads at most `max` bytes of a body; `None` when there are more.
+pub(super) fn read_bounded(body: Body, max: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    body.into_reader().take(max as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= max).then_some(bytes))
+}
+
+fn certificate_error(e: &ureq::Error) -> Option<&rustls::CertificateError> {
+    let tls = match e {
+        ureq::Error::Rustls(e) => e,
+        ureq::Error::Io(e) => e.get_ref()?.downcast_ref::<rustls::Error>()?,
+        _ => return None,
+    };
+    match tls {
+        rustls::Error::InvalidCertificate(c) => Some(c),
+        _ => None,
+    }
+}

@@ -1,0 +1,422 @@
+//! Brings one artifact to disk, in as many answers as it takes.
+//!
+//! The name of the part is the digest it must have, so bytes that came from anywhere may be continued: if they do not fit
+//! together the digest says so, and it starts from zero once. `If-Range` spares that where the server has an ETag.
+
+use super::agent::{Fault, Http, Reply, cancelled};
+use super::options::HttpOptions;
+use crate::error::{ErrorKind, UpdateError};
+use crate::perry::manifest::Asset;
+use crate::perry::sentinel::{private_options, sync_parent, write_sentinel};
+use crate::perry::url::UrlKind;
+use crate::perry::verify::{digest_file, hex};
+use crate::source::{OnProgress, Progress};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes that are read and written at a time.
+const BLOCK: usize = 64 * 1024;
+/// Progress that makes a broken answer count as no failure.
+const PROGRESS: u64 = 64 * 1024;
+
+/// The files of one artifact in the staging folder.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    folder: PathBuf,
+    stem: String,
+}
+
+impl Files {
+    pub(super) fn new(staging: &Path, asset: &Asset) -> Self {
+        let stem = format!("http-{}", hex(&asset.sha256).get(..32).unwrap_or_default());
+        Self { folder: staging.to_owned(), stem }
+    }
+
+    fn with(&self, extension: &str) -> PathBuf {
+        self.folder.join(format!("{}.{extension}", self.stem))
+    }
+
+    pub(super) fn part(&self) -> PathBuf {
+        self.with("part")
+    }
+
+    fn meta(&self) -> PathBuf {
+        self.with("json")
+    }
+
+    /// The whole, proved artifact.
+    pub(super) fn build(&self) -> PathBuf {
+        self.with("build")
+    }
+
+    /// What was unpacked from it.
+    pub(super) fn unpacked(&self) -> PathBuf {
+        self.with("d")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.with("lock")
+    }
+
+    /// Removes what other releases left. Errors are not looked at: it only frees room.
+    pub(super) fn remove_others(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if !name.starts_with("http-") || name.starts_with(&self.stem) || name.ends_with(".lock") {
+                continue;
+            }
+            let path = entry.path();
+            let _ = match entry.file_type() {
+                Ok(t) if t.is_dir() => std::fs::remove_dir_all(&path),
+                _ => std::fs::remove_file(&path),
+            };
+        }
+    }
+}
+
+/// What is known of the server's copy that the part comes from.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Meta {
+    url: String,
+    etag: Option<String>,
+}
+
+/// How one answer ended.
+enum Step {
+    /// The part has every byte there is.
+    Whole,
+    /// The part cannot be continued.
+    StartOver,
+}
+
+/// One artifact on its way.
+pub(super) struct Download<'a, 'b> {
+    http: Http<'a>,
+    options: &'a HttpOptions,
+    asset: &'a Asset,
+    files: &'a Files,
+    on_progress: &'a mut OnProgress<'b>,
+    /// Bytes over the network so far.
+    received: u64,
+}
+
+impl<'a, 'b> Download<'a, 'b> {
+    pub(super) fn new(
+        http: Http<'a>,
+        options: &'a HttpOptions,
+        asset: &'a Asset,
+        files: &'a Files,
+        on_progress: &'a mut OnProgress<'b>,
+    ) -> Self {
+        Self { http, options, asset, files, on_progress, received: 0 }
+    }
+
+    /// Most bytes the artifact may have.
+    fn bound(&self) -> u64 {
+        self.asset.size.unwrap_or(u64::MAX).min(self.options.max_artifact)
+    }
+
+    fn tell(&mut self, bytes: u64) -> Result<(), UpdateError> {
+        let progress = Progress { bytes, total: self.asset.size, received: self.received, peers: 1 };
+        if (self.on_progress)(progress) { Ok(()) } else { Err(cancelled()) }
+    }
+
+    /// Makes [`Files::build`]: the whole artifact with the digest it must have. Bytes received for it.
+    pub(super) fn run(&mut self) -> Result<u64, UpdateError> {
+        let build = self.files.build();
+        if is_file(&build) {
+            // Left by a call that was interrupted after it, or whose result was not used.
+            if matches!(digest_file(&build), Ok((d, n)) if d == self.asset.sha256 && n <= self.bound()) {
+                self.tell(self.asset.size.unwrap_or_default())?;
+                return Ok(0);
+            }
+            std::fs::remove_file(&build).map_err(|e| disk(&build, e))?;
+        }
+        let mut file = self.open()?;
+        let mut resumed = file.metadata().map_err(|e| disk(&self.files.part(), e))?.len() > 0;
+        loop {
+            let answers = self.bring(&mut file)?;
+            resumed |= answers > 1;
+            file.sync_all().map_err(|e| disk(&self.files.part(), e))?;
+            let (digest, size) = digest_file(&self.files.part()).map_err(|e| disk(&self.files.part(), e))?;
+            let right_size = self.asset.size.is_none_or(|s| s == size);
+            if digest == self.asset.sha256 && right_size {
+                break;
+            }
+            self.empty(&mut file)?;
+            if !resumed {
+                drop(file);
+                let _ = std::fs::remove_file(self.files.part());
+                let _ = std::fs::remove_file(self.files.meta());
+                return Err(UpdateError::new(
+                    ErrorKind::Integrity,
+                    format!(
+                        "updater: SHA-256 mismatch — expected {}, got {}",
+                        hex(&self.asset.sha256),
+                        hex(&digest)
+                    ),
+                )
+                .hint(
+                    "nothing was installed; try again later, the server holds another file than was signed",
+                ));
+            }
+            resumed = false;
+        }
+        drop(file);
+        let (part, build) = (self.files.part(), self.files.build());
+        std::fs::rename(&part, &build).map_err(|e| disk(&part, e))?;
+        sync_parent(&build).map_err(|e| disk(&build, e))?;
+        let _ = std::fs::remove_file(self.files.meta());
+        Ok(self.received)
+    }
+
+    fn open(&self) -> Result<File, UpdateError> {
+        let path = self.files.part();
+        // A link or folder in its place is not ours to write through.
+        if std::fs::symlink_metadata(&path).is_ok() && !is_file(&path) {
+            return Err(UpdateError::new(ErrorKind::Disk, format!("{} is no regular file", path.display()))
+                .hint("remove it and try again"));
+        }
+        private_options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| disk(&path, e))
+    }
+
+    fn empty(&self, file: &mut File) -> Result<(), UpdateError> {
+        file.set_len(0).and_then(|()| file.rewind()).map_err(|e| disk(&self.files.part(), e))
+    }
+
+    /// Asks until the part has all bytes. How many answers gave bytes.
+    fn bring(&mut self, file: &mut File) -> Result<u32, UpdateError> {
+        let (mut failed, mut answers, mut mark) = (0_u32, 0_u32, 0_u64);
+        loop {
+            let have = file.seek(SeekFrom::End(0)).map_err(|e| disk(&self.files.part(), e))?;
+            if have > self.bound() {
+                self.empty(file)?;
+                continue;
+            }
+            self.tell(have)?;
+            if self.asset.size == Some(have) {
+                return Ok(answers);
+            }
+            if let (Some(room), Some(size)) = (&self.options.room, self.asset.size) {
+                room(size - have)?;
+            }
+            let before = self.received;
+            let step = self.ask(file, have);
+            answers += u32::from(self.received > before);
+            match step {
+                Ok(Step::Whole) => return Ok(answers),
+                Ok(Step::StartOver) => {
+                    self.empty(file)?;
+                    failed += 1;
+                    if failed >= self.options.tries {
+                        return Err(UpdateError::new(
+                            ErrorKind::Network,
+                            "updater: the server does not continue what it began",
+                        )
+                        .hint("try again later"));
+                    }
+                }
+                Err(Fault::Final(e)) => return Err(e),
+                Err(Fault::Again(e, after)) => {
+                    if self.received - mark >= PROGRESS {
+                        mark = self.received;
+                        failed = 0;
+                    }
+                    failed += 1;
+                    if failed >= self.options.tries {
+                        return Err(e);
+                    }
+                    let progress =
+                        Progress { bytes: have, total: self.asset.size, received: self.received, peers: 0 };
+                    let on_progress = &mut *self.on_progress;
+                    self.http.wait(failed, after, &mut || on_progress(progress))?;
+                }
+            }
+        }
+    }
+
+    /// One request for what is missing.
+    fn ask(&mut self, file: &mut File, have: u64) -> Result<Step, Fault> {
+        let meta = self.load_meta();
+        let range = format!("bytes={have}-");
+        let mut headers = vec![("accept", "*/*")];
+        if have > 0 {
+            headers.push(("range", range.as_str()));
+            if let Some(etag) = meta.etag.as_deref() {
+                headers.push(("if-range", etag));
+            }
+        }
+        let reply = self.http.get(UrlKind::Asset, &self.asset.url, &headers)?;
+        match reply.status {
+            200 => {
+                self.empty(file)?;
+                self.check_length(reply.length(), 0)?;
+                self.save_meta(&reply)?;
+                self.pour(file, reply, 0)
+            }
+            206 if have > 0 => match content_range(reply.header("content-range")) {
+                Some((start, end, total))
+                    if start == have
+                        && end >= start
+                        && total.is_none_or(|t| t == end + 1)
+                        && self.asset.size.is_none_or(|s| s == end + 1) =>
+                {
+                    self.check_length(reply.length(), have)?;
+                    self.pour(file, reply, have)
+                }
+                // Other bytes than were asked for are not looked at.
+                _ => Ok(Step::StartOver),
+            },
+            // The part is as long as, or longer than, what the server has.
+            416 if have > 0 && self.asset.size.is_none() => Ok(Step::Whole),
+            416 if have > 0 => Ok(Step::StartOver),
+            _ => Err(Http::status_fault(UrlKind::Asset, &reply)),
+        }
+    }
+
+    /// Refuses an answer whose length cannot be right before reading it.
+    fn check_length(&self, length: Option<u64>, have: u64) -> Result<(), UpdateError> {
+        let Some(length) = length else { return Ok(()) };
+        let whole = have.saturating_add(length);
+        if self.asset.size.is_some_and(|s| s != whole) || whole > self.bound() {
+            return Err(too_long(format!(
+                "updater: the server offers {whole} bytes where {} were promised",
+                self.asset.size.unwrap_or(self.bound())
+            )));
+        }
+        Ok(())
+    }
+
+    /// Writes the body behind what is there.
+    fn pour(&mut self, file: &mut File, reply: Reply, start: u64) -> Result<Step, Fault> {
+        file.seek(SeekFrom::Start(start)).map_err(|e| disk(&self.files.part(), e))?;
+        let mut body = reply.body.into_reader();
+        let mut block = vec![0; BLOCK];
+        let mut have = start;
+        loop {
+            let n = match body.read(&mut block) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(self.http.fault(&self.asset.url, ureq::Error::from(e))),
+            };
+            have += n as u64;
+            self.received += n as u64;
+            if have > self.bound() {
+                self.empty(file)?;
+                return Err(Fault::Final(too_long(format!(
+                    "updater: the server sends more than the promised {} bytes",
+                    self.bound()
+                ))));
+            }
+            file.write_all(block.get(..n).unwrap_or_default()).map_err(|e| disk(&self.files.part(), e))?;
+            self.tell(have)?;
+        }
+        match self.asset.size {
+            Some(size) if have < size => Err(Fault::Again(
+                UpdateError::new(
+                    ErrorKind::Network,
+                    format!("updater: the server ended after {have} of {size} bytes"),
+                )
+                .hint("try again; what was received is kept"),
+                None,
+            )),
+            _ => Ok(Step::Whole),
+        }
+    }
+
+    fn load_meta(&self) -> Meta {
+        let url = self.asset.url.to_string();
+        let text = crate::perry::read_sentinel(&self.files.meta()).ok().flatten().unwrap_or_default();
+        match serde_json::from_str::<Meta>(&text) {
+            Ok(meta) if meta.url == url => meta,
+            _ => Meta { url, etag: None },
+        }
+    }
+
+    fn save_meta(&self, reply: &Reply) -> Result<(), UpdateError> {
+        // Only a strong ETag says that bytes are the same.
+        let etag = reply.header("etag").filter(|e| e.starts_with('"')).map(str::to_owned);
+        let meta = Meta { url: self.asset.url.to_string(), etag };
+        if meta == self.load_meta() {
+            return Ok(());
+        }
+        write_sentinel(&self.files.meta(), &serde_json::to_string(&meta).unwrap_or_default())
+    }
+}
+
+/// `bytes <start>-<end>/<total or *>`.
+fn content_range(text: Option<&str>) -> Option<(u64, u64, Option<u64>)> {
+    let (range, total) = text?.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (start, end) = range.split_once('-')?;
+    let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+    let end: u64 = end.parse().ok().filter(|e| *e < u64::MAX)?;
+    Some((start.parse().ok()?, end, total))
+}
+
+fn is_file(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file())
+}
+
+fn too_long(message: String) -> UpdateError {
+    UpdateError::new(ErrorKind::Integrity, message).hint("nothing was installed; try again later")
+}
+
+pub(super) fn disk(path: &Path, e: io::Error) -> UpdateError {
+    let (kind, hint) = match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::NoSpace, "free some room on the disk, then try again; what was received is kept")
+        }
+        io::ErrorKind::PermissionDenied => (ErrorKind::Permission, "run the application as its owner"),
+        _ => (ErrorKind::Disk, "check the disk, then try again"),
+    };
+    UpdateError::new(kind, format!("updater: cannot write {}", path.display())).hint(hint).because(e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{content_range, disk};
+    use crate::error::ErrorKind;
+    use std::io;
+    use std::path::Path;
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        let kind = |k: io::ErrorKind| disk(Path::new("x"), k.into()).kind();
+        assert_eq!(kind(io::ErrorKind::StorageFull), ErrorKind::NoSpace);
+        assert_eq!(kind(io::ErrorKind::QuotaExceeded), ErrorKind::NoSpace);
+        assert_eq!(kind(io::ErrorKind::PermissionDenied), ErrorKind::Permission);
+        assert_eq!(kind(io::ErrorKind::NotFound), ErrorKind::Disk);
+    }
+
+    #[test]
+    fn ranges_are_read_strictly() {
+        assert_eq!(content_range(Some("bytes 5-9/10")), Some((5, 9, Some(10))));
+        assert_eq!(content_range(Some("bytes 5-9/*")), Some((5, 9, None)));
+        for bad in [
+            "",
+            "bytes",
+            "bytes 5-/10",
+            "bytes -5/10",
+            "bytes */10",
+            "items 5-9/10",
+            "bytes 5-9",
+            "bytes 5-9/x",
+            "bytes 5-18446744073709551615/*",
+        ] {
+            assert_eq!(content_range(Some(bad)), None, "{bad}");
+        }
+        assert_eq!(content_range(None), None);
+    }
+}

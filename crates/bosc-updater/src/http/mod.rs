@@ -1,0 +1,44 @@
+//! Releases from an HTTPS manifest in Perry's format.
+//!
+//! # What is believed
+//!
+//! Nothing that the server says. A signature of one of the application's keys over the digest the manifest claims is checked
+//! before a byte of the artifact is asked for; then the digest is a promise that the bytes have to keep. TLS, sizes, ETags
+//! and ranges only decide how soon a bad answer is noticed.
+//!
+//! # From check to staged
+//!
+//! ```text
+//!  check:  GET manifest ─▶ schema allowed? ─▶ entry signed? ─▶ newer? ─▶ Release
+//!            304: the manifest of the last check
+//!  fetch:  lock ─▶ room? ─▶ ┌▶ part on disk = whole? ──────────────▶ digest ─▶ signature ─▶ unpack ─▶ Staged
+//!                           │  GET, Range from the part's end          │ wrong and resumed: from zero, once
+//!                           │   200: from zero   206: append           │ wrong: refused, part removed
+//!                           └── cut, slow, 5xx: wait, go on  ◀─────────┘
+//! ```
+//!
+//! # Bounds
+//!
+//! | what | bound |
+//! |---|---|
+//! | manifest | 1 MiB, [`HttpOptions::manifest_timeout`] |
+//! | artifact | `size` of the manifest, and [`HttpOptions::max_artifact`] in any case |
+//! | memory | one block of 64 KiB and ureq's two buffers of 128 KiB, whatever the size |
+//! | time | to connect, for each read, in all |
+//! | redirects | [`HttpOptions::max_redirects`], each checked; never to http, never from elsewhere to this machine |
+//! | tries without 64 KiB of progress | [`HttpOptions::tries`], with back-off |
+//!
+//! # In the staging folder
+//!
+//! `http-<32 hex>.part` while it comes, `.json` beside it (URL and ETag), `.build` when proved, `.d` for what was unpacked,
+//! `.lock` while somebody fetches. What belongs to another release is removed at the next fetch.
+
+mod agent;
+mod download;
+mod options;
+mod sniff;
+mod source;
+mod state;
+
+pub use options::{HttpOptions, Room, Roots};
+pub use source::{CancelHandle, HttpSource};

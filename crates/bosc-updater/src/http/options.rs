@@ -1,0 +1,139 @@
+//! What an [`super::HttpSource`] is made with.
+
+use crate::error::{ErrorKind, UpdateError};
+use crate::install::Kind;
+use crate::perry::manifest::{Schema, platform_key};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Whose certificates servers may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Roots {
+    /// Mozilla's list, as built into this program. The list of the system is not read: that would add a dozen crates, and
+    /// machines whose list is old or altered are the ones that need updates most.
+    #[default]
+    Bundled,
+    /// These certificates (DER) and no others: a company's own authority.
+    Only(Vec<Vec<u8>>),
+    /// Mozilla's list and these (DER).
+    BundledAnd(Vec<Vec<u8>>),
+}
+
+impl Roots {
+    /// The certificates of a PEM text; what else is in it is skipped.
+    ///
+    /// # Errors
+    /// `Input` when there is none.
+    pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, UpdateError> {
+        let mut found = Vec::new();
+        for item in ureq::tls::parse_pem(pem) {
+            if let Ok(ureq::tls::PemItem::Certificate(c)) = item {
+                found.push(c.der().to_vec());
+            }
+        }
+        if found.is_empty() {
+            return Err(UpdateError::new(ErrorKind::Input, "no certificate in the PEM text")
+                .hint("it holds parts that begin with -----BEGIN CERTIFICATE-----"));
+        }
+        Ok(found)
+    }
+}
+
+/// Whether so many bytes more fit; `NoSpace` if not. [`crate::install::Installer::room_for`] is one.
+pub type Room = Arc<dyn Fn(u64) -> Result<(), UpdateError> + Send + Sync>;
+
+/// What an [`super::HttpSource`] is made with. [`HttpOptions::new`] has good values for everything.
+#[derive(Clone)]
+pub struct HttpOptions {
+    /// URL of the manifest.
+    pub manifest_url: String,
+    /// Keys of which one must have signed, Base64. Give the next key here a release before the old one goes.
+    pub public_keys: Vec<String>,
+    /// Platform key of the manifest's entry [default: this build's].
+    pub platform: String,
+    /// The application's name as `bosc updater manifest --app` signed it. With it a release of another application, or for
+    /// another platform, signed with the same key, is told apart wherever the publisher binds releases to a name.
+    pub app: Option<String>,
+    /// Refuse releases that are not bound to [`HttpOptions::app`] from the first one on. Without it they are refused once a
+    /// bound one was seen and there is a state file.
+    pub require_bound: bool,
+    /// The oldest signature format that is taken. Raised to 2 for good once a good one of format 2 was seen.
+    pub min_schema: Schema,
+    /// Refuse a version older than the newest one whose signature was seen to be good, even if it is newer than what is
+    /// installed. Off, because a publisher may withdraw a release by offering the one before it.
+    pub never_below_seen: bool,
+    /// File in which what was seen is remembered between runs. Without it, it is remembered as long as the source lives.
+    pub state: Option<PathBuf>,
+    /// What the application is: a directory or bundle comes in an archive.
+    pub kind: Kind,
+    /// Whose certificates servers may have.
+    pub roots: Roots,
+    /// Time to find the host, connect and shake hands. Default 15 s.
+    pub connect_timeout: Duration,
+    /// Longest time between two bytes. Default 30 s.
+    pub idle_timeout: Duration,
+    /// Longest time for the manifest, retries included. Default 60 s.
+    pub manifest_timeout: Duration,
+    /// Longest time for the artifact, retries included; what was received stays for the next try. Default 6 h.
+    pub total_timeout: Duration,
+    /// Largest artifact that is fetched, whatever the manifest says. Default 4 GiB.
+    pub max_artifact: u64,
+    /// Redirects that are followed for one request. Default 5.
+    pub max_redirects: u32,
+    /// How often something is tried that makes no progress. Default 4.
+    pub tries: u32,
+    /// First wait before the next try; it doubles up to 60 s. Default 500 ms.
+    pub back_off: Duration,
+    /// Whether the artifact fits on the disk.
+    pub room: Option<Room>,
+    /// What the application calls itself to servers.
+    pub user_agent: String,
+    /// While this is set, a check that begins ends at once as `Cancelled`; so does one that runs when
+    /// [`super::CancelHandle::cancel`] is called after it was set.
+    pub interrupt: Option<Arc<AtomicBool>>,
+}
+
+impl HttpOptions {
+    /// Options for a manifest and the Base64 of one public key.
+    pub fn new(manifest_url: impl Into<String>, public_key: impl Into<String>) -> Self {
+        Self {
+            manifest_url: manifest_url.into(),
+            public_keys: vec![public_key.into()],
+            platform: platform_key(),
+            app: None,
+            require_bound: false,
+            min_schema: Schema::V1,
+            never_below_seen: false,
+            state: None,
+            kind: Kind::File,
+            roots: Roots::Bundled,
+            connect_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(30),
+            manifest_timeout: Duration::from_secs(60),
+            total_timeout: Duration::from_secs(6 * 3600),
+            max_artifact: 4 << 30,
+            max_redirects: 5,
+            tries: 4,
+            back_off: Duration::from_millis(500),
+            room: None,
+            user_agent: concat!("bosc-updater/", env!("CARGO_PKG_VERSION")).to_owned(),
+            interrupt: None,
+        }
+    }
+}
+
+impl fmt::Debug for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOptions")
+            .field("manifest_url", &self.manifest_url)
+            .field("public_keys", &self.public_keys)
+            .field("platform", &self.platform)
+            .field("app", &self.app)
+            .field("min_schema", &self.min_schema)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,199 @@
+//! A staged build becomes the installed one.
+
+use super::errors::{At, busy, integrity};
+use super::fs;
+use super::journal::{Flight, MAX_VERSION, Piece, State, millis};
+use super::session::Session;
+use super::swap::{swap, take_in};
+use super::tree;
+use super::types::{Admission, Installed, Kind, Method};
+use crate::error::{ErrorKind, UpdateError};
+use crate::release::{Contents, EntryKind, Release, Staged};
+use std::path::Path;
+
+/// Room that is left on the disk when a build is copied.
+pub(crate) const SPARE: u64 = 16 * 1024 * 1024;
+
+impl Session<'_> {
+    pub(crate) fn install(&mut self, staged: &Staged) -> Result<Installed, UpdateError> {
+        self.refuse(&staged.release)?;
+        self.check_kind(&staged.path, &staged.contents)?;
+        tree::settle(&staged.path, &staged.contents)?;
+        tree::verify(&staged.path, &staged.contents)?;
+        let old = self.describe_installed()?;
+        self.bring_in(staged)?;
+
+        let place = self.place();
+        let incoming = place.incoming();
+        let new = Piece {
+            version: staged.release.version.clone(),
+            release: Some(staged.release.id.0),
+            contents: Some(tree::fingerprint(&staged.contents)),
+            identity: Some(fs::identity(&incoming).at("look at", &incoming)?),
+        };
+        let flight = Flight {
+            generation: self.journal.next_generation(self.now),
+            new,
+            old,
+            since_ms: millis(self.now),
+            starts: 0,
+            forgiven: 0,
+            forgiven_start: 0,
+            reason: None,
+        };
+        self.journal.flight = Some(flight.clone());
+        self.journal.state = State::Installing;
+        let swapped = self.write().and_then(|()| swap(place, self.patience()));
+        let method = match swapped {
+            Ok(method) => method,
+            Err(e) => return self.give_up(staged, &flight, e),
+        };
+        // From here on the new build is in place. What is left to do is finished by whoever comes next if it fails now.
+        let _ = self.installed();
+        let _ = place.discard(&place.broken());
+        Ok(Installed { new: flight.new.build(), old: flight.old.build(), backup: place.prev(), method })
+    }
+
+    /// The builds did not change places, or did and the call failed afterwards.
+    fn give_up(
+        &mut self,
+        staged: &Staged,
+        flight: &Flight,
+        error: UpdateError,
+    ) -> Result<Installed, UpdateError> {
+        let place = self.place();
+        if flight.new.is_at(&place.target).unwrap_or(false) {
+            let _ = self.installed();
+            let installed = Installed {
+                new: flight.new.build(),
+                old: flight.old.build(),
+                backup: place.prev(),
+                method: Method::Renames,
+            };
+            return Ok(installed);
+        }
+        // The caller may try again with what it staged.
+        if flight.new.is_at(&place.incoming()).unwrap_or(false) {
+            let _ = fs::rename(&place.incoming(), &staged.path, self.patience());
+        }
+        self.journal.flight = None;
+        self.journal.state = State::Settled;
+        // When this cannot be written either, the next call undoes what the journal says.
+        let _ = self.write();
+        Err(error)
+    }
+
+    /// Refuses a release that may not be installed now.
+    fn refuse(&self, release: &Release) -> Result<(), UpdateError> {
+        let version = &release.version;
+        if version.to_string().len() > MAX_VERSION {
+            return Err(UpdateError::new(
+                ErrorKind::Refused,
+                format!("the version is longer than {MAX_VERSION} bytes"),
+            )
+            .hint("Release it under a shorter version."));
+        }
+        match self.installer.admission(&self.journal, release, self.now)? {
+            Admission::Admitted => Ok(()),
+            Admission::OnTrial => Err(busy(
+                "the installed build has not said yet that it is healthy",
+                "Try again when it has, or when it was taken back.",
+            )),
+            Admission::NotNewer => {
+                Err(UpdateError::new(ErrorKind::Refused, format!("{version} is not newer than what runs"))
+                    .hint("Release the change under a higher version."))
+            }
+            Admission::BelowFloor(floor) => Err(UpdateError::new(
+                ErrorKind::Refused,
+                format!("{version} is older than {floor}, which worked here"),
+            )
+            .hint("Release the change under a higher version.")),
+            Admission::Rejected { times, .. } => Err(UpdateError::new(
+                ErrorKind::Refused,
+                format!("{version} was taken back here before ({times}x)"),
+            )
+            .hint("Release the repair under a higher version; this one is tried again after its back-off.")),
+        }
+    }
+
+    /// A file takes the place of a file, a folder that of a folder.
+    fn check_kind(&self, staged: &Path, contents: &Contents) -> Result<(), UpdateError> {
+        tree::check_contents(contents)?;
+        let place = self.place();
+        let kind = self.installer.kind();
+        let file = matches!(contents.entries.first().map(|e| &e.kind), Some(EntryKind::File { .. }));
+        if file != (kind == Kind::File) {
+            let (is, should) = if file { ("file", "folder") } else { ("folder", "file") };
+            return Err(UpdateError::new(
+                ErrorKind::Refused,
+                format!("the release is a {is} and {} is a {should}", place.target.display()),
+            )
+            .hint(
+                "Release the same kind of thing that is installed, or install the other one by hand once.",
+            ));
+        }
+        if file && contents.entries.len() != 1 {
+            return Err(integrity("the release is a file and lists more than that".into()));
+        }
+        if staged.starts_with(&place.target) || place.target.starts_with(staged) {
+            return Err(UpdateError::new(
+                ErrorKind::Input,
+                "the staged build and the installed one lie in each other",
+            )
+            .hint("Stage in Installer::staging()."));
+        }
+        if fs::look(staged).at("look at", staged)?.is_none() {
+            return Err(UpdateError::new(
+                ErrorKind::Input,
+                format!("there is nothing at {}", staged.display()),
+            )
+            .hint("Fetch the release again."));
+        }
+        Ok(())
+    }
+
+    /// What is known of the installed build, so that it is recognised when it is to come back.
+    fn describe_installed(&self) -> Result<Piece, UpdateError> {
+        let target = &self.place().target;
+        let identity = fs::identity(target).at("look at", target)?;
+        if let Some(current) = &self.journal.current
+            && current.identity.as_ref() == Some(&identity)
+        {
+            return Ok(current.clone());
+        }
+        // An application may hold things that a release cannot, or that this user cannot read. Its identity is enough.
+        let contents = tree::known_fingerprint(target);
+        let version = self.installer.options().version.clone();
+        Ok(Piece { version, release: None, contents, identity: Some(identity) })
+    }
+
+    /// Brings the staged build beside the installed one, as a copy where it lies on another file system.
+    fn bring_in(&self, staged: &Staged) -> Result<(), UpdateError> {
+        let place = self.place();
+        if take_in(place, &staged.path, self.patience())? {
+            return Ok(());
+        }
+        let incoming = place.incoming();
+        let bytes = staged.contents.entries.iter().fold(0u64, |sum, entry| match entry.kind {
+            EntryKind::File { size, .. } => sum.saturating_add(size),
+            _ => sum,
+        });
+        let copied = self.installer.room_for(bytes).and_then(|()| {
+            tree::copy(&staged.path, &incoming, &staged.contents)?;
+            tree::settle(&incoming, &staged.contents)?;
+            tree::verify(&incoming, &staged.contents)?;
+            fs::sync_dir(&place.folder).at("sync", &place.folder)
+        });
+        match copied {
+            Ok(()) => {
+                // The copy is what counts from here on.
+                let _ = tree::remove(&staged.path);
+                Ok(())
+            }
+            Err(e) => {
+                let _ = place.discard(&incoming);
+                Err(e)
+            }
+        }
+    }
+}

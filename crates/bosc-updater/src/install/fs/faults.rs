@@ -1,0 +1,123 @@
+//! Faults for tests: not in a program that does not ask for the feature `faults`, which no application should.
+//!
+//! One plan for the process. Calls are counted from 1 in the order they are made; with one thread at work the same work
+//! makes the same calls, so a test first counts, then repeats the work once per call.
+
+use super::Op;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// What to do at the chosen call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Kill this process, as `kill -9` would; a write is torn in the middle.
+    Kill,
+    /// Fail with this error of the operating system. A write fails after half of its bytes.
+    Fail(i32),
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    counting: bool,
+    calls: u64,
+    at: Option<(u64, Fault)>,
+    only: Option<Op>,
+    no_exchange: bool,
+    other_file_system: bool,
+    log: Option<Vec<(Op, String)>>,
+}
+
+static PLAN: Mutex<Plan> = Mutex::new(Plan {
+    counting: false,
+    calls: 0,
+    at: None,
+    only: None,
+    no_exchange: false,
+    other_file_system: false,
+    log: None,
+});
+
+fn plan() -> std::sync::MutexGuard<'static, Plan> {
+    PLAN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts counting; call number `at` (of `only` these operations, if given) meets its fault.
+pub fn start(at: Option<(u64, Fault)>, only: Option<Op>) {
+    let mut plan = plan();
+    plan.counting = true;
+    plan.calls = 0;
+    plan.at = at;
+    plan.only = only;
+    plan.log = Some(Vec::new());
+}
+
+/// Stops counting; returns how many calls there were and which.
+pub fn stop() -> (u64, Vec<(Op, String)>) {
+    let mut plan = plan();
+    plan.counting = false;
+    plan.at = None;
+    (plan.calls, plan.log.take().unwrap_or_default())
+}
+
+/// Behaves like a file system without an exchange.
+pub fn forbid_exchange(forbid: bool) {
+    plan().no_exchange = forbid;
+}
+
+/// Behaves as if the staged build lay on another file system.
+pub fn other_file_system(other: bool) {
+    plan().other_file_system = other;
+}
+
+pub(super) fn exchange_forbidden() -> bool {
+    plan().no_exchange
+}
+
+pub(crate) fn is_other_file_system() -> bool {
+    plan().other_file_system
+}
+
+fn due(op: Op, path: &Path) -> Option<Fault> {
+    let mut plan = plan();
+    if !plan.counting || plan.only.is_some_and(|only| only != op) {
+        return None;
+    }
+    plan.calls += 1;
+    let calls = plan.calls;
+    if let Some(log) = &mut plan.log {
+        log.push((op, path.display().to_string()));
+    }
+    plan.at.and_then(|(at, fault)| (at == calls).then_some(fault))
+}
+
+pub(super) fn step(op: Op, path: &Path) -> io::Result<()> {
+    match due(op, path) {
+        None => Ok(()),
+        Some(Fault::Kill) => die(),
+        Some(Fault::Fail(code)) => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+pub(super) fn write_step(path: &Path, bytes: &[u8], file: &mut File) -> io::Result<()> {
+    let Some(fault) = due(Op::Write, path) else { return Ok(()) };
+    let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+    file.write_all(half)?;
+    match fault {
+        Fault::Kill => die(),
+        Fault::Fail(code) => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+fn die() -> ! {
+    #[cfg(unix)]
+    {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        loop {
+            std::thread::park();
+        }
+    }
+    #[cfg(not(unix))]
+    std::process::abort()
+}

@@ -1,0 +1,177 @@
+//! What is remembered: the floor, the releases that were taken back, what was not told yet.
+
+use super::Installer;
+use super::errors::At;
+use super::fs;
+use super::journal::{Flight, Journal, MAX_VERSION, Piece, Rejected, State, millis, time};
+use super::session::Session;
+use super::tree;
+use super::types::{Admission, Floor, Reason, Rejection, StartState, TakenBack};
+use crate::error::UpdateError;
+use crate::release::{Release, ReleaseId};
+use semver::Version;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// How far a clock may be ahead of itself: a time later than this was written by a clock that was wrong.
+const CLOCK_ERROR: Duration = Duration::from_secs(86_400);
+
+impl Installer {
+    /// Whether a release may be installed: newer than what runs and what is installed, not below the floor, not taken
+    /// back before. A release that was taken back is held back by its version and by its identity, for
+    /// [`super::Options::back_off`], twice as long each time; a newer version is free at once.
+    ///
+    /// # Errors
+    /// `Disk`, and `Refused` when a newer updater wrote the journal.
+    pub fn admit(&self, release: &Release, now: SystemTime) -> Result<Admission, UpdateError> {
+        self.admission(&self.journal()?, release, now)
+    }
+
+    pub(crate) fn admission(
+        &self,
+        journal: &Journal,
+        release: &Release,
+        now: SystemTime,
+    ) -> Result<Admission, UpdateError> {
+        let version = &release.version;
+        if *version <= self.options().version {
+            return Ok(Admission::NotNewer);
+        }
+        // Another process may have installed something since this one started.
+        if let Some(current) = &journal.current
+            && *version <= current.version
+            && is_there(current, self.target())?
+        {
+            return Ok(Admission::NotNewer);
+        }
+        if let Some(floor) = journal.floor.as_ref().filter(|floor| version < floor) {
+            return Ok(Admission::BelowFloor(floor.clone()));
+        }
+        let held =
+            journal.rejected.iter().rev().map(|rejected| self.rejection(rejected, now)).find(|rejection| {
+                (rejection.version == *version || rejection.release == Some(release.id))
+                    && now < rejection.until
+            });
+        if let Some(rejection) = held {
+            return Ok(Admission::Rejected { until: rejection.until, times: rejection.times });
+        }
+        Ok(if journal.flight.is_some() { Admission::OnTrial } else { Admission::Admitted })
+    }
+
+    fn rejection(&self, rejected: &Rejected, now: SystemTime) -> Rejection {
+        let written = time(rejected.last_ms);
+        // From a clock that was wrong: held back from now on, not until a year that never comes.
+        let wrong = now.checked_add(CLOCK_ERROR).is_some_and(|latest| written > latest);
+        let last = if wrong { now } else { written };
+        let factor = 1u32 << rejected.times.saturating_sub(1).min(6);
+        let until = last.checked_add(self.options().back_off.saturating_mul(factor)).unwrap_or(last);
+        Rejection {
+            version: rejected.version.clone(),
+            release: rejected.release.map(ReleaseId),
+            times: rejected.times,
+            last,
+            until,
+            reason: Reason::parse(&rejected.reason).unwrap_or(Reason::Asked),
+        }
+    }
+
+    /// What may not be gone below.
+    ///
+    /// # Errors
+    /// `Disk`, and `Refused` when a newer updater wrote the journal.
+    pub fn floor(&self) -> Result<Floor, UpdateError> {
+        let journal = self.journal()?;
+        Ok(Floor { version: journal.floor, schema: journal.schema })
+    }
+
+    /// Remembers that a manifest of this schema was seen with a good signature. Never lowers it.
+    ///
+    /// # Errors
+    /// `Busy`, `Disk`, `Permission`.
+    pub fn raise_schema(&self, schema: u32) -> Result<(), UpdateError> {
+        if self.journal()?.schema >= schema {
+            return Ok(());
+        }
+        let mut session = self.session(SystemTime::UNIX_EPOCH)?;
+        if session.journal.schema < schema {
+            session.journal.schema = schema;
+            session.write()?;
+        }
+        Ok(())
+    }
+
+    /// The releases that were taken back, newest last, at most 32.
+    ///
+    /// # Errors
+    /// `Disk`, and `Refused` when a newer updater wrote the journal.
+    pub fn rejections(&self, now: SystemTime) -> Result<Vec<Rejection>, UpdateError> {
+        Ok(self.journal()?.rejected.iter().map(|rejected| self.rejection(rejected, now)).collect())
+    }
+}
+
+fn is_there(piece: &Piece, path: &Path) -> Result<bool, UpdateError> {
+    if fs::look(path).at("look at", path)?.is_none() {
+        return Ok(false);
+    }
+    Ok(piece.identity.as_ref() == Some(&fs::identity(path).at("look at", path)?))
+}
+
+impl Session<'_> {
+    /// What was taken back and not told yet. A build that is told to leave now says it later, as the one before it.
+    pub(crate) fn tell_news(&mut self, state: &StartState) -> Option<TakenBack> {
+        if matches!(state, StartState::TakenBack(_)) {
+            return None;
+        }
+        let news = self.journal.news.take()?;
+        // Told again rather than never: only when it is off the journal it is told.
+        self.write().ok()?;
+        Some(news.taken_back())
+    }
+
+    /// The caller knows.
+    pub(crate) fn forget_news(&mut self) {
+        self.journal.news = None;
+        let _ = self.write();
+    }
+
+    pub(crate) fn adopt(&mut self, new: &Version, old: &Version, starts: u32) -> Result<bool, UpdateError> {
+        let place = self.place();
+        let prev = place.prev();
+        let long = |version: &Version| version.to_string().len() > MAX_VERSION;
+        let nothing = fs::look(&prev).at("look at", &prev)?.is_none();
+        if self.journal.flight.is_some() || nothing || new <= old || long(new) || long(old) {
+            return Ok(false);
+        }
+        // Ours, and healthy: a sentinel about it is older than that.
+        if let Some(current) = &self.journal.current
+            && current.version >= *new
+            && is_there(current, &place.target)?
+        {
+            return Ok(false);
+        }
+        let piece = |path: &Path, version: &Version| -> Result<Piece, UpdateError> {
+            Ok(Piece {
+                version: version.clone(),
+                release: None,
+                contents: tree::known_fingerprint(path),
+                identity: Some(fs::identity(path).at("look at", path)?),
+            })
+        };
+        let flight = Flight {
+            generation: self.journal.next_generation(self.now),
+            new: piece(&place.target, new)?,
+            old: piece(&prev, old)?,
+            since_ms: millis(self.now),
+            starts: starts.min(64),
+            forgiven: 0,
+            forgiven_start: 0,
+            reason: None,
+        };
+        self.journal.state = State::Trial;
+        self.journal.flight = Some(flight);
+        self.journal.current = None;
+        self.journal.kept = None;
+        self.write()?;
+        Ok(true)
+    }
+}

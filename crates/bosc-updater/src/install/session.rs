@@ -1,0 +1,218 @@
+//! One call at work: the lock, the journal, and what a killed process left, put right first.
+
+use super::Installer;
+use super::errors::{At, busy, io_error};
+use super::fs;
+use super::journal::{Journal, News, State};
+use super::place::Place;
+use super::swap::{is_full, keep_outgoing, swap};
+use crate::error::{ErrorKind, UpdateError};
+use std::fs::File;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The lock is held as long as this lives.
+pub(crate) struct Session<'a> {
+    pub(crate) installer: &'a Installer,
+    pub(crate) journal: Journal,
+    pub(crate) now: SystemTime,
+    _lock: File,
+}
+
+impl<'a> Session<'a> {
+    /// Waits for the lock, reads the journal, and puts right what is wrong.
+    pub(crate) fn enter(
+        installer: &'a Installer,
+        now: SystemTime,
+        wait: Duration,
+    ) -> Result<Self, UpdateError> {
+        let place = installer.place();
+        place.make_folder()?;
+        let lock = lock(place, wait)?;
+        let journal = Journal::read(&place.folder, true)?;
+        let mut session = Self { installer, journal, now, _lock: lock };
+        session.recover()?;
+        Ok(session)
+    }
+
+    pub(crate) fn place(&self) -> &'a Place {
+        self.installer.place()
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.installer.options().patience
+    }
+
+    pub(crate) fn write(&self) -> Result<(), UpdateError> {
+        self.journal.write(&self.place().folder)
+    }
+
+    /// Finishes or undoes what is on its way; see the table in [`crate::install`]. Safe to repeat, also after being
+    /// killed itself.
+    fn recover(&mut self) -> Result<(), UpdateError> {
+        let place = self.place();
+        let there = fs::look(&place.target).at("look at", &place.target)?.is_some();
+        let Some(flight) = self.journal.flight.clone() else {
+            if !there {
+                self.find_a_build()?;
+            }
+            return self.clean();
+        };
+        match self.journal.state {
+            State::Installing if there && flight.new.is_at(&place.target)? => self.installed(),
+            State::Installing => self.undo(there),
+            State::RollingBack => self.go_back(),
+            State::Trial | State::Settled if there && flight.new.is_at(&place.target)? => Ok(()),
+            State::Trial | State::Settled if !there || flight.old.is_at(&place.target)? => {
+                // Killed, or out of room, while it was taken back; or another updater took it back.
+                let reason = flight.reason();
+                self.journal.reject(&flight.new, reason.as_str(), flight.generation, self.now);
+                self.go_back()
+            }
+            State::Trial | State::Settled => {
+                // Somebody installed another build. It is theirs; what we knew does not hold any more.
+                self.settle_as_found();
+                self.write()?;
+                self.clean()
+            }
+        }
+    }
+
+    /// Removes what is left over. Not being able to is no reason to stop: it changes nothing that matters.
+    fn clean(&self) -> Result<(), UpdateError> {
+        match self.place().clean() {
+            Err(e) if matches!(e.kind(), ErrorKind::Permission | ErrorKind::Disk | ErrorKind::NoSpace) => {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn settle_as_found(&mut self) {
+        self.journal.state = State::Settled;
+        self.journal.flight = None;
+        self.journal.current = None;
+        self.journal.kept = None;
+    }
+
+    /// The swap happened: everything gets its lasting name, and the trial begins.
+    pub(crate) fn installed(&mut self) -> Result<(), UpdateError> {
+        let place = self.place();
+        keep_outgoing(place, &place.prev(), self.patience())?;
+        self.journal.state = State::Trial;
+        self.journal.kept = None;
+        self.journal.current = None;
+        self.write()
+    }
+
+    /// The swap did not happen, or only half of it.
+    fn undo(&mut self, there: bool) -> Result<(), UpdateError> {
+        if !there {
+            self.find_a_build()?;
+        }
+        self.place().clean()?;
+        self.journal.state = State::Settled;
+        self.journal.flight = None;
+        self.write()
+    }
+
+    /// There is nothing at the target: the build that was there last is put back.
+    fn find_a_build(&mut self) -> Result<(), UpdateError> {
+        let place = self.place();
+        let mut candidates = vec![place.outgoing()];
+        if let Some(flight) = &self.journal.flight
+            && flight.old.is_at(&place.incoming())?
+        {
+            candidates.push(place.incoming());
+        }
+        // An updater of Perry's that was killed between its two renames. When `.prev` is ours and settled, somebody
+        // removed the application: that is their right.
+        if self.journal.kept.is_none() {
+            candidates.push(place.prev());
+        }
+        for candidate in candidates {
+            if fs::look(&candidate).at("look at", &candidate)?.is_some() {
+                fs::rename(&candidate, &place.target, self.patience())
+                    .at("put the build back to", &place.target)?;
+                return place.sync();
+            }
+        }
+        Err(UpdateError::new(
+            ErrorKind::Input,
+            format!("there is no application at {}", place.target.display()),
+        )
+        .hint("Install it again."))
+    }
+
+    /// Puts the old build of the flight back, from wherever a killed process left it.
+    pub(crate) fn go_back(&mut self) -> Result<(), UpdateError> {
+        let place = self.place();
+        let Some(flight) = self.journal.flight.clone() else { return Ok(()) };
+        let (target, incoming, prev) = (&place.target, &place.incoming(), &place.prev());
+        if !flight.old.is_at(target)? {
+            if !flight.old.is_at(incoming)? {
+                place.discard(incoming)?;
+                if !flight.old.is_at(prev)? {
+                    return self.no_way_back();
+                }
+                fs::rename(prev, incoming, self.patience()).at("take the build before from", prev)?;
+                place.sync()?;
+            }
+            if let Err(e) = swap(place, self.patience()) {
+                // The backup belongs where it was: the next attempt finds it in both places, other programs in one.
+                if fs::look(prev).is_ok_and(|found| found.is_none()) && flight.old.is_at(incoming)? {
+                    let _ = fs::rename(incoming, prev, Duration::ZERO);
+                }
+                return Err(e);
+            }
+        }
+        keep_outgoing(place, &place.broken(), self.patience())?;
+        self.journal.state = State::Settled;
+        self.journal.flight = None;
+        self.journal.kept = None;
+        self.journal.news = Some(News {
+            bad: flight.new.clone(),
+            restored: flight.old.clone(),
+            reason: flight.reason().as_str().into(),
+        });
+        self.journal.current = Some(flight.old);
+        match self.write() {
+            // The builds have changed places; the journal says `rolling back` and is put right when there is room.
+            Err(e) if is_full(&e) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The build to return to is not where the journal says. What is at `.prev` may be any build: it is not used.
+    fn no_way_back(&mut self) -> Result<(), UpdateError> {
+        let place = self.place();
+        if fs::look(&place.target).at("look at", &place.target)?.is_none() {
+            self.find_a_build()?;
+        }
+        self.settle_as_found();
+        self.write()?;
+        Err(UpdateError::new(
+            ErrorKind::Refused,
+            format!("{} is not the build before the installed one", place.prev().display()),
+        )
+        .hint("Install a good version of the application by hand; the installed one is left as it is."))
+    }
+}
+
+/// Takes the application's lock, waiting for it if need be.
+fn lock(place: &Place, wait: Duration) -> Result<File, UpdateError> {
+    let path = place.lock();
+    let deadline = Instant::now() + wait;
+    loop {
+        match fs::try_lock(&path) {
+            Ok(Some(file)) => return Ok(file),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            Ok(None) => {
+                return Err(busy(
+                    "another updater of this application is at work",
+                    "Wait until it is done and try again.",
+                ));
+            }
+            Err(e) => return Err(io_error("lock", &path, e)),
+        }
+    }
+}

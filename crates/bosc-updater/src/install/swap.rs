@@ -1,0 +1,109 @@
+//! Two builds change places.
+
+use super::errors::{At, busy, io_error};
+use super::fs;
+use super::place::Place;
+use super::tree;
+use super::types::Method;
+use crate::error::{ErrorKind, UpdateError};
+use std::path::Path;
+use std::time::Duration;
+
+/// Puts the build at `incoming` at the target. Afterwards the one that was there is at `outgoing`, or at `incoming` when
+/// they were exchanged. On an error the target has the build it had.
+pub(crate) fn swap(place: &Place, patience: Duration) -> Result<Method, UpdateError> {
+    let (target, incoming, outgoing) = (&place.target, &place.incoming(), &place.outgoing());
+    let Some(there) = fs::look(target).at("look at", target)? else {
+        fs::rename(incoming, target, patience).at("put the build at", target)?;
+        place.sync()?;
+        return Ok(Method::Renames);
+    };
+    place.discard(outgoing)?;
+    let method = if fs::exchange(target, incoming).at("put the build at", target)? {
+        Method::Exchange
+    } else if !there.is_dir() && replace(place, there.len(), fs::mode_of(&there))? {
+        Method::Replace
+    } else {
+        renames(place, patience)?;
+        Method::Renames
+    };
+    place.sync()?;
+    Ok(method)
+}
+
+/// Replaces a file by a file. `false` when that was not possible.
+fn replace(place: &Place, size: u64, mode: u32) -> Result<bool, UpdateError> {
+    let (target, incoming, outgoing) = (&place.target, &place.incoming(), &place.outgoing());
+    if fs::replace(target, incoming, outgoing).at("replace", target)? {
+        return Ok(true);
+    }
+    if cfg!(windows) {
+        return Ok(false);
+    }
+    // No second names here: the old build is copied. What a kill leaves of the copy is never used, because the target
+    // never is without a build.
+    tree::copy_file(target, outgoing, size, mode)?;
+    fs::sync_dir(&place.folder).at("sync", &place.folder)?;
+    fs::rename(incoming, target, Duration::ZERO).at("replace", target)?;
+    Ok(true)
+}
+
+/// One away, the other in its place; the first comes back when the second cannot.
+fn renames(place: &Place, patience: Duration) -> Result<(), UpdateError> {
+    let (target, incoming, outgoing) = (&place.target, &place.incoming(), &place.outgoing());
+    // The Windows replacement may have stopped after its first half.
+    if fs::look(target).at("look at", target)?.is_some() {
+        fs::rename(target, outgoing, patience).map_err(|e| in_use(target, e))?;
+    }
+    let moved =
+        place.sync().and_then(|()| fs::rename(incoming, target, patience).map_err(|e| in_use(target, e)));
+    let Err(e) = moved else { return Ok(()) };
+    let back = fs::rename(outgoing, target, patience);
+    let _ = place.sync();
+    back.at("put the installed build back to", target)?;
+    Err(e)
+}
+
+fn in_use(path: &Path, error: std::io::Error) -> UpdateError {
+    if cfg!(windows) && error.kind() == std::io::ErrorKind::PermissionDenied {
+        return busy(
+            &format!("{} is in use", path.display()),
+            "Windows does not rename a folder while a program in it runs: close it, or update from another process.",
+        )
+        .because(error);
+    }
+    io_error("rename", path, error)
+}
+
+/// Gives the build that went its lasting name: `.prev` or `.broken`. What has that name goes.
+pub(crate) fn keep_outgoing(place: &Place, name: &Path, patience: Duration) -> Result<(), UpdateError> {
+    for slot in [place.outgoing(), place.incoming()] {
+        if fs::look(&slot).at("look at", &slot)?.is_some() {
+            place.discard(name)?;
+            fs::rename(&slot, name, patience).at("keep the build before as", name)?;
+            return place.sync();
+        }
+    }
+    Ok(())
+}
+
+/// Moves a staged build to `incoming`. `false` when it lies on another file system.
+pub(crate) fn take_in(place: &Place, staged: &Path, patience: Duration) -> Result<bool, UpdateError> {
+    let incoming = place.incoming();
+    #[cfg(any(test, feature = "faults"))]
+    if fs::faults::is_other_file_system() {
+        return Ok(false);
+    }
+    match fs::rename(staged, &incoming, patience) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::CrossesDevices => return Ok(false),
+        Err(e) => return Err(io_error("move", staged, e)),
+    }
+    fs::sync_dir(&place.folder).at("sync", &place.folder)?;
+    Ok(true)
+}
+
+/// Whether an error means that there is no room, which must not keep a build from being taken back.
+pub(crate) fn is_full(error: &UpdateError) -> bool {
+    error.kind() == ErrorKind::NoSpace
+}

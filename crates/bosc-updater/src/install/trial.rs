@@ -1,0 +1,148 @@
+//! A new build proves itself, or is taken back.
+
+use super::errors::At;
+use super::fs;
+use super::journal::{Flight, News, Piece, State, millis};
+use super::session::Session;
+use super::swap::is_full;
+use super::types::{Reason, StartState, TakenBack};
+use crate::error::{ErrorKind, UpdateError};
+use crate::install::tree;
+
+/// Starts that are forgiven because the person closed the application before it was healthy. A build that always ends
+/// in good order without ever saying that it is healthy must not stay for ever.
+const FORGIVEN: u32 = 8;
+
+impl News {
+    pub(crate) fn taken_back(&self) -> TakenBack {
+        TakenBack {
+            bad: self.bad.build(),
+            restored: self.restored.build(),
+            reason: Reason::parse(&self.reason).unwrap_or(Reason::Asked),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// The flight on trial that the calling code belongs to.
+    fn own_trial(&mut self) -> Option<&mut Flight> {
+        let version = &self.installer.options().version;
+        let on_trial = self.journal.state == State::Trial;
+        self.journal.flight.as_mut().filter(|flight| on_trial && flight.new.version == *version)
+    }
+
+    /// Counts a start; takes the build back when it had all that it is allowed.
+    pub(crate) fn count_start(&mut self) -> Result<(StartState, Option<u64>), UpdateError> {
+        let health = self.installer.options().health;
+        let Some(flight) = self.own_trial() else { return Ok((StartState::Settled, None)) };
+        let generation = flight.generation;
+        if health.automatic && flight.counted() >= health.starts() {
+            let taken_back = self.take_back(Reason::TooManyStarts)?;
+            return Ok((StartState::TakenBack(taken_back), Some(generation)));
+        }
+        flight.starts = flight.starts.saturating_add(1);
+        let start = flight.counted();
+        self.write()?;
+        Ok((StartState::Trial { start, window: health.window }, Some(generation)))
+    }
+
+    /// Forgives the last start, once.
+    pub(crate) fn forgive(&mut self, generation: Option<u64>) -> Result<(), UpdateError> {
+        let flight = match generation {
+            Some(generation) => {
+                let on_trial = self.journal.state == State::Trial;
+                self.journal.flight.as_mut().filter(|flight| on_trial && flight.generation == generation)
+            }
+            None => self.own_trial(),
+        };
+        let Some(flight) = flight else { return Ok(()) };
+        if flight.starts == 0 || flight.forgiven_start == flight.starts || flight.forgiven >= FORGIVEN {
+            return Ok(());
+        }
+        flight.forgiven += 1;
+        flight.forgiven_start = flight.starts;
+        self.write()
+    }
+
+    /// The new build works: it is the one to return to from now on, and nothing older comes back.
+    pub(crate) fn healthy(&mut self, generation: Option<u64>) -> Result<bool, UpdateError> {
+        let Some(flight) = self.own_trial().cloned() else { return Ok(false) };
+        if generation.is_some_and(|generation| generation != flight.generation) {
+            return Ok(false);
+        }
+        let version = flight.new.version.clone();
+        if self.journal.floor.as_ref().is_none_or(|floor| *floor < version) {
+            self.journal.floor = Some(version.clone());
+        }
+        self.journal.rejected.retain(|rejected| rejected.version > version);
+        self.journal.state = State::Settled;
+        self.journal.flight = None;
+        self.journal.healthy = flight.generation;
+        self.journal.current = Some(flight.new);
+        self.journal.kept = Some(flight.old);
+        self.write()?;
+        Ok(true)
+    }
+
+    /// Takes the build on trial back, or returns to the one before a settled one.
+    pub(crate) fn take_back(&mut self, reason: Reason) -> Result<TakenBack, UpdateError> {
+        let place = self.place();
+        let mut flight = match self.journal.flight.take() {
+            Some(flight) => flight,
+            None => self.flight_back()?,
+        };
+        if !flight.old.is_at(&place.prev())? && !flight.old.is_at(&place.incoming())? {
+            // Nothing was touched; what is at `.prev` is not what the journal means.
+            self.journal.state = State::Settled;
+            self.journal.kept = None;
+            self.write()?;
+            return Err(no_backup());
+        }
+        flight.reason = Some(reason.as_str().to_owned());
+        self.journal.reject(&flight.new, reason.as_str(), flight.generation, self.now);
+        self.journal.state = State::RollingBack;
+        self.journal.flight = Some(flight);
+        match self.write() {
+            // Renames need no room. What can be spared is removed; a kill in between is understood without the journal.
+            Err(e) if is_full(&e) => {
+                let _ = tree::remove(&place.broken());
+                let _ = tree::remove(&place.staging());
+                let _ = self.write();
+            }
+            other => other?,
+        }
+        self.go_back()?;
+        let news = self.journal.news.as_ref().ok_or_else(no_backup)?;
+        Ok(news.taken_back())
+    }
+
+    /// The way from a settled build to the one before it.
+    fn flight_back(&mut self) -> Result<Flight, UpdateError> {
+        let target = &self.place().target;
+        let old = self.journal.kept.clone().ok_or_else(no_backup)?;
+        let identity = fs::identity(target).at("look at", target)?;
+        let new = match &self.journal.current {
+            Some(current) => Piece { identity: Some(identity), ..current.clone() },
+            None => {
+                let contents = tree::known_fingerprint(target);
+                let version = self.installer.options().version.clone();
+                Piece { version, release: None, contents, identity: Some(identity) }
+            }
+        };
+        Ok(Flight {
+            generation: self.journal.next_generation(self.now),
+            new,
+            old,
+            since_ms: millis(self.now),
+            starts: 0,
+            forgiven: 0,
+            forgiven_start: 0,
+            reason: None,
+        })
+    }
+}
+
+fn no_backup() -> UpdateError {
+    UpdateError::new(ErrorKind::Refused, "there is no build before the installed one to return to")
+        .hint("Install a good version of the application by hand.")
+}

@@ -1,0 +1,516 @@
+//! What the installer admits, refuses, remembers and recognises.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod common;
+
+use bosc_updater::install::{
+    Admission, HealthPolicy, Installer, Options, Reason, StartState, Status, contents_of, verify,
+};
+use bosc_updater::{Entry, EntryKind, ErrorKind, UpdateError};
+use common::{Shape, expected, later, now, release, staged, version, write_build};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const DAY: u64 = 86_400;
+
+struct App {
+    dir: tempfile::TempDir,
+    shape: Shape,
+}
+
+impl App {
+    fn new(shape: Shape) -> Self {
+        let app = Self { dir: tempfile::tempdir().unwrap(), shape };
+        write_build(&app.target(), shape, "1.0.0");
+        app
+    }
+
+    fn target(&self) -> PathBuf {
+        self.dir.path().join("App")
+    }
+
+    fn prev(&self) -> PathBuf {
+        self.dir.path().join("App.prev")
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.dir.path().join(".App.bosc/journal.json")
+    }
+
+    /// An installer of the code that runs as this version.
+    fn as_version(&self, running: &str) -> Installer {
+        Installer::open(Options::new(self.target(), version(running))).unwrap()
+    }
+
+    fn stage(&self, new: &str) -> PathBuf {
+        let path = self.dir.path().join(format!("staged-{new}"));
+        write_build(&path, self.shape, new);
+        path
+    }
+
+    fn install(&self, running: &str, new: &str, at: u64) -> Result<(), UpdateError> {
+        let staged = staged(&self.stage(new), new);
+        let done = self.as_version(running).install(&staged, later(at)).map(drop);
+        let _ = fs::remove_file(&staged.path);
+        let _ = fs::remove_dir_all(&staged.path);
+        done
+    }
+
+    fn holds(&self, path: &Path, what: &str) {
+        verify(path, &expected(self.shape, what))
+            .unwrap_or_else(|e| panic!("{what} is not at {}: {e}", path.display()));
+    }
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T, UpdateError>) -> ErrorKind {
+    let e = result.unwrap_err();
+    assert!(e.next_step().is_some(), "{e} says nothing of what to do");
+    e.kind()
+}
+
+#[test]
+fn the_whole_life_of_an_update() {
+    for shape in [Shape::File, Shape::Folder] {
+        let app = App::new(shape);
+        assert_eq!(app.as_version("1.0.0").started(now()).unwrap().state, StartState::Settled);
+        assert!(
+            !app.dir.path().join(".App.bosc").exists(),
+            "an application that never updated gets no folder"
+        );
+
+        app.install("1.0.0", "1.0.1", 0).unwrap();
+        app.holds(&app.target(), "1.0.1");
+        app.holds(&app.prev(), "1.0.0");
+        let new = app.as_version("1.0.1");
+        assert!(matches!(new.started(now()).unwrap().state, StartState::Trial { start: 1, .. }));
+        assert_eq!(new.floor().unwrap().version, None, "the floor rises only with health");
+        assert!(
+            !app.as_version("1.0.0").mark_healthy(now()).unwrap(),
+            "the old code cannot speak for the new"
+        );
+        assert!(new.mark_healthy(now()).unwrap());
+        assert!(!new.mark_healthy(now()).unwrap());
+        assert_eq!(new.floor().unwrap().version, Some(version("1.0.1")));
+        app.holds(&app.prev(), "1.0.0");
+
+        // The next one pushes out the one before.
+        app.install("1.0.1", "1.0.2", 0).unwrap();
+        app.holds(&app.prev(), "1.0.1");
+        let taken_back = app.as_version("1.0.2").roll_back(Reason::Asked, now()).unwrap();
+        assert_eq!(taken_back.restored.version, version("1.0.1"));
+        assert_eq!(taken_back.restored.release, Some(release("1.0.1").id));
+        app.holds(&app.target(), "1.0.1");
+        app.holds(&app.dir.path().join("App.broken"), "1.0.2");
+        assert_eq!(kind(app.as_version("1.0.1").roll_back(Reason::Asked, now())), ErrorKind::Refused);
+        app.install("1.0.1", "1.0.3", 0).unwrap();
+        assert!(!app.dir.path().join("App.broken").exists(), "the broken one is kept until the next install");
+    }
+}
+
+#[test]
+fn a_release_that_was_taken_back_waits_longer_each_time() {
+    let app = App::new(Shape::File);
+    let mut at = 0;
+    for (times, wait) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 64), (8, 64)] {
+        app.install("1.0.0", "1.0.1", at).unwrap();
+        app.as_version("1.0.1").roll_back(Reason::Crashed, later(at)).unwrap();
+        let old = app.as_version("1.0.0");
+        let until = later(at + wait * DAY);
+        assert_eq!(old.admit(&release("1.0.1"), later(at)).unwrap(), Admission::Rejected { until, times });
+        assert_eq!(kind(app.install("1.0.0", "1.0.1", at + wait * DAY - 1)), ErrorKind::Refused);
+        at += wait * DAY;
+        assert_eq!(old.admit(&release("1.0.1"), later(at)).unwrap(), Admission::Admitted);
+    }
+    let old = app.as_version("1.0.0");
+    let mut same_tree = release("1.0.5");
+    same_tree.id = release("1.0.1").id;
+    assert!(
+        matches!(old.admit(&same_tree, later(at - 1)).unwrap(), Admission::Rejected { .. }),
+        "by its identity too"
+    );
+    let mut same_version = release("1.0.1");
+    same_version.id = release("9.0.0").id;
+    assert!(matches!(old.admit(&same_version, later(at - 1)).unwrap(), Admission::Rejected { .. }));
+    assert_eq!(
+        old.admit(&release("1.0.2"), later(at - 1)).unwrap(),
+        Admission::Admitted,
+        "a newer one is free"
+    );
+    app.install("1.0.0", "1.0.2", at).unwrap();
+    app.as_version("1.0.2").mark_healthy(later(at)).unwrap();
+    assert_eq!(app.as_version("1.0.2").rejections(later(at)).unwrap(), []);
+}
+
+#[test]
+fn a_clock_that_was_wrong_blocks_nothing_for_ever() {
+    let app = App::new(Shape::File);
+    let far = 4_000_000 * DAY;
+    app.install("1.0.0", "1.0.1", far).unwrap();
+    app.as_version("1.0.1").roll_back(Reason::Crashed, later(far)).unwrap();
+    let Admission::Rejected { until, .. } = app.as_version("1.0.0").admit(&release("1.0.1"), now()).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(until, later(DAY));
+}
+
+#[test]
+fn nothing_older_comes() {
+    let app = App::new(Shape::File);
+    for old in ["1.0.0", "0.9.9", "1.0.0-beta"] {
+        assert_eq!(app.as_version("1.0.0").admit(&release(old), now()).unwrap(), Admission::NotNewer);
+        assert_eq!(kind(app.install("1.0.0", old, 0)), ErrorKind::Refused);
+    }
+    app.install("1.0.0", "1.0.2", 0).unwrap();
+    assert_eq!(app.as_version("1.0.0").admit(&release("1.0.3"), now()).unwrap(), Admission::OnTrial);
+    assert_eq!(kind(app.install("1.0.0", "1.0.3", 0)), ErrorKind::Busy);
+    app.as_version("1.0.2").mark_healthy(now()).unwrap();
+    // A process of the old code that still runs.
+    assert_eq!(app.as_version("1.0.0").admit(&release("1.0.2"), now()).unwrap(), Admission::NotNewer);
+    app.as_version("1.0.2").roll_back(Reason::Asked, now()).unwrap();
+    let admission = app.as_version("1.0.0").admit(&release("1.0.1"), now()).unwrap();
+    assert_eq!(admission, Admission::BelowFloor(version("1.0.2")));
+    assert_eq!(kind(app.install("1.0.0", "1.0.1", 0)), ErrorKind::Refused);
+    app.holds(&app.target(), "1.0.0");
+
+    let installer = app.as_version("1.0.0");
+    installer.raise_schema(2).unwrap();
+    installer.raise_schema(1).unwrap();
+    assert_eq!(installer.floor().unwrap().schema, 2);
+}
+
+#[test]
+fn what_is_not_what_was_proved_is_not_installed() {
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 7] = [
+        ("a byte", |p| fs::write(p.join("share/notes.txt"), "notes of 1.0.2").unwrap()),
+        ("a longer file", |p| fs::write(p.join("share/notes.txt"), "notes of 1.0.1 and more").unwrap()),
+        ("a file more", |p| fs::write(p.join("share/more"), "").unwrap()),
+        ("a folder more", |p| fs::create_dir(p.join("more")).unwrap()),
+        ("a file less", |p| fs::remove_file(p.join("bin/app")).unwrap()),
+        ("a folder less", |p| fs::remove_dir(p.join("share/empty")).unwrap()),
+        ("a folder for a file", |p| {
+            fs::remove_file(p.join("share/notes.txt")).unwrap();
+            fs::create_dir(p.join("share/notes.txt")).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        let app = App::new(Shape::Folder);
+        let path = app.stage("1.0.1");
+        let staged = staged(&path, "1.0.1");
+        change(&path);
+        assert_eq!(kind(app.as_version("1.0.0").install(&staged, now())), ErrorKind::Integrity, "{what}");
+        app.holds(&app.target(), "1.0.0");
+        assert!(path.exists());
+        assert!(matches!(app.as_version("1.0.0").status().unwrap(), Status::Settled { previous: None }));
+    }
+    #[cfg(unix)]
+    for target in ["/etc/passwd", "bin/other"] {
+        let app = App::new(Shape::Folder);
+        let path = app.stage("1.0.1");
+        let staged = staged(&path, "1.0.1");
+        fs::remove_file(path.join("app")).unwrap();
+        std::os::unix::fs::symlink(target, path.join("app")).unwrap();
+        assert_eq!(kind(app.as_version("1.0.0").install(&staged, now())), ErrorKind::Integrity);
+        // A link in the place of a file is not followed.
+        fs::remove_file(path.join("bin/app")).unwrap();
+        std::os::unix::fs::symlink(app.target().join("bin/app"), path.join("bin/app")).unwrap();
+        assert_eq!(kind(app.as_version("1.0.0").install(&staged, now())), ErrorKind::Integrity);
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_is_refused() {
+    let app = App::new(Shape::Folder);
+    let path = app.stage("1.0.1");
+    let good = staged(&path, "1.0.1");
+    let file = |path: &str| Entry {
+        path: path.into(),
+        kind: EntryKind::File { size: 0, sha256: [0; 32], executable: false },
+    };
+    let link = |target: &str| Entry { path: "zz".into(), kind: EntryKind::Symlink { target: target.into() } };
+    for bad in [
+        file("../evil"),
+        file("/evil"),
+        file("a//b"),
+        file("zz/nowhere"),
+        file("bin/app"),
+        file("bin/app/below"),
+        file("x\0y"),
+        link("../x"),
+        link("/x"),
+        link("bin/../../x"),
+        link(""),
+    ] {
+        let mut staged = good.clone();
+        staged.contents.entries.push(bad.clone());
+        assert_eq!(kind(app.as_version("1.0.0").install(&staged, now())), ErrorKind::Integrity, "{bad:?}");
+    }
+    let mut staged = good.clone();
+    staged.contents.entries.remove(0);
+    assert_eq!(kind(app.as_version("1.0.0").install(&staged, now())), ErrorKind::Integrity);
+    assert!(!app.dir.path().parent().unwrap().join("evil").exists());
+    app.as_version("1.0.0").install(&good, now()).unwrap();
+}
+
+#[test]
+fn another_kind_of_thing_is_refused() {
+    let app = App::new(Shape::Folder);
+    let path = app.dir.path().join("file");
+    write_build(&path, Shape::File, "1.0.1");
+    assert_eq!(kind(app.as_version("1.0.0").install(&staged(&path, "1.0.1"), now())), ErrorKind::Refused);
+    let app = App::new(Shape::File);
+    let path = app.dir.path().join("folder");
+    write_build(&path, Shape::Folder, "1.0.1");
+    assert_eq!(kind(app.as_version("1.0.0").install(&staged(&path, "1.0.1"), now())), ErrorKind::Refused);
+    let missing = Options::new(app.dir.path().join("none"), version("1.0.0"));
+    assert_eq!(kind(Installer::open(missing)), ErrorKind::Input);
+}
+
+#[test]
+fn a_stale_backup_is_never_returned_to() {
+    for shape in [Shape::File, Shape::Folder] {
+        let app = App::new(shape);
+        app.install("1.0.0", "1.0.1", 0).unwrap();
+        // Somebody puts another build at .prev.
+        let _ = fs::remove_file(app.prev());
+        let _ = fs::remove_dir_all(app.prev());
+        write_build(&app.prev(), shape, "0.1.0");
+        assert_eq!(kind(app.as_version("1.0.1").roll_back(Reason::Crashed, now())), ErrorKind::Refused);
+        app.holds(&app.target(), "1.0.1");
+        app.holds(&app.prev(), "0.1.0");
+    }
+}
+
+#[test]
+fn a_backup_that_was_copied_is_recognised_by_its_bytes() {
+    for shape in [Shape::File, Shape::Folder] {
+        let app = App::new(shape);
+        app.install("1.0.0", "1.0.1", 0).unwrap();
+        // As from a backup program: other inodes, same bytes.
+        let _ = fs::remove_file(app.prev());
+        let _ = fs::remove_dir_all(app.prev());
+        write_build(&app.prev(), shape, "1.0.0");
+        app.as_version("1.0.1").roll_back(Reason::Crashed, now()).unwrap();
+        app.holds(&app.target(), "1.0.0");
+    }
+}
+
+#[test]
+fn a_backup_that_the_application_wrote_into_is_returned_to() {
+    let app = App::new(Shape::Folder);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    fs::write(app.prev().join("cache"), "made while it ran").unwrap();
+    app.as_version("1.0.1").roll_back(Reason::Crashed, now()).unwrap();
+    assert_eq!(fs::read_to_string(app.target().join("cache")).unwrap(), "made while it ran");
+}
+
+#[test]
+fn what_others_do_is_respected() {
+    // Somebody installs a third build over the one on trial.
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    fs::remove_file(app.target()).unwrap();
+    write_build(&app.target(), Shape::File, "2.0.0");
+    let started = app.as_version("2.0.0").started(now()).unwrap();
+    assert_eq!(started.state, StartState::Settled);
+    assert_eq!(kind(app.as_version("2.0.0").roll_back(Reason::Asked, now())), ErrorKind::Refused);
+    app.holds(&app.target(), "2.0.0");
+
+    // Perry's updater takes the build on trial back.
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    fs::rename(app.prev(), app.target()).unwrap();
+    let started = app.as_version("1.0.0").started(now()).unwrap();
+    assert_eq!(started.news.unwrap().bad.version, version("1.0.1"));
+    assert!(matches!(
+        app.as_version("1.0.0").admit(&release("1.0.1"), now()).unwrap(),
+        Admission::Rejected { .. }
+    ));
+
+    // Perry's updater was killed between its two renames.
+    let app = App::new(Shape::File);
+    fs::rename(app.target(), app.prev()).unwrap();
+    app.as_version("1.0.0").recover(now()).unwrap();
+    app.holds(&app.target(), "1.0.0");
+
+    // The person removes the application: it stays removed.
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    let installer = app.as_version("1.0.1");
+    installer.mark_healthy(now()).unwrap();
+    fs::remove_file(app.target()).unwrap();
+    assert_eq!(kind(installer.recover(now())), ErrorKind::Input);
+    assert!(!app.target().exists());
+}
+
+#[test]
+fn an_update_of_perrys_is_taken_over() {
+    let app = App::new(Shape::File);
+    let (one, two) = (version("1.0.0"), version("1.0.1"));
+    assert!(!app.as_version("1.0.1").adopt(&two, &one, 1, now()).unwrap(), "there is no backup");
+    write_build(&app.prev(), Shape::File, "1.0.0");
+    fs::remove_file(app.target()).unwrap();
+    write_build(&app.target(), Shape::File, "1.0.1");
+    let installer = app.as_version("1.0.1");
+    assert!(installer.adopt(&two, &one, 1, now()).unwrap());
+    assert!(!installer.adopt(&two, &one, 1, now()).unwrap());
+    assert!(matches!(installer.started(now()).unwrap().state, StartState::TakenBack(_)));
+    app.holds(&app.target(), "1.0.0");
+}
+
+#[test]
+fn starts_are_counted_and_forgiven_in_bounds() {
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    let start = || {
+        let mut options = Options::new(app.target(), version("1.0.1"));
+        options.health = HealthPolicy { threshold: 2, ..HealthPolicy::default() };
+        Installer::open(options).unwrap()
+    };
+    for _ in 0..8 {
+        let installer = start();
+        assert!(matches!(installer.started(now()).unwrap().state, StartState::Trial { start: 1, .. }));
+        installer.closed(now()).unwrap();
+        installer.closed(now()).unwrap();
+    }
+    let installer = start();
+    assert!(matches!(installer.started(now()).unwrap().state, StartState::Trial { start: 1, .. }));
+    installer.closed(now()).unwrap();
+    assert!(matches!(start().started(now()).unwrap().state, StartState::TakenBack(_)));
+    app.holds(&app.target(), "1.0.0");
+}
+
+#[test]
+fn an_old_process_cannot_speak_for_a_later_trial() {
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    let first = app.as_version("1.0.1");
+    first.started(now()).unwrap();
+    first.roll_back(Reason::Asked, now()).unwrap();
+    app.install("1.0.0", "1.0.1", 3 * DAY).unwrap();
+    assert!(!first.mark_healthy(now()).unwrap());
+    assert!(matches!(first.status().unwrap(), Status::Trial { .. }));
+    assert!(app.as_version("1.0.1").mark_healthy(now()).unwrap());
+}
+
+#[test]
+fn garbage_in_the_journal_keeps_nobody_from_updating() {
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    fs::write(app.journal(), b"\xff\x00garbage").unwrap();
+    assert_eq!(app.as_version("1.0.1").started(now()).unwrap().state, StartState::Settled);
+    app.holds(&app.target(), "1.0.1");
+    app.install("1.0.1", "1.0.2", 0).unwrap();
+    app.holds(&app.prev(), "1.0.1");
+}
+
+#[test]
+fn many_files_are_one_build_too() {
+    let app = App::new(Shape::Folder);
+    let path = app.stage("1.0.1");
+    for n in 0..300 {
+        fs::write(path.join(format!("share/file-{n}")), n.to_string()).unwrap();
+    }
+    let staged = staged(&path, "1.0.1");
+    app.as_version("1.0.0").install(&staged, now()).unwrap();
+    verify(&app.target(), &staged.contents).unwrap();
+    app.holds(&app.prev(), "1.0.0");
+}
+
+#[test]
+fn the_disk_must_have_room() {
+    let app = App::new(Shape::File);
+    let installer = app.as_version("1.0.0");
+    installer.room_for(1).unwrap();
+    assert_eq!(kind(installer.room_for(u64::MAX / 2)), ErrorKind::NoSpace);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_modes() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let app = App::new(Shape::File);
+    let link = app.dir.path().join("link");
+    symlink("App", &link).unwrap();
+    let installer = Installer::open(Options::new(&link, version("1.0.0"))).unwrap();
+    assert_eq!(installer.target(), fs::canonicalize(app.target()).unwrap());
+
+    let path = app.stage("1.0.1");
+    let mut staged = staged(&path, "1.0.1");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o4600)).unwrap();
+    let EntryKind::File { executable, .. } = &mut staged.contents.entries[0].kind else { panic!() };
+    *executable = false;
+    installer.install(&staged, now()).unwrap();
+    let mode = fs::metadata(app.target()).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o755, "one file is a program, and has no more rights than that");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let folder = fs::metadata(app.dir.path().join(".App.bosc")).unwrap().permissions().mode() & 0o777;
+    let parent = fs::metadata(app.dir.path()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(folder, parent);
+}
+
+#[cfg(unix)]
+#[test]
+fn another_updater_at_work_is_waited_for_or_refused() {
+    let app = App::new(Shape::File);
+    let staging = app.as_version("1.0.0").staging().unwrap();
+    let lock = fs::File::create(staging.parent().unwrap().join("LOCK")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(kind(app.install("1.0.0", "1.0.1", 0)), ErrorKind::Busy);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| app.as_version("1.0.0").recover(now()));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        lock.unlock().unwrap();
+        waiting.join().unwrap().unwrap();
+    });
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+}
+
+#[test]
+fn a_build_is_described_the_same_wherever_it_lies() {
+    let app = App::new(Shape::Folder);
+    assert_eq!(contents_of(&app.target()).unwrap(), expected(Shape::Folder, "1.0.0"));
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("../..", app.target().join("share/out")).unwrap();
+        assert_eq!(kind(contents_of(&app.target())), ErrorKind::Integrity);
+        let _ = fs::remove_file(app.target().join("share/out"));
+        let _socket = std::os::unix::net::UnixListener::bind(app.target().join("socket")).unwrap();
+        assert_eq!(kind(contents_of(&app.target())), ErrorKind::Integrity);
+    }
+}
+
+/// Whatever the installer does to files goes through one place, or the crash matrix would not see it.
+#[test]
+fn every_file_operation_goes_through_the_counter() {
+    let mut open = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut read = 0;
+    while let Some(at) = open.pop() {
+        if at.is_dir() {
+            open.extend(fs::read_dir(&at).unwrap().map(|e| e.unwrap().path()));
+            continue;
+        }
+        let name = at.display().to_string().replace('\\', "/");
+        let ours =
+            ["/src/install/", "/src/health/", "/src/archive/"].iter().any(|folder| name.contains(folder));
+        if !ours || name.contains("/install/fs/") || name.contains("tests.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&at).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for forbidden in ["std::fs::", "use std::fs;", "OpenOptions", "File::open", "File::create"] {
+            let found = code.replace("use std::fs::File;", "").contains(forbidden);
+            assert!(!found, "{name} uses {forbidden}");
+        }
+        read += 1;
+    }
+    assert!(read > 15);
+}

@@ -1,0 +1,82 @@
+//! A minimal program that updates itself: it works, looks for updates, applies them, starts its new version and takes
+//! it back if that does not work.
+//!
+//!     self-update <link> <data folder> [bootstrap host:port,...]
+//!     self-update <URL> <data folder> <public key>
+//!
+//! Its version is the crate's, or the one in a last line `version: 1.0.1` appended to the executable, so that several
+//! versions can be made of one build.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use bosc_updater::client::{Event, Updater, UpdaterOptions, this_app};
+use bosc_updater::health::{Outcome, Program};
+use bosc_updater::install::StartState;
+use semver::Version;
+use std::error::Error;
+use std::io::{Read, Seek, SeekFrom};
+use std::time::Duration;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [upgrade, dir, rest @ ..] = args.as_slice() else {
+        return Err("give a link and a data folder".into());
+    };
+    let version = own_version()?;
+    println!("running {version}");
+
+    let mut options = UpdaterOptions::new(dir, this_app(), "self-update", version, upgrade);
+    let more = rest.iter().flat_map(|r| r.split(',')).map(str::to_owned).collect();
+    if upgrade.starts_with("pear:") {
+        options.bootstrap = more;
+    } else {
+        options.public_keys = more;
+    }
+    options.delay = Duration::from_secs(0);
+    options.health.window = Duration::from_secs(20);
+    let (updater, events) = Updater::start(options)?;
+    let program = Program { args: args.iter().map(Into::into).collect(), ..Program::default() };
+
+    // This build was tried and taken back: the one before it lies in its place. Make room for it.
+    if let Some(StartState::TakenBack(_)) = updater.started().map(|s| &s.state) {
+        updater.relaunch(&program)?;
+        return Ok(());
+    }
+    // Here the real work begins. It works, so:
+    updater.mark_healthy().wait()?;
+
+    while let Some(event) = events.recv() {
+        match event {
+            Event::Updating { version, .. } => println!("updating to {version}"),
+            Event::Updated { version, received, .. } => {
+                println!("ready {version}, {received} bytes received");
+                match updater.apply_update().wait() {
+                    Ok(_) => break,
+                    Err(e) => eprintln!("not applied: {e}"),
+                }
+            }
+            Event::RolledBack { version, restored, .. } => println!("rolled back {version} to {restored}"),
+            Event::Error(e) => eprintln!("{}: {}", e.message, e.causes.join(": ")),
+            _ => {}
+        }
+    }
+    // The old code stays until the new one says that it works, and puts itself back if it does not.
+    match updater.relaunch_and_watch(&program, &mut |_| true)? {
+        Outcome::Healthy => println!("the new version works"),
+        Outcome::RolledBack { taken_back, .. } => println!("rolled back {}", taken_back.bad.version),
+        other => println!("{other:?}"),
+    }
+    Ok(())
+}
+
+/// The version appended to the executable, or else the crate's.
+fn own_version() -> Result<Version, Box<dyn Error>> {
+    let mut file = std::fs::File::open(std::env::current_exe()?)?;
+    let end = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(end.saturating_sub(64)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let text = String::from_utf8_lossy(&tail);
+    let appended = text.rsplit_once("\nversion: ").and_then(|(_, v)| v.trim().parse().ok());
+    Ok(appended.unwrap_or(env!("CARGO_PKG_VERSION").parse()?))
+}
