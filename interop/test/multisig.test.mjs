@@ -150,6 +150,31 @@ test('a signer is told the true sizes of files that bosc stored in pieces, and o
   for (const { key } of files) assert.ok(shown.stderr.includes(key), shown.stderr)
 })
 
+test('two drives whose files differ in content only: each request is shown with its own', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const bosc = f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } })
+  const elsewhere = f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } })
+  const sign = (request) => ['multisig', 'sign', request, '--yes', '--offline', '--keys', f.signers[0].dir]
+  const made = []
+  for (const version of ['1.0.1', '1.0.2']) {
+    const dir = f.f.tree({ 'package.json': JSON.stringify({ name: 'same', version }) })
+    const { link } = (await bosc.ok('touch')).last('final')
+    const { verlink } = (await bosc.ok('stage', link, dir)).last('final')
+    made.push({ version, ...(await bosc.ok('multisig', 'request', verlink, '--force', '--config', f.configFile)).last('final') })
+    if (made.length === 1) {
+      const other = (await elsewhere.ok('touch')).last('final').link
+      await elsewhere.ok('stage', other, dir)
+    }
+  }
+  assert.equal(made[0].treeHash, made[1].treeHash)
+  assert.notEqual(made[0].blobs.treeHash, made[1].blobs.treeHash)
+  for (const { version, request } of made) {
+    assert.equal((await bosc.ok(...sign(request))).last('signing').content.version, version)
+  }
+  // Where only the other one is, the files of this one are not known.
+  assert.equal((await elsewhere.ok(...sign(made[1].request))).last('signing').source, null)
+})
+
 test('a signer sees the files, the versions and production, and is told what is not known', { timeout, skip }, async (t) => {
   const f = await releaseFixture(t)
   const first = await f.release('1.0.0')
