@@ -399,7 +399,7 @@ for (const which of ['first', 'later']) {
       await p.exited
       const { phase } = (await bosc.ok('multisig', 'status')).last('commit') ?? {}
       if (i >= steps.indexOf('committed')) assert.ok(['written', 'committed'].includes(phase), `${step}: ${phase}`)
-      else if (i < steps.indexOf('journaled')) assert.equal(phase, undefined)
+      // Before that the phase proves nothing: between what was seen and the kill it may have gone on.
       // On the same machine, or on another one.
       const next = i % 2 === 0 ? bosc : f.bosc()
       const again = await next.ok(...args)
