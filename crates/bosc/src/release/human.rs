@@ -90,9 +90,7 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
         ),
         "command" => p.say(Tone::Plain, &format!("$ {}", text("command"))),
         "promoted" => {
-            let version = text("version");
-            let what = if version.is_empty() { "a new version".to_owned() } else { version };
-            p.say(Tone::Good, &format!("{} holds {what}", text("line")));
+            p.say(Tone::Good, &format!("{} holds {}", text("line"), text("version")));
             p.data(&text("verlink"));
         }
         "provisioned" => {

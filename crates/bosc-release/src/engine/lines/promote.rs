@@ -69,7 +69,8 @@ impl Engine {
         match to.kind {
             Kind::Stage => self.promote_stage(to, &verlink, &target, request, timeout, sink, stop),
             Kind::Provision => {
-                self.promote_provision(file, to, &verlink, &target, request, timeout, sink, stop)
+                let version = package.version.as_deref();
+                self.promote_provision(file, to, (&verlink, version), &target, request, timeout, sink, stop)
             }
             Kind::Multisig => {
                 for (number, who, command, text) in multisig_steps(&verlink) {
@@ -118,7 +119,7 @@ impl Engine {
         &self,
         file: &LineFile,
         to: &Declared,
-        verlink: &str,
+        (verlink, version): (&str, Option<&str>),
         target: &PearLink,
         request: &Promote,
         timeout: Duration,
@@ -143,7 +144,10 @@ impl Engine {
         let data = self.execute_request(&Request::Provision(provision), sink, stop)?;
         let drive = self.open_drive(target)?;
         if !request.dry_run {
-            sink.event("promoted", json!({ "line": to.name, "verlink": drive.verlink() }));
+            sink.event(
+                "promoted",
+                json!({ "line": to.name, "verlink": drive.verlink(), "version": version }),
+            );
         }
         with(
             data,
