@@ -11,9 +11,10 @@
 #   PUBLISH_MIRROR          folder that keeps the link's blocks between runs (a cache or a disk); default: none, peers have them
 #   PUBLISH_COPIES          how many others must have the release before this ends; default 2
 #   PUBLISH_WAIT            for how many seconds at most; default 600
+#   PUBLISH_WAIT_PEERS      for how many seconds to look for someone who has the newest version; default 60
 #   PUBLISH_FIRST           1 for the very first release of the link, and never again
 #   PUBLISH_DRY_RUN         1 to write nothing
-# It prints the verlink of the release as its last line.
+# The last line on stdout is the verlink of the release, also when nothing changed; there is none on a dry run.
 set -eu
 
 case "${1:-}" in
@@ -35,6 +36,7 @@ folder=$1
 set -- --ci --store "$store/store" --snapshot "$snapshot" \
   --copies "${PUBLISH_COPIES:-2}" --wait "${PUBLISH_WAIT:-600}"
 [ -z "${PUBLISH_NAME:-}" ] || set -- "$@" --name "$PUBLISH_NAME"
+[ -z "${PUBLISH_WAIT_PEERS:-}" ] || set -- "$@" --wait-peers "$PUBLISH_WAIT_PEERS"
 [ -z "${PUBLISH_MIRROR:-}" ] || set -- "$@" --mirror "$PUBLISH_MIRROR"
 [ "${PUBLISH_FIRST:-}" != 1 ] || set -- "$@" --first
 [ "${PUBLISH_DRY_RUN:-}" != 1 ] || set -- "$@" --dry-run

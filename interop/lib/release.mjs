@@ -190,7 +190,8 @@ class Releases {
       result = await within(60_000, 'a JavaScript commit',
         commitJs(peer, this.config, drive, request, responses, { first: !this.production }))
     } else {
-      result = await bosc.ok(...this.commitArgs('commit', source, request, responses))
+      const first = this.production ? [] : ['--first-commit']
+      result = await bosc.ok(...this.commitArgs('commit', source, request, responses, ...first))
       assert.equal(result.last('final').dstKey, this.targetKey)
       assert.equal(result.last('final').result.db.destCore.treeHash, source.hash)
     }

@@ -7,8 +7,9 @@ import crypto from 'hypercore-crypto'
 import c from 'compact-encoding'
 import z32 from 'z32'
 import { assertFailed } from '../lib/check.mjs'
-import { isStandIn } from '../lib/bosc.mjs'
+import { Running, isStandIn } from '../lib/bosc.mjs'
 import { hold, releaseFixture } from '../lib/release.mjs'
+import { sampleApp } from '../lib/tree.mjs'
 import { SignLib, Signer, passphrase, requestJs, standalone, PASSPHRASE } from '../lib/signing.mjs'
 
 const timeout = 180_000
@@ -124,6 +125,54 @@ test('who is no signer cannot sign; a wrong passphrase and no confirmation end i
   const name = await bosc.end(['multisig', 'sign', request, 'nobody', '--yes', '--offline', '--keys', f.signers[0].dir])
   assertFailed(name, 'ERR_NOT_FOUND')
   for (const p of [refused, wrong, name]) assert.ok(!p.stderr.includes(PASSPHRASE))
+})
+
+test('a signer is told the true sizes of files that bosc stored in pieces, and on stderr when the response goes elsewhere', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const env = { BOSC_PASSPHRASE: PASSPHRASE }
+  const bosc = f.bosc({ env })
+  const dir = f.f.tree(sampleApp({ version: '1.0.0', size: 300_000 }))
+  const { link } = (await bosc.ok('touch')).last('final')
+  const { verlink } = (await bosc.ok('stage', link, dir)).last('final')
+  const { request } = (await bosc.ok('multisig', 'request', verlink, '--force', '--config', f.configFile)).last('final')
+  const sign = ['multisig', 'sign', request, '--yes', '--offline', '--keys', f.signers[0].dir]
+  const told = await bosc.ok(...sign)
+  const files = told.all('file')
+  assert.ok(files.some((e) => e.size > 200_000))
+  for (const { key, size } of files) {
+    const real = fs.lstatSync(path.join(dir, key))
+    assert.equal(size, real.isSymbolicLink() ? 0 : real.size, key)
+  }
+
+  const shown = new Running(bosc.args(sign).filter((flag) => flag !== '--json'), { env })
+  assert.equal(await shown.exited, 0, shown.stderr)
+  assert.deepEqual(shown.noise, [told.last('sign').response])
+  for (const { key } of files) assert.ok(shown.stderr.includes(key), shown.stderr)
+})
+
+test('two drives whose files differ in content only: each request is shown with its own', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const bosc = f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } })
+  const elsewhere = f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } })
+  const sign = (request) => ['multisig', 'sign', request, '--yes', '--offline', '--keys', f.signers[0].dir]
+  const made = []
+  for (const version of ['1.0.1', '1.0.2']) {
+    const dir = f.f.tree({ 'package.json': JSON.stringify({ name: 'same', version }) })
+    const { link } = (await bosc.ok('touch')).last('final')
+    const { verlink } = (await bosc.ok('stage', link, dir)).last('final')
+    made.push({ version, ...(await bosc.ok('multisig', 'request', verlink, '--force', '--config', f.configFile)).last('final') })
+    if (made.length === 1) {
+      const other = (await elsewhere.ok('touch')).last('final').link
+      await elsewhere.ok('stage', other, dir)
+    }
+  }
+  assert.equal(made[0].treeHash, made[1].treeHash)
+  assert.notEqual(made[0].blobs.treeHash, made[1].blobs.treeHash)
+  for (const { version, request } of made) {
+    assert.equal((await bosc.ok(...sign(request))).last('signing').content.version, version)
+  }
+  // Where only the other one is, the files of this one are not known.
+  assert.equal((await elsewhere.ok(...sign(made[1].request))).last('signing').source, null)
 })
 
 test('a signer sees the files, the versions and production, and is told what is not known', { timeout, skip }, async (t) => {
@@ -306,11 +355,30 @@ test('offline, an existing production is not taken for a first commit', { timeou
   // The store that committed before knows better, and lacks copies.
   const known = await store.end(f.commitArgs('commit', source, request, responses))
   assertFailed(known, 'TARGET_CORE_INSUFFICIENT_PEERS')
+  // Empty seeders are no news; whoever has production is.
   await f.startTargetSeeders()
+  assertFailed(await f.bosc().end(f.commitArgs('commit', source, request, responses)), 'TARGET_STATE_UNKNOWN')
+  await store.seed(`pear://${f.targetKey}`)
   await f.commit('bosc', source, request, responses)
   await f.assertProduction(source)
   const records = (await store.ok('data', 'multisig')).last('final').records
   assert.deepEqual(records, [{ key: f.targetKey }])
+})
+
+test('peers that have nothing do not vouch for an empty production', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const source = await f.release('1.0.0')
+  await f.seedSource(source)
+  const { request, responses } = await f.signed('bosc', source)
+  await f.startTargetSeeders()
+  const p = await f.bosc().end(f.commitArgs('commit', source, request, responses))
+  assertFailed(p, 'TARGET_STATE_UNKNOWN')
+  assert.equal(p.all('journaled').length, 0)
+  // A check that writes nothing goes on and says what it does not know.
+  const verified = await f.bosc().ok(...f.commitArgs('verify', source, request, responses))
+  assert.equal(verified.all('target-unknown').length, 1)
+  await f.commit('bosc', source, request, responses)
+  await f.assertProduction(source)
 })
 
 test('a commit by a store that has never seen production', { timeout, skip }, async (t) => {
@@ -349,14 +417,14 @@ for (const which of ['first', 'later']) {
       else await f.startTargetSeeders()
       const { request, responses } = await f.signed('js', source)
       const bosc = f.bosc()
-      const args = f.commitArgs('commit', source, request, responses)
+      const args = f.commitArgs('commit', source, request, responses, ...(which === 'first' ? ['--first-commit'] : []))
       const p = bosc.start(...args)
       await p.until(step, undefined, { timeout: 60_000 })
       p.child.kill('SIGKILL')
       await p.exited
       const { phase } = (await bosc.ok('multisig', 'status')).last('commit') ?? {}
       if (i >= steps.indexOf('committed')) assert.ok(['written', 'committed'].includes(phase), `${step}: ${phase}`)
-      else if (i < steps.indexOf('journaled')) assert.equal(phase, undefined)
+      // Before that the phase proves nothing: between what was seen and the kill it may have gone on.
       // On the same machine, or on another one.
       const next = i % 2 === 0 ? bosc : f.bosc()
       const again = await next.ok(...args)
@@ -427,6 +495,31 @@ test('two releases prepared from one production: the second is refused and nothi
   const env = { BOSC_PASSPHRASE: PASSPHRASE }
   const sign = await f.bosc({ store: store.store, env }).end(['multisig', 'sign', signedB.request, '--yes', '--offline', '--source', b.link, '--keys', f.signers[0].dir])
   assertFailed(sign, again.last('error').code)
+})
+
+test('two releases of the same names and sizes have one db: their contents tell them apart', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const first = await f.release('1.0.0')
+  await f.seedSource(first)
+  await f.commitNew('bosc', first)
+  const a = await f.release('2.0.0', { 'a.txt': 'one' })
+  const b = await f.release('2.0.1', { 'a.txt': 'two' })
+  assert.equal(a.hash, b.hash)
+  await f.seedSource(a)
+  await f.seedSource(b)
+  const signedA = await f.signed('bosc', a)
+  const signedB = await f.signed('bosc', b)
+  const store = f.bosc()
+  await f.commit('bosc', a, signedA.request, signedA.responses, { bosc: store })
+  const p = await f.bosc().end(f.commitArgs('commit', b, signedB.request, signedB.responses))
+  assertFailed(p, 'INCOMPATIBLE_SOURCE_AND_TARGET')
+  assert.equal(p.all('journaled').length, 0)
+  await f.assertProduction(a)
+  // The store that holds a is not told that b is in production already, nor that a is what is signed.
+  const signer = f.bosc({ store: store.store, env: { BOSC_PASSPHRASE: PASSPHRASE } })
+  const sign = (request) => signer.end(['multisig', 'sign', request, '--yes', '--offline', '--keys', f.signers[0].dir])
+  assert.equal((await sign(signedA.request)).code, 0)
+  assertFailed(await sign(signedB.request), 'INCOMPATIBLE_SOURCE_AND_TARGET')
 })
 
 test('the source was changed after the request', { timeout, skip }, async (t) => {

@@ -1,5 +1,6 @@
 //! Events as lines for people.
 
+use crate::plain::one_line;
 use crate::printer::{Printer, Tone, bytes};
 use serde_json::Value;
 
@@ -47,9 +48,10 @@ impl<'a> Human<'a> {
             return;
         }
         match tag {
-            "staging" => {
-                p.say(Tone::Plain, &format!("Staging {} into {}", text(data, "name"), text(data, "link")))
-            }
+            "staging" => p.say(
+                Tone::Plain,
+                &format!("Staging {} into {}", one_line(text(data, "name")), text(data, "link")),
+            ),
             "dry" => p.say(Tone::Warn, "Dry run: nothing is written"),
             "byte-diff" => p.data(&self.diff(data)),
             "summary" => p.say(
@@ -62,7 +64,7 @@ impl<'a> Human<'a> {
                     number(data, "remove")
                 ),
             ),
-            "skipping" => p.say(Tone::Warn, &format!("Not staged: {}", text(data, "reason"))),
+            "skipping" => p.say(Tone::Warn, &format!("Not staged: {}", one_line(text(data, "reason")))),
             "complete" => p.say(Tone::Good, "Staging complete"),
             "addendum" => {
                 p.say(Tone::Plain, &format!("Latest: {}", number(data, "version")));
@@ -86,7 +88,7 @@ impl<'a> Human<'a> {
                     [("key", "project"), ("content key", "content"), ("discovery key", "discovery")]
                 {
                     if let Some(v) = data.get(key).and_then(Value::as_str) {
-                        p.data(&format!("{label:<14} {v}"));
+                        p.data(&format!("{label:<14} {}", one_line(v)));
                     }
                 }
             }
@@ -130,7 +132,7 @@ impl<'a> Human<'a> {
         }
     }
 
-    fn diff(&self, data: &Value) -> String {
+    pub(crate) fn diff(&self, data: &Value) -> String {
         let (tone, mark) = match data.get("type").and_then(Value::as_i64) {
             Some(1) => (Tone::Good, "+"),
             Some(-1) => (Tone::Bad, "-"),
@@ -147,7 +149,7 @@ impl<'a> Human<'a> {
             })
             .unwrap_or_default();
         let sizes = if sizes.is_empty() { String::new() } else { format!(" ({})", sizes.join(", ")) };
-        format!("{} {}{sizes}", self.printer.mark(tone, mark), text(data, "message"))
+        format!("{} {}{sizes}", self.printer.mark(tone, mark), one_line(text(data, "message")))
     }
 
     fn info(&self, data: &Value) {
@@ -161,7 +163,7 @@ impl<'a> Human<'a> {
             ("upgrade", "upgrade"),
         ] {
             if let Some(v) = data.get(key).and_then(Value::as_str) {
-                p.data(&format!("{label:<14} {v}"));
+                p.data(&format!("{label:<14} {}", one_line(v)));
             }
         }
         p.data(&format!("{:<14} {}", "length", number(data, "length")));

@@ -2,8 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod args;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod docs_test;
 mod human;
 mod multisig;
+mod plain;
 mod printer;
 mod provision;
 mod release;

@@ -2,6 +2,7 @@
 //! carries one object a line and nothing else.
 
 use crate::args::{Color, Global};
+use crate::plain::{GREEN, RED, RESET, YELLOW, one_line, printable};
 use bosc_release::error::CommandError;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -92,7 +93,7 @@ impl Printer {
     /// A question on stderr, where the answer is typed; printed even under --quiet and --json.
     pub(crate) fn prompt(&self, text: &str) {
         let mut err = std::io::stderr().lock();
-        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        let _ = err.write_all(printable(text).as_bytes()).and_then(|()| err.flush());
     }
 
     /// A line printed only under --verbose.
@@ -108,9 +109,9 @@ impl Printer {
             self.json("error", &e.to_json());
             return;
         }
-        self.err(&self.paint(Tone::Bad, &format!("error: {}", e.message())));
+        self.err(&self.paint(Tone::Bad, &format!("error: {}", one_line(e.message()))));
         for cause in e.causes() {
-            self.err(&format!("  because: {cause}"));
+            self.err(&format!("  because: {}", one_line(&cause)));
         }
         self.err(&format!("  next: {}", e.hint_text()));
         if self.verbose {
@@ -120,12 +121,12 @@ impl Printer {
 
     /// Paints a mark at the head of a data line when stdout is coloured.
     pub(crate) fn mark(&self, tone: Tone, mark: &str) -> String {
-        if self.color_out { format!("{}{mark}\x1b[0m", code(tone)) } else { mark.to_owned() }
+        if self.color_out { format!("{}{mark}{RESET}", code(tone)) } else { mark.to_owned() }
     }
 
     fn paint(&self, tone: Tone, line: &str) -> String {
         if self.color_err && tone != Tone::Plain {
-            format!("{}{line}\x1b[0m", code(tone))
+            format!("{}{line}{RESET}", code(tone))
         } else {
             line.to_owned()
         }
@@ -133,19 +134,21 @@ impl Printer {
 
     fn out(&self, line: &str) {
         let mut out = std::io::stdout().lock();
+        // A script gets the bytes as they are.
+        let line = if out.is_terminal() { printable(line) } else { line.into() };
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     }
 
     fn err(&self, line: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        let _ = writeln!(std::io::stderr().lock(), "{}", printable(line));
     }
 }
 
 fn code(tone: Tone) -> &'static str {
     match tone {
-        Tone::Good => "\x1b[32m",
-        Tone::Bad => "\x1b[31m",
-        Tone::Warn => "\x1b[33m",
+        Tone::Good => GREEN,
+        Tone::Bad => RED,
+        Tone::Warn => YELLOW,
         Tone::Plain => "",
     }
 }

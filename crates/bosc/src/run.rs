@@ -25,8 +25,8 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) if json_wanted && e.use_stderr() => {
             let message = e.render().to_string();
-            let line = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            let error = CommandError::input(line).hint("run `bosc help` for what each command takes");
+            let error = CommandError::input(paragraph(&message))
+                .hint("run it with --help for what the command takes");
             Printer::new("bosc", &json_global()).failure(&error);
             return ExitCode::from(ErrorKind::Input.exit_code());
         }
@@ -54,6 +54,12 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(e.kind().exit_code())
         }
     }
+}
+
+/// The first paragraph of what clap says, on one line: which argument is missing comes after the first line.
+fn paragraph(message: &str) -> String {
+    let lines = message.lines().map(str::trim).take_while(|l| !l.is_empty());
+    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }
 
 fn json_global() -> Global {
@@ -93,7 +99,8 @@ pub(crate) fn seconds(s: f64) -> Result<u64, CommandError> {
     if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
         Ok((s * 1000.0) as u64)
     } else {
-        Err(CommandError::input("--timeout takes a number of seconds"))
+        Err(CommandError::input("a time is a number of seconds, from 0 to a year")
+            .hint("give it as in `--timeout 30`; --timeout, --wait, --wait-peers and --cooldown take it"))
     }
 }
 

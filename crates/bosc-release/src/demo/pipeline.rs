@@ -19,6 +19,8 @@ use std::thread::Scope;
 
 /// How long peers may take, in milliseconds.
 const WAIT_MS: u64 = 60_000;
+/// The step of the first commit.
+const FIRST: &str = "14";
 const NAMES: [&str; 3] = ["Alice", "Bob", "Carol"];
 
 /// The machines of the three.
@@ -70,7 +72,7 @@ impl Demo<'_> {
         let request = self.request(machines.alice, &team, &candidate, "12")?;
         let alone = self.sign(&team, &request, &[1])?;
         self.refused(machines.alice, &team, &request, alone)?;
-        let first = self.commit(machines.alice, &team, &request, &[1, 2], "14")?;
+        let first = self.commit(machines.alice, &team, &request, &[1, 2], FIRST)?;
         let stats = self.follow(&following, length(&first)?)?;
         self.arrived(
             machines.bob,
@@ -184,14 +186,14 @@ impl Demo<'_> {
         who.iter().filter_map(|&i| team.keys.get(i)).map(sign).collect()
     }
 
-    fn work(team: &Team, request: &str, responses: Vec<String>, dry_run: bool) -> Request {
+    fn work(team: &Team, request: &str, responses: Vec<String>, first: bool) -> Request {
         Request::Multisig(Work::Commit(Commit {
             signers: team.signers.clone(),
             link: team.prerelease.clone(),
             request: request.to_owned(),
             responses,
-            dry_run,
-            first_commit: false,
+            dry_run: false,
+            first_commit: first,
             force_dangerous: false,
             peer_update_timeout_ms: PEER_UPDATE_TIMEOUT_MS,
             wait_ms: WAIT_MS,
@@ -206,7 +208,7 @@ impl Demo<'_> {
         request: &str,
         alone: Vec<String>,
     ) -> Result<(), CommandError> {
-        match engine.execute_request(&Self::work(team, request, alone, false), &mut quiet, self.stop) {
+        match engine.execute_request(&Self::work(team, request, alone, true), &mut quiet, self.stop) {
             Ok(_) => Err(wrong("one signature of two was enough".into())),
             Err(e) if e.code() == "INSUFFICIENT_QUORUM" => {
                 self.step(
@@ -228,8 +230,11 @@ impl Demo<'_> {
         number: &str,
     ) -> Result<String, CommandError> {
         let responses = self.sign(team, request, who)?;
-        let data =
-            engine.execute_request(&Self::work(team, request, responses, false), &mut quiet, self.stop)?;
+        let data = engine.execute_request(
+            &Self::work(team, request, responses, number == FIRST),
+            &mut quiet,
+            self.stop,
+        )?;
         let verlink = text(&data, "verlink");
         let names: Vec<&str> = who.iter().filter_map(|&i| NAMES.get(i).copied()).collect();
         self.step(

@@ -30,8 +30,8 @@ impl Engine {
             "publishing",
             json!({ "name": package.name, "version": package.version, "link": link, "dir": request.dir }),
         );
-        let dir = match request.artifacts.is_empty() {
-            true => request.dir.clone(),
+        let (dir, _gone_afterwards) = match request.artifacts.is_empty() {
+            true => (request.dir.clone(), None),
             false => self.deployment(request, sink, stop)?,
         };
         let learned = match &request.ci {
@@ -191,29 +191,54 @@ impl Engine {
         Ok(())
     }
 
-    /// Builds the deployment directory of the artifacts.
+    /// Builds the deployment directory of the artifacts. A dry run builds it aside, and takes it away in the end.
+    ///
+    /// A directory of the same name and version was made by this command, which somebody stopped: it is made anew.
     fn deployment(
         &self,
         request: &Publish,
         sink: &mut dyn Sink,
         stop: &Stop,
-    ) -> Result<PathBuf, CommandError> {
+    ) -> Result<(PathBuf, Option<Aside>), CommandError> {
+        let package = request.dir.join("package.json");
+        let project = build::read_project(&package)?;
+        let target = request.target.clone().unwrap_or_else(|| request.dir.join(project.folder_name()));
+        let aside = request.dry_run.then(|| Aside(self.dir.join("dry-run-build")));
+        let same = Package::read(&target).is_ok_and(|p| {
+            p.name.as_deref() == Some(project.app_name()) && p.version.as_deref() == Some(&*project.version)
+        });
         let build = Build {
-            package: Some(request.dir.join("package.json")),
-            target: request.target.clone(),
+            package: Some(package),
+            target: Some(aside.as_ref().map_or(target, |a| a.0.clone())),
             cwd: request.dir.clone(),
             artifacts: request
                 .artifacts
                 .iter()
                 .map(|(arch, path)| Artifact { arch: arch.clone(), path: path.clone() })
                 .collect(),
-            force: request.force_build,
+            force: request.force_build || request.dry_run || same,
         };
-        let data = build::run(&build, sink, stop)?;
-        data.get("target")
+        let data = build::run(&build, sink, stop).map_err(|e| match e.code() {
+            "ERR_DIR_NONEMPTY" => {
+                e.hint("name another folder with --target, or replace this one with --force-build")
+            }
+            _ => e,
+        })?;
+        let dir = data
+            .get("target")
             .and_then(Value::as_str)
             .map(PathBuf::from)
-            .ok_or_else(|| CommandError::failed("the build did not say where it is"))
+            .ok_or_else(|| CommandError::failed("the build did not say where it is"))?;
+        Ok((dir, aside))
+    }
+}
+
+/// A folder that goes away with the value.
+struct Aside(PathBuf);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -62,6 +62,25 @@ impl Checks<'_> {
 }
 
 impl Engine {
+    /// Seeds the old link until enough others hold it, or the time is up. How many do.
+    fn keep_available(
+        &self,
+        old: &PearLink,
+        request: &Rotate,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<usize, CommandError> {
+        let wait = Duration::from_millis(request.wait_ms);
+        let full = self.seed_until(self.open_drive(old)?, request.copies, wait, sink, stop)?;
+        if full < request.copies {
+            sink.event(
+                "few-copies",
+                json!({ "full": full, "wanted": request.copies, "link": old.to_string() }),
+            );
+        }
+        Ok(full)
+    }
+
     pub(super) fn rotate(&self, request: &Rotate, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
         let (old, new) = (parse_link(&request.old)?.origin(), parse_link(&request.new)?.origin());
         if old.key == new.key {
@@ -81,9 +100,17 @@ impl Engine {
         let new_end = self.end(&new, request, stop)?;
         if old_end.upgrade().is_some_and(|u| u.key == new.key) {
             sink.event("unchanged", json!({ "version": old_end.version(), "verlink": old_end.drive.verlink(), "files": Value::Null }));
-            return Ok(
-                json!({ "old": old.to_string(), "new": new.to_string(), "changed": false, "done": true }),
-            );
+            drop(alone);
+            // Written before, and maybe stopped before anybody else had it.
+            let full = match old_end.full < request.copies && old_end.drive.db.writable() && !request.dry_run
+            {
+                true => self.keep_available(&old, request, sink, stop)?,
+                false => old_end.full,
+            };
+            return Ok(json!({
+                "old": old.to_string(), "new": new.to_string(), "changed": false, "copies": full,
+                "done": full >= request.copies,
+            }));
         }
         check_ends(&old_end, &new_end, request.copies, sink)?;
         let quorum = old_end.drive.db.manifest().is_some_and(|m| m.signers.len() > 1);
@@ -101,16 +128,7 @@ impl Engine {
         drop(alone);
         let mut copies = None;
         if !request.dry_run && request.copies > 0 {
-            let drive = self.open_drive(&old)?;
-            let wait = Duration::from_millis(request.wait_ms);
-            let full = self.seed_until(drive, request.copies, wait, sink, stop)?;
-            if full < request.copies {
-                sink.event(
-                    "few-copies",
-                    json!({ "full": full, "wanted": request.copies, "link": old.to_string() }),
-                );
-            }
-            copies = Some(full);
+            copies = Some(self.keep_available(&old, request, sink, stop)?);
         }
         sink.event(
             "next-step",
@@ -161,7 +179,14 @@ impl Engine {
             newest: false,
         };
         self.execute_request(&Request::Provision(provision), sink, stop)?;
-        let verlink = self.open_drive(&parse_link(&target)?)?.verlink();
+        let prepared = self.open_drive(&parse_link(&target)?)?;
+        let verlink = prepared.verlink();
+        if request.dry_run {
+            return Ok(json!({
+                "old": old.link.to_string(), "new": new.to_string(), "target": target, "verlink": verlink,
+                "version": Value::Null, "changed": true, "done": false,
+            }));
+        }
         let mut steps = multisig_steps(&verlink);
         let last = steps.len() + 1;
         steps.push((
@@ -173,6 +198,8 @@ impl Engine {
         for (number, who, command, text) in steps {
             sink.event("next-step", step(number, who, &command, text));
         }
+        // Last, as every command that makes a version ends with its verlink.
+        sink.event("provisioned", json!({ "verlink": verlink, "hashlink": prepared.hashlink() }));
         Ok(json!({
             "old": old.link.to_string(), "new": new.to_string(), "target": target, "verlink": verlink,
             "version": Value::Null, "changed": true, "done": false,

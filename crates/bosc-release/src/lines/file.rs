@@ -301,13 +301,31 @@ impl LineFile {
     }
 
     /// The line whose blocks a provision line starts with: the declared one, or the multisig line that comes from it.
-    pub fn production_of(&self, line: &Declared) -> Option<&Declared> {
-        match &line.production {
-            Some(name) => self.lines.iter().find(|l| l.name == *name),
-            None => self
-                .lines
-                .iter()
-                .find(|l| l.kind == Kind::Multisig && l.source.as_deref() == Some(line.name.as_str())),
+    ///
+    /// # Errors
+    /// When it names none and several come from it: a release on the wrong one could never be committed.
+    pub fn production_of(&self, line: &Declared) -> Result<Option<&Declared>, CommandError> {
+        if let Some(name) = &line.production {
+            return Ok(self.lines.iter().find(|l| l.name == *name));
+        }
+        let mut from_it = self
+            .lines
+            .iter()
+            .filter(|l| l.kind == Kind::Multisig && l.source.as_deref() == Some(line.name.as_str()));
+        let first = from_it.next();
+        match from_it.next() {
+            None => Ok(first),
+            Some(other) => Err(CommandError::input(format!(
+                "both {:?} and {:?} are released from {:?}",
+                first.map_or("", |l| l.name.as_str()),
+                other.name,
+                line.name
+            ))
+            .hint(format!(
+                "say which one it starts with: bosc line add {} --kind {} --production NAME --replace",
+                line.name,
+                line.kind.name()
+            ))),
         }
     }
 
@@ -521,11 +539,15 @@ mod tests {
     fn a_provision_line_starts_with_the_line_that_comes_from_it() {
         let text = "[line.rc]\nkind='stage'\n[line.pre]\nkind='provision'\nsource='rc'\n\
                     [line.prod]\nkind='multisig'\nsource='pre'\n[line.lts]\nkind='multisig'\nsource='pre'";
+        let one = text.replacen("\n[line.lts]\nkind='multisig'\nsource='pre'", "", 1);
+        let file = LineFile::parse(&one).unwrap();
+        assert_eq!(file.production_of(file.get("pre").unwrap()).unwrap().unwrap().name, "prod");
         let file = LineFile::parse(text).unwrap();
-        assert_eq!(file.production_of(file.get("pre").unwrap()).unwrap().name, "prod");
+        let unsure = file.production_of(file.get("pre").unwrap()).unwrap_err();
+        assert!(unsure.message().contains("prod") && unsure.message().contains("lts"), "{unsure}");
         let named = text.replace("source='rc'", "source='rc'\nproduction='lts'");
         let file = LineFile::parse(&named).unwrap();
-        assert_eq!(file.production_of(file.get("pre").unwrap()).unwrap().name, "lts");
+        assert_eq!(file.production_of(file.get("pre").unwrap()).unwrap().unwrap().name, "lts");
     }
 
     #[test]

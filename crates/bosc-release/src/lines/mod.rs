@@ -81,8 +81,8 @@ pub struct Add {
     /// For provision lines: the line whose blocks it starts with.
     pub production: Option<String>,
     /// Full copies wanted, or who shall hold one.
-    pub seeds: file::Seeds,
-    /// Change a line that is there.
+    pub seeds: Option<file::Seeds>,
+    /// Change a line that is there. What is not given stays as it is.
     pub replace: bool,
 }
 

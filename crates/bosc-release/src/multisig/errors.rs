@@ -152,8 +152,21 @@ pub fn target_unknown() -> CommandError {
     error(
         ErrorKind::Network,
         "TARGET_STATE_UNKNOWN",
-        "whether the production link has releases already could not be learned: no peer answered, and this store has no record of it".into(),
+        "whether the production link has releases already could not be learned: no peer that has any of it answered, and this store has no record of it".into(),
         "bring a seeder of the production link online and try again; if this is its very first release, add --first-commit",
+    )
+}
+
+/// The target's db is the request's, and nobody told whether its content is.
+pub fn target_blobs_unknown(length: u64) -> CommandError {
+    error(
+        ErrorKind::Network,
+        "TARGET_STATE_UNKNOWN",
+        format!(
+            "production has length {length} already, and whether it is this release or another one with the same file \
+             names and sizes could not be learned: no peer told of its content"
+        ),
+        "bring an up to date seeder of the production link online and try again",
     )
 }
 

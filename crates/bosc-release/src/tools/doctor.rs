@@ -365,7 +365,7 @@ pub fn client(f: &Facts, version: Option<&str>, platform: Option<&str>) -> Resul
         })
         .transpose()?;
     if f.length == 0 {
-        no("it would wait: nobody offers the link".into(), &mut why);
+        no("it would wait: nobody offers a release on the link".into(), &mut why);
     } else {
         if f.full.2 == 0 && !(f.seeding && f.here) {
             why.push(
@@ -394,6 +394,9 @@ pub fn client(f: &Facts, version: Option<&str>, platform: Option<&str>) -> Resul
         if let Some(platform) = platform {
             let app = f.app.as_deref().unwrap_or_default();
             match f.platforms.iter().find(|p| p.platform == platform) {
+                None if f.platforms.is_empty() => {
+                    no(format!("there is no build for {platform}, nor for any other system"), &mut why)
+                }
                 None => no(
                     format!(
                         "there is no build for {platform}; there is: {}",

@@ -172,7 +172,7 @@ pub(crate) struct Request {
     /// How long peers may take to answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = bosc_release::multisig::PEER_UPDATE_TIMEOUT_MS)]
     pub(crate) peer_update_timeout: u64,
-    /// How many seconds to wait for the drive and for two full copies [default: the above]
+    /// How many seconds to wait for the drive and for two full copies [default: --peer-update-timeout]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait: Option<f64>,
 }
@@ -220,7 +220,7 @@ pub(crate) struct Signed {
     /// How long peers may take to answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = bosc_release::multisig::PEER_UPDATE_TIMEOUT_MS)]
     pub(crate) peer_update_timeout: u64,
-    /// The link has no release yet, and I am sure of it: do not ask peers
+    /// The link has no release yet, and I am sure of it. Its first commit needs this: nobody can show what is not there
     #[arg(long)]
     pub(crate) first_commit: bool,
     /// Do not look at how many peers have source and production, and do not wait for them

@@ -1,7 +1,8 @@
 //! What `bosc multisig` tells people.
 
 use crate::human::Human;
-use crate::printer::{Printer, Tone};
+use crate::plain::one_line;
+use crate::printer::{Printer, Tone, bytes};
 use bosc_format::id;
 use bosc_format::link::PearLink;
 use bosc_format::signing::Request;
@@ -45,6 +46,10 @@ impl<'a> Talk<'a> {
                 let count = data.get("responses").and_then(Value::as_array).map_or(0, Vec::len);
                 say(&format!("{verb} a request with {count} responses"));
             }
+            "target-unknown" => p.say(
+                Tone::Warn,
+                "No peer that has any of production answered: checked as its first release; to commit it as such, add --first-commit",
+            ),
             "signatures" => {
                 say(&format!("Quorum: {} / {}", number(data, &["valid"]), number(data, &["quorum"])));
                 for r in data.get("responses").and_then(Value::as_array).into_iter().flatten() {
@@ -118,6 +123,9 @@ impl<'a> Talk<'a> {
                 number(data, &["need"])
             )),
             "commit" => self.commit(data),
+            // What is about to be signed is read by the person who is asked; stdout has the response alone.
+            "byte-diff" => say(&self.rest.diff(data)),
+            "file" => say(&format!("  {} ({})", text(data, "key"), bytes(number(data, &["size"])))),
             _ => self.rest.event(tag, data),
         }
     }
@@ -181,7 +189,7 @@ pub(super) fn bare(request: &Request, why: &CommandError) -> Value {
 
 /// What a signer is asked to sign.
 pub(super) fn request(told: &Value, p: &Printer) {
-    let line = |label: &str, value: &str| p.say(Tone::Plain, &format!("  {label:<16} {value}"));
+    let line = |label: &str, value: &str| p.say(Tone::Plain, &format!("  {label:<16} {}", one_line(value)));
     p.say(Tone::Plain, "This request is for:");
     line("link", text(told, "link"));
     line("length", &number(told, &["length"]).to_string());
@@ -224,6 +232,6 @@ pub(super) fn request(told: &Value, p: &Printer) {
         line("changes", &format!("{} added, {} changed, {} removed", n("add"), n("change"), n("remove")));
     }
     for note in told.get("notes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        p.say(Tone::Warn, note);
+        p.say(Tone::Warn, &one_line(note));
     }
 }

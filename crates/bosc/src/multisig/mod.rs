@@ -20,6 +20,9 @@ use human::Talk;
 use serde_json::{Value, json};
 use terminal::{Origin, confirm};
 
+/// What is said when there is nothing to list.
+const NO_COMMITS: &str = "(nothing was committed from this store)";
+
 /// The `cmd` of the JSON lines.
 pub(crate) fn name(a: &Multisig) -> &'static str {
     if matches!(a.command, MultisigCommand::Keys(_)) { "keys" } else { "multisig" }
@@ -30,6 +33,9 @@ pub(crate) fn records(g: &Global, printer: &Printer, stop: &Stop) -> Outcome {
     let data = on_store(Work::Records, g, printer, stop)?;
     for record in data.get("records").and_then(Value::as_array).into_iter().flatten() {
         printer.data(record.get("key").and_then(Value::as_str).unwrap_or_default());
+    }
+    if data.get("records").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        printer.say(Tone::Plain, NO_COMMITS);
     }
     Ok(data)
 }
@@ -66,10 +72,21 @@ pub(crate) fn run(a: &Multisig, g: &Global, printer: &Printer, stop: &Stop) -> O
             printer.say(Tone::Plain, "Next, each signer: bosc multisig sign <request>");
             Ok(data)
         }
+        // Nobody is asked to sign what was not shown.
+        MultisigCommand::Sign(s) if g.quiet && !s.yes => {
+            let g = Global { quiet: false, ..g.clone() };
+            sign(s, &g, &Printer::new(name(a), &g), stop)
+        }
         MultisigCommand::Sign(s) => sign(s, g, printer, stop),
         MultisigCommand::Verify(v) => commit(&v.signed, None, g, printer, stop),
         MultisigCommand::Commit(c) => commit(&c.signed, Some(milliseconds(c.wait)?), g, printer, stop),
-        MultisigCommand::Status(s) => on_store(Work::Status { link: s.link.clone() }, g, printer, stop),
+        MultisigCommand::Status(s) => {
+            let data = on_store(Work::Status { link: s.link.clone() }, g, printer, stop)?;
+            if data.get("count").and_then(Value::as_u64) == Some(0) {
+                printer.say(Tone::Plain, NO_COMMITS);
+            }
+            Ok(data)
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Events of `publish`, `line` and `rotate` as lines for people.
 
+use crate::plain::one_line;
 use crate::printer::{Printer, Tone};
 use serde_json::Value;
 
 /// Prints an event. False: it is none of ours.
 pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
-    let text = |k: &str| clean(data.get(k).and_then(Value::as_str).unwrap_or_default());
+    let text = |k: &str| one_line(data.get(k).and_then(Value::as_str).unwrap_or_default());
     let number = |k: &str| data.get(k).and_then(Value::as_u64).unwrap_or(0);
     match tag {
         "publishing" => p.say(
@@ -23,6 +24,8 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
         }
         "unchanged" => {
             p.say(Tone::Good, &format!("Nothing changed: {} holds {}", text("verlink"), text("version")));
+            // What is there is the result, as after a change: scripts read it.
+            p.data(&text("verlink"));
         }
         "copies" => p.say(
             Tone::Plain,
@@ -44,7 +47,10 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
             Tone::Good,
             &match text("from").as_str() {
                 "peers" => {
-                    format!("Newest length {}, as {} peers hold it", number("length"), number("peers"))
+                    let peers = number("peers");
+                    let who =
+                        if peers == 1 { "1 peer holds".to_owned() } else { format!("{peers} peers hold") };
+                    format!("Newest length {}, as {who} it", number("length"))
                 }
                 "mirror" => format!("Newest length {}, as the mirror holds it", number("length")),
                 _ => "Nobody has anything of it: this is its first release".to_owned(),
@@ -87,6 +93,10 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
             p.say(Tone::Good, &format!("{} holds {}", text("line"), text("version")));
             p.data(&text("verlink"));
         }
+        "provisioned" => {
+            p.say(Tone::Good, "Provisioned:");
+            p.data(&text("verlink"));
+        }
         "next-step" => p.data(&format!(
             "{}. {}: {}   # {}",
             number("number"),
@@ -114,7 +124,7 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
 
 /// One line of the table.
 fn release_line(p: &Printer, data: &Value) {
-    let text = |k: &str| clean(data.get(k).and_then(Value::as_str).unwrap_or("-"));
+    let text = |k: &str| one_line(data.get(k).and_then(Value::as_str).unwrap_or("-"));
     let length = data.get("length").and_then(Value::as_u64).map_or("-".to_owned(), |n| n.to_string());
     let seeders = |k: &str| data.get("seeders").and_then(|s| s.get(k)).and_then(Value::as_u64).unwrap_or(0);
     p.data(&format!(
@@ -128,9 +138,4 @@ fn release_line(p: &Printer, data: &Value) {
         text("state"),
         text("verlink"),
     ));
-}
-
-/// What others wrote, without what a terminal would obey.
-fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }

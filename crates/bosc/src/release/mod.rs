@@ -140,7 +140,7 @@ pub(crate) fn line(a: &Line) -> Result<Request, CommandError> {
             link: add.link.clone(),
             source: add.source.clone(),
             production: add.production.clone(),
-            seeds: add.seeds.as_deref().map_or(Ok(Seeds::default()), Seeds::parse)?,
+            seeds: add.seeds.as_deref().map(Seeds::parse).transpose()?,
             replace: add.replace,
         }),
         LineCommand::Remove { name } => Action::Remove { name: name.clone() },

@@ -1,11 +1,12 @@
 //! Events of the commands around the pipeline as lines for people.
 
+use crate::plain::one_line;
 use crate::printer::{Printer, Tone, bytes};
 use serde_json::Value;
 
 /// Prints an event. False: it is none of ours.
 pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
-    let text = |k: &str| clean(data.get(k).and_then(Value::as_str).unwrap_or_default());
+    let text = |k: &str| one_line(data.get(k).and_then(Value::as_str).unwrap_or_default());
     let number = |k: &str| data.get(k).and_then(Value::as_u64).unwrap_or(0);
     let is = |k: &str| data.get(k).and_then(Value::as_bool).unwrap_or(false);
     match tag {
@@ -21,11 +22,12 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
             if number("index") > 0 {
                 p.data("\n----\n");
             }
-            p.data(&text("changelog"));
+            // Of several lines.
+            p.data(data.get("changelog").and_then(Value::as_str).unwrap_or_default());
         }
         "version" => {
             let mark = if is("released") { "*" } else { " " };
-            let semver = data.get("semver").and_then(Value::as_str).map_or("-".to_owned(), clean);
+            let semver = data.get("semver").and_then(Value::as_str).map_or("-".to_owned(), one_line);
             p.data(&format!("{mark} {:>7}  {semver:<16} {}", number("length"), text("verlink")));
         }
         "core" => {
@@ -89,15 +91,10 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
                 if is("updates") { (Tone::Good, "updates") } else { (Tone::Bad, "does not update") };
             p.data(&format!("{who}{on} {}", p.mark(tone, verb)));
             for why in data.get("why").and_then(Value::as_array).into_iter().flatten() {
-                p.data(&format!("       {}", clean(why.as_str().unwrap_or_default())));
+                p.data(&format!("       {}", one_line(why.as_str().unwrap_or_default())));
             }
         }
         _ => return false,
     }
     true
-}
-
-/// What a drive says must not move the cursor of a terminal.
-fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }

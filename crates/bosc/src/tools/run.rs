@@ -215,7 +215,9 @@ fn ending(tool: &Tool, data: &Value, p: &Printer) {
         ),
         Tool::Gc(r) => {
             let verb = if r.dry_run { "would go" } else { "gone" };
-            let size = bytes(number("bytes"));
+            // What the other kinds remove is counted in blocks; this one rewrites files.
+            let disk = r.what == tools::GcWhat::Store && !r.dry_run;
+            let size = bytes(number(if disk { "diskBytes" } else { "bytes" }));
             p.say(Tone::Good, &format!("{verb}: {} blocks, {size}", number("blocks")));
         }
         Tool::DataDht(_) => {
@@ -241,7 +243,8 @@ fn ending(tool: &Tool, data: &Value, p: &Printer) {
         ),
         Tool::KeysExport(_) => {
             p.data(text("file"));
-            p.say(Tone::Good, &format!("{} keys, encrypted", number("links")));
+            let keys = if number("links") == 1 { "key" } else { "keys" };
+            p.say(Tone::Good, &format!("{} {keys}, encrypted", number("links")));
             p.say(Tone::Warn, "Without the passphrase the file is worth nothing: keep both, apart");
         }
         Tool::KeysImport(_) => {

@@ -5,7 +5,7 @@
 //! no more news came for a moment).
 
 use super::super::copies::{Copies, Watched};
-use super::super::drive::{CoreSource, drive_error, parse_link};
+use super::super::drive::{CoreSource, parse_link};
 use super::super::wait::stopped;
 use super::super::{Engine, store_error};
 use super::declared_json;
@@ -34,6 +34,8 @@ struct Looked<'a> {
     copies: Copies,
     changed: Instant,
     wants: Vec<u64>,
+    /// Why its content cannot be read.
+    error: Option<String>,
 }
 
 impl Engine {
@@ -66,6 +68,7 @@ impl Engine {
                 copies: Copies::default(),
                 changed: Instant::now(),
                 wants: Vec::new(),
+                error: None,
             });
         }
         let node = self.node()?;
@@ -167,7 +170,11 @@ impl Looked<'_> {
     }
 
     fn want(&mut self, e: bosc_drive::Error, blobs: bool) -> Result<Option<Option<Package>>, CommandError> {
-        let Some(block) = e.missing() else { return Err(drive_error(e)) };
+        let Some(block) = e.missing() else {
+            // One line whose content makes no sense must not hide the others.
+            self.error = Some(e.to_string());
+            return Ok(Some(None));
+        };
         let Some(watched) = &self.watched else { return Ok(None) };
         let live = if blobs { watched.blobs.as_ref() } else { Some(&watched.db) };
         let mark = block.saturating_mul(2).saturating_add(u64::from(blobs));
@@ -235,6 +242,7 @@ impl Looked<'_> {
                 "missing": missing,
             },
             "state": self.standing(source).name(),
+            "error": self.error,
         });
         if let (Some(to), Value::Object(from)) = (data.as_object_mut(), more) {
             to.extend(from);

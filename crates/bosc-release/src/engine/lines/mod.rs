@@ -69,9 +69,9 @@ impl Engine {
             name: add.name.clone(),
             kind: add.kind,
             link: known.map(|l| parse_link(&l).map(|l| l.origin().to_string())).transpose()?,
-            source: add.source.clone(),
-            production: add.production.clone(),
-            seeds: add.seeds.clone(),
+            source: add.source.clone().or_else(|| old.as_ref().and_then(|l| l.source.clone())),
+            production: add.production.clone().or_else(|| old.as_ref().and_then(|l| l.production.clone())),
+            seeds: add.seeds.clone().or_else(|| old.as_ref().map(|l| l.seeds.clone())).unwrap_or_default(),
         };
         // What cannot be declared needs no link.
         file.clone().put(&line)?;

@@ -36,8 +36,17 @@ impl Engine {
         let length = request.length.unwrap_or(head.length);
         if length == 0 || length > head.length {
             return Err(match head.length {
-                0 => CommandError::not_found(format!("the line {:?} holds nothing", from.name))
-                    .hint(format!("publish to it first: bosc stage {} DIR", link.origin())),
+                0 => CommandError::not_found(format!("the line {:?} holds nothing", from.name)).hint(match (
+                    &from.kind,
+                    &from.source,
+                ) {
+                    (Kind::Stage, _) => format!("publish to it first: bosc stage {} DIR", link.origin()),
+                    // To stage on it would keep it from ever being signed.
+                    (_, Some(source)) => {
+                        format!("promote to it first: bosc line promote {source} {}", from.name)
+                    }
+                    _ => "promote a line to it first".to_owned(),
+                }),
                 n => CommandError::not_found(format!(
                     "the line {:?} has no version {length} (it has {n})",
                     from.name
@@ -60,7 +69,8 @@ impl Engine {
         match to.kind {
             Kind::Stage => self.promote_stage(to, &verlink, &target, request, timeout, sink, stop),
             Kind::Provision => {
-                self.promote_provision(file, to, &verlink, &target, request, timeout, sink, stop)
+                let version = package.version.as_deref();
+                self.promote_provision(file, to, (&verlink, version), &target, request, timeout, sink, stop)
             }
             Kind::Multisig => {
                 for (number, who, command, text) in multisig_steps(&verlink) {
@@ -109,7 +119,7 @@ impl Engine {
         &self,
         file: &LineFile,
         to: &Declared,
-        verlink: &str,
+        (verlink, version): (&str, Option<&str>),
         target: &PearLink,
         request: &Promote,
         timeout: Duration,
@@ -134,7 +144,10 @@ impl Engine {
         let data = self.execute_request(&Request::Provision(provision), sink, stop)?;
         let drive = self.open_drive(target)?;
         if !request.dry_run {
-            sink.event("promoted", json!({ "line": to.name, "verlink": drive.verlink() }));
+            sink.event(
+                "promoted",
+                json!({ "line": to.name, "verlink": drive.verlink(), "version": version }),
+            );
         }
         with(
             data,
@@ -153,7 +166,7 @@ impl Engine {
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<String, CommandError> {
-        let line = file.production_of(to);
+        let line = file.production_of(to)?;
         let Some(link) = line.and_then(|l| l.link.as_deref()) else {
             sink.event(
                 "notice",

@@ -199,11 +199,13 @@ impl Committing<'_> {
         let record = journal.get(self.cores.db.key());
         let committed = record.and_then(|r| r.last.clone());
         let mut learned = self.target.until_learned(&self.target.db, self.update(), stop)?;
+        let mut blobs_told = true;
         if self.cores.db.length() > 0
             && let Some(blobs) = &self.target.blobs
         {
-            // The db is news enough; of the blobs, an older head only means more to copy.
-            let _ = self.target.until_learned(blobs, self.update(), stop)?;
+            // The db is news enough, unless it is the request's; of the blobs, an older head only means more to copy.
+            blobs_told = self.target.until_learned(blobs, self.update(), stop)?
+                && blobs.status().peers.iter().all(|p| p.length <= self.cores.blobs.length());
         }
         let length = self.cores.db.length();
         if let Some((known, _)) = &committed
@@ -212,10 +214,25 @@ impl Committing<'_> {
             return Err(errors::target_stale(length, *known));
         }
         let resumed = record.is_some_and(|r| r.is_for(&self.plan.request_text));
+        // Two releases of the same names and sizes have the same db. Where production's db is the request's, only its
+        // blobs tell whether that release is this one; to go on without them could sign a second history.
+        let [db, blobs] = self.plan.wanted;
+        if !resumed
+            && !blobs_told
+            && matches!(standing_alone(&self.cores.db, db), Ok(Some(Standing::Done)))
+            && !matches!(standing_alone(&self.cores.blobs, blobs), Ok(Some(Standing::Done)))
+        {
+            return Err(errors::target_blobs_unknown(length));
+        }
         let has_blobs = self.cores.blobs.length() > 0;
         self.first = length == 0;
         if self.first && !learned && !has_blobs && !resumed {
-            if !self.ask.first_commit && !self.ask.force_dangerous {
+            if self.ask.dry_run && !self.ask.first_commit {
+                sink.event(
+                    "target-unknown",
+                    json!({ "link": PearLink::new(*self.cores.db.key()).to_string() }),
+                );
+            } else if !self.ask.first_commit && !self.ask.force_dangerous {
                 return Err(errors::target_unknown());
             }
             learned = true;

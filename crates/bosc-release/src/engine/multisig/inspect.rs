@@ -1,12 +1,14 @@
 //! What a signer is shown: which files a request is about, as far as this machine can prove it.
 //!
-//! A request names hashes, not a source. Its content is known when some core of this store (or of the link given with
-//! `--source`) has exactly that tree hash at that length; then everything told of it is proved by the hash that is
-//! signed. Production is known from this store and from peers. Since production is the beginning of every source that
+//! A request names hashes, not a source. Its content is known when both cores of some drive in this store (or of the
+//! link given with `--source`) have exactly these tree hashes at these lengths; then everything told of it is proved by
+//! what is signed. The db alone does not tell: it holds names, sizes and places, so two releases whose files differ but
+//! have the same sizes have the same db. Of the drives in the store, such a one is passed over, and told. Production is known from this store and from peers. Since production is the beginning of every source that
 //! can be committed, the difference is read from the source alone.
 //!
 //! Nothing here needs the network, and nothing fails for want of it: what is not known is said to be so. What is known
-//! and wrong (the source is something else, production is not its beginning) is an error: such a request is not signed.
+//! and wrong (the named source is something else, production is not the beginning) is an error: such a request is not
+//! signed.
 
 use super::TargetCores;
 use super::peers::{STALL, Side, known_hash, known_head};
@@ -19,7 +21,7 @@ use crate::engine::wait::fetching;
 use crate::engine::{Engine, store_error};
 use crate::error::{CommandError, ErrorKind};
 use crate::multisig::{Inspect, errors, text};
-use bosc_drive::blobs::BlobReader;
+use bosc_drive::blobs::{BlobReader, content_length};
 use bosc_drive::drive::{Drive, DriveEntry};
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -28,6 +30,9 @@ use bosc_node::LiveCore;
 use bosc_store::Core;
 use serde_json::{Value, json};
 use std::time::Duration;
+
+/// Files whose sizes are asked for at a time.
+const AHEAD: usize = 256;
 
 /// Largest package.json that is read.
 const PACKAGE_MAX: usize = 1 << 20;
@@ -39,6 +44,13 @@ struct Content {
     blobs: Option<(Core, Option<LiveCore>)>,
     /// Peers are asked as long as this lives.
     _side: Option<Side>,
+}
+
+/// What the search of the store found.
+struct Found {
+    content: Option<Content>,
+    /// A drive with the request's db over other contents.
+    alike: Option<String>,
 }
 
 /// What is known of production.
@@ -60,7 +72,10 @@ impl Engine {
         let cores = self.target_cores(&request.manifest)?;
         let wait = Duration::from_millis(r.wait_ms);
         let (production, _target) = self.production(&cores, wait, stop)?;
-        let content = self.content(&request, r.source.as_deref(), wait, stop)?;
+        let Found { content, alike } = match r.source.as_deref() {
+            Some(link) => Found { content: self.named_content(&request, link, wait, stop)?, alike: None },
+            None => self.stored_content(&request, stop)?,
+        };
         let mut notes: Vec<String> = Vec::new();
         if !production.known {
             notes.push(
@@ -76,6 +91,11 @@ impl Engine {
                     .into(),
             );
         }
+        if let (None, Some(alike)) = (&content, alike) {
+            notes.push(format!(
+                "{alike} in this store has the same file names and sizes, but the contents differ: it is another release."
+            ));
+        }
         let wanted = Wanted { name: "db", length: request.length, hash: request.tree_hash };
         let mut compatible = Value::Null;
         let mut released = false;
@@ -89,8 +109,18 @@ impl Engine {
                 }
                 _ => standing_alone(&cores.db, wanted)?,
             };
-            released = standing == Some(Standing::Done);
-            compatible = standing.map_or(Value::Null, |_| Value::Bool(true));
+            let blobs = match request.content {
+                Some(c) if cores.blobs.length() > 0 => standing_alone(
+                    &cores.blobs,
+                    Wanted { name: "blobs", length: c.length, hash: c.tree_hash },
+                )?,
+                Some(c) => (c.length == 0).then_some(Standing::Done),
+                None => Some(Standing::Done),
+            };
+            released = (standing, blobs) == (Some(Standing::Done), Some(Standing::Done));
+            // The same db over other contents would be another release: only the blobs tell.
+            let known = standing.is_some_and(|s| s != Standing::Done || released);
+            compatible = if known { Value::Bool(true) } else { Value::Null };
         }
         if released {
             notes.push("This release is in production already; signing it again changes nothing.".into());
@@ -154,33 +184,30 @@ impl Engine {
         Ok((Production { known, from, length: head.length, hash: head.tree_hash() }, side))
     }
 
-    /// The source whose content is the request's.
-    fn content(
-        &self,
-        request: &Request,
-        source: Option<&str>,
-        wait: Duration,
-        stop: &Stop,
-    ) -> Result<Option<Content>, CommandError> {
-        if let Some(text) = source {
-            return self.named_content(request, text, wait, stop);
-        }
+    /// The drive of this store whose content is the request's.
+    fn stored_content(&self, request: &Request, stop: &Stop) -> Result<Found, CommandError> {
+        let mut found = Found { content: None, alike: None };
         for info in self.store.cores().map_err(store_error)? {
             if info.length < request.length {
                 continue;
             }
             let core = self.store.open_core(&info.key).map_err(store_error)?;
-            if known_hash(&core, request.length) == Some(request.tree_hash) {
-                let drive = DriveCores { db: core };
-                let blobs = drive.blobs(self)?.map(|b| (b, None));
-                let content = Content { drive, db: None, blobs, _side: None };
-                check_content(&content, request, stop)?;
-                return Ok(Some(content));
+            if known_hash(&core, request.length) != Some(request.tree_hash) {
+                continue;
+            }
+            let drive = DriveCores { db: core };
+            let blobs = drive.blobs(self)?.map(|b| (b, None));
+            let content = Content { drive, db: None, blobs, _side: None };
+            match is_content(&content, request, stop)? {
+                Some(true) => return Ok(Found { content: Some(content), alike: None }),
+                Some(false) => found.alike = Some(content.drive.plain_link()),
+                None => {}
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
+    /// The drive of a link, when its content is the request's. Another content is an error.
     fn named_content(
         &self,
         request: &Request,
@@ -192,13 +219,13 @@ impl Engine {
         let side = if wait.is_zero() { None } else { Side::open(self, &drive.db, None, false).ok() };
         let Some(mut side) = side else {
             let blobs = drive.blobs(self)?.map(|b| (b, None));
-            let known = known_hash(&drive.db, request.length);
-            if known.is_some_and(|h| h != request.tree_hash) {
+            let Some(known) = known_hash(&drive.db, request.length) else { return Ok(None) };
+            if known != request.tree_hash {
                 return Err(errors::source_mismatch("db", request.length));
             }
             let content = Content { drive, db: None, blobs, _side: None };
             check_content(&content, request, stop)?;
-            return Ok(known.map(|_| content));
+            return Ok(Some(content));
         };
         if !side.until_length(&side.db, request.length, wait, stop)? {
             let have = drive.db.length();
@@ -247,16 +274,21 @@ impl Engine {
             other => other?,
         }
         let mut count = DiffCount::default();
+        let mut sizes = Sizes { blobs: content.blobs.as_ref(), missing: false };
         if production.known {
             // The source begins with production, so its own past is production's present.
             let base = production.length.min(request.length).max(1);
             let changes = fetching(db, STALL, stop, || now.diff(base, "/")?.collect::<Result<Vec<_>, _>>());
             match changes {
                 Ok(changes) => {
-                    for change in changes {
-                        let diff = byte_diff(change.new.as_ref(), change.old.as_ref());
-                        count.count(&diff);
-                        sink.event("byte-diff", serde_json::to_value(&diff).unwrap_or(Value::Null));
+                    for some in changes.chunks(AHEAD) {
+                        sizes.ask(some.iter().flat_map(|c| [c.new.as_ref(), c.old.as_ref()]).flatten());
+                        for change in some {
+                            let (new, old) = (change.new.as_ref(), change.old.as_ref());
+                            let diff = byte_diff(new, old, |e| sizes.of(e, stop))?;
+                            count.count(&diff);
+                            sink.event("byte-diff", serde_json::to_value(&diff).unwrap_or(Value::Null));
+                        }
                     }
                 }
                 Err(e) if missing(&e) => {
@@ -267,10 +299,17 @@ impl Engine {
                 Err(e) => return Err(e),
             }
         } else {
-            for entry in fetching(db, STALL, stop, || now.list("/")?.collect::<Result<Vec<_>, _>>())? {
-                count.files += 1;
-                sink.event("file", json!({ "key": entry.key, "size": size(&entry) }));
+            let entries = fetching(db, STALL, stop, || now.list("/")?.collect::<Result<Vec<_>, _>>())?;
+            for some in entries.chunks(AHEAD) {
+                sizes.ask(some.iter());
+                for entry in some {
+                    count.files += 1;
+                    sink.event("file", json!({ "key": entry.key, "size": sizes.of(entry, stop)? }));
+                }
             }
+        }
+        if sizes.missing {
+            notes.push("The sizes of some files are not known on this machine: they are shown as 0.".into());
         }
         let package = self.package_of(content, request.length, stop);
         let before = if production.known && production.length > 1 {
@@ -317,9 +356,13 @@ impl Engine {
     }
 }
 
-/// The blobs core must be the request's too: a db alone says only where content would lie.
-fn check_content(content: &Content, request: &Request, stop: &Stop) -> Result<(), CommandError> {
-    let (Some(asked), Some((core, live))) = (request.content, &content.blobs) else { return Ok(()) };
+/// Whether the blobs core is the request's too: a db alone says only where content would lie. `None`: cannot be told.
+fn is_content(content: &Content, request: &Request, stop: &Stop) -> Result<Option<bool>, CommandError> {
+    let Some(asked) = request.content else { return Ok(Some(true)) };
+    if asked.length == 0 {
+        return Ok(Some(true));
+    }
+    let Some((core, live)) = &content.blobs else { return Ok(None) };
     let known = match (known_hash(core, asked.length), &content._side, live) {
         (Some(hash), _, _) => Some(hash),
         (None, Some(side), Some(live)) if core.length() >= asked.length => {
@@ -327,30 +370,74 @@ fn check_content(content: &Content, request: &Request, stop: &Stop) -> Result<()
         }
         _ => None,
     };
-    match known {
-        Some(hash) if hash == asked.tree_hash => Ok(()),
-        Some(_) => Err(errors::source_mismatch("blobs", asked.length)),
+    Ok(known.map(|hash| hash == asked.tree_hash))
+}
+
+/// As [`is_content`]; all but yes is an error, for a source that was named.
+fn check_content(content: &Content, request: &Request, stop: &Stop) -> Result<(), CommandError> {
+    let length = request.content.map_or(0, |c| c.length);
+    match is_content(content, request, stop)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(errors::source_mismatch("blobs", length)),
         None => Err(CommandError::new(
             ErrorKind::NotFound,
             "SOURCE_CORE_TOO_SMALL",
             format!(
-                "whether the source's blobs core at length {} is the request's cannot be told here",
-                asked.length
+                "whether the source's blobs core at length {length} is the request's cannot be told here"
             ),
         )
-        .hint("name the source with --source <link> and let peers be asked (--wait SECONDS)")),
+        .hint("let peers be asked, with a seeder of the source online (--wait SECONDS, and no --offline)")),
     }
 }
 
-fn size(entry: &DriveEntry) -> u64 {
-    entry.value.blob.map_or(0, |b| b.byte_length)
+/// Sizes of files, as they are when they are read. Of a file with a block map only the map knows.
+struct Sizes<'a> {
+    blobs: Option<&'a (Core, Option<LiveCore>)>,
+    /// A map could not be had. Nobody is waited for again.
+    missing: bool,
 }
 
-fn byte_diff(new: Option<&DriveEntry>, old: Option<&DriveEntry>) -> ByteDiff {
-    match (new, old) {
-        (Some(n), None) => ByteDiff::add(n.key.clone(), size(n)),
-        (Some(n), Some(o)) => ByteDiff::change(n.key.clone(), size(o), size(n)),
-        (None, Some(o)) => ByteDiff::remove(o.key.clone(), size(o)),
+impl Sizes<'_> {
+    /// Asks peers for the maps of these files.
+    fn ask<'e>(&self, entries: impl Iterator<Item = &'e DriveEntry>) {
+        if let Some((_, Some(live))) = self.blobs
+            && !self.missing
+        {
+            let maps = entries.filter_map(|e| e.value.blob).filter(|b| b.block_map);
+            let first = maps.map(|b| b.block_offset).filter(|at| *at < live.status().length);
+            live.want(first.collect());
+        }
+    }
+
+    fn of(&mut self, entry: &DriveEntry, stop: &Stop) -> Result<u64, CommandError> {
+        let Some(blob) = entry.value.blob else { return Ok(0) };
+        if !blob.block_map {
+            return Ok(blob.byte_length);
+        }
+        let Some((core, live)) = self.blobs else {
+            self.missing = true;
+            return Ok(0);
+        };
+        let live = live.as_ref().filter(|_| !self.missing);
+        match fetching(live, STALL, stop, || content_length(&CoreSource::new(core), &blob)) {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Network) => {
+                self.missing = true;
+                Ok(0)
+            }
+            other => other,
+        }
+    }
+}
+
+fn byte_diff(
+    new: Option<&DriveEntry>,
+    old: Option<&DriveEntry>,
+    mut size: impl FnMut(&DriveEntry) -> Result<u64, CommandError>,
+) -> Result<ByteDiff, CommandError> {
+    Ok(match (new, old) {
+        (Some(n), None) => ByteDiff::add(n.key.clone(), size(n)?),
+        (Some(n), Some(o)) => ByteDiff::change(n.key.clone(), size(o)?, size(n)?),
+        (None, Some(o)) => ByteDiff::remove(o.key.clone(), size(o)?),
         (None, None) => ByteDiff::change(String::new(), 0, 0),
-    }
+    })
 }

@@ -140,7 +140,8 @@ impl Side {
         Ok((status.peers.len(), copies(&status, length)))
     }
 
-    /// Waits until peers have told how long a core is and ours is as long. `false`: nobody told.
+    /// Waits until peers have told how long a core is and ours is as long. `false`: nobody told
+    /// who has any of it.
     ///
     /// While the search is on it goes on listening, so that a peer that is behind does not speak for all.
     pub(super) fn until_learned(
@@ -155,7 +156,9 @@ impl Side {
             let told = !s.peers.is_empty() && s.peers.iter().all(|p| p.synced);
             Ok((told && !behind && self.searched()).then_some(()))
         })?;
-        Ok(learned.is_some() || core.status().peers.iter().any(|p| p.synced))
+        // Whoever has nothing cannot know that there is nothing.
+        let told = core.status().peers.iter().any(|p| p.synced && p.length > 0);
+        Ok(told || (learned.is_some() && core.core().length() > 0))
     }
 
     /// Waits until the first search is over, and whoever was found has told what there is. Nobody is an answer too.

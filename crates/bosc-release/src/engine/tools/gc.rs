@@ -5,6 +5,7 @@ use super::super::drive::parse_link;
 use super::super::{Engine, not_writable, store_error};
 use crate::command::{Outcome, Sink};
 use crate::error::{CommandError, ErrorKind};
+use crate::multisig::record::Phase;
 use crate::tools::{Gc, GcWhat};
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -56,6 +57,15 @@ impl Engine {
                 "this store writes to the link: its blocks may be nowhere else",
             )
             .hint("make sure that others have all of it (`bosc doctor <link>`), then add --force"));
+        }
+        let unfinished = self.journal()?.get(drive.db.key()).is_some_and(|r| r.phase != Phase::Committed);
+        if unfinished && !request.force {
+            return Err(CommandError::new(
+                ErrorKind::Permission,
+                "ERR_PERMISSION_REQUIRED",
+                "a commit to the link is not finished: its release may be nowhere else",
+            )
+            .hint("finish it with `bosc multisig commit` (`bosc multisig status` tells which), then go on, or add --force"));
         }
         if self.in_use(drive.db.discovery_key()) {
             return Err(CommandError::failed("the link is being seeded or fetched here right now")

@@ -118,6 +118,11 @@ fn read(path: &Path, root: &Path, max: u64) -> Result<Vec<u8>> {
 fn run(app: &Path, pattern: &str, work: &Path) -> Result<()> {
     let mut child = Command::new(app)
         .args(["--appimage-extract", pattern])
+        // Not the application's business.
+        .env_remove("BOSC_PRIMARY_KEY")
+        .env_remove("BOSC_PRIMARY_KEY_FILE")
+        .env_remove("BOSC_PASSPHRASE")
+        .env_remove("BOSC_NEW_PASSPHRASE")
         .current_dir(work)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
