@@ -391,3 +391,23 @@ fn a_withheld_release_is_taken_as_soon_as_it_is_shown() {
     evil.offer(&evil.manifest(&Signing::new(7), "1.0.1", b"good"), b"good");
     assert_eq!(attack_in(&mut source, dir.path()).unwrap().as_deref(), Some(&b"good"[..]));
 }
+
+#[test]
+fn a_new_key_is_not_held_to_what_a_stolen_one_signed() {
+    let evil = Evil::new();
+    let dir = tempfile::tempdir().unwrap();
+    let mut o = evil.options();
+    o.state = Some(dir.path().join("state.json"));
+    o.never_below_seen = true;
+    // The thief signs a version far ahead; it was seen, whether or not it was installed.
+    evil.offer(&evil.manifest(&Signing::new(7), "99.0.0", b"evil"), b"evil");
+    assert!(HttpSource::new(o.clone()).unwrap().check(&OLD).unwrap().is_some());
+    evil.offer(&evil.manifest(&Signing::new(7), "1.0.1", b"good"), b"good");
+    assert_eq!(HttpSource::new(o.clone()).unwrap().check(&OLD).unwrap_err().kind(), ErrorKind::Refused);
+    // The next build, installed by hand, has another key.
+    o.public_keys = vec![Signing::new(8).public()];
+    evil.offer(&evil.manifest(&Signing::new(8), "1.0.1", b"good"), b"good");
+    assert!(HttpSource::new(o.clone()).unwrap().check(&OLD).unwrap().is_some());
+    evil.offer(&evil.manifest(&Signing::new(8), "1.0.0", b"good"), b"good");
+    assert!(HttpSource::new(o).unwrap().check(&OLD).unwrap().is_none());
+}

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The pages of the reference, with their names.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     ("cli.md", include_str!("../../../docs/cli.md")),
     ("cli-release.md", include_str!("../../../docs/cli-release.md")),
     ("cli-tools.md", include_str!("../../../docs/cli-tools.md")),
+    ("cli-updater.md", include_str!("../../../docs/cli-updater.md")),
 ];
 /// The section of the flags that every command has.
 const GLOBAL: &str = "Flags of every command";

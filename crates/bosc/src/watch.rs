@@ -71,6 +71,9 @@ pub(crate) struct Watch {
     /// PEM file with the authorities that may vouch for the server [default: the well-known ones]
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// Perry's sentinel file, when another build of the application has Perry's updater
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sentinel: Option<PathBuf>,
     /// Do not look for updates; rollback still works
     #[arg(long)]
     pub(crate) no_updates: bool,
@@ -126,6 +129,7 @@ fn options(a: &Watch, g: &Global) -> Result<UpdaterOptions, CommandError> {
     if let Some(path) = &a.ca {
         o.certificates = certificates(path)?;
     }
+    o.sentinel = a.sentinel.as_ref().map(absolute).transpose()?;
     o.seed_back = a.seed_back;
     o.health = HealthPolicy { window: seconds("health", a.health)?, ..HealthPolicy::default() };
     Ok(o)

@@ -6,10 +6,12 @@ use super::event::{Event, Failure};
 use super::policy::{Action, Input, Policy, Verdict};
 use super::reply::Sender;
 use crate::error::{ErrorKind, UpdateError};
-use crate::install::{Admission, Installer};
+use crate::install::{Admission, Installed, Installer};
+use crate::perry::lifecycle;
 use crate::release::{Release, Staged};
 use crate::source::{Progress, Source};
 use semver::Version;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
@@ -50,6 +52,7 @@ pub(super) struct Driver {
 /// Everything but policy and source, so that a running source can be interrupted.
 pub(super) struct Desk {
     pub(super) installer: Option<Arc<Installer>>,
+    pub(super) sentinel: Option<PathBuf>,
     pub(super) commands: Receiver<Command>,
     pub(super) interrupt: Arc<super::Interrupt>,
     pub(super) events: Sender<Event>,
@@ -177,6 +180,22 @@ fn refusal(release: &Release, verdict: Verdict) -> UpdateError {
         _ => UpdateError::new(ErrorKind::Refused, format!("version {v} is older than one that worked here"))
             .hint("the publisher has to release it under a higher version"),
     }
+}
+
+/// Installs; with Perry's sentinel armed around it where that is wanted.
+fn put_in_place(
+    installer: &Installer,
+    staged: &Staged,
+    sentinel: Option<&Path>,
+) -> Result<Installed, UpdateError> {
+    let Some(path) = sentinel else { return installer.install(staged, SystemTime::now()) };
+    let current = installer.options().version.to_string();
+    let next = staged.release.version.to_string();
+    let generation = lifecycle::arm(path, installer.target(), &current, &next)?;
+    installer.install(staged, SystemTime::now()).inspect_err(|_| {
+        // What failed is told; a sentinel that stays is about a version that does not run, and is cleared at the next start.
+        let _ = lifecycle::disarm(path, &generation);
+    })
 }
 
 impl Driver {
@@ -311,7 +330,7 @@ impl Driver {
         let desk = &mut self.desk;
         let result = match (&desk.installer, &desk.staged) {
             (Some(installer), Some(staged)) => {
-                installer.install(staged, SystemTime::now()).map(|done| AppliedUpdate {
+                put_in_place(installer, staged, desk.sentinel.as_deref()).map(|done| AppliedUpdate {
                     version: done.new.version,
                     previous: done.old.version,
                     link: staged.release.origin.clone(),

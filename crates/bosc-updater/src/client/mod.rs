@@ -31,6 +31,7 @@ mod event;
 mod options;
 pub mod policy;
 mod reply;
+mod sentinel;
 mod source;
 
 pub use diff::{Change, ChangeOp};
@@ -45,6 +46,7 @@ use crate::install::{Installer, Options, StartState, Started};
 use crate::source::Source;
 use driver::{Command, Desk, Driver};
 use policy::{Policy, PolicyConfig};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Sender as CommandSender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -106,6 +108,7 @@ pub struct Updater {
     interrupt: Arc<Interrupt>,
     installer: Option<Arc<Installer>>,
     started: Option<Started>,
+    sentinel: Option<PathBuf>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -124,7 +127,15 @@ impl Updater {
                 let mut o = Options::new(app, options.version.clone());
                 o.health = options.health;
                 let installer = Arc::new(Installer::open(o)?);
+                let on_mobile = cfg!(any(target_os = "ios", target_os = "android"));
+                let sentinel = options.sentinel.as_deref().filter(|_| !on_mobile);
+                if let Some(path) = sentinel {
+                    sentinel::before_start(path, &installer)?;
+                }
                 let started = installer.started(SystemTime::now())?;
+                if let (Some(path), StartState::TakenBack(_)) = (sentinel, &started.state) {
+                    sentinel::over(path, &installer)?;
+                }
                 (Some(installer), Some(started))
             }
         };
@@ -173,6 +184,7 @@ impl Updater {
         });
         let desk = Desk {
             installer: installer.clone(),
+            sentinel: options.sentinel.clone(),
             commands: receiver,
             interrupt: Arc::clone(&interrupt),
             events: sender,
@@ -188,7 +200,8 @@ impl Updater {
             .spawn(move || driver.run())
             .map_err(|e| UpdateError::new(ErrorKind::Disk, "no thread could be started").because(e))?;
         let thread = Mutex::new(Some(thread));
-        Ok((Self { commands, interrupt, installer, started, thread }, events))
+        let sentinel = options.sentinel;
+        Ok((Self { commands, interrupt, installer, started, sentinel, thread }, events))
     }
 
     fn tell(&self, command: Command) {
@@ -236,7 +249,15 @@ impl Updater {
     /// Says that this build works. `false` when it was not on trial. Until then a new build is taken back when it
     /// crashes, when it does not start, and when it says nothing.
     pub fn mark_healthy(&self) -> Pending<bool> {
-        self.aside(|i| i.mark_healthy(SystemTime::now()), false)
+        let sentinel = self.sentinel.clone();
+        let work = move |i: &Installer| {
+            let done = i.mark_healthy(SystemTime::now())?;
+            match sentinel {
+                Some(path) if done => sentinel::over(&path, i).map(|()| done),
+                _ => Ok(done),
+            }
+        };
+        self.aside(work, false)
     }
 
     /// Says that the person closes the application: this start does not count against a build on trial.
@@ -285,7 +306,19 @@ impl Updater {
         let installer = Arc::clone(self.installer()?);
         // The new build needs the store.
         self.end();
-        health::watch(&installer, program, on_event)
+        let Some(path) = &self.sentinel else { return health::watch(&installer, program, on_event) };
+        let mut listener = sentinel::Listener::new(path, &installer)?;
+        let outcome = health::watch(&installer, program, &mut |event| {
+            if let Some(listener) = &mut listener {
+                listener.look(&installer);
+            }
+            on_event(event)
+        })?;
+        if matches!(outcome, Outcome::RolledBack { .. }) {
+            // What stays is about a version that does not run, and is cleared at the next start.
+            let _ = sentinel::over(path, &installer);
+        }
+        Ok(outcome)
     }
 
     fn installer(&self) -> Result<&Arc<Installer>, UpdateError> {

@@ -38,6 +38,10 @@ pub struct UpdaterOptions {
     /// Certificates (DER) of the authorities that may vouch for a server, in the place of the built-in list of the
     /// well-known ones: a company's own, or a test's. See [`crate::http::Roots::certificates`] for PEM.
     pub certificates: Vec<Vec<u8>>,
+    /// Perry's sentinel ([`crate::perry::get_sentinel_path`]), for an application whose build before or after this one
+    /// has Perry's updater: an update that its client made is taken over, with its starts; and what is installed here is
+    /// announced in it. `None`: no build has.
+    pub sentinel: Option<PathBuf>,
     /// Lets other users fetch from this one. Off by default.
     pub seed_back: bool,
     /// How a new build proves itself.
@@ -66,6 +70,7 @@ impl UpdaterOptions {
             public_keys: Vec::new(),
             manifest_app: None,
             certificates: Vec::new(),
+            sentinel: None,
             seed_back: false,
             health: HealthPolicy::default(),
         }

@@ -72,7 +72,7 @@ impl HttpSource {
                 .hint("give the `public_key` of the file that `bosc updater keygen` wrote"));
         }
         let url = SecureUrl::parse(UrlKind::Manifest, &options.manifest_url)?;
-        let seen = Seen::load(options.state.as_deref())?;
+        let seen = Seen::load(options.state.as_deref(), &options.public_keys)?;
         let canceller = Canceller::default();
         Ok(Self { options, keys, url, canceller, seen, cached: None, offered: None })
     }

@@ -272,13 +272,13 @@ enum Found {
 
 /// A sentinel names the previous build; one of another copy of the application is none of ours. Perry names it as the path is
 /// given (an AppImage may be a link), our installer with links followed.
-fn is_about(sentinel: &Sentinel, target: &Path) -> bool {
+pub(crate) fn is_about(sentinel: &Sentinel, target: &Path) -> bool {
     let names = |path: &Path| sentinel.previous().is_some_and(|p| p == backup_path(path).to_string_lossy());
     sentinel.previous().is_none() || names(target) || target.canonicalize().is_ok_and(|t| names(&t))
 }
 
 /// The versions a sentinel speaks of; old clients may leave them out.
-fn versions(sentinel: &Sentinel, running: &str) -> (Version, Version) {
+pub(crate) fn versions(sentinel: &Sentinel, running: &str) -> (Version, Version) {
     let zero = || Version::new(0, 0, 0);
     let new = parse_version(running).unwrap_or_else(zero);
     let old = sentinel.current_version().and_then(parse_version).unwrap_or_else(zero);
@@ -286,7 +286,7 @@ fn versions(sentinel: &Sentinel, running: &str) -> (Version, Version) {
 }
 
 /// The version on trial is not the one that runs: the install never happened, or was undone.
-fn is_other_version(sentinel: &Sentinel, running: &str) -> bool {
+pub(crate) fn is_other_version(sentinel: &Sentinel, running: &str) -> bool {
     match (sentinel.target_version().map(parse_version), parse_version(running)) {
         (Some(Some(target)), Some(running)) => target != running,
         _ => false,

@@ -285,6 +285,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 pub(crate) fn private_options() -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

@@ -41,7 +41,8 @@ pub(crate) fn replace_file(target: &Path, new: &Path, old: &Path) -> io::Result<
     Ok(done != 0)
 }
 
-/// A name for what is at a path that stays with it when it is renamed: the volume's serial number and the file's index.
+/// A name for what is at a path that stays with it when it is renamed: the volume's serial number and the file's index. On NTFS
+/// the index holds a sequence number, so that no later file gets the same one.
 pub(crate) fn identity(path: &Path) -> io::Result<String> {
     // Access 0 asks for nothing but information; the flags open folders, and links themselves.
     let file = OpenOptions::new()
