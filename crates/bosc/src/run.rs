@@ -170,7 +170,9 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
         Command::Demo(a) => {
             let dir = a.dir.as_deref().map(absolute).transpose()?;
             let mut human = Human::new(printer, false, false);
-            return demo::run(dir.as_deref(), &mut |tag: &str, data: Value| human.event(tag, &data), stop);
+            let program = std::env::current_exe().ok();
+            let mut sink = |tag: &str, data: Value| human.event(tag, &data);
+            return demo::run(dir.as_deref(), program.as_deref(), &mut sink, stop);
         }
         Command::Watch(a) => return crate::watch::run(a, g, printer, stop),
         Command::Publish(a) => crate::release::publish(a, primary_key()?.as_ref(), stop)?,

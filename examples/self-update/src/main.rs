@@ -4,6 +4,7 @@
 //!     self-update <link> <data folder> [bootstrap host:port,...]
 //!     self-update <URL> <data folder> <public key>
 //!
+//! What it says it also writes to `log.txt` in the data folder: a program that was started anew has no terminal.
 //! Its version is the crate's, or the one in a last line `version: 1.0.1` appended to the executable, so that several
 //! versions can be made of one build.
 
@@ -14,16 +15,23 @@ use bosc_updater::health::{Outcome, Program};
 use bosc_updater::install::StartState;
 use semver::Version;
 use std::error::Error;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::time::Duration;
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Runs until a new version works, or was taken back.
+///
+/// # Errors
+/// What the updater or its arguments lack.
+#[allow(unreachable_pub)]
+pub fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [upgrade, dir, rest @ ..] = args.as_slice() else {
         return Err("give a link and a data folder".into());
     };
     let version = own_version()?;
-    println!("running {version}");
+    let say = |line: String| say(dir, &line);
+    say(format!("running {version}"));
 
     let mut options = UpdaterOptions::new(dir, this_app(), "self-update", version, upgrade);
     let more = rest.iter().flat_map(|r| r.split(',')).map(str::to_owned).collect();
@@ -47,26 +55,34 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     while let Some(event) = events.recv() {
         match event {
-            Event::Updating { version, .. } => println!("updating to {version}"),
+            Event::Updating { version, .. } => say(format!("updating to {version}")),
             Event::Updated { version, received, .. } => {
-                println!("ready {version}, {received} bytes received");
+                say(format!("ready {version}, {received} bytes received"));
                 match updater.apply_update().wait() {
                     Ok(_) => break,
                     Err(e) => eprintln!("not applied: {e}"),
                 }
             }
-            Event::RolledBack { version, restored, .. } => println!("rolled back {version} to {restored}"),
+            Event::RolledBack { version, restored, .. } => {
+                say(format!("rolled back {version} to {restored}"))
+            }
             Event::Error(e) => eprintln!("{}: {}", e.message, e.causes.join(": ")),
             _ => {}
         }
     }
     // The old code stays until the new one says that it works, and puts itself back if it does not.
     match updater.relaunch_and_watch(&program, &mut |_| true)? {
-        Outcome::Healthy => println!("the new version works"),
-        Outcome::RolledBack { taken_back, .. } => println!("rolled back {}", taken_back.bad.version),
-        other => println!("{other:?}"),
+        Outcome::Healthy => say("the new version works".into()),
+        Outcome::RolledBack { taken_back, .. } => say(format!("rolled back {}", taken_back.bad.version)),
+        other => say(format!("{other:?}")),
     }
     Ok(())
+}
+
+fn say(dir: &str, line: &str) {
+    println!("{line}");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(Path::new(dir).join("log.txt"));
+    let _ = log.and_then(|mut log| log.write_all(format!("{line}\n").as_bytes()));
 }
 
 /// The version appended to the executable, or else the crate's.

@@ -1,8 +1,12 @@
 //! `demo`: the whole job on this machine. A small DHT on loopback, a store that stages and seeds, others that
-//! find, fetch and follow; then a release of it that two of three people sign. Every file is compared byte for byte.
+//! find, fetch and follow; then a release of it that two of three people sign; then a program that updates itself and
+//! takes a broken release back. Every file is compared byte for byte.
 
 mod files;
 mod pipeline;
+mod updates;
+
+pub use updates::{EXAMPLE, EXAMPLE_ENV, end_with_demo};
 
 use crate::command::{Dump, Outcome, Request, Seed, Sink, Stage, Stop, Touch};
 use crate::dht::{DhtConfig, start};
@@ -25,9 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const INSERTED: usize = 100;
 
 /// Runs the demo with the folder `dir`, or a small application made for it. Fails unless every comparison holds.
-pub fn run(dir: Option<&Path>, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+/// `program`: an executable that is the example program when [`EXAMPLE_ENV`] says so; without one that part is left out.
+pub fn run(dir: Option<&Path>, program: Option<&Path>, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
     let temp = TempDir::new()?;
-    let outcome = Demo { temp: temp.path(), sink, stop, started: Instant::now() }.run(dir);
+    let outcome = Demo { temp: temp.path(), sink, stop, started: Instant::now() }.run(dir, program);
     drop(temp);
     outcome
 }
@@ -45,7 +50,7 @@ impl Demo<'_> {
         self.sink.event("step", json!({ "text": text, "seconds": at, "data": data }));
     }
 
-    fn run(&mut self, dir: Option<&Path>) -> Outcome {
+    fn run(&mut self, dir: Option<&Path>, program: Option<&Path>) -> Outcome {
         let app = match dir {
             Some(dir) => dir.to_owned(),
             None => made_app(&self.temp.join("app"))?,
@@ -70,7 +75,16 @@ impl Demo<'_> {
             let ends = Stop::new();
             let guard = StopOnDrop(ends.clone());
             let machines = Machines { alice: &writer, bob: &reader, carol: &third };
-            let result = self.ship(&app, machines, scope, &ends);
+            let result = self.ship(&app, machines, scope, &ends).and_then(|mut done| {
+                if let Some(program) = program {
+                    let updates = self.updates(program, &writer, &bootstrap, scope, &ends)?;
+                    if let Some(map) = done.as_object_mut() {
+                        map.insert("updates".into(), updates);
+                    }
+                }
+                self.step("All comparisons held.".into(), Value::Null);
+                Ok(done)
+            });
             drop(guard);
             result
         });
@@ -149,7 +163,6 @@ impl Demo<'_> {
             return Err(wrong("more than half of the application travelled for a small change".into()));
         }
         let release = self.release(machines, &link, &second, &changed, scope, ends)?;
-        self.step("All comparisons held.".into(), Value::Null);
         Ok(json!({
             "link": link,
             "received": { "first": bytes, "second": delta },
