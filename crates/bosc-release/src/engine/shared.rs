@@ -12,8 +12,10 @@
 //!
 //! `before_writing` asks peers for the newest version, fetches it whole (who writes a link must be able to seed it),
 //! refuses when nobody answers or what is here is older than what the key file names, and only then turns pending into
-//! shared. It cannot see a version that no peer it reached has; that is why somebody has to seed a shared link.
+//! shared. Peers whose word is taken proved that their history is this store's; one that proves another ends it with
+//! `ERR_FORKED` before anything is written. It cannot see a version that no peer it reached has; that is why somebody has to seed a shared link.
 
+use super::ci::{claims_in_vain, forked};
 use super::drive::{CoreSource, DriveCores, drive_error};
 use super::wait::{core_failed, stopped, timed_out};
 use super::{Engine, store_error};
@@ -23,7 +25,7 @@ use bosc_drive::bee::Bee;
 use bosc_drive::drive::{EntryValue, FILES_PREFIX};
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
-use bosc_node::{CoreStatus, Download, LiveCore, Node, TICK};
+use bosc_node::{CoreStatus, Download, LiveCore, Node, PeerStatus, TICK};
 use bosc_store::{Core, CreateOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -173,7 +175,7 @@ impl Engine {
         let db = node.attach(&drive.db);
         let joined = self.join_topic(&node, topic, false);
         let result = (|| {
-            if !settle(&node, &db, topic, stop)? {
+            if !settle(&node, &db, topic, sink, stop)? {
                 return Err(nobody(drive, row, &db.status()));
             }
             fetch_all(&node, &db, sink, stop)?;
@@ -182,7 +184,7 @@ impl Engine {
             let needed = history_blobs_length(&drive.db).map_err(drive_error)?;
             if needed > 0 || row.blobs_length > 0 {
                 // The peers of the db may take a moment to open the blobs core.
-                if !settle(&node, &live, topic, stop)? {
+                if !settle(&node, &live, topic, sink, stop)? {
                     return Err(nobody(drive, row, &live.status()));
                 }
                 fetch_all(&node, &live, sink, stop)?;
@@ -212,7 +214,14 @@ fn nobody(drive: &DriveCores, row: &SharedKey, status: &CoreStatus) -> CommandEr
 
 /// Waits until discovery is over and every connected peer has told what it has, and we have the newest head of it.
 /// False: nobody is there.
-fn settle(node: &Node, core: &LiveCore, topic: [u8; 32], stop: &Stop) -> Result<bool, CommandError> {
+fn settle(
+    node: &Node,
+    core: &LiveCore,
+    topic: [u8; 32],
+    sink: &mut dyn Sink,
+    stop: &Stop,
+) -> Result<bool, CommandError> {
+    core.compare();
     let deadline = Instant::now() + PATIENCE;
     let mut looked = Instant::now();
     let found = node.signal().wait(Some(deadline), TICK, || {
@@ -223,8 +232,11 @@ fn settle(node: &Node, core: &LiveCore, topic: [u8; 32], stop: &Stop) -> Result<
         if let Some(why) = &s.failed {
             return Some(Err(core_failed(why)));
         }
+        if let Some(peer) = s.peers.iter().find(|p| p.other_history) {
+            return Some(Err(forked(peer)));
+        }
         let behind = s.peers.iter().any(|p| (p.fork, p.length) > (s.fork, s.length));
-        let told = !s.peers.is_empty() && s.peers.iter().all(|p| p.synced);
+        let told = vouched(&s) && s.peers.iter().all(|p| p.synced && is_compared(p, &s));
         if told && !behind && node.is_flushed(&topic) && (s.length == 0 || s.has_manifest) {
             return Some(Ok(true));
         }
@@ -238,12 +250,37 @@ fn settle(node: &Node, core: &LiveCore, topic: [u8; 32], stop: &Stop) -> Result<
         Some(result) => result,
         None => {
             let s = core.status();
-            let synced = s.peers.iter().filter(|p| p.synced);
-            // A peer that never says what it has does not keep the others' word from counting; one that has more does.
-            let behind = synced.clone().any(|p| (p.fork, p.length) > (s.fork, s.length));
-            if behind { Err(timed_out(&s)) } else { Ok(synced.count() > 0) }
+            // A peer that never says what it has, or cannot prove it, does not keep the others' word from counting; one
+            // that has more does.
+            let ahead = |p: &PeerStatus| (p.fork, p.length) > (s.fork, s.length);
+            if s.peers.iter().any(|p| ahead(p) && !claims_in_vain(p)) {
+                return Err(timed_out(&s));
+            }
+            if vouched(&s) {
+                for p in s.peers.iter().filter(|p| claims_in_vain(p)) {
+                    sink.event(
+                        "unproved-peer",
+                        json!({ "peer": id::encode(&p.key), "fork": p.fork, "length": p.length }),
+                    );
+                }
+            }
+            Ok(vouched(&s))
         }
     }
+}
+
+/// Whether a peer showed that what it has is of our history; at an older fork it has nothing to say.
+fn is_compared(p: &PeerStatus, s: &CoreStatus) -> bool {
+    p.length == 0 || p.fork != s.fork || p.proved_length >= p.length.min(s.length)
+}
+
+/// Whether some peer's word can be taken: with a history here, that of one that proved to have it too.
+fn vouched(s: &CoreStatus) -> bool {
+    s.peers.iter().any(|p| {
+        p.synced
+            && (s.length == 0
+                || (p.length > 0 && p.fork == s.fork && p.length <= s.length && is_compared(p, s)))
+    })
 }
 
 /// Downloads every block of a core.
