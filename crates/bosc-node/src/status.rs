@@ -21,7 +21,7 @@ pub struct PeerStatus {
     pub proved_length: u64,
     /// It proved that it has another history, signed by the core's key.
     pub other_history: bool,
-    /// How often it was asked in vain to prove a longer head or a higher fork that it claims to have.
+    /// How often it was asked in vain to prove its head, since it last proved a longer one.
     pub unproved: u32,
 }
 

@@ -44,7 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often peers are looked for again while nobody is there.
+/// How often peers are looked for again while there is none whose word counts.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// How often a peer is asked in vain to prove what it claims before the claim does not count.
 const UNPROVED: u32 = 2;
@@ -267,7 +267,8 @@ impl Learning<'_> {
             if late >= patience && (!open || late >= patience + DISCOVERY) {
                 return self.give_up(&db, &blobs, settled, sink);
             }
-            if db.peers.is_empty() && flushed && looked.elapsed() >= LOOK_AGAIN {
+            // Peers whose word does not count are no reason to stop looking for one whose word does.
+            if flushed && Self::full_peers(&db, &blobs) == 0 && looked.elapsed() >= LOOK_AGAIN {
                 looked = Instant::now();
                 self.watched.node.refresh(topic);
             }
@@ -350,12 +351,8 @@ impl Learning<'_> {
             _ => None,
         };
         if let Some(witness) = witness {
-            for p in db.peers.iter().chain(&blobs.peers).filter(|p| claims_in_vain(p)) {
-                sink.event(
-                    "unproved-peer",
-                    json!({ "peer": id::encode(&p.key), "fork": p.fork, "length": p.length }),
-                );
-            }
+            tell_unproved(db, sink);
+            tell_unproved(blobs, sink);
             return Ok(witness);
         }
         if db.length < self.least.0 || self.blobs.length() < self.least.1 {
@@ -421,6 +418,14 @@ fn published(drive: &DriveCores, length: u64) -> CommandError {
 /// Whether a peer was asked often enough to prove what it claims, and did not.
 pub(super) fn claims_in_vain(p: &PeerStatus) -> bool {
     p.unproved >= UNPROVED
+}
+
+/// Tells of peers whose claim to be ahead does not count.
+pub(super) fn tell_unproved(s: &CoreStatus, sink: &mut dyn Sink) {
+    for p in s.peers.iter().filter(|p| (p.fork, p.length) > (s.fork, s.length) && claims_in_vain(p)) {
+        let data = json!({ "peer": id::encode(&p.key), "fork": p.fork, "length": p.length });
+        sink.event("unproved-peer", data);
+    }
 }
 
 pub(super) fn forked(peer: &PeerStatus) -> CommandError {

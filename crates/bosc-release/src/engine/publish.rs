@@ -22,8 +22,11 @@ impl Engine {
         let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let package = Package::read(&request.dir).map_err(package_error)?;
         rules::version(package.version.as_deref())?;
-        let (drive, minted) = match &request.ci {
-            Some(ci) => self.ci_drive(request, ci, &package, sink)?,
+        let (drive, minted, mut lock) = match &request.ci {
+            Some(ci) => {
+                let (drive, minted) = self.ci_drive(request, ci, &package, sink)?;
+                (drive, minted, None)
+            }
             None => self.own_drive(request, &package, sink, stop)?,
         };
         let link = drive.plain_link();
@@ -35,10 +38,9 @@ impl Engine {
             true => (request.dir.clone(), None),
             false => self.deployment(request, sink, stop)?,
         };
-        let lock = match &request.ci {
-            Some(ci) if !request.dry_run => Some(self.run_lock(&drive, ci, sink, stop)?),
-            _ => None,
-        };
+        if let Some(ci) = request.ci.as_ref().filter(|_| !request.dry_run) {
+            lock = Some(self.run_lock(&drive, ci, sink, stop)?);
+        }
         let mut learned = match &request.ci {
             Some(ci) => Some(self.learn_newest(&drive, ci, sink, stop)?),
             None => None,
@@ -113,7 +115,7 @@ impl Engine {
         package: &Package,
         sink: &mut dyn Sink,
         stop: &Stop,
-    ) -> Result<(DriveCores, bool), CommandError> {
+    ) -> Result<(DriveCores, bool, Option<RunLock>), CommandError> {
         let (link, minted) = match upgrade(package)? {
             Some(link) => (link, false),
             None => {
@@ -130,12 +132,12 @@ impl Engine {
             }
         };
         let drive = self.open_drive(&parse_link(&link)?)?;
-        self.before_writing(&drive, false, sink, stop)?;
+        let lock = self.before_writing(&drive, false, sink, stop)?;
         self.check_stage_link(
             &drive,
             "publish with the store that made the link, bring its key here with `bosc keys import`, or use --ci",
         )?;
-        Ok((drive, minted))
+        Ok((drive, minted, lock))
     }
 
     /// Sees to it that no other run publishes to the link until the lock is dropped.

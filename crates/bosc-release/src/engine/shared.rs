@@ -13,10 +13,12 @@
 //! `before_writing` asks peers for the newest version, fetches it whole (who writes a link must be able to seed it),
 //! refuses when nobody answers or what is here is older than what the key file names, and only then turns pending into
 //! shared. Peers whose word is taken proved that their history is this store's; one that proves another ends it with
-//! `ERR_FORKED` before anything is written. It cannot see a version that no peer it reached has; that is why somebody has to seed a shared link.
+//! `ERR_FORKED` before anything is written. Two machines that write at one moment see each other: what it gives is held
+//! until the writing is over. It cannot see a version that no peer it reached has; that is why somebody has to seed a shared link.
 
-use super::ci::{claims_in_vain, forked};
+use super::ci::{claims_in_vain, forked, tell_unproved};
 use super::drive::{CoreSource, DriveCores, drive_error};
+use super::run_lock::RunLock;
 use super::wait::{core_failed, stopped, timed_out};
 use super::{Engine, store_error};
 use crate::command::{Sink, Stop};
@@ -36,7 +38,7 @@ use zeroize::{Zeroize, Zeroizing};
 const ROW: &str = "shared-key";
 /// How long peers are looked for, and how long a download may stand still.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often peers are looked for again while nobody is there.
+/// How often peers are looked for again while there is none whose word counts.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// Between two `stats` events.
 const STATS_EVERY: Duration = Duration::from_millis(500);
@@ -77,6 +79,18 @@ impl SharedKey {
         })
     }
 
+    /// The link's key pair: the one that may not be used yet, or the core's.
+    fn key_pair(&self, drive: &DriveCores) -> Result<Option<KeyPair>, CommandError> {
+        let Some(seed) = &self.seed else { return Ok(drive.db.key_pair()) };
+        let mut seed = id::decode(seed).map_err(|_| {
+            CommandError::new(ErrorKind::Store, "ERR_STORE_CORRUPT", "an imported key is damaged")
+                .hint("import the key file again with `bosc keys import`")
+        })?;
+        let pair = KeyPair::from_seed(&seed);
+        seed.zeroize();
+        Ok(Some(pair))
+    }
+
     /// Writes the row. Durable on return.
     pub(super) fn keep(&self, db: &Core) -> Result<(), CommandError> {
         let bytes = serde_json::to_vec(self).map(Zeroizing::new);
@@ -92,16 +106,21 @@ impl Engine {
     }
 
     /// To be called before anything is appended to a link or cut from it. Makes sure that nothing newer is known to
-    /// peers, and makes an imported key usable. `newest`: the caller knows that this store has the newest version.
+    /// peers, and makes an imported key usable. `newest`: the caller knows that this store has the newest version, or
+    /// holds what this gives. Nobody else who has the key writes while that is held; see [`super::run_lock`].
     pub(super) fn before_writing(
         &self,
         drive: &DriveCores,
         newest: bool,
         sink: &mut dyn Sink,
         stop: &Stop,
-    ) -> Result<(), CommandError> {
-        let Some(row) = SharedKey::of(&drive.db)? else { return Ok(()) };
+    ) -> Result<Option<RunLock>, CommandError> {
+        let Some(row) = SharedKey::of(&drive.db)? else { return Ok(None) };
+        let mut lock = None;
         if !newest {
+            if let Some(pair) = row.key_pair(drive)? {
+                lock = Some(RunLock::take(self.bootstrap.clone(), &pair, PATIENCE, sink, stop)?);
+            }
             sink.event(
                 "checking",
                 json!({ "link": drive.plain_link(), "length": drive.db.length(), "atLeast": row.length }),
@@ -126,23 +145,24 @@ impl Engine {
             )
             .hint("fetch all of it first with `bosc seed <link>` from whoever has it; nothing was written"));
         }
+        if let Some(lock) = &lock {
+            lock.check()?;
+        }
         self.use_key(drive, &row)?;
         let next = SharedKey { fork: head.fork, length: head.length, blobs_length, seed: None };
         if next != row {
             next.keep(&drive.db)?;
         }
         sink.event("newest", json!({ "verlink": drive.verlink(), "length": head.length, "told": newest }));
-        Ok(())
+        Ok(lock)
     }
 
     /// Gives the drive's cores the pending key.
     fn use_key(&self, drive: &DriveCores, row: &SharedKey) -> Result<(), CommandError> {
-        let Some(seed) = &row.seed else { return Ok(()) };
-        let mut seed = id::decode(seed).map_err(|_| {
-            CommandError::new(ErrorKind::Store, "ERR_STORE_CORRUPT", "an imported key is damaged")
-        })?;
-        let pair = KeyPair::from_seed(&seed);
-        seed.zeroize();
+        if row.seed.is_none() {
+            return Ok(());
+        }
+        let Some(pair) = row.key_pair(drive)? else { return Ok(()) };
         let mut options = CreateOptions::with_key_pair(pair.clone());
         if let Some(manifest) = drive.db.manifest() {
             options = options.manifest((*manifest).clone());
@@ -240,7 +260,7 @@ fn settle(
         if told && !behind && node.is_flushed(&topic) && (s.length == 0 || s.has_manifest) {
             return Some(Ok(true));
         }
-        if s.peers.is_empty() && looked.elapsed() >= LOOK_AGAIN && node.is_flushed(&topic) {
+        if !vouched(&s) && looked.elapsed() >= LOOK_AGAIN && node.is_flushed(&topic) {
             looked = Instant::now();
             node.refresh(topic);
         }
@@ -257,12 +277,7 @@ fn settle(
                 return Err(timed_out(&s));
             }
             if vouched(&s) {
-                for p in s.peers.iter().filter(|p| claims_in_vain(p)) {
-                    sink.event(
-                        "unproved-peer",
-                        json!({ "peer": id::encode(&p.key), "fork": p.fork, "length": p.length }),
-                    );
-                }
+                tell_unproved(&s, sink);
             }
             Ok(vouched(&s))
         }

@@ -5,11 +5,8 @@ use crate::edits::Edits;
 use crate::error::{Error, Result};
 use crate::events::CoreChange;
 use crate::inner::lock;
-use bosc_format::flat_tree;
-use bosc_format::merkle::{self, Head};
-use bosc_format::proof::{
-    InvalidProof, Proof, ProofError, Reorg, ReorgWant, Verified, verify_detached, verify_proof,
-};
+use bosc_format::merkle::Head;
+use bosc_format::proof::{Proof, ProofError, Reorg, ReorgWant, Verified, same_history, verify_proof};
 use std::sync::Arc;
 
 /// What became of a proof.
@@ -128,26 +125,9 @@ impl Core {
     pub fn same_history(&self, proof: &Proof, length: u64) -> Result<bool> {
         let state = self.shared.read();
         let head = &state.record.head;
-        if proof.fork != head.fork || length > head.length {
-            return Err(Error::Conflict("the core changed meanwhile"));
-        }
-        let malformed = Error::from(InvalidProof::Malformed("not the roots that were asked for"));
-        let Some(upgrade) = proof.upgrade.as_ref().filter(|u| u.start == 0 && u.length == length) else {
-            return Err(malformed);
-        };
-        // Without a block in it, a proof from 0 on begins with the very roots at its length.
-        if proof.block.is_some()
-            || proof.hash.is_some()
-            || proof.seek.is_some()
-            || !upgrade.nodes.iter().map(|n| n.index).eq(flat_tree::full_roots(length))
-        {
-            return Err(malformed);
-        }
-        verify_detached(self.key(), state.record.manifest.as_deref(), proof)
-            .map(|_| ())
-            .or_else(|e| proof_error(e, |why| Err(Error::Conflict(why))))?;
-        let ours = merkle::truncate(head, &self.tree(head), length, head.fork)?;
-        Ok(ours.tree_hash() == merkle::tree_hash(&upgrade.nodes))
+        let manifest = state.record.manifest.as_deref();
+        same_history(self.key(), manifest, head, &self.tree(head), proof, length)
+            .or_else(|e| proof_error(e, |why| Err(Error::Conflict(why))))
     }
 
     /// Starts replacing the core by another fork, from a proof of a higher fork with an upgrade from 0. Nothing

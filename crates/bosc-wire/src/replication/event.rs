@@ -238,7 +238,7 @@ pub struct PeerStats {
     pub remote_proved_length: u64,
     /// It proved that it has another history, signed by the core's key.
     pub remote_other_history: bool,
-    /// How often it was asked in vain to prove a longer head or a higher fork that it claims to have.
+    /// How often it was asked in vain to prove its head, since it last proved a longer one.
     pub remote_unproved: u32,
     /// Requests to it not answered yet.
     pub requests_in_flight: usize,

@@ -53,9 +53,9 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// Whether it asked for a head that the peer claims to have and we do not.
-    pub(crate) fn claimed(&self) -> bool {
-        self.upgrade || self.reorg == Some(ReorgAsk::Head)
+    /// Whether it asked the peer to prove its head.
+    pub(crate) fn head(&self) -> bool {
+        self.upgrade || self.compare.is_some() || self.reorg == Some(ReorgAsk::Head)
     }
 
     /// The leaf at the bottom of the nodes asked for.
@@ -143,7 +143,7 @@ pub(crate) struct Peer {
     pub(crate) upgrade_after: Duration,
     /// Head for which the owner was told that the peer holds all of it.
     pub(crate) synced_at: Option<(u64, u64)>,
-    /// Requests for the longer head or higher fork it claims that it did not answer, since it last proved one.
+    /// Requests to prove its head that it did not answer, since it last proved a longer one.
     pub(crate) unproved: u32,
     /// Length up to which it proved that it has our history.
     pub(crate) proved: u64,

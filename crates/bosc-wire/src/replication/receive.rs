@@ -42,7 +42,7 @@ fn fit(sent: &Sent, p: &Proof) -> Fit {
     {
         return Fit::Wrong;
     }
-    let upgrade = sent.claimed() || sent.compare.is_some();
+    let upgrade = sent.head();
     if block != sent.block || hash != asked_hash || p.upgrade.is_some() != upgrade {
         return Fit::Partial;
     }
@@ -286,10 +286,8 @@ impl Replicator {
         now: Duration,
     ) {
         if let Some(p) = self.peers.get_mut(&id) {
-            if sent.claimed() {
+            if sent.head() {
                 p.unproved = p.unproved.saturating_add(1);
-            }
-            if sent.claimed() || sent.compare.is_some() {
                 p.upgrade_after = now.saturating_add(Duration::from_secs(1));
             }
             if let Some(b) = sent.block.or(sent.hash)
