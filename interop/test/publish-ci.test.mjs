@@ -150,7 +150,8 @@ test('a head that a peer saw is in the snapshot, though nobody took all of it', 
   // The JavaScript peer takes the next head and none of its blocks.
   writeTree(g.dir, { b: noise(2, 900_000) })
   setVersion(g.dir, '1.1.0')
-  const p = g.start(f.bosc({ env: g.env }), '--copies', 1, '--wait', 5, ...flags)
+  const second = f.bosc({ env: g.env })
+  const p = g.start(second, '--copies', 1, '--wait', 5, ...flags)
   await p.until('seeding')
   await js.head(drive, { length: first.length + 1 })
   await p.exited
@@ -161,9 +162,17 @@ test('a head that a peer saw is in the snapshot, though nobody took all of it', 
   await js.close()
 
   // The next runner meets only the seeder that has the version before.
-  await keeper.seed(link)
+  const again = await keeper.seed(link)
   setVersion(g.dir, '1.1.1')
   assertFailed(await g.publish(f.bosc({ env: g.env }), '--wait-peers', 3, '--copies', 1, '--wait', 1, ...flags), 'ERR_BELOW_SNAPSHOT')
+
+  // The store that was kept goes on, and says so only when somebody else has it.
+  setVersion(g.dir, '1.1.0')
+  await again.stop()
+  await keeper.seed(link)
+  assertFailed(await g.publish(second, '--wait-peers', 10, '--copies', 1, '--wait', 0, ...flags), 'ERR_NOT_SEEDED')
+  const kept = succeeded(await g.publish(second, '--wait-peers', 10, '--copies', 1, '--wait', 30, ...flags))
+  assert.deepEqual([kept.changed, kept.length], [false, told[0].length])
 })
 
 test('a link is not started while the DHT is not there', { timeout, skip }, async (t) => {
@@ -282,4 +291,58 @@ test('two names share a snapshot and neither is lost', { timeout, skip }, async 
   await slow.exited
   succeeded(slow)
   assert.equal(JSON.parse(fs.readFileSync(path.join(work, 'ci/s.json'))).length, 4)
+})
+
+/** Two machines with the key of one link that has a release, and a third that seeds it. */
+async function twoMachines(f) {
+  const env = { BOSC_PASSPHRASE: 'a passphrase of some length' }
+  const [a, b] = [f.bosc({ env }), f.bosc({ env })]
+  const dirs = [f.tree({ 'package.json': packageText('1.0.0'), a: 'a' }), f.tree({ 'package.json': packageText('1.0.0'), a: 'b' })]
+  const { link } = await a.touch()
+  await a.stage(link, dirs[0])
+  const file = path.join(f.dir, 'link.bosc-key')
+  await a.ok('keys', 'export', link, '--out', file)
+  await b.ok('keys', 'import', file)
+  const keeper = f.bosc()
+  const seeding = await keeper.seed(link)
+  const own = await a.seed(link)
+  await seeding.until('stats', (s) => s.driveLength > 1 && s.driveSynced && s.blobsSynced)
+  await own.stop()
+  return { a, b, dirs, link, keeper, seeding }
+}
+
+test('two machines with one key: a second history of the same length is refused', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const { a, b, dirs, link, keeper, seeding } = await twoMachines(f)
+  await b.ok('stage', link, dirs[1])
+  const mine = await lengths(b)
+  // Told that it has the newest version, the other machine writes beside it; that is what others get.
+  writeTree(dirs[0], { a: 'c' })
+  const beside = await a.stage(link, dirs[0], '--newest')
+  assert.deepEqual(await lengths(a), mine, 'the lengths are alike')
+  const own = await a.seed(link)
+  await seeding.until('stats', holds(beside.version))
+  await own.stop()
+  writeTree(dirs[1], { more: 'x' })
+  assertFailed(await b.end(['stage', link, dirs[1]]), 'ERR_FORKED')
+  assert.deepEqual(await lengths(b), mine, 'nothing was signed')
+  await keeper.close()
+})
+
+test('two machines with one key stage at one moment: one history', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const { a, b, dirs, link, seeding } = await twoMachines(f)
+  for (let round = 0; round < 2; round++) {
+    dirs.forEach((dir, i) => writeTree(dir, { [`round${round}`]: `${i}` }))
+    const runs = [a.start('stage', link, dirs[0]), b.start('stage', link, dirs[1])]
+    await Promise.all(runs.map((p) => p.exited))
+    const all = runs.map((p) => p.describe()).join('\n')
+    const won = runs.filter((p) => p.code === 0)
+    assert.equal(won.length, 1, all)
+    assert.equal(runs.find((p) => p.code !== 0).last('error').code, 'ERR_PUBLISHING', all)
+    const { version } = won[0].last('addendum')
+    const own = await (won[0] === runs[0] ? a : b).seed(link)
+    await seeding.until('stats', holds(version))
+    await own.stop()
+  }
 })

@@ -58,6 +58,8 @@ pub(super) struct Learned {
     mirror: Option<Mirror>,
     snapshot: Snapshot,
     quiet: Option<Quiet>,
+    /// Somebody else holds all of the head that was learned.
+    pub(super) held: bool,
 }
 
 /// No node of the engine runs until this is dropped.
@@ -128,13 +130,15 @@ impl Engine {
             "learned",
             json!({ "length": drive.db.length(), "fork": drive.db.head().fork, "from": kind, "peers": peers }),
         );
+        let copies = learning.watched.copies(learning.watched.blobs_needed());
+        let held = !copies.full.is_empty() || (mirrored > 0 && mirrored >= drive.db.length());
         drop(learning);
         // Other commands of this store ask peers as well before they write on it.
         let head = drive.db.head();
         let blobs_length = drive.blobs(self)?.map_or(0, |b| b.length());
         SharedKey { fork: head.fork, length: head.length, blobs_length, seed: None }.keep(&drive.db)?;
         let quiet = if mirror.is_some() { Some(self.quiet()?) } else { None };
-        Ok(Learned { mirror, snapshot, quiet })
+        Ok(Learned { mirror, snapshot, quiet, held })
     }
 
     /// Ends the node, which no other command may use, and lets none start.

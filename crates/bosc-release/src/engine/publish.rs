@@ -80,10 +80,15 @@ impl Engine {
             kept = self.save_mirror(&drive, learned, sink)?;
         }
         drop(alone);
+        let mut failed = None;
         if request.copies > 0 {
             let wait = Duration::from_millis(request.wait_ms);
             let own = DriveCores { db: drive.db.clone() };
-            let copies = self.seed_until(own, request.copies, wait, sink, stop)?;
+            // What peers saw is to be noted whatever became of the seeding.
+            let copies = self.seed_until(own, request.copies, wait, sink, stop).unwrap_or_else(|e| {
+                failed = Some(e);
+                0
+            });
             if let Some(map) = done.as_object_mut() {
                 map.insert("copies".into(), json!(copies));
             }
@@ -96,14 +101,21 @@ impl Engine {
             }
         }
         if let (Some(ci), Some(learned)) = (&request.ci, learned) {
+            // An earlier run may have left its release to nobody.
+            kept |= !released.changed && learned.held;
             // Nobody needs to be told of a length that nobody saw and nobody could continue.
             let seen = was_seen(exposed, self.exposure(&drive));
-            if kept || seen || !released.changed {
+            if kept || seen {
                 self.save_snapshot(&drive, ci, learned, sink)?;
             }
-            if !kept && released.changed {
+            if let Some(e) = failed {
+                return Err(e);
+            }
+            if !kept {
                 return Err(not_kept(&drive, seen, ci.snapshot.is_some()));
             }
+        } else if let Some(e) = failed {
+            return Err(e);
         }
         Ok(done)
     }
