@@ -5,7 +5,7 @@
 //! * [`verify_proof`] (and [`verify_proofs`], faster for many) checks an answer against what is known of a core and gives [`Verified`], the only form in which
 //!   anything from a peer should reach a store. Its fields cannot be set from outside.
 //! * [`Reorg`] gathers the proofs that replace the tree by one of a higher fork.
-//! * [`verify_detached`] proves a head on its own, to recognise conflicts.
+//! * [`verify_detached`] proves a head on its own, to recognise conflicts; [`same_history`] compares it with ours.
 //!
 //! Invariant: what is in a [`Verified`] or [`VerifiedReorg`] hangs, by hashes, below a signature that the core's key
 //! demands. One thing is weaker, as in hypercore: the *sizes* of two sibling nodes that came without the block below
@@ -28,7 +28,7 @@ mod verify;
 pub use create::{RequestError, create_proof, upgrade_nodes};
 pub use error::{InvalidProof, ProofError};
 pub use reorg::{Reorg, ReorgWant, VerifiedReorg};
-pub use verify::{Verified, verify_detached, verify_proof, verify_proofs};
+pub use verify::{Verified, same_history, verify_detached, verify_proof, verify_proofs};
 
 /// Asks for a block, or for a tree node's hash (`index` is then a tree index), with the nodes that prove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -197,6 +197,13 @@ impl Node {
         let _ = self.net.send(NetCommand::Refresh { topic });
     }
 
+    /// Looks for peers on a joined topic again; [`Node::is_flushed`] is true again when that is over.
+    pub fn look_again(&self, topic: [u8; 32]) {
+        let (reply, answer) = channel();
+        let _ = self.net.send(NetCommand::LookAgain { topic, reply });
+        let _ = answer.recv();
+    }
+
     /// Whether the first discovery of a joined topic is over and each peer it found was tried.
     pub fn is_flushed(&self, topic: &[u8; 32]) -> bool {
         self.shared.get().flushed.contains(topic)
@@ -312,6 +319,12 @@ impl LiveCore {
             state: answer.recv().unwrap_or_default(),
             live: self.live.clone(),
         }
+    }
+
+    /// From now on has every peer prove that its history is ours as far as both go; see [`PeerStatus`]. Nothing else is
+    /// asked of a peer before that. For those who are about to write: a sync tells a length, not a history.
+    pub fn compare(&self) {
+        let _ = self.live.send(Input::Compare { key: *self.core.key() });
     }
 
     /// Asks for blocks before everything else. Look with [`Core::has`] whether they came.

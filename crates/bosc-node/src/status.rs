@@ -17,6 +17,12 @@ pub struct PeerStatus {
     pub length: u64,
     /// How many blocks it holds from 0 on without a gap.
     pub contiguous_length: u64,
+    /// Length up to which it proved that it has our history (see [`crate::LiveCore::compare`]).
+    pub proved_length: u64,
+    /// It proved that it has another history, signed by the core's key.
+    pub other_history: bool,
+    /// How often it was asked in vain to prove its head, since it last proved a longer one.
+    pub unproved: u32,
 }
 
 /// A core on the network.
@@ -34,6 +40,8 @@ pub struct CoreStatus {
     pub has_manifest: bool,
     /// Peers that have the core.
     pub peers: Vec<PeerStatus>,
+    /// How many times a peer came since the start, those that left included.
+    pub peers_seen: u64,
     /// Bytes of blocks received and proved since the start.
     pub downloaded_bytes: u64,
     /// Blocks received and proved since the start.

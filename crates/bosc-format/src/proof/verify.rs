@@ -5,7 +5,7 @@ use super::{InvalidProof, Proof, ProofError, UpgradeProof};
 use crate::crypto::{self, CoreKey, Hash};
 use crate::flat_tree;
 use crate::manifest::{Manifest, Verifier};
-use crate::merkle::{Head, Node, RootStack, TreeReadError, TreeReader, WithRoots};
+use crate::merkle::{self, Head, Node, RootStack, TreeReadError, TreeReader, WithRoots};
 use bytes::Bytes;
 
 /// What a proof proved. Only [`verify_proof`] makes one. Store all of it in one transaction.
@@ -225,4 +225,33 @@ pub fn verify_detached(
     let (head, _) =
         signed_upgrade(key, manifest, RootStack::default(), proof.fork, upgrade, extra, &mut Vec::new())?;
     Ok(head)
+}
+
+/// Whether the head in `proof`, proved on its own, is of one history with `head` up to `length`. The proof's upgrade goes
+/// from 0 to `length`, which is not above the head's, and nothing else is in it.
+///
+/// [`ProofError::Stale`] when the forks differ or the head is shorter.
+pub fn same_history(
+    key: &CoreKey,
+    manifest: Option<&Manifest>,
+    head: &Head,
+    tree: &dyn TreeReader,
+    proof: &Proof,
+    length: u64,
+) -> Result<bool, ProofError> {
+    if proof.fork != head.fork || length > head.length {
+        return Err(ProofError::Stale("the core changed meanwhile"));
+    }
+    // Without a block in it, a proof from 0 on begins with the very roots at its length.
+    let upgrade = proof
+        .upgrade
+        .as_ref()
+        .filter(|u| u.start == 0 && u.length == length)
+        .filter(|u| u.nodes.iter().map(|n| n.index).eq(flat_tree::full_roots(length)))
+        .filter(|_| proof.block.is_none() && proof.hash.is_none() && proof.seek.is_none())
+        .ok_or(InvalidProof::Malformed("not the roots that were asked for"))?;
+    verify_detached(key, manifest, proof)?;
+    let ours = merkle::truncate(head, tree, length, head.fork)
+        .map_err(|_| ProofError::Stale("roots are not here"))?;
+    Ok(ours.tree_hash() == merkle::tree_hash(&upgrade.nodes))
 }

@@ -160,6 +160,10 @@ impl CoreAccess for Access<'_> {
         }
     }
 
+    fn same_history(&self, proof: &Proof, length: u64) -> Result<bool, ApplyError> {
+        self.core.same_history(proof, length).map_err(apply_error)
+    }
+
     fn begin_reorg(&mut self, proof: &Proof) -> Result<ReorgStep, ApplyError> {
         *self.reorg = None;
         let session = self.core.begin_reorg(proof).map_err(apply_error)?;

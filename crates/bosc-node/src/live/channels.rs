@@ -115,6 +115,7 @@ impl Live {
             let access = access::Access::new(&slot.core, &mut slot.reorg);
             slot.replicator.add_peer(PeerId(conn), &access, now);
             slot.peers.insert(conn);
+            slot.peers_seen += 1;
             slot.changed = true;
         }
         self.dirty.insert(conn);

@@ -54,6 +54,8 @@ pub(crate) enum Input {
     Download { key: CoreKey, download: Download, reply: Sender<Arc<DownloadState>> },
     /// Stop downloading them.
     Cancel { key: CoreKey, state: Arc<DownloadState> },
+    /// Compare peers' histories with ours.
+    Compare { key: CoreKey },
     /// Get these blocks before others.
     Want { key: CoreKey, blocks: Vec<u64> },
     /// Get the leaf hashes of these blocks of the present head, without the blocks.
@@ -101,6 +103,7 @@ struct Slot {
     shared: Arc<CoreShared>,
     downloads: HashMap<DownloadId, Arc<DownloadState>>,
     peers: BTreeSet<ConnId>,
+    peers_seen: u64,
     changed: bool,
     failed: Option<String>,
     dropped_peer: Option<String>,
@@ -235,6 +238,11 @@ impl Live {
                     slot.downloads.remove(&id);
                 }
             }
+            Input::Compare { key } => {
+                if let Some(slot) = self.cores.get_mut(&key) {
+                    slot.replicator.compare();
+                }
+            }
             Input::Want { key, blocks } => {
                 if let Some(slot) = self.cores.get_mut(&key) {
                     let access = access::Access::new(&slot.core, &mut slot.reorg);
@@ -287,6 +295,7 @@ impl Live {
             shared: Arc::new(CoreShared::default()),
             downloads: HashMap::new(),
             peers: BTreeSet::new(),
+            peers_seen: 0,
             changed: true,
             failed: None,
             dropped_peer: None,
@@ -308,6 +317,8 @@ impl Live {
             if slot.replicator.next_timeout().is_some_and(|t| t <= now) {
                 let mut access = access::Access::new(&slot.core, &mut slot.reorg);
                 slot.replicator.handle_timeout(&mut access, now);
+                // Who answers in time is told as well.
+                slot.changed = true;
             }
         }
         if self.unflushed.is_some_and(|since| since + FLUSH_AFTER <= now)
@@ -354,7 +365,10 @@ impl Live {
                         bad.push((conn, why));
                     }
                     Event::CoreFailed(why) => slot.failed = Some(why),
-                    Event::HashReceived { .. } | Event::PeerSynced { .. } | Event::PeerIdle(_) => {}
+                    Event::HashReceived { .. }
+                    | Event::Compared { .. }
+                    | Event::PeerSynced { .. }
+                    | Event::PeerIdle(_) => {}
                 }
             }
         }
@@ -381,6 +395,7 @@ impl Live {
                 contiguous_length: slot.core.contiguous_length(),
                 has_manifest: access::has_manifest(&slot.core),
                 peers: Vec::with_capacity(slot.peers.len()),
+                peers_seen: slot.peers_seen,
                 downloaded_bytes: slot.downloaded.0,
                 downloaded_blocks: slot.downloaded.1,
                 uploaded_bytes: slot.gone.0,
@@ -400,6 +415,9 @@ impl Live {
                     fork: p.remote_fork,
                     length: p.remote_length,
                     contiguous_length: p.remote_contiguous_length,
+                    proved_length: p.remote_proved_length,
+                    other_history: p.remote_other_history,
+                    unproved: p.remote_unproved,
                 });
             }
             *slot.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;

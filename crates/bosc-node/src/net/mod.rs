@@ -67,6 +67,8 @@ pub(crate) enum NetCommand {
     Leave { topic: Topic },
     /// Look for peers again now.
     Refresh { topic: Topic },
+    /// Look again; it counts as flushed when that is over. Answers when the snapshot says so.
+    LookAgain { topic: Topic, reply: Sender<()> },
     /// End the node. The channel is dropped when that is done.
     Shutdown { done: Sender<()> },
 }
@@ -292,6 +294,13 @@ impl Net {
                 self.swarm.leave(&topic);
             }
             NetCommand::Refresh { topic } => self.swarm.refresh(&topic, now),
+            NetCommand::LookAgain { topic, reply } => {
+                self.flushed.remove(&topic);
+                self.swarm.look_again(&topic, now);
+                self.changed = true;
+                self.publish(now);
+                let _ = reply.send(());
+            }
             NetCommand::Nodes { limit, reply } => {
                 let _ = reply.send(self.dht.nodes(limit));
             }

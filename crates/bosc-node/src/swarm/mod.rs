@@ -185,6 +185,14 @@ impl Swarm {
         }
     }
 
+    /// Looks again at once, and counts as flushed only when that is over.
+    pub fn look_again(&mut self, topic: &Topic, now: Duration) {
+        if let Some(joined) = self.topics.get_mut(topic) {
+            joined.flushing = Some(BTreeSet::new());
+            self.discover(*topic, now);
+        }
+    }
+
     /// The topics joined.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
         self.topics.keys()

@@ -11,6 +11,7 @@ mod provision;
 mod publish;
 mod release;
 mod rotate;
+mod run_lock;
 mod seed;
 mod shared;
 mod stage;
@@ -27,6 +28,7 @@ use bosc_node::{Node, NodeConfig, PUBLIC_BOOTSTRAP};
 use bosc_store::{Options, Store};
 use std::net::{SocketAddr, SocketAddrV4, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
@@ -59,6 +61,8 @@ pub struct Engine {
     dir: PathBuf,
     bootstrap: Vec<SocketAddrV4>,
     node: Mutex<Option<Arc<Node>>>,
+    /// No node may run now: a release is on its way to its mirror (see `ci`). Changed with `node` locked.
+    silent: Arc<AtomicBool>,
     /// One staging at a time: two would each build on the same head.
     staging: Mutex<()>,
     /// One commit of a signed release writes at a time.
@@ -103,6 +107,7 @@ impl Engine {
             dir: config.store.clone(),
             bootstrap,
             node: Mutex::new(None),
+            silent: Arc::default(),
             staging: Mutex::new(()),
             committing: Mutex::new(()),
             releasing: Mutex::new(()),
@@ -121,6 +126,9 @@ impl Engine {
         let mut slot = self.node.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(node) = &*slot {
             return Ok(Arc::clone(node));
+        }
+        if self.silent.load(Ordering::SeqCst) {
+            return Err(ci::busy());
         }
         let mut config = NodeConfig::peer(self.bootstrap.clone());
         config.key_pair = self.node_key()?;

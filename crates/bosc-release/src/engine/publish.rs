@@ -2,12 +2,13 @@
 
 use super::drive::{DriveCores, parse_link};
 use super::release::package_error;
+use super::run_lock::RunLock;
 use super::{Engine, store_error};
 use crate::build::{self, Artifact, Build};
 use crate::command::{Outcome, Sink, Stage, Stop, Touch};
 use crate::error::{CommandError, ErrorKind};
 use crate::package::Package;
-use crate::publish::snapshot::replace_file;
+use crate::publish::snapshot::{Readers, replace_file};
 use crate::publish::{Ci, Publish, package_edit, rules};
 use bosc_format::link::PearLink;
 use bosc_store::CreateOptions;
@@ -21,8 +22,11 @@ impl Engine {
         let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let package = Package::read(&request.dir).map_err(package_error)?;
         rules::version(package.version.as_deref())?;
-        let (drive, minted) = match &request.ci {
-            Some(ci) => self.ci_drive(request, ci, &package, sink)?,
+        let (drive, minted, mut lock) = match &request.ci {
+            Some(ci) => {
+                let (drive, minted) = self.ci_drive(request, ci, &package, sink)?;
+                (drive, minted, None)
+            }
             None => self.own_drive(request, &package, sink, stop)?,
         };
         let link = drive.plain_link();
@@ -34,7 +38,10 @@ impl Engine {
             true => (request.dir.clone(), None),
             false => self.deployment(request, sink, stop)?,
         };
-        let learned = match &request.ci {
+        if let Some(ci) = request.ci.as_ref().filter(|_| !request.dry_run) {
+            lock = Some(self.run_lock(&drive, ci, sink, stop)?);
+        }
+        let mut learned = match &request.ci {
             Some(ci) => Some(self.learn_newest(&drive, ci, sink, stop)?),
             None => None,
         };
@@ -47,6 +54,10 @@ impl Engine {
             newest: true,
             ..Stage::default()
         };
+        if let Some(lock) = &lock {
+            lock.check()?;
+        }
+        let exposed = self.exposure(&drive);
         let released = self.release(&stage, sink, stop)?;
         let mut done = json!({
             "link": link,
@@ -65,14 +76,19 @@ impl Engine {
             return Ok(done);
         }
         let mut kept = false;
-        if let Some(learned) = &learned {
+        if let Some(learned) = &mut learned {
             kept = self.save_mirror(&drive, learned, sink)?;
         }
         drop(alone);
+        let mut failed = None;
         if request.copies > 0 {
             let wait = Duration::from_millis(request.wait_ms);
             let own = DriveCores { db: drive.db.clone() };
-            let copies = self.seed_until(own, request.copies, wait, sink, stop)?;
+            // What peers saw is to be noted whatever became of the seeding.
+            let copies = self.seed_until(own, request.copies, wait, sink, stop).unwrap_or_else(|e| {
+                failed = Some(e);
+                0
+            });
             if let Some(map) = done.as_object_mut() {
                 map.insert("copies".into(), json!(copies));
             }
@@ -85,13 +101,21 @@ impl Engine {
             }
         }
         if let (Some(ci), Some(learned)) = (&request.ci, learned) {
-            if !kept && released.changed {
-                return Err(not_kept(&drive));
-            }
-            // Nobody needs to be told of a length that nobody could continue.
-            if kept || !released.changed {
+            // An earlier run may have left its release to nobody.
+            kept |= !released.changed && learned.held;
+            // Nobody needs to be told of a length that nobody saw and nobody could continue.
+            let seen = was_seen(exposed, self.exposure(&drive));
+            if kept || seen {
                 self.save_snapshot(&drive, ci, learned, sink)?;
             }
+            if let Some(e) = failed {
+                return Err(e);
+            }
+            if !kept {
+                return Err(not_kept(&drive, seen, ci.snapshot.is_some()));
+            }
+        } else if let Some(e) = failed {
+            return Err(e);
         }
         Ok(done)
     }
@@ -103,7 +127,7 @@ impl Engine {
         package: &Package,
         sink: &mut dyn Sink,
         stop: &Stop,
-    ) -> Result<(DriveCores, bool), CommandError> {
+    ) -> Result<(DriveCores, bool, Option<RunLock>), CommandError> {
         let (link, minted) = match upgrade(package)? {
             Some(link) => (link, false),
             None => {
@@ -120,12 +144,25 @@ impl Engine {
             }
         };
         let drive = self.open_drive(&parse_link(&link)?)?;
-        self.before_writing(&drive, false, sink, stop)?;
+        let lock = self.before_writing(&drive, false, sink, stop)?;
         self.check_stage_link(
             &drive,
             "publish with the store that made the link, bring its key here with `bosc keys import`, or use --ci",
         )?;
-        Ok((drive, minted))
+        Ok((drive, minted, lock))
+    }
+
+    /// Sees to it that no other run publishes to the link until the lock is dropped.
+    fn run_lock(
+        &self,
+        drive: &DriveCores,
+        ci: &Ci,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<RunLock, CommandError> {
+        let pair = drive.db.key_pair().ok_or_else(super::not_writable)?;
+        let wait = Duration::from_millis(ci.wait_peers_ms);
+        RunLock::take(self.bootstrap.clone(), &pair, wait, sink, stop)
     }
 
     /// The drive of the primary key and name.
@@ -183,7 +220,7 @@ impl Engine {
         let text = std::fs::read_to_string(&file).map_err(unwritable)?;
         let text = package_edit::set_string(&text, "upgrade", link)
             .map_err(|why| unwritable(std::io::Error::new(std::io::ErrorKind::InvalidData, why)))?;
-        replace_file(&file, text.as_bytes()).map_err(unwritable)?;
+        replace_file(&file, text.as_bytes(), Readers::Default).map_err(unwritable)?;
         sink.event(
             "minted",
             json!({ "link": link, "file": file, "artifacts": !request.artifacts.is_empty() }),
@@ -284,8 +321,31 @@ fn shown(dir: &Path) -> String {
     dir.join("package.json").display().to_string()
 }
 
+/// Whether a peer may have seen the head that came between two looks: it was there before, or came since.
+fn was_seen(before: Option<(u64, usize)>, after: Option<(u64, usize)>) -> bool {
+    let (count, there) = before.unwrap_or_default();
+    there > 0 || after.is_some_and(|(now, _)| now > count)
+}
+
 /// A release that only this runner has.
-fn not_kept(drive: &DriveCores) -> CommandError {
+fn not_kept(drive: &DriveCores, seen: bool, noted: bool) -> CommandError {
+    if seen {
+        return CommandError::new(
+            ErrorKind::Network,
+            "ERR_NOT_SEEDED",
+            format!("peers saw the release {} and nobody took all of it", drive.verlink()),
+        )
+        .hint(match noted {
+            true => {
+                "commit the snapshot, which says so: no run may sign another release of that length; keep this store \
+                 and publish again from it while a seeder (`bosc seed`) is online"
+            }
+            false => {
+                "keep this store and publish again from it while a seeder (`bosc seed`) is online; from another store \
+                 it would become a second history: a --snapshot that is committed, or a --mirror, prevents that"
+            }
+        });
+    }
     CommandError::new(
         ErrorKind::Network,
         "ERR_NOT_SEEDED",

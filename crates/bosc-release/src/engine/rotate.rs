@@ -118,7 +118,7 @@ impl Engine {
         if quorum {
             return self.rotate_signed(request, &old_end, &source, &new, sink, stop);
         }
-        self.before_writing(&old_end.drive, false, sink, stop)?;
+        let _lock = self.before_writing(&old_end.drive, false, sink, stop)?;
         self.check_stage_link(
             &old_end.drive,
             "rotate on the machine that made the old link, or bring its key here with `bosc keys import`",

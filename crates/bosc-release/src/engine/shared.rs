@@ -12,9 +12,13 @@
 //!
 //! `before_writing` asks peers for the newest version, fetches it whole (who writes a link must be able to seed it),
 //! refuses when nobody answers or what is here is older than what the key file names, and only then turns pending into
-//! shared. It cannot see a version that no peer it reached has; that is why somebody has to seed a shared link.
+//! shared. Peers whose word is taken proved that their history is this store's; one that proves another ends it with
+//! `ERR_FORKED` before anything is written. Two machines that write at one moment see each other: what it gives is held
+//! until the writing is over. It cannot see a version that no peer it reached has; that is why somebody has to seed a shared link.
 
+use super::ci::{claims_in_vain, forked, tell_unproved};
 use super::drive::{CoreSource, DriveCores, drive_error};
+use super::run_lock::RunLock;
 use super::wait::{core_failed, stopped, timed_out};
 use super::{Engine, store_error};
 use crate::command::{Sink, Stop};
@@ -23,7 +27,7 @@ use bosc_drive::bee::Bee;
 use bosc_drive::drive::{EntryValue, FILES_PREFIX};
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
-use bosc_node::{CoreStatus, Download, LiveCore, Node, TICK};
+use bosc_node::{CoreStatus, Download, LiveCore, Node, PeerStatus, TICK};
 use bosc_store::{Core, CreateOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -34,7 +38,7 @@ use zeroize::{Zeroize, Zeroizing};
 const ROW: &str = "shared-key";
 /// How long peers are looked for, and how long a download may stand still.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often peers are looked for again while nobody is there.
+/// How often peers are looked for again while there is none whose word counts.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// Between two `stats` events.
 const STATS_EVERY: Duration = Duration::from_millis(500);
@@ -75,6 +79,18 @@ impl SharedKey {
         })
     }
 
+    /// The link's key pair: the one that may not be used yet, or the core's.
+    fn key_pair(&self, drive: &DriveCores) -> Result<Option<KeyPair>, CommandError> {
+        let Some(seed) = &self.seed else { return Ok(drive.db.key_pair()) };
+        let mut seed = id::decode(seed).map_err(|_| {
+            CommandError::new(ErrorKind::Store, "ERR_STORE_CORRUPT", "an imported key is damaged")
+                .hint("import the key file again with `bosc keys import`")
+        })?;
+        let pair = KeyPair::from_seed(&seed);
+        seed.zeroize();
+        Ok(Some(pair))
+    }
+
     /// Writes the row. Durable on return.
     pub(super) fn keep(&self, db: &Core) -> Result<(), CommandError> {
         let bytes = serde_json::to_vec(self).map(Zeroizing::new);
@@ -90,16 +106,21 @@ impl Engine {
     }
 
     /// To be called before anything is appended to a link or cut from it. Makes sure that nothing newer is known to
-    /// peers, and makes an imported key usable. `newest`: the caller knows that this store has the newest version.
+    /// peers, and makes an imported key usable. `newest`: the caller knows that this store has the newest version, or
+    /// holds what this gives. Nobody else who has the key writes while that is held; see [`super::run_lock`].
     pub(super) fn before_writing(
         &self,
         drive: &DriveCores,
         newest: bool,
         sink: &mut dyn Sink,
         stop: &Stop,
-    ) -> Result<(), CommandError> {
-        let Some(row) = SharedKey::of(&drive.db)? else { return Ok(()) };
+    ) -> Result<Option<RunLock>, CommandError> {
+        let Some(row) = SharedKey::of(&drive.db)? else { return Ok(None) };
+        let mut lock = None;
         if !newest {
+            if let Some(pair) = row.key_pair(drive)? {
+                lock = Some(RunLock::take(self.bootstrap.clone(), &pair, PATIENCE, sink, stop)?);
+            }
             sink.event(
                 "checking",
                 json!({ "link": drive.plain_link(), "length": drive.db.length(), "atLeast": row.length }),
@@ -124,23 +145,24 @@ impl Engine {
             )
             .hint("fetch all of it first with `bosc seed <link>` from whoever has it; nothing was written"));
         }
+        if let Some(lock) = &lock {
+            lock.check()?;
+        }
         self.use_key(drive, &row)?;
         let next = SharedKey { fork: head.fork, length: head.length, blobs_length, seed: None };
         if next != row {
             next.keep(&drive.db)?;
         }
         sink.event("newest", json!({ "verlink": drive.verlink(), "length": head.length, "told": newest }));
-        Ok(())
+        Ok(lock)
     }
 
     /// Gives the drive's cores the pending key.
     fn use_key(&self, drive: &DriveCores, row: &SharedKey) -> Result<(), CommandError> {
-        let Some(seed) = &row.seed else { return Ok(()) };
-        let mut seed = id::decode(seed).map_err(|_| {
-            CommandError::new(ErrorKind::Store, "ERR_STORE_CORRUPT", "an imported key is damaged")
-        })?;
-        let pair = KeyPair::from_seed(&seed);
-        seed.zeroize();
+        if row.seed.is_none() {
+            return Ok(());
+        }
+        let Some(pair) = row.key_pair(drive)? else { return Ok(()) };
         let mut options = CreateOptions::with_key_pair(pair.clone());
         if let Some(manifest) = drive.db.manifest() {
             options = options.manifest((*manifest).clone());
@@ -173,7 +195,7 @@ impl Engine {
         let db = node.attach(&drive.db);
         let joined = self.join_topic(&node, topic, false);
         let result = (|| {
-            if !settle(&node, &db, topic, stop)? {
+            if !settle(&node, &db, topic, sink, stop)? {
                 return Err(nobody(drive, row, &db.status()));
             }
             fetch_all(&node, &db, sink, stop)?;
@@ -182,7 +204,7 @@ impl Engine {
             let needed = history_blobs_length(&drive.db).map_err(drive_error)?;
             if needed > 0 || row.blobs_length > 0 {
                 // The peers of the db may take a moment to open the blobs core.
-                if !settle(&node, &live, topic, stop)? {
+                if !settle(&node, &live, topic, sink, stop)? {
                     return Err(nobody(drive, row, &live.status()));
                 }
                 fetch_all(&node, &live, sink, stop)?;
@@ -212,7 +234,14 @@ fn nobody(drive: &DriveCores, row: &SharedKey, status: &CoreStatus) -> CommandEr
 
 /// Waits until discovery is over and every connected peer has told what it has, and we have the newest head of it.
 /// False: nobody is there.
-fn settle(node: &Node, core: &LiveCore, topic: [u8; 32], stop: &Stop) -> Result<bool, CommandError> {
+fn settle(
+    node: &Node,
+    core: &LiveCore,
+    topic: [u8; 32],
+    sink: &mut dyn Sink,
+    stop: &Stop,
+) -> Result<bool, CommandError> {
+    core.compare();
     let deadline = Instant::now() + PATIENCE;
     let mut looked = Instant::now();
     let found = node.signal().wait(Some(deadline), TICK, || {
@@ -223,12 +252,15 @@ fn settle(node: &Node, core: &LiveCore, topic: [u8; 32], stop: &Stop) -> Result<
         if let Some(why) = &s.failed {
             return Some(Err(core_failed(why)));
         }
+        if let Some(peer) = s.peers.iter().find(|p| p.other_history) {
+            return Some(Err(forked(peer)));
+        }
         let behind = s.peers.iter().any(|p| (p.fork, p.length) > (s.fork, s.length));
-        let told = !s.peers.is_empty() && s.peers.iter().all(|p| p.synced);
+        let told = vouched(&s) && s.peers.iter().all(|p| p.synced && is_compared(p, &s));
         if told && !behind && node.is_flushed(&topic) && (s.length == 0 || s.has_manifest) {
             return Some(Ok(true));
         }
-        if s.peers.is_empty() && looked.elapsed() >= LOOK_AGAIN && node.is_flushed(&topic) {
+        if !vouched(&s) && looked.elapsed() >= LOOK_AGAIN && node.is_flushed(&topic) {
             looked = Instant::now();
             node.refresh(topic);
         }
@@ -238,12 +270,32 @@ fn settle(node: &Node, core: &LiveCore, topic: [u8; 32], stop: &Stop) -> Result<
         Some(result) => result,
         None => {
             let s = core.status();
-            let synced = s.peers.iter().filter(|p| p.synced);
-            // A peer that never says what it has does not keep the others' word from counting; one that has more does.
-            let behind = synced.clone().any(|p| (p.fork, p.length) > (s.fork, s.length));
-            if behind { Err(timed_out(&s)) } else { Ok(synced.count() > 0) }
+            // A peer that never says what it has, or cannot prove it, does not keep the others' word from counting; one
+            // that has more does.
+            let ahead = |p: &PeerStatus| (p.fork, p.length) > (s.fork, s.length);
+            if s.peers.iter().any(|p| ahead(p) && !claims_in_vain(p)) {
+                return Err(timed_out(&s));
+            }
+            if vouched(&s) {
+                tell_unproved(&s, sink);
+            }
+            Ok(vouched(&s))
         }
     }
+}
+
+/// Whether a peer showed that what it has is of our history; at an older fork it has nothing to say.
+fn is_compared(p: &PeerStatus, s: &CoreStatus) -> bool {
+    p.length == 0 || p.fork != s.fork || p.proved_length >= p.length.min(s.length)
+}
+
+/// Whether some peer's word can be taken: with a history here, that of one that proved to have it too.
+fn vouched(s: &CoreStatus) -> bool {
+    s.peers.iter().any(|p| {
+        p.synced
+            && (s.length == 0
+                || (p.length > 0 && p.fork == s.fork && p.length <= s.length && is_compared(p, s)))
+    })
 }
 
 /// Downloads every block of a core.

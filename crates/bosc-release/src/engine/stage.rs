@@ -110,7 +110,7 @@ impl Engine {
         let package = read_package(&request.dir)?;
         let drive = self.open_drive(&link)?;
         let _alone = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        self.before_writing(&drive, request.newest, sink, stop)?;
+        let _lock = self.before_writing(&drive, request.newest, sink, stop)?;
         if !drive.db.writable() {
             return Err(not_writable());
         }

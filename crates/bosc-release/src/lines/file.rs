@@ -2,7 +2,7 @@
 
 use super::FILE_NAME;
 use crate::error::{CommandError, ErrorKind};
-use crate::publish::snapshot::replace_file;
+use crate::publish::snapshot::{Readers, replace_file};
 use bosc_format::id;
 use bosc_format::link::PearLink;
 use serde::{Deserialize, Serialize};
@@ -289,7 +289,7 @@ impl LineFile {
     /// # Errors
     /// `ERR_UNWRITABLE`.
     pub fn write(&self, path: &Path) -> Result<(), CommandError> {
-        replace_file(path, self.text().as_bytes()).map_err(|e| {
+        replace_file(path, self.text().as_bytes(), Readers::Default).map_err(|e| {
             CommandError::new(
                 ErrorKind::Permission,
                 "ERR_UNWRITABLE",

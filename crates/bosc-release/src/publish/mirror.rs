@@ -11,13 +11,20 @@
 //! ```
 //!
 //! Blocks are appended and synced, then the head is replaced in one step. What a crash leaves behind `bytes` is cut off
-//! by the next writer. Nothing in a mirror is secret beyond the link, and nothing is believed: a head counts when its
-//! signature is the link's over all blocks.
+//! by the next writer.
+//!
+//! Invariants:
+//! * Nothing is believed: a head counts when its signature is the link's, and what is here is of its history. Both are
+//!   looked at also when nothing is to be taken ([`Mirror::restore`]), since a mirror vouches for the newest version.
+//! * Nothing is written over another history, nor behind blocks that are missing.
+//! * What [`Mirror::save`] wrote is on disk, its names included, when it returns.
+//! * New folders and files can be read by their owner only: a core's key is the link, and that is the right to read.
 
-use super::snapshot::replace_file;
+use super::snapshot::{Readers, replace_file, sync_parent};
 use crate::error::{CommandError, ErrorKind};
+use bosc_format::crypto::Hash;
 use bosc_format::id;
-use bosc_format::manifest::MAX_SIGNATURE;
+use bosc_format::manifest::{MAX_SIGNATURE, Verifier};
 use bosc_store::{Core, CreateOptions, MAX_BLOCK_SIZE, Options, Store};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -41,6 +48,23 @@ struct DumpHead {
     tree_hash: String,
     /// In hex.
     signature: String,
+}
+
+/// What a mirror says of a core.
+struct Held {
+    fork: u64,
+    length: u64,
+    tree_hash: Hash,
+    signature: Vec<u8>,
+}
+
+/// What a mirror gave.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Blocks taken over.
+    pub taken: u64,
+    /// How long the core is in the mirror, proved; 0 when it has nothing of the core's fork.
+    pub length: u64,
 }
 
 /// An open mirror. Nobody else works with it until it is dropped.
@@ -72,13 +96,8 @@ impl Mirror {
             })?;
             Kind::Store(Box::new(store))
         } else {
-            std::fs::create_dir_all(dir).map_err(|e| io(dir, e))?;
-            let lock = std::fs::OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(dir.join("LOCK"))
-                .map_err(|e| io(dir, e))?;
+            make_dir(dir).map_err(|e| io(dir, e))?;
+            let lock = open_file(&dir.join("LOCK")).map_err(|e| io(dir, e))?;
             match lock.try_lock() {
                 Ok(()) => {}
                 Err(std::fs::TryLockError::WouldBlock) => return Err(locked(dir)),
@@ -89,33 +108,72 @@ impl Mirror {
         Ok(Self { dir: dir.to_owned(), kind })
     }
 
-    /// Fork and length of what the mirror has of a core.
-    ///
-    /// # Errors
-    /// When the mirror cannot be read.
-    pub fn head(&self, core: &Core) -> Result<(u64, u64), CommandError> {
+    /// What the mirror says it has of a core. Not proved.
+    fn held(&self, core: &Core) -> Result<Option<Held>, CommandError> {
         match &self.kind {
             Kind::Store(store) => {
-                let found = store.get_core(core.key()).map_err(|e| self.store_failed(e))?;
+                let Some(found) = store.get_core(core.key()).map_err(|e| self.store_failed(e))? else {
+                    return Ok(None);
+                };
+                let head = found.head();
+                if head.length == 0 {
+                    return Ok(None);
+                }
                 // Only what is there without a gap can be taken over.
-                Ok(found.map_or((0, 0), |c| {
-                    let head = c.head();
-                    if c.contiguous_length() >= head.length { (head.fork, head.length) } else { (0, 0) }
+                if found.contiguous_length() < head.length {
+                    return Err(self.gone());
+                }
+                Ok(Some(Held {
+                    fork: head.fork,
+                    length: head.length,
+                    tree_hash: head.tree_hash(),
+                    signature: head.signature.clone(),
                 }))
             }
-            Kind::Dump { .. } => Ok(self.dump_head(core)?.map_or((0, 0), |h| (h.fork, h.length))),
+            Kind::Dump { .. } => {
+                let Some(head) = self.dump_head(core)?.filter(|h| h.length > 0) else { return Ok(None) };
+                let signature = data_encoding::HEXLOWER
+                    .decode(head.signature.as_bytes())
+                    .map_err(|e| invalid(&self.dir, "a signature in it is no hex").because(e))?;
+                let tree_hash = id::decode(&head.tree_hash)
+                    .map_err(|e| invalid(&self.dir, "a tree hash in it is none").because(e))?;
+                Ok(Some(Held { fork: head.fork, length: head.length, tree_hash, signature }))
+            }
         }
     }
 
-    /// Lengthens `core` to what the mirror has, if that is more. The core is in another store, with its manifest known.
+    /// Checks that the mirror's head is signed by the core's key and of the core's history. The core is as long.
+    fn check(&self, core: &Core, held: &Held) -> Result<(), CommandError> {
+        let mut ours = core.head_at(held.length).map_err(|e| self.store_failed(e))?;
+        if ours.tree_hash() != held.tree_hash {
+            return Err(forked());
+        }
+        ours.signature.clone_from(&held.signature);
+        let manifest = core.manifest();
+        let signed = Verifier::new(core.key(), manifest.as_deref()).is_ok_and(|v| v.verify(&ours));
+        if signed { Ok(()) } else { Err(invalid(&self.dir, "a signature in it is not the link's")) }
+    }
+
+    /// Lengthens `core` to what the mirror has, if that is more, and proves what the mirror has in any case. The core is
+    /// in another store, with its manifest known.
     ///
     /// # Errors
-    /// `ERR_INVALID_MIRROR` when blocks or signature are not the core's; nothing has changed then.
-    pub fn restore(&self, store: &Store, core: &Core) -> Result<u64, CommandError> {
-        let (fork, length) = self.head(core)?;
+    /// `ERR_INVALID_MIRROR` when blocks or signature are not the core's, `ERR_FORKED` when the mirror holds another
+    /// history than the core; nothing has changed then.
+    pub fn restore(&self, store: &Store, core: &Core) -> Result<Restored, CommandError> {
+        let Some(held) = self.held(core)? else { return Ok(Restored::default()) };
+        let (fork, length) = (held.fork, held.length);
         let here = core.head();
-        if length == 0 || (here.fork == fork && here.length >= length) || here.fork > fork {
-            return Ok(0);
+        if here.fork > fork {
+            // It says nothing about the newer fork. A store as mirror could not take that one up either.
+            return match &self.kind {
+                Kind::Dump { .. } => Ok(Restored::default()),
+                Kind::Store(_) => Err(self.other_fork()),
+            };
+        }
+        if here.fork == fork && here.length >= length {
+            self.check(core, &held)?;
+            return Ok(Restored { taken: 0, length });
         }
         if here.fork != fork {
             if here.length > 0 {
@@ -126,7 +184,7 @@ impl Mirror {
         }
         let from = core.length();
         let mut batch = store.batch();
-        let signature = match &self.kind {
+        match &self.kind {
             Kind::Store(mirror) => {
                 let theirs = mirror
                     .get_core(core.key())
@@ -137,7 +195,6 @@ impl Mirror {
                         theirs.block(index).map_err(|e| self.store_failed(e))?.ok_or_else(|| self.gone())?;
                     batch.append_block(core, block).map_err(|e| self.store_failed(e))?;
                 }
-                theirs.head().signature.clone()
             }
             Kind::Dump { .. } => {
                 let head = self.dump_head(core)?.ok_or_else(|| self.gone())?;
@@ -152,19 +209,16 @@ impl Mirror {
                         batch.append_block(core, block).map_err(|e| self.store_failed(e))?;
                     }
                 }
-                data_encoding::HEXLOWER
-                    .decode(head.signature.as_bytes())
-                    .map_err(|e| invalid(&self.dir, "a signature in it is no hex").because(e))?
             }
-        };
-        batch.set_signature(core, signature).map_err(|e| self.store_failed(e))?;
+        }
+        batch.set_signature(core, held.signature).map_err(|e| self.store_failed(e))?;
         batch.commit().map_err(|e| match e {
             e @ (bosc_store::Error::Invalid(_) | bosc_store::Error::NotWritable) => {
                 invalid(&self.dir, "its blocks are not what the link's key signed").because(e)
             }
             e => self.store_failed(e),
         })?;
-        Ok(length - from)
+        Ok(Restored { taken: length - from, length })
     }
 
     /// Has the mirror hold what `core` holds. Durable on return; how many blocks were written.
@@ -185,8 +239,15 @@ impl Mirror {
             mirror.create_core(CreateOptions::new().manifest((*manifest).clone())).map_err(failed)?;
         let (head, there) = (core.head(), theirs.head());
         if there.fork != head.fork {
-            return Err(invalid(&self.dir, "it is at another fork than the link")
-                .hint("give a new folder with `--mirror DIR`"));
+            return Err(self.other_fork());
+        }
+        if theirs.contiguous_length() < there.length {
+            return Err(self.gone());
+        }
+        let both = there.length.min(head.length);
+        let at = |core: &Core| core.head_at(both).map(|h| h.tree_hash()).map_err(failed);
+        if at(&theirs)? != at(core)? {
+            return Err(forked());
         }
         if there.length >= head.length {
             return Ok(0);
@@ -208,12 +269,7 @@ impl Mirror {
             let same = old.length <= head.length
                 && core.head_at(old.length).is_ok_and(|h| id::encode(&h.tree_hash()) == old.tree_hash);
             if !same {
-                return Err(CommandError::new(
-                    ErrorKind::Integrity,
-                    "ERR_FORKED",
-                    "the mirror holds another history of the link than this store",
-                )
-                .hint("publish from the mirror: run it with a new store, `--store DIR`"));
+                return Err(forked());
             }
             if old.length == head.length {
                 return Ok(0);
@@ -222,12 +278,7 @@ impl Mirror {
         }
         let path = self.blocks_path(core, head.fork);
         let failed = |e| io(&path, e);
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(failed)?;
+        let mut file = open_file(&path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() < start.1 {
             return Err(invalid(&self.dir, "it ends before its last block"));
         }
@@ -243,6 +294,7 @@ impl Mirror {
         }
         let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
         file.sync_all().map_err(failed)?;
+        sync_parent(&path).map_err(failed)?;
         let made = DumpHead {
             format: FORMAT,
             fork: head.fork,
@@ -252,7 +304,7 @@ impl Mirror {
             signature: data_encoding::HEXLOWER.encode(&head.signature),
         };
         let text = serde_json::to_vec(&made).unwrap_or_default();
-        replace_file(&self.head_path(core), &text).map_err(failed)?;
+        replace_file(&self.head_path(core), &text, Readers::Owner).map_err(failed)?;
         if head.fork > 0 {
             self.drop_forks(core, head.fork);
         }
@@ -297,6 +349,11 @@ impl Mirror {
         self.dir.join(format!("{}.{fork}", id::encode(core.key())))
     }
 
+    fn other_fork(&self) -> CommandError {
+        invalid(&self.dir, "it is at another fork than the link")
+            .hint("give a new folder with `--mirror DIR`")
+    }
+
     fn gone(&self) -> CommandError {
         invalid(&self.dir, "blocks are missing")
     }
@@ -333,6 +390,36 @@ impl<R: Read> Blocks<R> {
         }
         Ok(block.into())
     }
+}
+
+/// Makes a folder that only its owner can read; one that exists stays as it is.
+fn make_dir(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Opens a file for writing; a new one can be read by its owner only.
+fn open_file(path: &Path) -> std::io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn forked() -> CommandError {
+    CommandError::new(
+        ErrorKind::Integrity,
+        "ERR_FORKED",
+        "the mirror holds another history of the link than this store",
+    )
+    .hint(
+        "see which of the two followers have (`bosc info <link>` on another machine), and publish from that one: \
+         with a new store (`--store DIR`) from the mirror, or with a new `--mirror DIR` from this store",
+    )
 }
 
 fn locked(dir: &Path) -> CommandError {
@@ -399,11 +486,11 @@ mod tests {
             let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
             let mirror = Mirror::open(dir.path()).unwrap();
             let had = [0, 3, 3][round];
-            assert_eq!(mirror.restore(&store, &core).unwrap(), had);
+            assert_eq!(mirror.restore(&store, &core).unwrap(), Restored { taken: had, length: had });
             assert_eq!(core.length(), had);
             writer(&store, blocks);
             assert_eq!(mirror.save(&core).unwrap(), u64::from(blocks) - had);
-            assert_eq!(mirror.head(&core).unwrap(), (0, u64::from(blocks)));
+            assert_eq!(mirror.restore(&store, &core).unwrap().length, u64::from(blocks));
         }
         let (a, b) = (memory(), memory());
         let core = b.create_core(CreateOptions::with_key_pair(pair())).unwrap();
@@ -419,7 +506,7 @@ mod tests {
         let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
         let mirror = Mirror::open(dir.path()).unwrap();
         assert_eq!(Mirror::open(dir.path()).unwrap_err().code(), "ERR_LOCKED");
-        assert_eq!(mirror.restore(&store, &core).unwrap(), 4);
+        assert_eq!(mirror.restore(&store, &core).unwrap().taken, 4);
         writer(&store, 6);
         assert_eq!(mirror.save(&core).unwrap(), 2);
         drop(mirror);
@@ -490,8 +577,94 @@ mod tests {
         }
         std::fs::write(&blocks, [&good[..], b"left by a crash"].concat()).unwrap();
         std::fs::write(&head, &good_head).unwrap();
-        assert_eq!(restore().0.unwrap(), 5);
+        assert_eq!(restore().0.unwrap().taken, 5);
         dump_with(dir.path(), 6);
-        assert_eq!(restore().0.unwrap(), 6);
+        assert_eq!(restore().0.unwrap().taken, 6);
+    }
+
+    fn other(store: &Store, blocks: u64) -> Core {
+        let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
+        for _ in 0..blocks {
+            core.append(&["mine".into()]).unwrap();
+        }
+        core
+    }
+
+    #[test]
+    fn it_vouches_only_for_a_head_that_is_signed_and_of_our_history() {
+        let dir = tempfile::tempdir().unwrap();
+        dump_with(dir.path(), 3);
+        let store = memory();
+        let core = writer(&store, 5);
+        let before = core.head();
+        let restore = |core: &Core| Mirror::open(dir.path()).unwrap().restore(&store, core);
+        assert_eq!(restore(&core).unwrap(), Restored { taken: 0, length: 3 });
+        // Another history of the same length, and of a longer one.
+        for blocks in [3, 5] {
+            let there = memory();
+            let mirror = Mirror::open(dir.path()).unwrap();
+            assert_eq!(mirror.restore(&there, &other(&there, blocks)).unwrap_err().code(), "ERR_FORKED");
+        }
+        let file = dir.path().join(format!("{}.head", id::encode(core.key())));
+        let good = std::fs::read_to_string(&file).unwrap();
+        let head: DumpHead = serde_json::from_str(&good).unwrap();
+        let with = |h: &DumpHead| std::fs::write(&file, serde_json::to_vec(h).unwrap()).unwrap();
+        let hash = |n| id::encode(&core.head_at(n).unwrap().tree_hash());
+        for bad in [
+            DumpHead { length: 1, signature: "zz".into(), ..head.clone() },
+            DumpHead { signature: "00".repeat(head.signature.len() / 2), ..head.clone() },
+            DumpHead { length: 1, tree_hash: hash(1), ..head.clone() },
+            DumpHead { tree_hash: "no hash".into(), ..head.clone() },
+        ] {
+            with(&bad);
+            assert_eq!(restore(&core).unwrap_err().code(), "ERR_INVALID_MIRROR", "{bad:?}");
+        }
+        with(&DumpHead { tree_hash: hash(2), ..head });
+        assert_eq!(restore(&core).unwrap_err().code(), "ERR_FORKED");
+        assert_eq!(core.head(), before);
+    }
+
+    #[test]
+    fn a_store_as_mirror_is_compared_and_must_be_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        writer(&Store::open(dir.path(), Options::default()).unwrap(), 4);
+        for blocks in [3, 4, 6] {
+            let store = memory();
+            let core = other(&store, blocks);
+            let mirror = Mirror::open(dir.path()).unwrap();
+            if blocks >= 4 {
+                assert_eq!(mirror.restore(&store, &core).unwrap_err().code(), "ERR_FORKED");
+            }
+            assert_eq!(mirror.save(&core).unwrap_err().code(), "ERR_FORKED", "{blocks}");
+        }
+        let store = memory();
+        let core = writer(&store, 4);
+        let mirror = Mirror::open(dir.path()).unwrap();
+        assert_eq!(mirror.restore(&store, &core).unwrap(), Restored { taken: 0, length: 4 });
+        assert_eq!(mirror.save(&core).unwrap(), 0);
+        drop(mirror);
+        // One that lacks blocks can neither vouch nor be continued.
+        let there = Store::open(dir.path(), Options::default()).unwrap();
+        there.get_core(core.key()).unwrap().unwrap().clear(1, 2).unwrap();
+        drop(there);
+        let mirror = Mirror::open(dir.path()).unwrap();
+        assert_eq!(mirror.restore(&store, &core).unwrap_err().code(), "ERR_INVALID_MIRROR");
+        writer(&store, 6);
+        assert_eq!(mirror.save(&core).unwrap_err().code(), "ERR_INVALID_MIRROR");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_can_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mirror = dir.path().join("new/mirror");
+        dump_with(&mirror, 2);
+        let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&mirror), 0o700);
+        for item in std::fs::read_dir(&mirror).unwrap() {
+            let path = item.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
     }
 }

@@ -6,8 +6,9 @@
 //! link known? --no--> minted and written to package.json
 //!   |                                    (--ci) made from primary key and name
 //!   v
-//! built (when artifacts are given) --> (--ci) newest head learned --> version checked --> staged
-//!   --> (--ci) mirror written --> seeded until enough others hold it --> (--ci) snapshot written
+//! built (when artifacts are given) --> (--ci, shared keys) run lock taken, newest head learned and proved
+//!   --> version checked --> staged --> (--ci) mirror written --> seeded until enough others hold it
+//!   --> (--ci) snapshot written
 //! ```
 //!
 //! Killed anywhere, the same command run again goes on: a minted link that was not written down has nothing in it, a
@@ -17,11 +18,15 @@
 //!
 //! 1. What goes out has a higher version than what the link holds, or is the same, byte for byte. Clients take nothing
 //!    else.
-//! 2. With `--ci` a head is signed only on top of the newest one: a peer that holds the link whole told its length (or
-//!    a mirror holds it), every peer that could be found was asked, none is ahead, all blocks up to that head are here,
-//!    and it is not below the snapshot. Two heads of one length are two histories, and no follower survives that.
-//! 3. With a mirror no peer sees a head before the mirror has it: whatever happens to the runner, the next one goes on.
-//! 4. `package.json` is changed by one value and keeps its bytes otherwise.
+//! 2. With `--ci`, and with a key that other machines have, a head is signed only on top of the newest one: every peer
+//!    that could be found was asked, none is ahead, all blocks up to that head are here, it is not below the snapshot,
+//!    and a peer (or a mirror) *proved* by a signature that its history of both cores is the one here. Lengths alone
+//!    prove nothing: two heads of one length are two histories, and no follower survives that.
+//! 3. Two runs that can reach each other never sign at one moment: the run lock is held from before the newest head is
+//!    learned until the release is out.
+//! 4. With a mirror no peer sees a head before the mirror has it: whatever happens to the runner, the next one goes on.
+//! 5. A head that a peer may have seen is in the snapshot when the command ends, kept or not.
+//! 6. `package.json` is changed by one value and keeps its bytes otherwise.
 
 pub mod mirror;
 pub mod package_edit;

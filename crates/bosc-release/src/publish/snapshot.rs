@@ -96,7 +96,7 @@ impl Snapshot {
     pub fn write(&self, path: &Path) -> Result<(), CommandError> {
         let mut text = serde_json::to_vec_pretty(&self.entries).unwrap_or_default();
         text.push(b'\n');
-        replace_file(path, &text).map_err(|e| {
+        replace_file(path, &text, Readers::Default).map_err(|e| {
             CommandError::new(
                 ErrorKind::Permission,
                 "ERR_UNWRITABLE",
@@ -108,10 +108,32 @@ impl Snapshot {
             )
         })
     }
+
+    /// Notes what another file tells: another run may have written it since this one was read.
+    pub fn merge(&mut self, other: Self) {
+        for entry in other.entries {
+            let Ok(key) = id::decode(&entry.key) else { continue };
+            let known = self.entries.iter_mut().find(|e| id::decode(&e.key).is_ok_and(|k| k == key));
+            match known {
+                Some(known) => known.length = known.length.max(entry.length),
+                None => self.entries.push(entry),
+            }
+        }
+    }
 }
 
-/// Replaces a file's content in one step, keeping its permissions. The content is on disk when this returns.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Those the system's default says, or who could read the file that is replaced.
+    Default,
+    /// Its owner only.
+    Owner,
+}
+
+/// Replaces a file's content in one step, keeping its permissions. The content is on disk under the file's name when
+/// this returns.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<()> {
     // Through a link: the file it names is replaced, not the link.
     let path = match path.canonicalize() {
         Ok(real) => real,
@@ -121,17 +143,29 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".tmp{}", std::process::id()));
+    // Nobody can have put a link there: the name cannot be guessed, and what exists is not opened.
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(std::io::Error::other)?;
+    name.push(format!(".tmp{}", data_encoding::HEXLOWER.encode(&random)));
     let tmp = path.with_file_name(name);
     let result = (|| {
-        let mut file = std::fs::File::create(&tmp)?;
-        if let Ok(old) = std::fs::metadata(&path) {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        if readers == Readers::Owner {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        let mut file = options.open(&tmp)?;
+        if readers == Readers::Default
+            && let Ok(old) = std::fs::metadata(&path)
+        {
             file.set_permissions(old.permissions())?;
         }
         file.write_all(bytes)?;
         file.sync_all()?;
         drop(file);
-        std::fs::rename(&tmp, &path)
+        std::fs::rename(&tmp, &path)?;
+        sync_parent(&path)
     })();
     if result.is_err() {
         let _ = std::fs::remove_file(&tmp);
@@ -139,9 +173,53 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     result
 }
 
+/// Makes the names in a file's folder durable. Windows does that with the file itself.
+pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if let Some(parent) = path.parent() {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        std::fs::File::open(parent)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_another_run_wrote_meanwhile_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.json");
+        let (mut one, mut two) = (Snapshot::read(&path).unwrap(), Snapshot::read(&path).unwrap());
+        one.set(&[1; 32], 9, Some((&[3; 32], "db")));
+        one.write(&path).unwrap();
+        two.set(&[2; 32], 4, None);
+        two.set(&[1; 32], 5, None);
+        two.merge(Snapshot::read(&path).unwrap());
+        two.write(&path).unwrap();
+        let both = Snapshot::read(&path).unwrap();
+        assert_eq!((both.length(&[1; 32]), both.length(&[2; 32])), (9, 4));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_somebody_left_is_not_followed_and_private_files_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (path, victim) = (dir.path().join("s.json"), dir.path().join("victim"));
+        std::fs::write(&victim, "mine").unwrap();
+        let guessed = dir.path().join(format!("s.json.tmp{}", std::process::id()));
+        std::os::unix::fs::symlink(&victim, &guessed).unwrap();
+        replace_file(&path, b"new", Readers::Default).unwrap();
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");
+        assert!(!path.symlink_metadata().unwrap().is_symlink());
+        let private = dir.path().join("private");
+        replace_file(&private, b"x", Readers::Owner).unwrap();
+        assert_eq!(std::fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn lengths_are_read_written_and_only_grow() {

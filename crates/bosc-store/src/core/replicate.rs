@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::events::CoreChange;
 use crate::inner::lock;
 use bosc_format::merkle::Head;
-use bosc_format::proof::{Proof, ProofError, Reorg, ReorgWant, Verified, verify_proof};
+use bosc_format::proof::{Proof, ProofError, Reorg, ReorgWant, Verified, same_history, verify_proof};
 use std::sync::Arc;
 
 /// What became of a proof.
@@ -114,6 +114,20 @@ impl Core {
             edits.finish(&self.inner, shared, record, Vec::new())
         })?;
         Ok((applied, changes))
+    }
+
+    /// Whether a peer's signed head is of the same history as this core. `proof` is of the peer's whole head, with an
+    /// upgrade from 0 to `length`, and `length` is not above this core's.
+    ///
+    /// # Errors
+    /// [`Error::InvalidProof`] when the peer is to blame; [`Error::Conflict`] when it is of another fork or the core
+    /// is shorter by now.
+    pub fn same_history(&self, proof: &Proof, length: u64) -> Result<bool> {
+        let state = self.shared.read();
+        let head = &state.record.head;
+        let manifest = state.record.manifest.as_deref();
+        same_history(self.key(), manifest, head, &self.tree(head), proof, length)
+            .or_else(|e| proof_error(e, |why| Err(Error::Conflict(why))))
     }
 
     /// Starts replacing the core by another fork, from a proof of a higher fork with an upgrade from 0. Nothing

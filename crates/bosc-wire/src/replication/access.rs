@@ -121,6 +121,12 @@ pub trait CoreAccess {
     /// proof and those computed on the way, all or nothing. Later calls see the effect at once.
     fn apply(&mut self, proof: &Proof) -> Result<(), ApplyError>;
 
+    /// Whether the signed head in a proof from 0 on is of the same history as ours up to `length`, to which the proof's
+    /// upgrade goes. A core that cannot tell says that it moved on.
+    fn same_history(&self, _proof: &Proof, _length: u64) -> Result<bool, ApplyError> {
+        Err(ApplyError::Stale)
+    }
+
     /// Starts moving to another, higher fork from a proof of its whole head (`upgrade.start` is 0), forgetting
     /// one that was going on. [`ReorgStep::Done`] means the core has moved.
     fn begin_reorg(&mut self, proof: &Proof) -> Result<ReorgStep, ApplyError>;

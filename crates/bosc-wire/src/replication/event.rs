@@ -150,6 +150,11 @@ pub enum Event {
         /// How many blocks.
         contiguous_length: u64,
     },
+    /// A peer's history was compared with ours: see its [`PeerStats`].
+    Compared {
+        /// The peer.
+        peer: PeerId,
+    },
     /// A peer misbehaved and was removed; close its channel.
     InvalidPeer {
         /// The peer.
@@ -229,6 +234,12 @@ pub struct PeerStats {
     pub remote_contiguous_length: u64,
     /// How many blocks it is known to hold.
     pub remote_blocks: u64,
+    /// Length up to which it proved that it has our history (see [`super::Replicator::compare`]).
+    pub remote_proved_length: u64,
+    /// It proved that it has another history, signed by the core's key.
+    pub remote_other_history: bool,
+    /// How often it was asked in vain to prove its head, since it last proved a longer one.
+    pub remote_unproved: u32,
     /// Requests to it not answered yet.
     pub requests_in_flight: usize,
     /// Its requests not answered yet.

@@ -31,6 +31,7 @@ mod access;
 mod announce;
 mod block_set;
 mod capability;
+mod compare;
 mod event;
 pub mod messages;
 mod peer;
@@ -85,6 +86,8 @@ pub struct Replicator {
     upgrades: Vec<UpgradeInFlight>,
     manifest_request: Option<(PeerId, u64)>,
     reorg: reorg::Reorg,
+    /// See [`Replicator::compare`].
+    comparing: bool,
     /// Moving average of the size of blocks that came.
     recent_block: Option<u64>,
     /// The core failed; nothing is asked for.
@@ -118,6 +121,7 @@ impl Replicator {
             upgrades: Vec::new(),
             manifest_request: None,
             reorg: reorg::Reorg::default(),
+            comparing: false,
             recent_block: None,
             failed: false,
             last_wake: Duration::ZERO,
@@ -376,6 +380,7 @@ impl Replicator {
         let same = sync.fork == head.fork;
         if p.remote.fork != sync.fork {
             p.forgive();
+            p.forget_comparison();
         }
         p.remote = peer::Remote {
             synced: true,

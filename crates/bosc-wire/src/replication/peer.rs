@@ -39,6 +39,8 @@ pub(crate) struct Sent {
     pub(crate) upgrade: bool,
     pub(crate) manifest: bool,
     pub(crate) reorg: Option<ReorgAsk>,
+    /// The head from 0 on was asked for, to compare the trees at this length.
+    pub(crate) compare: Option<u64>,
     /// Levels asked for above the leaf.
     pub(crate) nodes: u64,
     /// The node the proof ends at, which must be known to check it. `None` for proofs with an upgrade.
@@ -51,6 +53,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// Whether it asked the peer to prove its head.
+    pub(crate) fn head(&self) -> bool {
+        self.upgrade || self.compare.is_some() || self.reorg == Some(ReorgAsk::Head)
+    }
+
     /// The leaf at the bottom of the nodes asked for.
     pub(crate) fn leaf(&self) -> Option<u64> {
         self.block.or(self.hash).map(|b| b.saturating_mul(2))
@@ -136,6 +143,12 @@ pub(crate) struct Peer {
     pub(crate) upgrade_after: Duration,
     /// Head for which the owner was told that the peer holds all of it.
     pub(crate) synced_at: Option<(u64, u64)>,
+    /// Requests to prove its head that it did not answer, since it last proved a longer one.
+    pub(crate) unproved: u32,
+    /// Length up to which it proved that it has our history.
+    pub(crate) proved: u64,
+    /// It proved that it has another one.
+    pub(crate) other_history: bool,
 }
 
 impl Peer {
@@ -178,6 +191,9 @@ impl Peer {
             woken: now,
             upgrade_after: Duration::ZERO,
             synced_at: None,
+            unproved: 0,
+            proved: 0,
+            other_history: false,
         }
     }
 
@@ -282,6 +298,12 @@ impl Peer {
         self.strikes = self.strikes.saturating_add(1);
     }
 
+    /// What was compared does not hold any more.
+    pub(crate) fn forget_comparison(&mut self) {
+        self.proved = 0;
+        self.other_history = false;
+    }
+
     pub(crate) fn figures(&self) -> PeerStats {
         PeerStats {
             remote_synced: self.remote.synced,
@@ -289,6 +311,9 @@ impl Peer {
             remote_length: self.remote.length,
             remote_contiguous_length: self.contiguous(),
             remote_blocks: self.blocks.count(),
+            remote_proved_length: self.proved,
+            remote_other_history: self.other_history,
+            remote_unproved: self.unproved,
             requests_in_flight: self.in_flight.len(),
             requests_queued: self.queued_requests(),
             ..self.stats

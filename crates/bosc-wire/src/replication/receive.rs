@@ -37,12 +37,12 @@ fn fit(sent: &Sent, p: &Proof) -> Fit {
     if (block.is_some() && block != sent.block)
         || (hash.is_some() && hash != asked_hash)
         || p.seek.is_some()
-        || (p.upgrade.is_some() && !sent.upgrade && sent.reorg.is_none())
+        || (p.upgrade.is_some() && !sent.upgrade && sent.reorg.is_none() && sent.compare.is_none())
         || (p.manifest.is_some() && !sent.manifest)
     {
         return Fit::Wrong;
     }
-    let upgrade = sent.upgrade || sent.reorg == Some(super::peer::ReorgAsk::Head);
+    let upgrade = sent.head();
     if block != sent.block || hash != asked_hash || p.upgrade.is_some() != upgrade {
         return Fit::Partial;
     }
@@ -97,7 +97,10 @@ impl Replicator {
                     self.on_reorg_data(id, rid, &sent, &data, core, now);
                 }
             }
-            Fit::Full => self.on_answer(id, rid, sent, data.proof, core, now),
+            Fit::Full => match sent.compare {
+                Some(length) => self.on_comparison(id, length, &data.proof, core, now),
+                None => self.on_answer(id, rid, sent, data.proof, core, now),
+            },
         }
     }
 
@@ -193,6 +196,9 @@ impl Replicator {
                     self.sync_all();
                 }
                 if before.length != self.head.length {
+                    if let Some(p) = self.peers.get_mut(&id) {
+                        p.unproved = 0;
+                    }
                     self.events.push_back(Event::Upgraded { fork: self.head.fork, length: self.head.length });
                     self.on_longer(before.length, core, now);
                 }
@@ -280,7 +286,8 @@ impl Replicator {
         now: Duration,
     ) {
         if let Some(p) = self.peers.get_mut(&id) {
-            if sent.upgrade || sent.reorg == Some(super::peer::ReorgAsk::Head) {
+            if sent.head() {
+                p.unproved = p.unproved.saturating_add(1);
                 p.upgrade_after = now.saturating_add(Duration::from_secs(1));
             }
             if let Some(b) = sent.block.or(sent.hash)

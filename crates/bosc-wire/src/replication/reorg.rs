@@ -174,6 +174,8 @@ impl Replicator {
             }
             p.early_bytes = 0;
             p.remote.acked_length = 0;
+            p.unproved = 0;
+            p.forget_comparison();
             p.synced_at = None;
             p.scan_from = 0;
             p.forgive();

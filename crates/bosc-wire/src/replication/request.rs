@@ -1,7 +1,7 @@
 //! Choosing what to ask a peer for.
 //!
-//! Asked for when the peer is polled and its window has room, in this order: the manifest, another fork, the next
-//! head, urgent blocks, hashes, blocks of downloads. Blocks of downloads go in groups of neighbours ("lanes"), one
+//! Asked for when the peer is polled and its window has room, in this order: the manifest, another fork, what
+//! is to be compared (see `compare`), the next head, urgent blocks, hashes, blocks of downloads. Blocks of downloads go in groups of neighbours ("lanes"), one
 //! peer to a group while there are enough, so that the proofs of a group share their nodes; with several peers
 //! groups of downloads that need no order are taken at random, so that peers have something for each other. `nodes` counts what
 //! neither the core holds nor an answer in flight from the same peer will bring: over a whole core that is about
@@ -107,6 +107,9 @@ impl Replicator {
         }
         if peer.remote.fork != head.fork {
             return None;
+        }
+        if self.must_compare(self.peers.get(&id)?) {
+            return self.next_comparison(id, now);
         }
         if let Some(out) = self.next_upgrade(id, now) {
             return Some(out);

@@ -92,6 +92,7 @@ impl Replicator {
             over.push((early.id, early.sent));
         }
         p.early_bytes = 0;
+        p.unproved = p.unproved.saturating_add(u32::from(over.iter().any(|(_, s)| s.head())));
         for (rid, sent) in over {
             self.release(id, rid, &sent, core);
         }

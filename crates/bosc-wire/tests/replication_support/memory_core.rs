@@ -4,7 +4,9 @@ use super::{ApplyError, CoreAccess, HeadInfo, ManifestState, ProveError, ReorgSt
 use bosc_format::crypto::{CoreKey, KeyPair};
 use bosc_format::manifest::{Manifest, sign_head};
 use bosc_format::merkle::{Appender, Head, Node, TreeReader, replaced_nodes, truncate};
-use bosc_format::proof::{Proof, ProofError, ProofRequest, Reorg, RequestError, create_proof, verify_proof};
+use bosc_format::proof::{
+    Proof, ProofError, ProofRequest, Reorg, RequestError, create_proof, same_history, verify_proof,
+};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 
@@ -199,6 +201,11 @@ impl CoreAccess for MemoryCore {
             self.manifest = manifest;
         }
         Ok(())
+    }
+
+    fn same_history(&self, proof: &Proof, length: u64) -> Result<bool, ApplyError> {
+        same_history(&self.key, self.manifest.as_ref(), &self.head, &self.nodes, proof, length)
+            .map_err(apply_error)
     }
 
     fn begin_reorg(&mut self, proof: &Proof) -> Result<ReorgStep, ApplyError> {

@@ -42,6 +42,19 @@ pub(crate) fn line(p: &Printer, tag: &str, data: &Value) -> bool {
         ),
         "mirror" => p.say(Tone::Plain, &format!("The mirror has length {}", number("length"))),
         "mirrored" => p.say(Tone::Good, &format!("The mirror has length {} now", number("length"))),
+        "waiting" => p.say(Tone::Plain, "Waiting for another run that publishes to this link"),
+        "unguarded" => p.say(
+            Tone::Warn,
+            "Other runs could not be looked for in time: see that none publishes to this link at the same moment",
+        ),
+        "unproved-peer" => p.say(
+            Tone::Warn,
+            &format!(
+                "Peer {} says that it has length {} and cannot prove it: not believed",
+                text("peer"),
+                number("length")
+            ),
+        ),
         "learning" => p.say(Tone::Plain, "Asking peers for the newest version"),
         "learned" => p.say(
             Tone::Good,

@@ -94,7 +94,7 @@ impl Engine {
         stop: &Stop,
     ) -> Outcome {
         let drive = self.open_drive(target)?;
-        self.before_writing(&drive, false, sink, stop)?;
+        let _lock = self.before_writing(&drive, false, sink, stop)?;
         self.check_stage_link(
             &drive,
             "promote on the machine that made the line, or bring its key with `bosc keys import`",

@@ -61,10 +61,11 @@ impl Links {
 impl Engine {
     pub(super) fn provision(&self, request: &Provision, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
         let links = Links::parse(request)?;
-        if !request.dry_run {
+        let _lock = match request.dry_run {
+            true => None,
             // The key of the target may be on other machines too.
-            self.before_writing(&self.open_drive(&links.target)?, request.newest, sink, stop)?;
-        }
+            false => self.before_writing(&self.open_drive(&links.target)?, request.newest, sink, stop)?,
+        };
         let cx = Context::new(self, Duration::from_millis(request.timeout_ms), sink, stop);
         let target = Target::open(self, &links.target)?;
         let outcome = run(&cx, request, &links, &target);

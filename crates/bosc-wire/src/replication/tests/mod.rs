@@ -1,5 +1,6 @@
 //! Whole replicators against each other in virtual time, over links that can be slow, cut, silent or hostile.
 
+mod compare;
 mod hostile;
 mod network;
 mod reorganise;
