@@ -220,6 +220,9 @@ pub(super) fn request(told: &Value, p: &Printer) {
         line(
             "production",
             &match number(&production, &["length"]) {
+                0 if text(&production, "from") == "empty-peers" => {
+                    "no release yet, as far as those know who answered: they have none".to_owned()
+                }
                 0 => "no release yet".to_owned(),
                 n => format!("length {n}{version} (from {})", text(&production, "from")),
             },

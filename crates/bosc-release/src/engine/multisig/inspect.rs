@@ -174,6 +174,9 @@ impl Engine {
         {
             if s.until_learned(&s.db, wait, stop)? {
                 (known, from) = (true, "peers");
+            } else if !known && s.db.status().peers.iter().any(|p| p.synced) {
+                // A first release, or whoever has one is away: shown as the first one, and said to be unproved.
+                (known, from) = (true, "empty-peers");
             }
             side = Some(s);
         }
