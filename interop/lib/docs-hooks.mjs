@@ -144,7 +144,7 @@ export const hooks = {
     const lines = workflow.split('with:')[1].split('- run')[0].matchAll(/^ {10}([a-z-]+): (.*)$/gm)
     for (const [, name, value] of lines) values[name] = value
     Object.assign(values, { 'primary-key': site.vars.SECRET, bootstrap: machine.env(site).BOSC_BOOTSTRAP })
-    const step = action.slice(action.indexOf('id: publish'))
+    const step = action.slice(action.indexOf('id: publish')).split('\n    - name')[0] + '\n'
     const env = { ...machine.env(site), GITHUB_OUTPUT: path.join(machine.home, 'output'), RUNNER_TEMP: machine.home }
     env.GITHUB_ACTION_PATH = fileURLToPath(new URL('../../.github/actions/publish', import.meta.url))
     for (const [, name, input] of step.matchAll(/^ {8}([A-Z_]+): \$\{\{ inputs\.([a-z-]+) \}\}$/gm)) env[name] = values[input]
