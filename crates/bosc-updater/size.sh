@@ -33,26 +33,26 @@ build() { # name, with or without, opt-level, lto
   } >"$work/Cargo.toml"
   if [ "$2" = with ]; then
     cat >"$work/src/main.rs" <<'END'
-use bosc_updater::Source;
-use bosc_updater::http::{HttpOptions, HttpSource};
-use bosc_updater::install::{Installer, Options};
-use bosc_updater::perry;
-// Everything an application calls: start, check, fetch, install, relaunch, health.
+use bosc_updater::client::{Event, Updater, UpdaterOptions, this_app};
+// Everything an application calls: start, check, fetch, install, relaunch, health. The link or URL comes from outside, so that
+// no source can be left out.
 fn main() -> Result<(), bosc_updater::UpdateError> {
     println!("hello");
+    let mut args = std::env::args().skip(1);
+    let (upgrade, key) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
     let version = semver::Version::new(1, 0, 0);
-    perry::init_updater(&perry::InitOptions::new("1.0.0"))?;
-    let target = perry::get_exe_path()?;
-    let installer = Installer::open(Options::new(&target, version.clone()))?;
-    let url = std::env::args().nth(1).unwrap_or_default();
-    let mut options = HttpOptions::new(url, std::env::args().nth(2).unwrap_or_default());
-    options.kind = installer.kind();
-    let mut source = HttpSource::new(options)?;
-    if let Some(release) = source.check(&version)? {
-        let staged = source.fetch(&release, &installer.staging()?, &mut |_| true)?;
-        perry::install::apply_and_relaunch(&installer, &staged, &perry::get_sentinel_path(), &Default::default())?;
+    let mut options = UpdaterOptions::new("data", this_app(), "hello", version, upgrade);
+    options.public_keys = vec![key];
+    let (updater, events) = Updater::start(options)?;
+    updater.mark_healthy().wait()?;
+    while let Some(event) = events.recv() {
+        if let Event::Updated { .. } = event {
+            updater.apply_update().wait()?;
+            updater.relaunch_and_watch(&Default::default(), &mut |_| true)?;
+            break;
+        }
     }
-    perry::mark_healthy()
+    Ok(())
 }
 END
   else
