@@ -54,8 +54,8 @@
 //! 1. **Start the updater before anything that can fail.** [`client::Updater::start`] counts the starts of a build on trial. When
 //!    the power went before the watcher could act, this count takes the build back; then [`client::Updater::started`] says
 //!    [`install::StartState::TakenBack`]: call [`client::Updater::relaunch`] and exit.
-//! 2. **Say that you are healthy when you are**, not at the first line of `main`: the window is drawn, the settings are read, the
-//!    server was reached. Saying it raises the floor: nothing older is taken afterwards.
+//! 2. **Say that you are healthy when you are**, not at the first line of `main`: the window is drawn, the settings are read.
+//!    Never make it depend on the network: whoever cuts that would have every update taken back. Saying it raises the floor: nothing older is taken afterwards.
 //! 3. **Keep data out of the application's own folder.** It is exchanged as a whole.
 //!
 //! ## Over HTTPS

@@ -42,7 +42,8 @@ pub struct UpdaterOptions {
     /// has Perry's updater: an update that its client made is taken over, with its starts; and what is installed here is
     /// announced in it. `None`: no build has.
     pub sentinel: Option<PathBuf>,
-    /// Lets other users fetch from this one. Off by default.
+    /// Lets other users find this one and fetch from it. Off by default: then it does not announce itself; peers that it
+    /// is connected to for its own downloads may still ask it for blocks.
     pub seed_back: bool,
     /// How a new build proves itself.
     pub health: HealthPolicy,
@@ -84,12 +85,16 @@ impl UpdaterOptions {
 /// What holds the running program: the AppImage it was started from, the `.app` around it, or the executable itself.
 /// `None` when the system does not say.
 pub fn this_app() -> Option<PathBuf> {
+    let exe = std::env::current_exe().ok()?;
+    // A program that an AppImage started (a terminal, say) has these variables too, and is not in that image.
     if cfg!(target_os = "linux")
         && let Some(image) = std::env::var_os("APPIMAGE").filter(|v| !v.is_empty())
+        && let Some(mounted) = std::env::var_os("APPDIR").filter(|v| !v.is_empty())
+        && let (Ok(exe), Ok(mounted)) = (exe.canonicalize(), Path::new(&mounted).canonicalize())
+        && exe.starts_with(mounted)
     {
         return Some(image.into());
     }
-    let exe = std::env::current_exe().ok()?;
     let bundle = exe.ancestors().find(|p| p.extension().is_some_and(|e| e == "app")).map(Path::to_owned);
     Some(bundle.filter(|_| cfg!(target_os = "macos")).unwrap_or(exe))
 }

@@ -447,9 +447,15 @@ impl Policy {
                 self.forget(&release);
             }
             Err(ErrorKind::Cancelled) => {}
-            Err(ErrorKind::Refused | ErrorKind::Input | ErrorKind::Unsupported) => {
+            Err(ErrorKind::Input | ErrorKind::Unsupported) => {
                 self.unwanted = Some(release.id);
                 self.forget(&release);
+            }
+            // Whoever was asked this time gave what cannot be taken; another answer to the same may be honest.
+            Err(ErrorKind::Refused) => {
+                self.forget(&release);
+                let at = back_off(&mut self.failures, now);
+                self.check_later(at);
             }
             Err(kind) => {
                 self.offline = kind == ErrorKind::Network && self.config.poll.is_none();
@@ -471,7 +477,8 @@ impl Policy {
                 }
             }
             // What is staged is not what was proved: fetched again, from blocks that are here.
-            Err(ErrorKind::Integrity) => {
+            // Or it is not there any more.
+            Err(ErrorKind::Integrity | ErrorKind::Input) => {
                 if let Some(release) = self.staged.take()
                     && self.pending.is_none()
                 {

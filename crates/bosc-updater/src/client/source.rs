@@ -69,6 +69,8 @@ fn https(
     let mut o = HttpOptions::new(&options.upgrade, String::new());
     o.public_keys.clone_from(&options.public_keys);
     o.app.clone_from(&options.manifest_app);
+    // Who names the application wants no signature that leaves it out.
+    o.require_bound = options.manifest_app.is_some();
     o.kind = installer.kind();
     o.state = Some(options.folder().join("https.json"));
     // What another user of this installation saw counts, too.

@@ -113,8 +113,10 @@ impl Place {
     /// anyway, and then they can also take a bad build back. Where only owners may remove (`/tmp`), it is the owner's.
     pub(crate) fn make_folder(&self) -> Result<(), UpdateError> {
         // Where one may only read, one may still look whether there is something to know.
-        if fs::look(&self.folder).at("look at", &self.folder)?.is_some_and(|found| found.is_dir()) {
-            return Ok(());
+        if let Some(found) = fs::look(&self.folder).at("look at", &self.folder)?
+            && found.is_dir()
+        {
+            return self.trust_folder(fs::is_ours_alone(&found));
         }
         if fs::make_dir(&self.folder).at("make", &self.folder)? {
             let parent =
@@ -122,8 +124,26 @@ impl Place {
             let mode = if parent & 0o1000 == 0 { parent & 0o777 | 0o700 } else { 0o700 };
             fs::set_mode(&self.folder, mode).at("set the permissions of", &self.folder)?;
             fs::sync_dir(&self.parent).at("sync", &self.parent)?;
+            return Ok(());
         }
-        Ok(())
+        match fs::look(&self.folder).at("look at", &self.folder)? {
+            Some(found) => self.trust_folder(fs::is_ours_alone(&found)),
+            None => Ok(()),
+        }
+    }
+
+    /// In a folder where everybody may make names (`/tmp`) ours may have been made by somebody else, to have their file
+    /// put in the application's place.
+    fn trust_folder(&self, ours: bool) -> Result<(), UpdateError> {
+        let parent = fs::look(&self.parent).at("look at", &self.parent)?.map_or(0o755, |m| fs::mode_of(&m));
+        if parent & 0o1000 == 0 || ours {
+            return Ok(());
+        }
+        Err(UpdateError::new(
+            ErrorKind::Permission,
+            format!("{} was made by somebody else, or others may write to it", self.folder.display()),
+        )
+        .hint("install the application in a folder where only its owner makes files, or remove that folder"))
     }
 
     /// Waits until every name is on the disk.
@@ -162,5 +182,28 @@ impl Place {
         let _ = tree::remove(&self.folder.join("journal.new"));
         let _ = tree::remove(&self.trash());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(unix)]
+    #[test]
+    fn where_everybody_makes_files_a_folder_that_others_may_write_to_is_not_ours() {
+        use super::*;
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let set = |path: &Path, mode: u32| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        std::fs::write(dir.path().join("App"), b"app").unwrap();
+        let place = Place::find(&dir.path().join("App")).unwrap();
+        std::fs::create_dir(&place.folder).unwrap();
+        set(&place.folder, 0o777);
+        place.make_folder().unwrap();
+        set(dir.path(), 0o1777);
+        assert_eq!(place.make_folder().unwrap_err().kind(), ErrorKind::Permission);
+        set(&place.folder, 0o700);
+        place.make_folder().unwrap();
     }
 }

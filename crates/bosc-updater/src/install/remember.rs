@@ -92,7 +92,7 @@ impl Installer {
         if self.journal()?.schema >= schema {
             return Ok(());
         }
-        let mut session = self.session(SystemTime::UNIX_EPOCH)?;
+        let mut session = self.session(SystemTime::now())?;
         if session.journal.schema < schema {
             session.journal.schema = schema;
             session.write()?;

@@ -370,6 +370,20 @@ pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Whether this user owns it and nobody else may write to it. True where there is no such thing.
+pub(crate) fn is_ours_alone(found: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        found.uid() == rustix::process::geteuid().as_raw() && mode_of(found) & 0o022 == 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = found;
+        true
+    }
+}
+
 /// Permission bits, Unix; 0o755 elsewhere.
 pub(crate) fn mode_of(found: &Metadata) -> u32 {
     #[cfg(unix)]
