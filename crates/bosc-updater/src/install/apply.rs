@@ -3,12 +3,14 @@
 use super::errors::{At, busy, integrity};
 use super::fs;
 use super::journal::{Flight, MAX_VERSION, Piece, State, millis};
+use super::msix;
 use super::session::Session;
 use super::swap::{swap, take_in};
 use super::tree;
 use super::types::{Admission, Installed, Kind, Method};
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Contents, EntryKind, Release, Staged};
+use semver::Version;
 use std::path::Path;
 
 /// Room that is left on the disk when a build is copied.
@@ -16,6 +18,7 @@ pub(crate) const SPARE: u64 = 16 * 1024 * 1024;
 
 impl Session<'_> {
     pub(crate) fn install(&mut self, staged: &Staged) -> Result<Installed, UpdateError> {
+        msix::refuse_as_file(staged)?;
         self.refuse(&staged.release)?;
         self.check_kind(&staged.path, &staged.contents)?;
         tree::settle(&staged.path, &staged.contents)?;
@@ -85,35 +88,7 @@ impl Session<'_> {
 
     /// Refuses a release that may not be installed now.
     fn refuse(&self, release: &Release) -> Result<(), UpdateError> {
-        let version = &release.version;
-        if version.to_string().len() > MAX_VERSION {
-            return Err(UpdateError::new(
-                ErrorKind::Refused,
-                format!("the version is longer than {MAX_VERSION} bytes"),
-            )
-            .hint("Release it under a shorter version."));
-        }
-        match self.installer.admission(&self.journal, release, self.now)? {
-            Admission::Admitted => Ok(()),
-            Admission::OnTrial => Err(busy(
-                "the installed build has not said yet that it is healthy",
-                "Try again when it has, or when it was taken back.",
-            )),
-            Admission::NotNewer => {
-                Err(UpdateError::new(ErrorKind::Refused, format!("{version} is not newer than what runs"))
-                    .hint("Release the change under a higher version."))
-            }
-            Admission::BelowFloor(floor) => Err(UpdateError::new(
-                ErrorKind::Refused,
-                format!("{version} is older than {floor}, which worked here"),
-            )
-            .hint("Release the change under a higher version.")),
-            Admission::Rejected { times, .. } => Err(UpdateError::new(
-                ErrorKind::Refused,
-                format!("{version} was taken back here before ({times}x)"),
-            )
-            .hint("Release the repair under a higher version; this one is tried again after its back-off.")),
-        }
+        admitted(&release.version, || self.installer.admission(&self.journal, release, self.now))
     }
 
     /// A file takes the place of a file, a folder that of a folder.
@@ -195,5 +170,40 @@ impl Session<'_> {
                 Err(e)
             }
         }
+    }
+}
+
+/// `Ok` when the version can be kept in a journal and its release is admitted; else why not.
+pub(crate) fn admitted(
+    version: &Version,
+    admission: impl FnOnce() -> Result<Admission, UpdateError>,
+) -> Result<(), UpdateError> {
+    if version.to_string().len() > MAX_VERSION {
+        return Err(UpdateError::new(
+            ErrorKind::Refused,
+            format!("the version is longer than {MAX_VERSION} bytes"),
+        )
+        .hint("Release it under a shorter version."));
+    }
+    match admission()? {
+        Admission::Admitted => Ok(()),
+        Admission::OnTrial => Err(busy(
+            "the installed build has not said yet that it is healthy",
+            "Try again when it has, or when it was taken back.",
+        )),
+        Admission::NotNewer => {
+            Err(UpdateError::new(ErrorKind::Refused, format!("{version} is not newer than what runs"))
+                .hint("Release the change under a higher version."))
+        }
+        Admission::BelowFloor(floor) => Err(UpdateError::new(
+            ErrorKind::Refused,
+            format!("{version} is older than {floor}, which worked here"),
+        )
+        .hint("Release the change under a higher version.")),
+        Admission::Rejected { times, .. } => Err(UpdateError::new(
+            ErrorKind::Refused,
+            format!("{version} was taken back here before ({times}x)"),
+        )
+        .hint("Release the repair under a higher version; this one is tried again after its back-off.")),
     }
 }

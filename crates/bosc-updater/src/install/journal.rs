@@ -21,6 +21,9 @@ const MAX_BYTES: u64 = 128 * 1024;
 pub(crate) const MAX_REJECTED: usize = 32;
 /// Bytes of a version in text.
 pub(crate) const MAX_VERSION: usize = 256;
+/// Starts that are forgiven because the person closed the application before it was healthy. A build that always ends
+/// in good order without ever saying that it is healthy must not stay for ever.
+const FORGIVEN: u32 = 8;
 /// The version of this format. A program that finds a newer one leaves everything alone.
 const FORMAT: u32 = 1;
 
@@ -107,6 +110,16 @@ impl Flight {
     /// Starts that count.
     pub(crate) fn counted(&self) -> u32 {
         self.starts.saturating_sub(self.forgiven)
+    }
+
+    /// Forgives the last start, once. `false` when there is none to forgive.
+    pub(crate) fn forgive(&mut self) -> bool {
+        if self.starts == 0 || self.forgiven_start == self.starts || self.forgiven >= FORGIVEN {
+            return false;
+        }
+        self.forgiven += 1;
+        self.forgiven_start = self.starts;
+        true
     }
 }
 
@@ -236,6 +249,20 @@ impl Journal {
         // Time keeps numbers apart when a journal was lost.
         self.generation = self.generation.saturating_add(1).max(millis(now));
         self.generation
+    }
+
+    /// The new build works: it is the one to return to from now on, and nothing older comes back.
+    pub(crate) fn proved(&mut self, flight: Flight) {
+        let version = flight.new.version.clone();
+        if self.floor.as_ref().is_none_or(|floor| *floor < version) {
+            self.floor = Some(version.clone());
+        }
+        self.rejected.retain(|rejected| rejected.version > version);
+        self.state = State::Settled;
+        self.flight = None;
+        self.healthy = flight.generation;
+        self.current = Some(flight.new);
+        self.kept = Some(flight.old);
     }
 
     /// Remembers that a build was taken back.

@@ -68,6 +68,7 @@ mod apply;
 mod errors;
 pub(crate) mod fs;
 mod journal;
+pub mod msix;
 mod place;
 mod remember;
 mod session;

@@ -47,32 +47,14 @@ impl Installer {
         if let Some(floor) = journal.floor.as_ref().filter(|floor| version < floor) {
             return Ok(Admission::BelowFloor(floor.clone()));
         }
-        let held =
-            journal.rejected.iter().rev().map(|rejected| self.rejection(rejected, now)).find(|rejection| {
-                (rejection.version == *version || rejection.release == Some(release.id))
-                    && now < rejection.until
-            });
-        if let Some(rejection) = held {
-            return Ok(Admission::Rejected { until: rejection.until, times: rejection.times });
+        if let Some(rejected) = held_back(journal, release, self.options().back_off, now) {
+            return Ok(rejected);
         }
         Ok(if journal.flight.is_some() { Admission::OnTrial } else { Admission::Admitted })
     }
 
     fn rejection(&self, rejected: &Rejected, now: SystemTime) -> Rejection {
-        let written = time(rejected.last_ms);
-        // From a clock that was wrong: held back from now on, not until a year that never comes.
-        let wrong = now.checked_add(CLOCK_ERROR).is_some_and(|latest| written > latest);
-        let last = if wrong { now } else { written };
-        let factor = 1u32 << rejected.times.saturating_sub(1).min(6);
-        let until = last.checked_add(self.options().back_off.saturating_mul(factor)).unwrap_or(last);
-        Rejection {
-            version: rejected.version.clone(),
-            release: rejected.release.map(ReleaseId),
-            times: rejected.times,
-            last,
-            until,
-            reason: Reason::parse(&rejected.reason).unwrap_or(Reason::Asked),
-        }
+        rejection(rejected, self.options().back_off, now)
     }
 
     /// What may not be gone below.
@@ -106,6 +88,39 @@ impl Installer {
     /// `Disk`, and `Refused` when a newer updater wrote the journal.
     pub fn rejections(&self, now: SystemTime) -> Result<Vec<Rejection>, UpdateError> {
         Ok(self.journal()?.rejected.iter().map(|rejected| self.rejection(rejected, now)).collect())
+    }
+}
+
+/// Whether a release was taken back and its time is not over yet.
+pub(crate) fn held_back(
+    journal: &Journal,
+    release: &Release,
+    back_off: Duration,
+    now: SystemTime,
+) -> Option<Admission> {
+    let rejections = journal.rejected.iter().rev().map(|rejected| rejection(rejected, back_off, now));
+    let mut held = rejections.filter(|rejection| {
+        (rejection.version == release.version || rejection.release == Some(release.id))
+            && now < rejection.until
+    });
+    held.next().map(|rejection| Admission::Rejected { until: rejection.until, times: rejection.times })
+}
+
+/// What a remembered release means now.
+pub(crate) fn rejection(rejected: &Rejected, back_off: Duration, now: SystemTime) -> Rejection {
+    let written = time(rejected.last_ms);
+    // From a clock that was wrong: held back from now on, not until a year that never comes.
+    let wrong = now.checked_add(CLOCK_ERROR).is_some_and(|latest| written > latest);
+    let last = if wrong { now } else { written };
+    let factor = 1u32 << rejected.times.saturating_sub(1).min(6);
+    let until = last.checked_add(back_off.saturating_mul(factor)).unwrap_or(last);
+    Rejection {
+        version: rejected.version.clone(),
+        release: rejected.release.map(ReleaseId),
+        times: rejected.times,
+        last,
+        until,
+        reason: Reason::parse(&rejected.reason).unwrap_or(Reason::Asked),
     }
 }
 

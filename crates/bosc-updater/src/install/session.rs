@@ -8,6 +8,7 @@ use super::place::Place;
 use super::swap::{is_full, keep_outgoing, swap};
 use crate::error::{ErrorKind, UpdateError};
 use std::fs::File;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The lock is held as long as this lives.
@@ -27,7 +28,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self, UpdateError> {
         let place = installer.place();
         place.make_folder()?;
-        let lock = lock(place, wait)?;
+        let lock = lock(&place.lock(), wait)?;
         let journal = Journal::read(&place.folder, true)?;
         let mut session = Self { installer, journal, now, _lock: lock };
         session.recover()?;
@@ -199,11 +200,10 @@ impl<'a> Session<'a> {
 }
 
 /// Takes the application's lock, waiting for it if need be.
-fn lock(place: &Place, wait: Duration) -> Result<File, UpdateError> {
-    let path = place.lock();
+pub(crate) fn lock(path: &Path, wait: Duration) -> Result<File, UpdateError> {
     let deadline = Instant::now() + wait;
     loop {
-        match fs::try_lock(&path) {
+        match fs::try_lock(path) {
             Ok(Some(file)) => return Ok(file),
             Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
             Ok(None) => {
@@ -212,7 +212,7 @@ fn lock(place: &Place, wait: Duration) -> Result<File, UpdateError> {
                     "Wait until it is done and try again.",
                 ));
             }
-            Err(e) => return Err(io_error("lock", &path, e)),
+            Err(e) => return Err(io_error("lock", path, e)),
         }
     }
 }

@@ -9,10 +9,6 @@ use super::types::{Reason, StartState, TakenBack};
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::tree;
 
-/// Starts that are forgiven because the person closed the application before it was healthy. A build that always ends
-/// in good order without ever saying that it is healthy must not stay for ever.
-const FORGIVEN: u32 = 8;
-
 impl News {
     pub(crate) fn taken_back(&self) -> TakenBack {
         TakenBack {
@@ -56,12 +52,7 @@ impl Session<'_> {
             None => self.own_trial(),
         };
         let Some(flight) = flight else { return Ok(()) };
-        if flight.starts == 0 || flight.forgiven_start == flight.starts || flight.forgiven >= FORGIVEN {
-            return Ok(());
-        }
-        flight.forgiven += 1;
-        flight.forgiven_start = flight.starts;
-        self.write()
+        if flight.forgive() { self.write() } else { Ok(()) }
     }
 
     /// The new build works: it is the one to return to from now on, and nothing older comes back.
@@ -70,16 +61,7 @@ impl Session<'_> {
         if generation.is_some_and(|generation| generation != flight.generation) {
             return Ok(false);
         }
-        let version = flight.new.version.clone();
-        if self.journal.floor.as_ref().is_none_or(|floor| *floor < version) {
-            self.journal.floor = Some(version.clone());
-        }
-        self.journal.rejected.retain(|rejected| rejected.version > version);
-        self.journal.state = State::Settled;
-        self.journal.flight = None;
-        self.journal.healthy = flight.generation;
-        self.journal.current = Some(flight.new);
-        self.journal.kept = Some(flight.old);
+        self.journal.proved(flight);
         self.write()?;
         Ok(true)
     }
@@ -142,7 +124,7 @@ impl Session<'_> {
     }
 }
 
-fn no_backup() -> UpdateError {
+pub(crate) fn no_backup() -> UpdateError {
     UpdateError::new(ErrorKind::Refused, "there is no build before the installed one to return to")
         .hint("Install a good version of the application by hand.")
 }

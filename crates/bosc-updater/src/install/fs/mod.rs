@@ -162,6 +162,21 @@ pub(crate) struct Writer {
     path: PathBuf,
 }
 
+/// Opens a file so that, on Windows, nobody can write, rename or remove it until the returned one is closed. Elsewhere it
+/// only opens it.
+pub(crate) fn hold(path: &Path) -> io::Result<File> {
+    step(Op::Read, path)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt;
+        const FILE_SHARE_READ: u32 = 1;
+        options.share_mode(FILE_SHARE_READ);
+    }
+    options.open(path)
+}
+
 /// Makes a file that must not exist yet; nobody else can read it until [`Writer::finish`].
 pub(crate) fn create(path: &Path) -> io::Result<Writer> {
     step(Op::Make, path)?;
