@@ -163,7 +163,7 @@ impl Runner for System {
                 let mut bytes = Vec::new();
                 let _ = from.by_ref().take(MAX_WORDS).read_to_end(&mut bytes);
                 // What is too much is read all the same, or the other side would wait for ever.
-                let _ = std::io::copy(&mut from, &mut std::io::sink());
+                let _ = io::copy(&mut from, &mut io::sink());
                 String::from_utf8_lossy(&bytes).into_owned()
             })
         });
