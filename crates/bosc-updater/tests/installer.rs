@@ -115,6 +115,36 @@ fn the_whole_life_of_an_update() {
 }
 
 #[test]
+fn a_second_start_beside_a_living_one_is_no_crash() {
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    let start = |at: u64| {
+        let mut options = Options::new(app.target(), version("1.0.1"));
+        options.health = HealthPolicy { threshold: 3, ..HealthPolicy::default() };
+        let installer = Installer::open(options).unwrap();
+        let state = installer.started(later(at)).unwrap().state;
+        (installer, state)
+    };
+    let trial = |state: &StartState| match state {
+        StartState::Trial { start, .. } => *start,
+        other => panic!("{other:?}"),
+    };
+    let (first, state) = start(0);
+    assert_eq!(trial(&state), 1);
+    for at in 1..20 {
+        assert_eq!(trial(&start(at).1), 1, "clicked again after {at} s");
+    }
+    // The first one dies: that counts, and so does whoever comes when the time to be healthy is over.
+    drop(first);
+    let (second, state) = start(20);
+    assert_eq!(trial(&state), 2);
+    assert_eq!(trial(&start(21).1), 2);
+    assert!(matches!(start(20 + 3600).1, StartState::TakenBack(_)));
+    drop(second);
+    app.holds(&app.target(), "1.0.0");
+}
+
+#[test]
 fn a_release_that_was_taken_back_waits_longer_each_time() {
     let app = App::new(Shape::File);
     let mut at = 0;

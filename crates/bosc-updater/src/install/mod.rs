@@ -94,6 +94,7 @@ use journal::{Journal, State};
 use place::Place;
 use semver::Version;
 use session::Session;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -107,6 +108,8 @@ pub struct Installer {
     kind: Kind,
     /// The trial this process was started in.
     trial: Mutex<Option<u64>>,
+    /// Held while this process is on trial: another start meanwhile is no sign of a crash.
+    running: Mutex<Option<File>>,
 }
 
 /// How long a call waits that somebody else's work should refuse.
@@ -129,7 +132,7 @@ impl Installer {
         let place = Place::find(&options.target)?;
         let kind = place.kind()?;
         let options = Options { target: place.target.clone(), health: options.health.bounded(), ..options };
-        Ok(Self { options, place, kind, trial: Mutex::new(None) })
+        Ok(Self { options, place, kind, trial: Mutex::new(None), running: Mutex::new(None) })
     }
 
     /// The application's path, links followed.
@@ -245,6 +248,10 @@ impl Installer {
         Ok(Started { state, news, watched })
     }
 
+    fn hold(&self, running: File) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    }
+
     /// This code works. Raises the floor. `false` when it was not on trial: only the build on trial (by its version) can
     /// say so, and only for the trial it was started in. Safe to repeat.
     ///
@@ -254,7 +261,9 @@ impl Installer {
         if self.untouched()? {
             return Ok(false);
         }
-        self.session(now)?.healthy(self.own_generation())
+        let done = self.session(now)?.healthy(self.own_generation())?;
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(done)
     }
 
     /// The person closed the application before it was healthy: this start does not count against the build, up to eight
@@ -266,7 +275,9 @@ impl Installer {
         if self.untouched()? {
             return Ok(());
         }
-        self.session(now)?.forgive(self.own_generation())
+        self.session(now)?.forgive(self.own_generation())?;
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
     }
 
     fn own_generation(&self) -> Option<u64> {

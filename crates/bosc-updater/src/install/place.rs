@@ -89,6 +89,11 @@ impl Place {
         self.folder.join("LOCK")
     }
 
+    /// Locked by the process of the build on trial, as long as it lives.
+    pub(crate) fn running(&self) -> PathBuf {
+        self.folder.join("RUNNING")
+    }
+
     fn trash(&self) -> PathBuf {
         self.folder.join("trash")
     }

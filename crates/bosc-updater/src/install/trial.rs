@@ -27,19 +27,49 @@ impl Session<'_> {
         self.journal.flight.as_mut().filter(|flight| on_trial && flight.new.version == *version)
     }
 
-    /// Counts a start; takes the build back when it had all that it is allowed.
+    /// Counts a start; takes the build back when it had all that it is allowed. A start beside one that is counted and
+    /// still has time is somebody's second click.
     pub(crate) fn count_start(&mut self) -> Result<(StartState, Option<u64>), UpdateError> {
         let health = self.installer.options().health;
         let Some(flight) = self.own_trial() else { return Ok((StartState::Settled, None)) };
-        let generation = flight.generation;
-        if health.automatic && flight.counted() >= health.starts() {
+        let (generation, counted) = (flight.generation, flight.counted());
+        if counted > 0 && self.is_running()? {
+            return Ok((StartState::Trial { start: counted, window: health.window }, Some(generation)));
+        }
+        if health.automatic && counted >= health.starts() {
             let taken_back = self.take_back(Reason::TooManyStarts)?;
             return Ok((StartState::TakenBack(taken_back), Some(generation)));
         }
+        self.hold_running()?;
+        let Some(flight) = self.own_trial() else { return Ok((StartState::Settled, None)) };
         flight.starts = flight.starts.saturating_add(1);
         let start = flight.counted();
         self.write()?;
         Ok((StartState::Trial { start, window: health.window }, Some(generation)))
+    }
+
+    /// Whether a process of this trial that was counted lives, and has time left to say that it is healthy. Its death
+    /// releases the lock, so a build that crashes is counted each time; one that hangs is counted once its time is over.
+    fn is_running(&self) -> Result<bool, UpdateError> {
+        let path = self.installer.place().running();
+        let Some(found) = fs::look(&path).at("look at", &path)? else { return Ok(false) };
+        let allowed = self.installer.options().health.window.saturating_mul(3) / 2;
+        let in_time = found.modified().is_ok_and(|begun| {
+            self.now
+                .duration_since(begun)
+                .map_or_else(|early| early.duration() < allowed, |age| age < allowed)
+        });
+        Ok(in_time && fs::try_lock(&path).at("lock", &path)?.is_none())
+    }
+
+    /// From now on this process is the one that [`Self::is_running`] asks for.
+    fn hold_running(&self) -> Result<(), UpdateError> {
+        let path = self.installer.place().running();
+        // Held by one whose time is over: it keeps it, and every start counts.
+        if let Some(file) = fs::try_lock_since(&path, self.now).at("lock", &path)? {
+            self.installer.hold(file);
+        }
+        Ok(())
     }
 
     /// Forgives the last start, once.

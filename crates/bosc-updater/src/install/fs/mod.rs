@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes read or written at once.
 pub(crate) const CHUNK: usize = 256 * 1024;
@@ -380,6 +380,22 @@ pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
     };
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// [`try_lock`], and writes down since when, where this user may.
+pub(crate) fn try_lock_since(path: &Path, now: SystemTime) -> io::Result<Option<File>> {
+    step(Op::Lock, path)?;
+    let writable = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = writable.or_else(|_| OpenOptions::new().read(true).open(path))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // Without it every start counts.
+            let _ = file.set_modified(now);
+            Ok(Some(file))
+        }
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(e)) => Err(e),
     }
