@@ -315,6 +315,36 @@ fn endless_data_fills_neither_memory_nor_disk() {
 }
 
 #[test]
+fn data_of_unknown_length_stops_where_the_room_does() {
+    let at = Arc::new(Mutex::new(String::new()));
+    let url = Arc::clone(&at);
+    let server = Server::start(Cert::Good, move |r| {
+        if r.path == "/m.json" {
+            let mut m = Signing::new(7).manifest("1.0.1", &url.lock().unwrap(), b"good");
+            entry(&mut m).as_object_mut().unwrap().remove("size");
+            answer(200, &[], m.to_string())
+        } else {
+            Answer { status: 200, headers: vec![], body: Body::Endless }
+        }
+    });
+    *at.lock().unwrap() = server.url("/app");
+    let mut o = options(&server, &Signing::new(7));
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    o.room = Some(Arc::new(move |_| {
+        let mut asked = count.lock().unwrap();
+        *asked += 1;
+        if *asked > 2 { Err(UpdateError::new(ErrorKind::NoSpace, "no room")) } else { Ok(()) }
+    }));
+    let dir = tempfile::tempdir().unwrap();
+    let result = attack_in(&mut HttpSource::new(o).unwrap(), dir.path());
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::NoSpace);
+    let left: u64 =
+        std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
+    assert!(left < 1000, "{left}");
+}
+
+#[test]
 fn a_size_of_the_wrong_type_or_out_of_range_is_refused() {
     let evil = Evil::new();
     for size in [json!(-1), json!(1.5), json!("4"), json!(1e300), json!(u64::MAX), json!([4]), json!(true)] {

@@ -566,6 +566,7 @@ fn leftovers_of_other_releases_are_removed_and_links_not_followed() {
         std::os::unix::fs::symlink(&victim, &part).unwrap();
         assert_eq!(fetch(&mut source, &release, dir.path()).unwrap_err().kind(), ErrorKind::Disk);
         assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+        assert!(old.exists(), "what is staged stays until the new one is whole");
         std::fs::remove_file(part).unwrap();
     }
     fetch(&mut source, &release, dir.path()).unwrap();

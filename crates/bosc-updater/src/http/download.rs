@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes that are read and written at a time.
 const BLOCK: usize = 64 * 1024;
+/// Room asked for at a time for an artifact whose length nobody signed, in bytes.
+const ROOM_STEP: u64 = 16 << 20;
 /// Progress that makes a broken answer count as no failure.
 const PROGRESS: u64 = 64 * 1024;
 
@@ -304,6 +306,7 @@ impl<'a, 'b> Download<'a, 'b> {
         let mut body = reply.body.into_reader();
         let mut block = vec![0; BLOCK];
         let mut have = start;
+        let mut room_until = start;
         loop {
             let n = match body.read(&mut block) {
                 Ok(0) => break,
@@ -319,6 +322,16 @@ impl<'a, 'b> Download<'a, 'b> {
                     "updater: the server sends more than the promised {} bytes",
                     self.bound()
                 ))));
+            }
+            if let (None, Some(room)) = (self.asset.size, &self.options.room)
+                && have > room_until
+            {
+                // Nobody signed how long it is: it may grow only while there is room for more.
+                if let Err(e) = room(ROOM_STEP) {
+                    self.empty(file)?;
+                    return Err(Fault::Final(e));
+                }
+                room_until = have.saturating_add(ROOM_STEP);
             }
             file.write_all(block.get(..n).unwrap_or_default()).map_err(|e| disk(&self.files.part(), e))?;
             self.tell(have)?;

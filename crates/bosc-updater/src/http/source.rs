@@ -250,9 +250,18 @@ impl Source for HttpSource {
         make_private_dir(staging).map_err(|e| disk(staging, e))?;
         let files = Files::new(staging, &offer.asset);
         let _lock = lock(&files)?;
-        files.remove_others();
-        let http = Http::new(&self.options, &self.canceller, self.options.total_timeout);
-        Download::new(http, &self.options, &offer.asset, &files, on_progress).run()?;
+        let mut freed = false;
+        loop {
+            let http = Http::new(&self.options, &self.canceller, self.options.total_timeout);
+            match Download::new(http, &self.options, &offer.asset, &files, &mut *on_progress).run() {
+                // What is staged of another release stays until this one is whole, if there is room for both.
+                Err(e) if e.kind() == ErrorKind::NoSpace && !freed => {
+                    freed = true;
+                    files.remove_others();
+                }
+                done => break done.map(drop)?,
+            }
+        }
         // The digest is what was promised; that it was promised by one of the keys is asked again, of the same values.
         let again = offer.asset.verify(&offer.manifest, &self.keys, self.options.app.as_deref())?;
         if again != offer.proof {
@@ -261,6 +270,7 @@ impl Source for HttpSource {
             );
         }
         let (path, contents) = self.stage(&offer, &files)?;
+        files.remove_others();
         Ok(Staged { release: offer.release(), path, contents })
     }
 }
