@@ -115,6 +115,22 @@ fn the_whole_life_of_an_update() {
 }
 
 #[test]
+fn a_build_that_says_another_version_is_not_on_trial_for_ever() {
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    let mislabelled = app.as_version("7.7.7");
+    assert!(matches!(mislabelled.started(later(0)).unwrap().state, StartState::Trial { start: 1, .. }));
+    assert!(!mislabelled.mark_healthy(later(1)).unwrap());
+    drop(mislabelled);
+    let mut at = 2;
+    while !matches!(app.as_version("7.7.7").started(later(at)).unwrap().state, StartState::TakenBack(_)) {
+        at += 1;
+        assert!(at < 10);
+    }
+    app.holds(&app.target(), "1.0.0");
+}
+
+#[test]
 fn a_second_start_beside_a_living_one_is_no_crash() {
     let app = App::new(Shape::File);
     app.install("1.0.0", "1.0.1", 0).unwrap();

@@ -27,11 +27,19 @@ impl Session<'_> {
         self.journal.flight.as_mut().filter(|flight| on_trial && flight.new.version == *version)
     }
 
+    /// The flight on trial that the calling code was started for: whatever is not the old build is the new one, even if it
+    /// says another version than its release. Such a build cannot be healthy, and must not be on trial for ever.
+    fn started_trial(&mut self) -> Option<&mut Flight> {
+        let version = &self.installer.options().version;
+        let on_trial = self.journal.state == State::Trial;
+        self.journal.flight.as_mut().filter(|flight| on_trial && flight.old.version != *version)
+    }
+
     /// Counts a start; takes the build back when it had all that it is allowed. A start beside one that is counted and
     /// still has time is somebody's second click.
     pub(crate) fn count_start(&mut self) -> Result<(StartState, Option<u64>), UpdateError> {
         let health = self.installer.options().health;
-        let Some(flight) = self.own_trial() else { return Ok((StartState::Settled, None)) };
+        let Some(flight) = self.started_trial() else { return Ok((StartState::Settled, None)) };
         let (generation, counted) = (flight.generation, flight.counted());
         if counted > 0 && self.is_running()? {
             return Ok((StartState::Trial { start: counted, window: health.window }, Some(generation)));
@@ -41,7 +49,7 @@ impl Session<'_> {
             return Ok((StartState::TakenBack(taken_back), Some(generation)));
         }
         self.hold_running()?;
-        let Some(flight) = self.own_trial() else { return Ok((StartState::Settled, None)) };
+        let Some(flight) = self.started_trial() else { return Ok((StartState::Settled, None)) };
         flight.starts = flight.starts.saturating_add(1);
         let start = flight.counted();
         self.write()?;
