@@ -5,9 +5,10 @@ import fs from 'node:fs'
 import path from 'node:path'
 import Localdrive from 'localdrive'
 import idEncoding from 'hypercore-id-encoding'
+import { isStandIn } from '../lib/bosc.mjs'
 import { assertSameDrive } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
-import { describe, jsStage, within } from '../lib/net.mjs'
+import { describe, jsStage, sleep, within } from '../lib/net.mjs'
 import { driveSnapshot, noise, sampleApp, snapshot, writeTree } from '../lib/tree.mjs'
 
 const timeout = 120_000
@@ -155,4 +156,45 @@ test('seed --until-sync ends when the named peer has everything', { timeout }, a
   assert.equal(seeding.last('final').success, true)
   const peers = seeding.all('peer-add').map((k) => idEncoding.encode(idEncoding.decode(k)))
   assert.ok(peers.includes(key))
+})
+
+test('killed at any moment and run again, stage ends as an undisturbed run does', {
+  timeout,
+  skip: isStandIn() && 'its stores are copied'
+}, async (t) => {
+  const f = await fixture(t, { network: null })
+  const dir = f.tree({ ...sampleApp({ version: '1.0.0', size: 400_000 }), 'big.bin': noise(7, 40_000_000) })
+  let { store } = f.bosc()
+  const { link } = await f.bosc({ store }).touch()
+  const copy = () => {
+    const to = f.fresh('store')
+    fs.cpSync(store, to, { recursive: true })
+    return f.bosc({ store: to })
+  }
+  let killed = 0
+  for (const version of ['1.0.0', '1.0.1']) {
+    if (version === '1.0.1') {
+      writeTree(dir, { ...sampleApp({ version, size: 400_000 }), 'big.bin': noise(8, 40_000_000), more: 'more' })
+    }
+    const undisturbed = copy()
+    const start = performance.now()
+    const want = await undisturbed.stage(link, dir)
+    const took = performance.now() - start
+    for (let i = 0; i < 12; i++) {
+      const bosc = copy()
+      const p = bosc.start('stage', link, dir)
+      await sleep((took * i) / 11)
+      p.child.kill('SIGKILL')
+      await p.exited
+      if (p.signal === 'SIGKILL') killed++
+      const again = await bosc.stage(link, dir)
+      assert.equal(again.hashlink, want.hashlink, `${version}, killed after ${(i * took) / 11} ms`)
+      assert.deepEqual(again.blobs, want.blobs)
+    }
+    const out = f.fresh('out')
+    await undisturbed.dump(link, out)
+    assert.deepEqual(snapshot(out), snapshot(dir))
+    store = undisturbed.store
+  }
+  assert.ok(killed >= 6, `only ${killed} of 24 were killed while they ran`)
 })
