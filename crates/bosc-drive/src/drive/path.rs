@@ -80,6 +80,19 @@ pub fn components(key: &str) -> Result<Vec<&str>> {
         .collect()
 }
 
+/// Whether Windows takes the name and means a file by it.
+pub fn windows_name(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let device =
+        ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].iter().any(|d| stem.eq_ignore_ascii_case(d))
+            || (["COM", "LPT"].iter().any(|d| stem.get(..3).is_some_and(|s| s.eq_ignore_ascii_case(d)))
+                && stem.chars().count() == 4
+                && stem.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')));
+    !device
+        && !name.ends_with([' ', '.'])
+        && !name.chars().any(|c| c < ' ' || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +127,18 @@ mod tests {
         assert_eq!(components("/a/b c").unwrap(), ["a", "b c"]);
         for key in ["a", "", "/", "//a", "/a/", "/a//b", "/../a", "/a/./b", "/a\\b", "/a\0"] {
             assert!(components(key).is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn names_windows_cannot_have_are_known() {
+        for name in ["a", "con1", "COM", "COMX", "nul1.txt", "a.b", ".a", "Ä"] {
+            assert!(windows_name(name), "{name}");
+        }
+        for name in
+            ["con", "NUL.txt", "com1", "LPT9.x", "COM¹", "a.", "a ", "a:b", "a?", "a\u{1}", "CON .txt"]
+        {
+            assert!(!windows_name(name), "{name}");
         }
     }
 }

@@ -57,25 +57,12 @@ pub(super) fn place(root: &Path, key: &str) -> Result<PathBuf, DumpError> {
         if part.len() > MAX_NAME {
             return Err(refuse("a name is too long"));
         }
-        if cfg!(windows) && !windows_name(part) {
+        if cfg!(windows) && !path::windows_name(part) {
             return Err(refuse("Windows cannot have such a name"));
         }
         out.push(part);
     }
     Ok(out)
-}
-
-/// Whether Windows takes the name and means a file by it.
-fn windows_name(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end();
-    let device =
-        ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].iter().any(|d| stem.eq_ignore_ascii_case(d))
-            || (["COM", "LPT"].iter().any(|d| stem.get(..3).is_some_and(|s| s.eq_ignore_ascii_case(d)))
-                && stem.chars().count() == 4
-                && stem.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')));
-    !device
-        && !name.ends_with([' ', '.'])
-        && !name.chars().any(|c| c < ' ' || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*'))
 }
 
 /// Checks that no entry lies below another. `entries` are in the order of their keys.
@@ -127,18 +114,6 @@ mod tests {
             ("/a", "..\\b"),
         ] {
             assert!(check_link(key, target).is_err(), "{key} -> {target}");
-        }
-    }
-
-    #[test]
-    fn names_windows_cannot_have_are_known() {
-        for name in ["a", "con1", "COM", "COMX", "nul1.txt", "a.b", ".a", "Ä"] {
-            assert!(windows_name(name), "{name}");
-        }
-        for name in
-            ["con", "NUL.txt", "com1", "LPT9.x", "COM¹", "a.", "a ", "a:b", "a?", "a\u{1}", "CON .txt"]
-        {
-            assert!(!windows_name(name), "{name}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::drive::{CoreSource, DriveCores, drive_error, parse_link};
 use super::info::Opened;
+use super::info::PACKAGE_MAX;
 use super::{Engine, not_writable};
 use crate::command::{Dump, Outcome, Request, Sink, Stage, Stop};
 use crate::error::{CommandError, ErrorKind};
@@ -15,8 +16,6 @@ use std::time::Duration;
 
 /// Folder in the store for trees on their way from one link to another. Removed when its one user is done.
 const WORK_FOLDER: &str = "work";
-/// Largest package.json that is read from a drive, in bytes.
-const PACKAGE_MAX: usize = 1 << 20;
 
 /// What became of a release.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Which names of a drive may become names on this disk.
 
 use crate::error::{ErrorKind, UpdateError};
-use bosc_drive::drive::path::{MAX_PATH_LEN, components};
+use bosc_drive::drive::path::{MAX_PATH_LEN, components, windows_name};
 use std::collections::HashSet;
 
 /// Longest name of a file, in bytes, that common file systems take.
@@ -51,19 +51,6 @@ pub(super) fn link_target(rel: &str, linkname: &str) -> Result<String, UpdateErr
         }
     }
     Ok(target)
-}
-
-/// Whether Windows takes the name and means a file by it.
-fn windows_name(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end();
-    let device =
-        ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].iter().any(|d| stem.eq_ignore_ascii_case(d))
-            || (["COM", "LPT"].iter().any(|d| stem.get(..3).is_some_and(|s| s.eq_ignore_ascii_case(d)))
-                && stem.chars().count() == 4
-                && stem.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')));
-    !device
-        && !name.ends_with([' ', '.'])
-        && !name.chars().any(|c| c < ' ' || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*'))
 }
 
 /// Checks that no path is below another that is no folder, and, where the file system does not tell upper from lower

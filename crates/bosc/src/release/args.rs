@@ -1,5 +1,6 @@
 //! Flags of `bosc publish`, `bosc line` and `bosc rotate`.
 
+use crate::tools::Apps;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -61,24 +62,8 @@ pub(crate) struct Artifacts {
     /// Where the deployment directory is made (default: `DIR/<name>-<version>`)
     #[arg(long, value_name = "DIR")]
     pub(crate) target: Option<PathBuf>,
-    /// Application for macOS on Apple silicon; may be given several times, as all of these
-    #[arg(long, value_name = "PATH")]
-    pub(crate) darwin_arm64_app: Vec<PathBuf>,
-    /// Application for macOS on Intel
-    #[arg(long, value_name = "PATH")]
-    pub(crate) darwin_x64_app: Vec<PathBuf>,
-    /// Application for Linux on arm64
-    #[arg(long, value_name = "PATH")]
-    pub(crate) linux_arm64_app: Vec<PathBuf>,
-    /// Application for Linux on x64
-    #[arg(long, value_name = "PATH")]
-    pub(crate) linux_x64_app: Vec<PathBuf>,
-    /// Application for Windows on arm64
-    #[arg(long, value_name = "PATH")]
-    pub(crate) win32_arm64_app: Vec<PathBuf>,
-    /// Application for Windows on x64
-    #[arg(long, value_name = "PATH")]
-    pub(crate) win32_x64_app: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) apps: Apps,
     /// Replace an existing deployment directory
     #[arg(long)]
     pub(crate) force_build: bool,

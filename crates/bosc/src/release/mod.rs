@@ -49,19 +49,7 @@ pub(crate) fn publish(a: &Publish, primary: Option<&[u8; 32]>, stop: &Stop) -> R
 
 fn artifacts(a: &Publish) -> Result<Vec<(String, std::path::PathBuf)>, CommandError> {
     let b = &a.build;
-    let mut out = Vec::new();
-    for (arch, paths) in [
-        ("darwin-arm64", &b.darwin_arm64_app),
-        ("darwin-x64", &b.darwin_x64_app),
-        ("linux-arm64", &b.linux_arm64_app),
-        ("linux-x64", &b.linux_x64_app),
-        ("win32-arm64", &b.win32_arm64_app),
-        ("win32-x64", &b.win32_x64_app),
-    ] {
-        for path in paths {
-            out.push((arch.to_owned(), absolute(path)?));
-        }
-    }
+    let out = b.apps.named()?;
     if out.is_empty() && (b.target.is_some() || b.force_build) {
         return Err(CommandError::input("--target and --force-build are for what is built")
             .hint("name an application, as in `--linux-x64-app ./dist/App.AppImage`"));

@@ -1,5 +1,7 @@
 //! Flags of the commands around the pipeline.
 
+use crate::run::absolute;
+use bosc_release::error::CommandError;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -33,20 +35,9 @@ pub(crate) enum Tools {
     Man(Man),
 }
 
-/// `bosc build`
-///
-/// Makes `<target>/package.json` and `<target>/by-arch/<platform>-<arch>/app/<name>` of each artifact; that folder is
-/// what `bosc stage` stages. CHANGELOG.md and pear.json beside the package come along. An artifact must be called as
-/// productName (else name) says, before its extension.
+/// The built applications, for `bosc build` and `bosc publish`.
 #[derive(Debug, Args)]
-pub(crate) struct Build {
-    /// package.json, a Cargo.toml with [package.metadata.bosc], or a tauri.conf.json; or a folder that holds one
-    /// [default: the one in this folder]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) package: Option<PathBuf>,
-    /// The deployment directory to make (default: `./<name>-<version>`)
-    #[arg(long, value_name = "DIR")]
-    pub(crate) target: Option<PathBuf>,
+pub(crate) struct Apps {
     /// Application for macOS on Apple silicon; may be given several times, as all of these
     #[arg(long, value_name = "PATH")]
     pub(crate) darwin_arm64_app: Vec<PathBuf>,
@@ -65,6 +56,44 @@ pub(crate) struct Build {
     /// Application for Windows on x64
     #[arg(long, value_name = "PATH")]
     pub(crate) win32_x64_app: Vec<PathBuf>,
+}
+
+impl Apps {
+    /// Each with its platform; the paths are absolute.
+    pub(crate) fn named(&self) -> Result<Vec<(String, PathBuf)>, CommandError> {
+        let mut out = Vec::new();
+        for (arch, paths) in [
+            ("darwin-arm64", &self.darwin_arm64_app),
+            ("darwin-x64", &self.darwin_x64_app),
+            ("linux-arm64", &self.linux_arm64_app),
+            ("linux-x64", &self.linux_x64_app),
+            ("win32-arm64", &self.win32_arm64_app),
+            ("win32-x64", &self.win32_x64_app),
+        ] {
+            for path in paths {
+                out.push((arch.to_owned(), absolute(path)?));
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// `bosc build`
+///
+/// Makes `<target>/package.json` and `<target>/by-arch/<platform>-<arch>/app/<name>` of each artifact; that folder is
+/// what `bosc stage` stages. CHANGELOG.md and pear.json beside the package come along. An artifact must be called as
+/// productName (else name) says, before its extension.
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// package.json, a Cargo.toml with [package.metadata.bosc], or a tauri.conf.json; or a folder that holds one
+    /// [default: the one in this folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) package: Option<PathBuf>,
+    /// The deployment directory to make (default: `./<name>-<version>`)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) target: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) apps: Apps,
     /// Replace an existing deployment directory
     #[arg(long, short)]
     pub(crate) force: bool,

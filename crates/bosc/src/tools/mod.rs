@@ -6,6 +6,6 @@ mod human;
 mod passphrase;
 mod run;
 
-pub(crate) use args::Tools;
+pub(crate) use args::{Apps, Tools};
 pub(crate) use human::line as human_line;
 pub(crate) use passphrase::from_environment as passphrase_from_environment;

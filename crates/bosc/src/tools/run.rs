@@ -74,19 +74,7 @@ fn build(a: &Build, printer: &Printer, stop: &Stop) -> Outcome {
     let cwd = std::env::current_dir().map_err(|e| {
         CommandError::input("this folder cannot be read").because(e).hint("change to another folder")
     })?;
-    let mut artifacts = Vec::new();
-    for (arch, paths) in [
-        ("darwin-arm64", &a.darwin_arm64_app),
-        ("darwin-x64", &a.darwin_x64_app),
-        ("linux-arm64", &a.linux_arm64_app),
-        ("linux-x64", &a.linux_x64_app),
-        ("win32-arm64", &a.win32_arm64_app),
-        ("win32-x64", &a.win32_x64_app),
-    ] {
-        for path in paths {
-            artifacts.push(Artifact { arch: arch.to_owned(), path: absolute(path)? });
-        }
-    }
+    let artifacts = a.apps.named()?.into_iter().map(|(arch, path)| Artifact { arch, path }).collect();
     let request = build::Build {
         package: a.package.as_deref().map(absolute).transpose()?,
         target: a.target.as_deref().map(absolute).transpose()?,

@@ -10,6 +10,7 @@ use super::super::wait::stopped;
 use super::super::{Engine, store_error};
 use super::declared_json;
 use crate::command::{Outcome, Sink, Stop};
+use crate::engine::info::PACKAGE_MAX;
 use crate::error::CommandError;
 use crate::lines::compare::{Seen, Standing, compare};
 use crate::lines::file::{Declared, Kind, LineFile, Seeds};
@@ -23,8 +24,6 @@ use std::time::{Duration, Instant};
 
 /// How long nothing may change before what is there counts as all there is.
 const QUIET: Duration = Duration::from_millis(1500);
-/// Largest package.json that is read, in bytes.
-const PACKAGE_MAX: usize = 1 << 20;
 
 struct Looked<'a> {
     line: &'a Declared,

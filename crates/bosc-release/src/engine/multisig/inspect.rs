@@ -17,6 +17,7 @@ use super::version::check_version;
 use crate::command::{Outcome, Sink, Stop};
 use crate::diff::{ByteDiff, DiffCount};
 use crate::engine::drive::{CoreSource, DriveCores, parse_link};
+use crate::engine::info::PACKAGE_MAX;
 use crate::engine::wait::fetching;
 use crate::engine::{Engine, store_error};
 use crate::error::{CommandError, ErrorKind};
@@ -33,9 +34,6 @@ use std::time::Duration;
 
 /// Files whose sizes are asked for at a time.
 const AHEAD: usize = 256;
-
-/// Largest package.json that is read.
-const PACKAGE_MAX: usize = 1 << 20;
 
 /// A source whose content is the request's.
 struct Content {

@@ -378,6 +378,10 @@ pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
         }
         Err(e) => return Err(e),
     };
+    lock_now(file)
+}
+
+fn lock_now(file: File) -> io::Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -390,15 +394,12 @@ pub(crate) fn try_lock_since(path: &Path, now: SystemTime) -> io::Result<Option<
     step(Op::Lock, path)?;
     let writable = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     let file = writable.or_else(|_| OpenOptions::new().read(true).open(path))?;
-    match file.try_lock() {
-        Ok(()) => {
-            // Without it every start counts.
-            let _ = file.set_modified(now);
-            Ok(Some(file))
-        }
-        Err(fs::TryLockError::WouldBlock) => Ok(None),
-        Err(fs::TryLockError::Error(e)) => Err(e),
+    let locked = lock_now(file)?;
+    if let Some(file) = &locked {
+        // Without it every start counts.
+        let _ = file.set_modified(now);
     }
+    Ok(locked)
 }
 
 /// Whether this user owns it and nobody else may write to it. True where there is no such thing.
