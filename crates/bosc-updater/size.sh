@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # What bosc-updater adds to a stripped program: builds a hello world without it and with it, twice (speed and size
 # profile), and prints bytes, and crates. Needs about 3 minutes and a C compiler.
-#   crates/bosc-updater/size.sh [feature ...]      default: http
+#   crates/bosc-updater/size.sh [feature ...]      default: http archives
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-features=${*:-http}
+features=${*:-http archives}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 target=${CARGO_TARGET_DIR:-$here/../../target}/size
@@ -33,26 +33,23 @@ build() { # name, with or without, opt-level, lto
   } >"$work/Cargo.toml"
   if [ "$2" = with ]; then
     cat >"$work/src/main.rs" <<'END'
-use bosc_updater::client::{Event, Updater, UpdaterOptions, this_app};
+use bosc_updater::{PublicKey, Started, UpdateSource, Updater, package_version};
 // Everything an application calls: start, check, fetch, install, relaunch, health. The link or URL comes from outside, so that
 // no source can be left out.
 fn main() -> Result<(), bosc_updater::UpdateError> {
     println!("hello");
     let mut args = std::env::args().skip(1);
     let (upgrade, key) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
-    let version = semver::Version::new(1, 0, 0);
-    let mut options = UpdaterOptions::new("data", this_app(), "hello", version, upgrade);
-    options.public_keys = vec![key];
-    let (updater, events) = Updater::start(options)?;
-    updater.mark_healthy().wait()?;
-    while let Some(event) = events.recv() {
-        if let Event::Updated { .. } = event {
-            updater.apply_update().wait()?;
-            updater.relaunch_and_watch(&Default::default(), &mut |_| true)?;
-            break;
-        }
-    }
-    Ok(())
+    let source = match upgrade.starts_with("pear:") {
+        true => UpdateSource::pear(upgrade),
+        false => UpdateSource::https(upgrade, PublicKey::base64(key)),
+    };
+    let updater = match Updater::builder("hello", package_version!(), source).start() {
+        Started::Running(updater) => updater,
+        Started::RolledBack(failed) => return failed.restart(),
+    };
+    updater.mark_healthy();
+    updater.restart().map(|outcome| println!("{outcome:?}"))
 }
 END
   else
@@ -68,6 +65,6 @@ for p in '"z" fat' '3 fat' '3 thin'; do
   full=$(build "full" with "$1" "$2")
   echo "opt-level $1, lto $2: hello $bare, with bosc-updater ($features) $full, added $((full - bare)) bytes"
 done
-count=$(cd "$here" && cargo tree -p bosc-updater --no-default-features --features "$features" --prefix none -e normal,build |
+count=$(cd "$here" && cargo tree -p bosc-updater --no-default-features --features "${features// /,}" --prefix none -e normal,build |
   sed 's/ (.*)//' | sort -u | wc -l)
 echo "crates, bosc-updater itself included: $count"

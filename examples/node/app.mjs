@@ -27,15 +27,16 @@ updater.on('healthy', ({ trial }) => log(`healthy ${trial}`))
 updater.on('rolled-back', (d) => log(`rolled-back ${d.version}`))
 updater.on('updated', (d) => {
   log(`updated ${d.version}`)
-  updater.apply()
+  updater.apply(d.version)
 })
 updater.on('applied', (d) => {
   log(`applied ${d.version}`)
   updater.relaunch()
 })
-updater.on('relaunched', () => process.exit(0))
+// The new version is started when this one has ended, so nothing of this one (a lock, a port) is in its way.
+updater.on('relaunching', () => process.exit(0))
 updater.healthy()
 process.on('SIGTERM', () => {
-  updater.quit()
   updater.on('end', () => process.exit(0))
+  updater.quit()
 })

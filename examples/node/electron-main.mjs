@@ -6,6 +6,9 @@ import { Updater } from './updater.mjs'
 const upgrade = 'pear://<your link>'
 const target = { darwin: path.join(process.resourcesPath ?? '', '../..'), linux: process.env.APPIMAGE, win32: process.execPath }
 
+// One instance at a time: the new version could not start beside this one.
+if (!app.requestSingleInstanceLock()) app.exit(0)
+
 app.whenReady().then(() => {
   const installed = target[process.platform]
   if (!app.isPackaged || !installed) return
@@ -21,12 +24,14 @@ app.whenReady().then(() => {
   updater.healthy()
   updater.on('updated', async ({ version, notes }) => {
     const { response } = await dialog.showMessageBox({ message: `Version ${version} is ready`, detail: notes ?? '', buttons: ['Restart', 'Later'] })
-    if (response === 0) updater.apply()
+    if (response === 0) updater.apply(version)
   })
-  updater.on('applied', () => {
-    updater.relaunch()
-    app.quit()
+  updater.on('applied', () => updater.relaunch())
+  updater.on('relaunching', () => {
+    app.releaseSingleInstanceLock()
+    app.exit(0)
   })
-  updater.on('rolled-back', ({ version }) => dialog.showErrorBox('Update taken back', `Version ${version} did not work.`))
+  app.on('will-quit', () => updater.quit())
+  updater.on('rolled-back', ({ version }) => dialog.showErrorBox('Update rolled back', `Version ${version} did not work.`))
   updater.on('error', ({ message, hint }) => console.warn(message, hint))
 })

@@ -1,12 +1,13 @@
 // Keeps an application up to date with `bosc watch`. Works in Node and in Electron's main process.
 //
 //   const updater = new Updater({ bosc: '/path/to/bosc', upgrade: 'pear://...', app, name: 'Demo', version })
-//   updater.on('updated', ({ version }) => askThePerson(version).then(() => updater.apply()))
-//   updater.on('applied', () => updater.relaunch())     // and quit the application
+//   updater.on('updated', ({ version }) => askThePerson(version).then(() => updater.apply(version)))
+//   updater.on('applied', () => updater.relaunch())
+//   updater.on('relaunching', () => process.exit(0))    // the new version is started when this one has ended
 //   updater.healthy()                                   // once the application works
 //
 // Events are the tags of `bosc watch`: updating, progress, updating-delta, updated, applied, rolled-back, scheduled,
-// relaunched, healthy, error; and `end` with the exit code.
+// relaunching, relaunched, healthy, version-mismatch, error; and `end` with the exit code.
 import { spawn } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -24,7 +25,7 @@ export class Updater extends EventEmitter {
     add('--inside', inside)
     if (!updates) flags.push('--no-updates')
     if (args.length) flags.push('--', ...args)
-    // Detached: after `relaunch` it outlives the application, to take a new version back that does not work.
+    // Detached: after `relaunch` it outlives the application, to roll a new version back that does not work.
     this.child = spawn(bosc, flags, { stdio: ['pipe', 'pipe', 'ignore'], detached: true, windowsHide: true })
     this.child.stdin.on('error', () => {})
     this.child.on('error', (err) => this.#tell('error', { code: 'ERR_SPAWN', message: err.message, hint: 'is bosc where the application expects it?' }))
@@ -39,20 +40,29 @@ export class Updater extends EventEmitter {
     this.#say('check')
   }
 
-  apply() {
-    this.#say('apply')
+  /** Installs what the person agreed to; without a version, what `updated` told of last. */
+  apply(version) {
+    this.#say(version ? `apply ${version}` : 'apply')
+  }
+
+  /** The application needs longer to start, for a migration of its data: to be said again while that goes on. */
+  starting() {
+    this.#say('starting')
   }
 
   healthy() {
     this.#say('healthy')
   }
 
-  /** Starts the new version and watches it; quit the application afterwards. */
+  /** Starts the new version once this application has ended, and watches it: end it when `relaunching` comes. */
   relaunch() {
     this.#say('relaunch')
   }
 
-  /** The person closes the application: a new version that was not healthy yet is not blamed for it. */
+  /**
+   * The person closes the application: a new version that was not healthy yet is not blamed for it. Its output is read until
+   * `end` comes, so that it never waits for somebody to read.
+   */
   quit() {
     this.#say('closing')
     this.#say('quit')

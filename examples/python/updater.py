@@ -5,9 +5,11 @@
     updater.healthy()                          # once the application works
     for tag, data in updater:                  # in a thread of its own, or in the main loop
         if tag == "updated":
-            updater.apply()
+            updater.apply(data["version"])
         elif tag == "applied":
-            updater.relaunch()                 # and end the application
+            updater.relaunch()
+        elif tag == "relaunching":
+            break                              # and end the application: the new version is started then
 
 Run as a program it does that, applies what comes, and prints the events.
 """
@@ -15,6 +17,7 @@ import argparse
 import json
 import subprocess
 import sys
+import threading
 
 
 class Updater:
@@ -30,12 +33,14 @@ class Updater:
             flags.append("--no-updates")
         if args:
             flags += ["--", *args]
+        self._reader = None
         # A session of its own: after `relaunch` it outlives the application.
         self.child = subprocess.Popen(flags, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                       stderr=subprocess.DEVNULL, start_new_session=True)
 
     def __iter__(self):
         """Events, as pairs of tag and data, until it ends."""
+        self._reader = threading.get_ident()
         for line in self.child.stdout:
             event = json.loads(line)
             yield event["tag"], event["data"]
@@ -50,19 +55,29 @@ class Updater:
     def check(self):
         self._say("check")
 
-    def apply(self):
-        self._say("apply")
+    def apply(self, version=None):
+        """Installs what the person agreed to; without a version, what `updated` told of last."""
+        self._say("apply " + version if version else "apply")
+
+    def starting(self):
+        """The application needs longer to start, for a migration of its data: to be said again while that goes on."""
+        self._say("starting")
 
     def healthy(self):
         self._say("healthy")
 
     def relaunch(self):
+        """Starts the new version once this application has ended, and watches it: end it when `relaunching` comes."""
         self._say("relaunch")
 
     def quit(self):
         """The person closes the application: a new version that was not healthy yet is not blamed for it."""
         self._say("closing")
         self._say("quit")
+        # Read to the end, unless another thread does: it must not wait for a reader.
+        if self._reader in (None, threading.get_ident()):
+            for _ in self.child.stdout:
+                pass
         self.child.wait()
 
 
@@ -79,7 +94,7 @@ def main():
         if tag in ("updating", "updated", "applied", "rolled-back", "error"):
             print(tag, data.get("version") or data.get("message"), flush=True)
         if tag == "updated":
-            updater.apply()
+            updater.apply(data["version"])
         if tag == "applied":
             updater.quit()
     return updater.child.returncode or 0

@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { unknownShape } from './shapes.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -24,7 +25,7 @@ function resolveScript(word) {
   return path.isAbsolute(word) || fs.existsSync(word) ? word : path.join(root, word)
 }
 
-/** True when the suite runs against the JavaScript stand-in. */
+/** True when the suite runs against the JavaScript stand-in, whose lines are not held against shapes.json. */
 export function isStandIn() {
   return boscCommand().some((w) => w.endsWith('js-cli.mjs'))
 }
@@ -39,6 +40,8 @@ export class Running {
   constructor(args, { env = {}, cwd, command = boscCommand(), stdin = 'ignore' } = {}) {
     const [cmd, ...before] = command
     this.args = args
+    // What a script of ours says (the stand-in, a network for benches) is not held against shapes.json.
+    this.checked = !command.some((w) => w.endsWith('.mjs'))
     this.lines = []
     this.noise = []
     this.stderr = ''
@@ -104,14 +107,34 @@ export class Running {
     if (value === null || typeof value !== 'object' || typeof value.tag !== 'string') {
       this.noise.push(line)
     } else {
+      if (process.env.BOSC_RECORD_LINES) this._record(line)
+      else if (this.checked) this._check(value, line)
       value.at = performance.now()
       this.lines.push(value)
     }
     this._wake()
   }
 
+  /** Keeps the line for `node tools/shapes.mjs`, with the command that said it. */
+  _record(line) {
+    const words = this.args.filter((a) => /^[a-z][a-z-]*$/.test(a)).slice(0, 3)
+    const file = path.join(process.env.BOSC_RECORD_LINES, `${process.pid}.ndjson`)
+    fs.appendFileSync(file, `{"words":${JSON.stringify(words)},"line":${line}}\n`)
+  }
+
   _wake() {
     for (const wake of [...this._waiters]) wake()
+  }
+
+  /** A line of a shape that was never recorded fails the test that is running, whatever that looks at. */
+  _check(value, line) {
+    const wrong = unknownShape(value)
+    if (wrong === null) return
+    const hint = 'a new tag or field is added with tools/shapes.mjs; one that was recorded never changes'
+    const error = new Error(`${value.cmd} ${value.tag}: ${wrong}\n${line.slice(0, 2000)}\n${hint}`)
+    setImmediate(() => {
+      throw error
+    })
   }
 
   /** All payloads of a tag. */

@@ -53,7 +53,7 @@ export const hooks = {
   /** `sign bob carol`: each signs $REQUEST, into $BOB and $CAROL. */
   async sign(site, ...names) {
     for (const name of names) {
-      const [command] = parseConsole('sign', [`$ ${name.toUpperCase()}=$(bosc multisig sign $REQUEST --yes --offline | tail -n 1)`], 1)
+      const [command] = parseConsole('sign', [`$ ${name.toUpperCase()}=$(bosc multisig sign $REQUEST --yes --offline --blind | tail -n 1)`], 1)
       await site.type(site.machine(name), command)
     }
   },

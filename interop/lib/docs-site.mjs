@@ -391,6 +391,9 @@ export class Site {
       Object.assign(machine.vars, m.vars)
     }
     site.current = frozen.current.map((n) => site.machine(n))
+    // The stores know that they are copies. Each is the only one of its site that is in use.
+    const stores = [...site.machines.values()].filter((m) => fs.existsSync(path.join(m.env(site).BOSC_STORE, 'FORMAT')))
+    await Promise.all(stores.map((m) => site.type(m, { text: 'bosc touch --sole-copy', answers: [], shown: [] })))
     await Promise.all(frozen.running.map(({ name, command }) => site.start(site.machine(name), command)))
     return site
   }

@@ -155,16 +155,16 @@ class Releases {
     return p.last('final').request
   }
 
-  sign(kind, index, request) {
+  sign(kind, index, request, ...flags) {
     const signer = this.signers[index]
     if (kind === 'js') return signer.signJs(request)
-    return signer.signBosc(this.f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } }), request, '--offline')
+    return signer.signBosc(this.f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } }), request, '--offline', '--blind', ...flags)
   }
 
-  async signed(kind, source, by = [0, 1]) {
+  async signed(kind, source, by = [0, 1], ...flags) {
     const request = await this.request(kind, source)
     const all = []
-    for (const i of by) all[i] = await this.sign(kind, i, request)
+    for (const i of by) all[i] = await this.sign(kind, i, request, ...flags)
     return { request, responses: by.slice(0, 2).map((i) => all[i]), all }
   }
 

@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { assertFailed } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
+import { isStandIn } from '../lib/bosc.mjs'
 import { sampleApp } from '../lib/tree.mjs'
 
 const timeout = 120_000
@@ -75,7 +76,7 @@ test('no network at all', { timeout }, async (t) => {
   const f = await fixture(t, { network: null })
   const { link } = await f.bosc().touch()
   const bosc = f.bosc({ bootstrap: [{ host: '127.0.0.1', port: 9 }] })
-  assertFailed(await bosc.end(['info', link, '--timeout', '3'], { timeout: 20_000 }), 'ERR_NETWORK_TIMEOUT')
+  assertFailed(await bosc.end(['info', link, '--timeout', '3'], { timeout: 20_000 }), 'ERR_NO_DHT')
 })
 
 test('a version that does not exist', { timeout }, async (t) => {
@@ -107,4 +108,56 @@ test('a target that cannot be written', { timeout }, async (t) => {
   assert.notEqual(p.code, 0)
   assert.equal(p.all('error').length, 1, p.describe())
   assert.equal(fs.readFileSync(file, 'utf8'), 'a file')
+})
+
+test('no DHT node answers: said, with those tried, whatever the command waits for', { timeout, skip: isStandIn() }, async (t) => {
+  const f = await fixture(t, { network: null })
+  const nowhere = [{ host: '127.0.0.1', port: 9 }]
+  const dir = f.tree(sampleApp({ size: 1000 }))
+  const bosc = f.bosc({ bootstrap: nowhere })
+  const missing = `pear://${KEY}`
+  const offline = (p) => {
+    assertFailed(p, 'ERR_NO_DHT')
+    assert.equal(p.code, 4)
+    assert.match(p.last('error').message, /127\.0\.0\.1:9/)
+    assert.match(p.last('error').hint, /--bootstrap/)
+  }
+  for (const args of [['info', missing], ['dump', missing, f.fresh()], ['doctor', missing], ['changelog', missing], ['seed', missing]]) {
+    await t.test(args[0], { timeout: 20_000 }, async () => offline(await bosc.end([...args, '--timeout', '2'], { timeout: 15_000 })))
+  }
+  await t.test('line list', { timeout: 20_000 }, async () => {
+    const file = path.join(f.dir, 'lines.toml')
+    fs.writeFileSync(file, `[line.staging]\nkind = "stage"\nlink = "${missing}"\n`)
+    const p = await bosc.end(['line', 'list', '--file', file, '--timeout', '2'], { timeout: 15_000 })
+    offline(p)
+    assert.equal(p.all('line').length, 1)
+  })
+  await t.test('publish', { timeout: 30_000 }, async () => {
+    const p = await bosc.end(['publish', dir, '--yes', '--copies', '1', '--wait', '2'], { timeout: 25_000 })
+    offline(p)
+    assert.match(p.last('error').causes?.join() ?? '', /is in this store/)
+  })
+  await t.test('seed of an own link says so and goes on', { timeout: 30_000 }, async () => {
+    const { link } = await bosc.touch()
+    const seeding = bosc.start('seed', link)
+    assert.deepEqual((await seeding.until('offline')).tried, ['127.0.0.1:9'])
+    assert.equal(await seeding.stop(), 0)
+  })
+})
+
+test('bootstrap nodes: one bad name does not fail the others, slips are named', { timeout, skip: isStandIn() }, async (t) => {
+  const f = await fixture(t)
+  const { host, port } = f.bootstrap[0]
+  const author = f.bosc()
+  const { link } = await author.touch()
+  await author.stage(link, f.tree(sampleApp({ size: 1000 })))
+  await author.seed(link)
+  for (const list of [`${host}:${port},`, ` ${host}:${port} , no-such-name.invalid:49737`]) {
+    const bosc = f.bosc({ bootstrap: [], env: { BOSC_BOOTSTRAP: list } })
+    assert.ok((await bosc.info(link)).length > 0, list)
+  }
+  for (const list of ['nonsense', `${host}:${port},localhost`, ',']) {
+    const bosc = f.bosc({ bootstrap: [], env: { BOSC_BOOTSTRAP: list } })
+    assertFailed(await bosc.end(['info', link, '--timeout', '2']), 'ERR_INVALID_INPUT')
+  }
 })

@@ -21,7 +21,7 @@ const package_ = (version) => JSON.stringify({ name: 'demo', version })
 const address = (f) => f.bootstrap.map((b) => `${b.host}:${b.port}`).join(',')
 const bosc = () => path.resolve(boscCommand()[0])
 
-test('the Node example updates itself, and a version that cannot start is taken back', { timeout, skip }, async (t) => {
+test('the Node example updates itself, and a version that cannot start is rolled back', { timeout, skip }, async (t) => {
   const f = await fixture(t)
   const code = fs.readFileSync(path.join(examples, 'node/app.mjs'), 'utf8')
   const build = (version) => ({ data: code.replace("'0.0.0'", `'${version}'`), mode: 0o755 })

@@ -366,6 +366,52 @@ test('a runner killed in the middle leaves nothing that the next one could not c
   await assertContent(drive, 0, snapshot(dir))
 })
 
+test('promote killed anywhere: the line holds the release before or the new one, and promoting again ends it', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const work = f.fresh('project')
+  fs.mkdirSync(work)
+  const bosc = f.bosc()
+  const line = (...args) => runIn(bosc, work, 'line', '--timeout', 10, ...args)
+  const init = await line('init')
+  const links = Object.fromEntries(init.all('line-added').map((l) => [l.name, l.link]))
+  const dir = f.tree({ 'package.json': packageText('1.0.0', links.staging), data: noise(1, 4_000_000), run: { data: '#!/bin/sh', mode: 0o755 }, link: { link: 'data' } })
+  await bosc.stage(links.development, dir)
+  const began = performance.now()
+  const first = succeeded(await line('promote', 'development', 'staging'))
+  const took = performance.now() - began
+  let before = (await bosc.info(links.staging)).length
+  assert.equal(first.version, '1.0.0')
+  bosc.cwd = work
+  let cut = 0
+  const seen = new Set()
+  for (let i = 0; i < 10; i++) {
+    const version = `1.0.${i + 1}`
+    writeTree(dir, { data: noise(i + 2, 4_000_000), [`new-${i}`]: `${i}` })
+    setVersion(dir, version)
+    await bosc.stage(links.development, dir)
+    const p = bosc.start('line', '--timeout', '10', 'promote', 'development', 'staging')
+    if (i % 2) await p.until('staging')
+    await sleep((took * (i + 1)) / (i % 2 ? 30 : 11))
+    p.child.kill('SIGKILL')
+    await p.exited
+    if (p.signal === 'SIGKILL') cut++
+    const killed = (await bosc.info(links.staging)).length
+    const again = succeeded(await line('promote', 'development', 'staging'))
+    const after = (await bosc.info(links.staging)).length
+    assert.ok(killed === before || killed === after, `length ${killed} after kill ${i}, of ${before} and ${after}`)
+    assert.equal(again.changed, killed !== after)
+    assert.equal(again.version, version)
+    seen.add(killed === after)
+    before = after
+    const out = f.fresh()
+    await bosc.dump(links.staging, out)
+    assert.deepEqual(snapshot(out), snapshot(dir))
+  }
+  assert.ok(cut >= 4, `${cut} runs were cut off`)
+  assert.deepEqual(fs.readdirSync(bosc.store).filter((n) => n.startsWith('work')), [], 'no folder in between')
+  t.diagnostic(`${cut} of 10 runs killed; committed before: ${[...seen]}`)
+})
+
 test('lines: declared, shown side by side, promoted', { timeout, skip }, async (t) => {
   const f = await fixture(t)
   const work = f.fresh('project')

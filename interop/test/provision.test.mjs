@@ -423,8 +423,8 @@ test('what can never become a release is refused', options, async (t) => {
   const stranger = f.bosc()
   await refuse('ERR_PERMISSION_REQUIRED', v2, (await stranger.touch()).link, prod)
   // Nobody to get it from: told after the time that was given.
-  await refuse('ERR_NETWORK_TIMEOUT', `pear://0.5.${idEncoding.encode(noise(3, 32))}`, await touch(), prod)
-  await refuse('ERR_NETWORK_TIMEOUT', v2, await touch(), `pear://0.5.${idEncoding.encode(noise(3, 32))}`)
+  await refuse('ERR_NO_DHT', `pear://0.5.${idEncoding.encode(noise(3, 32))}`, await touch(), prod)
+  await refuse('ERR_NO_DHT', v2, await touch(), `pear://0.5.${idEncoding.encode(noise(3, 32))}`)
 })
 
 test('the same version on the same base is the same drive everywhere', options, async (t) => {

@@ -8,7 +8,7 @@ import { assertContent, assertFailed } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
 import { isStandIn } from '../lib/bosc.mjs'
 import * as hostile from '../lib/hostile.mjs'
-import { waitFor } from '../lib/net.mjs'
+import { waitFor, within } from '../lib/net.mjs'
 import { noise, snapshot, writeTree } from '../lib/tree.mjs'
 
 const timeout = 240_000
@@ -53,8 +53,8 @@ async function lengths(bosc) {
 }
 
 /** A JavaScript reader that holds all of a link's newest version and seeds it. */
-async function fullReader(f, link, length) {
-  const js = f.js()
+async function fullReader(f, link, length, opts) {
+  const js = f.js(opts)
   const drive = await js.drive(link)
   await js.join(drive)
   await js.head(drive, { length })
@@ -92,11 +92,20 @@ for (const [what, files, others] of [
     assert.deepEqual(await lengths(p), mine, 'nothing was signed')
 
     // A JavaScript peer that has all of it says the same.
-    const { drive } = await fullReader(f, link, first.length)
+    const dir = f.fresh('js')
+    const { js, drive } = await fullReader(f, link, first.length, { dir })
+    const blobs = await drive.getBlobs()
+    const met = [drive.core, blobs.core].map((core) => new Promise((resolve) => core.once('conflict', (length) => resolve(length))))
     await seeding.stop()
     assertFailed(await g.publish(p, '--wait-peers', 4, '--copies', 1, '--wait', 4), 'ERR_FORKED')
-    await assertContent(drive, 0, snapshot(theirs.dir))
+    // It was told of the other history, and closed its core.
+    assert.ok((await within(30_000, 'a conflict in JavaScript', Promise.race(met))) > 0)
+    await js.close()
+    const still = f.js({ dir, swarm: false })
+    await assertContent(await still.drive(link), 0, snapshot(theirs.dir))
+    await still.close()
     // With an empty store P goes on from what followers have.
+    await keeper.seed(link)
     const fresh = succeeded(await g.publish(f.bosc({ env: g.env }), '--copies', 0, '--mirror', f.fresh('mirror')))
     assert.ok(fresh.length > first.length)
     assert.deepEqual(await lengths(p), mine)

@@ -178,16 +178,16 @@ test('killed at any moment and run again, stage ends as an undisturbed run does'
     }
     const undisturbed = copy()
     const start = performance.now()
-    const want = await undisturbed.stage(link, dir)
+    const want = await undisturbed.stage(link, dir, '--sole-copy')
     const took = performance.now() - start
     for (let i = 0; i < 12; i++) {
       const bosc = copy()
-      const p = bosc.start('stage', link, dir)
+      const p = bosc.start('stage', link, dir, '--sole-copy')
       await sleep((took * i) / 11)
       p.child.kill('SIGKILL')
       await p.exited
       if (p.signal === 'SIGKILL') killed++
-      const again = await bosc.stage(link, dir)
+      const again = await bosc.stage(link, dir, '--sole-copy')
       assert.equal(again.hashlink, want.hashlink, `${version}, killed after ${(i * took) / 11} ms`)
       assert.deepEqual(again.blobs, want.blobs)
     }

@@ -51,6 +51,7 @@
 //! * A reply counts only when it comes from the address that was asked.
 //! * Every query ends with one [`Event::QueryDone`], every request with one [`Event::Response`] or
 //!   [`Event::RequestTimeout`], unless it was cancelled.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
 mod addr;

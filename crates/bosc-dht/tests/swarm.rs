@@ -168,6 +168,19 @@ fn a_node_finds_out_whether_it_can_be_reached() {
     assert!(net.hosts[1].dht.nodes(999).contains(&net.server(open)));
 }
 
+/// The quick ping is answered after the walk is over: it counts all the same, and not only ten seconds later.
+#[test]
+fn a_late_answer_of_the_quick_ping_counts() {
+    let mut net = Net::persistent(5, 20);
+    let open = net.add_plain(false);
+    net.hosts[open].late = Duration::from_millis(700);
+    let booted = |net: &mut Net| net.hosts[open].dht.is_bootstrapped().then_some(());
+    net.until(booted);
+    assert!(net.hosts[open].dht.is_firewalled(), "nothing came to the server socket yet");
+    net.run(secs(3));
+    assert!(!net.hosts[open].dht.is_firewalled());
+}
+
 #[test]
 fn a_network_starts_without_anyone_knowing_an_address() {
     let mut net = Net::new(6);

@@ -3,7 +3,7 @@
 //! Nothing here reads a file, a socket or a clock. Blocks come from a [`BlockSource`]; a block that is not here yet
 //! surfaces as [`Error::Missing`], the caller fetches it and calls again. Iterators do not advance on `Missing`, keep
 //! what they loaded, and tell through `wanted` which blocks they will need next, so that a caller can fetch many
-//! at once.
+//! at once: [`Walk`].
 //!
 //! - [`bee`]: Hyperbee 2, a B-tree of keys in an append-only core: lookup, ranges, checkouts, diffs, history and
 //!   batches that produce the very bytes the JavaScript module would append.
@@ -13,6 +13,7 @@
 //!
 //! Invariants: every number read from a block is checked before it is used as an index or a size; a tree walk visits
 //! at most as many nodes as the core has blocks, so no tree, however made, loops; no input panics.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod bee;
 pub mod blobs;
@@ -21,9 +22,11 @@ pub mod drive;
 mod error;
 pub mod json;
 mod source;
+mod walk;
 
 pub use error::Error;
 pub use source::{BlockSource, MemorySource, SourceError};
+pub use walk::Walk;
 
 /// Result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

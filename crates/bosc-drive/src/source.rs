@@ -23,6 +23,12 @@ pub trait BlockSource {
     /// The block at `index`.
     fn block(&self, index: u64) -> Result<Bytes, SourceError>;
 
+    /// Some of the blocks at `indexes`, from the front: at least the first, or why that cannot be given. For sources that
+    /// read several at once faster than one by one; what they give together takes little memory beyond one block's.
+    fn blocks(&self, indexes: &[u64]) -> Result<Vec<Bytes>, SourceError> {
+        indexes.iter().take(1).map(|i| self.block(*i)).collect()
+    }
+
     /// Whether [`BlockSource::block`] would return the block without fetching it. Used only to choose what to
     /// announce as wanted.
     fn has(&self, index: u64) -> bool {
@@ -44,6 +50,9 @@ impl<T: BlockSource + ?Sized> BlockSource for &T {
     fn block(&self, index: u64) -> Result<Bytes, SourceError> {
         (**self).block(index)
     }
+    fn blocks(&self, indexes: &[u64]) -> Result<Vec<Bytes>, SourceError> {
+        (**self).blocks(indexes)
+    }
     fn has(&self, index: u64) -> bool {
         (**self).has(index)
     }
@@ -58,6 +67,9 @@ impl<T: BlockSource + ?Sized> BlockSource for Arc<T> {
     }
     fn block(&self, index: u64) -> Result<Bytes, SourceError> {
         (**self).block(index)
+    }
+    fn blocks(&self, indexes: &[u64]) -> Result<Vec<Bytes>, SourceError> {
+        (**self).blocks(indexes)
     }
     fn has(&self, index: u64) -> bool {
         (**self).has(index)

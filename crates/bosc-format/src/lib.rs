@@ -16,6 +16,7 @@
 //! * No function panics on any input; lengths read from input are bounded by the bytes that are there.
 //! * A decoder that accepts bytes and an encoder that is given the result agree byte for byte wherever the
 //!   JavaScript encoder is canonical.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
 pub mod codec;

@@ -48,12 +48,12 @@ pub enum LinkError {
     UnsupportedProtocol(String),
     /// The host has 2 or more than 4 parts.
     #[error(
-        "\"{0}\" is no valid host: it is <key>, <fork>.<length>.<key> or <fork>.<length>.<key>.<hash>, with nothing \
+        "\"{0}\" is not a valid host: it is <key>, <fork>.<length>.<key> or <fork>.<length>.<key>.<hash>, with nothing \
          before or after"
     )]
     IncorrectHost(String),
     /// Fork or length is no number.
-    #[error("\"{text}\" is no {what}: in <fork>.<length>.<key> both numbers are decimal digits")]
+    #[error("\"{text}\" is not a {what}: in <fork>.<length>.<key> both numbers are decimal digits")]
     NotANumber {
         /// Which of the two.
         what: &'static str,
@@ -61,10 +61,10 @@ pub enum LinkError {
         text: String,
     },
     /// The key cannot be read.
-    #[error("\"{0}\" is no key: a key is 52 characters of z-base-32 (lower case) or 64 of hex")]
+    #[error("\"{0}\" is not a key: a key is 52 characters of z-base-32 (lower case) or 64 of hex")]
     InvalidKey(String),
     /// The tree hash cannot be read.
-    #[error("\"{0}\" is no tree hash: it is 52 characters of z-base-32 (lower case) or 64 of hex")]
+    #[error("\"{0}\" is not a tree hash: it is 52 characters of z-base-32 (lower case) or 64 of hex")]
     InvalidHash(String),
     /// One of the names that stood for keys in old links.
     #[error("names such as \"{0}\" no longer stand for keys; use the key")]
@@ -76,7 +76,7 @@ pub enum LinkError {
     #[error("\"{0}\" is neither a link nor an absolute path")]
     RelativePath(String),
     /// A path of this machine was given where only a pear link will do.
-    #[error("\"{0}\" is no pear link; a pear link looks like pear://<key>")]
+    #[error("\"{0}\" is not a pear link; a pear link looks like pear://<key>")]
     NotPear(String),
 }
 

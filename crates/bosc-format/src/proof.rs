@@ -2,10 +2,11 @@
 //! proofs) and the wire (which carries them).
 //!
 //! * [`create_proof`] answers a [`ProofRequest`] from a stored tree, as hypercore's `generateProof` does.
-//! * [`verify_proof`] (and [`verify_proofs`], faster for many) checks an answer against what is known of a core and gives [`Verified`], the only form in which
+//! * [`verify_proof`] checks an answer against what is known of a core and gives [`Verified`], the only form in which
 //!   anything from a peer should reach a store. Its fields cannot be set from outside.
+//! * [`HashedProof`] hashes the blocks of many answers side by side, for [`verify_hashed`].
 //! * [`Reorg`] gathers the proofs that replace the tree by one of a higher fork.
-//! * [`verify_detached`] proves a head on its own, to recognise conflicts; [`same_history`] compares it with ours.
+//! * [`verify_detached`] proves a head on its own, to recognise conflicts; [`compare_history`] compares it with ours.
 //!
 //! Invariant: what is in a [`Verified`] or [`VerifiedReorg`] hangs, by hashes, below a signature that the core's key
 //! demands. One thing is weaker, as in hypercore: the *sizes* of two sibling nodes that came without the block below
@@ -19,6 +20,7 @@ use bytes::Bytes;
 
 mod create;
 mod error;
+mod hashed;
 mod reorg;
 #[cfg(test)]
 mod tests;
@@ -27,8 +29,11 @@ mod verify;
 
 pub use create::{RequestError, create_proof, upgrade_nodes};
 pub use error::{InvalidProof, ProofError};
+pub use hashed::HashedProof;
 pub use reorg::{Reorg, ReorgWant, VerifiedReorg};
-pub use verify::{Verified, same_history, verify_detached, verify_proof, verify_proofs};
+pub use verify::{
+    HistoryComparison, Verified, compare_history, verify_detached, verify_hashed, verify_proof,
+};
 
 /// Asks for a block, or for a tree node's hash (`index` is then a tree index), with the nodes that prove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,16 +9,34 @@
 //! response  3 | u8 1 | 32 H(request) | 32 public key | count | 64 signature ...
 //! ```
 //!
-//! Versions 1 and 2 lack the second byte. Requests of length 0 and bytes left over are refused.
+//! Versions 1 and 2 lack the second byte.
+//!
+//! # What is refused
+//!
+//! A signature is over `TREE | context | tree hash | length | fork` and over nothing else of the request. So whoever can
+//! choose the context can have something signed that is valid for another link than the one that is shown. Before a
+//! request is shown or signed ([`Request::check`]) it is held to this:
+//!
+//! * Its manifest has version 1 or later: the context is the hash of the whole manifest. Under version 0 it is the
+//!   signer's namespace, 32 bytes that the asker chooses: production's key, for example.
+//! * It is for a drive. A request for one core of a drive (by production's own manifest, or by that of its blobs) would
+//!   let an asker put together a drive from two requests that were looked at apart.
+//! * It is written as it is written here, byte for byte. Padded numbers or unknown flags would give one thing to sign
+//!   many hashes.
+//! * Its quorum is one that its signers can reach, and no signer stands in it twice: "2 of 3" means two people.
+//! * Its fork is 0 and its length is not: nothing else can ever be committed.
 
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::crypto::{self, CoreKey, Hash, KeyPair, PublicKey};
 use crate::id;
 use crate::manifest::{Manifest, PartialSignature, assemble, signable};
+use std::collections::HashSet;
 use thiserror::Error;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tricks;
 
 /// The version written here.
 pub const VERSION: u64 = 3;
@@ -54,11 +72,36 @@ pub enum SigningError {
     /// The request is for an empty core.
     #[error("the request is for a core without blocks; nothing to sign")]
     EmptyCore,
+    /// A request of version 0, which no tool writes.
+    #[error("the request has version 0, which no tool writes")]
+    NoVersion,
+    /// The request is for a single core. Its signature would be valid for one half of the drive with that key.
+    #[error("the request is for a single core, not for a drive")]
+    NotADrive,
+    /// The request is for a drive that was cut back, which a quorum's link cannot follow.
+    #[error("the request is for fork {0}: a drive that was truncated before can never be committed")]
+    Forked(u64),
+    /// The same signer stands in the manifest twice, so that one person could make up a quorum.
+    #[error("a signer is listed twice in the request")]
+    SignerTwice,
+    /// No signers, or more needed than there are.
+    #[error("the request asks for {quorum} of {signers} signers")]
+    ImpossibleQuorum {
+        /// How many must sign.
+        quorum: u64,
+        /// How many there are.
+        signers: usize,
+    },
+    /// The bytes say what they say in an unusual way, so that their hash is not the request's.
+    #[error(
+        "the request is not encoded as it must be; it was changed on its way or made to have another hash"
+    )]
+    NotCanonical,
     /// The public key is not in the request's manifest.
     #[error("this key is not a declared signer for the request")]
     NotASigner,
     /// The request is for a drive whose blobs key cannot be derived.
-    #[error("a drive needs a manifest of version 1 or later")]
+    #[error("the request's manifest has version 0; a drive needs version 1 or later")]
     OldManifest,
     /// The response answers another request.
     #[error("the signature was not made over this request")]
@@ -88,7 +131,7 @@ pub struct Content {
 /// What signers are asked to sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Version of the encoding, 1 to 3.
+    /// Version of the encoding, 1 to 3; see [`Request::check`].
     pub version: u64,
     /// Length of the core.
     pub length: u64,
@@ -109,6 +152,42 @@ pub struct Signable {
     pub signer: u64,
     /// The message.
     pub message: [u8; 112],
+}
+
+impl SigningError {
+    /// Whether the bytes are a request that could be read, and that nobody must sign.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::EmptyCore
+                | Self::NoVersion
+                | Self::NotADrive
+                | Self::Forked(_)
+                | Self::SignerTwice
+                | Self::ImpossibleQuorum { .. }
+                | Self::NotCanonical
+                | Self::OldManifest
+        )
+    }
+}
+
+/// The hash of a whole request, as responses carry it. `bytes` are those it was read from.
+pub fn request_hash(bytes: &[u8]) -> Hash {
+    crypto::hash(&[bytes])
+}
+
+/// A request's hash for people who compare it aloud: the first 160 bits as eight groups of four characters of
+/// z-base-32. Enough that nobody can make two requests that share it.
+pub fn spoken(hash: &Hash) -> String {
+    let text = id::encode(hash);
+    let mut out = String::with_capacity(39);
+    for (i, c) in text.chars().take(32).enumerate() {
+        if i > 0 && i % 4 == 0 {
+            out.push('-');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn version(d: &mut Decoder<'_>, expected: u8) -> Result<u64, SigningError> {
@@ -165,7 +244,7 @@ impl Request {
         e.finish()
     }
 
-    /// Reads a request.
+    /// Reads a request, and refuses what nobody must sign: see [`Request::check`].
     pub fn decode(bytes: &[u8]) -> Result<Self, SigningError> {
         let mut d = bounded(bytes)?;
         let version = version(&mut d, TYPE_REQUEST)?;
@@ -179,10 +258,43 @@ impl Request {
             None
         };
         d.finish()?;
-        if length == 0 {
+        let request = Self { version, length, fork, tree_hash, manifest, content };
+        request.check()?;
+        if request.encode() != bytes {
+            return Err(SigningError::NotCanonical);
+        }
+        Ok(request)
+    }
+
+    /// Whether signing it can only mean what it shows. What is refused, and why, stands above.
+    ///
+    /// # Errors
+    /// One for which [`SigningError::is_refusal`] is true.
+    pub fn check(&self) -> Result<(), SigningError> {
+        if self.version == 0 {
+            return Err(SigningError::NoVersion);
+        }
+        if self.length == 0 {
             return Err(SigningError::EmptyCore);
         }
-        Ok(Self { version, length, fork, tree_hash, manifest, content })
+        if self.manifest.version == 0 {
+            return Err(SigningError::OldManifest);
+        }
+        if self.content.is_none() {
+            return Err(SigningError::NotADrive);
+        }
+        if self.fork != 0 {
+            return Err(SigningError::Forked(self.fork));
+        }
+        let Manifest { quorum, signers, .. } = &self.manifest;
+        if *quorum == 0 || *quorum > signers.len() as u64 {
+            return Err(SigningError::ImpossibleQuorum { quorum: *quorum, signers: signers.len() });
+        }
+        let mut seen = HashSet::with_capacity(signers.len());
+        if signers.iter().any(|s| !seen.insert(s.public_key)) {
+            return Err(SigningError::SignerTwice);
+        }
+        Ok(())
     }
 
     /// As people pass it on.
@@ -201,9 +313,15 @@ impl Request {
         self.manifest.key()
     }
 
-    /// What the signer `public_key` signs: the core, then for a drive the blobs core.
+    /// The key of the drive's blobs core, which is signed too. `None` for manifests of version 0.
+    pub fn blobs_key(&self) -> Option<CoreKey> {
+        self.manifest.blobs_key()
+    }
+
+    /// What the signer `public_key` signs: the core, then the drive's blobs core. Nothing for a request that is refused.
     pub fn signables(&self, public_key: &PublicKey) -> Result<Vec<Signable>, SigningError> {
-        let (signer, spec) = self
+        self.check()?;
+        let (signer, _) = self
             .manifest
             .signers
             .iter()
@@ -212,8 +330,7 @@ impl Request {
             .ok_or(SigningError::NotASigner)?;
         let signer = signer as u64;
         let key = self.key();
-        let context = if self.manifest.version == 0 { spec.namespace } else { key };
-        let message = signable(&context, &self.tree_hash, self.length, self.fork);
+        let message = signable(&key, &self.tree_hash, self.length, self.fork);
         let mut out = vec![Signable { signer, message }];
         if let Some(c) = &self.content {
             let blobs = self.manifest.blobs(&key).ok_or(SigningError::OldManifest)?;
@@ -228,7 +345,7 @@ impl Request {
     pub fn sign(&self, bytes: &[u8], key_pair: &KeyPair) -> Result<Response, SigningError> {
         let public_key = key_pair.public();
         let signatures = self.signables(&public_key)?.iter().map(|s| key_pair.sign(&s.message)).collect();
-        Ok(Response { version: self.version, request_hash: crypto::hash(&[bytes]), public_key, signatures })
+        Ok(Response { version: self.version, request_hash: request_hash(bytes), public_key, signatures })
     }
 
     /// Joins responses into the signatures of the two cores (the second for drives only). Several responses of one
@@ -319,7 +436,7 @@ impl Response {
     /// Checks that this is a declared signer's answer to exactly this request. `bytes` are those the request was
     /// read from.
     pub fn verify(&self, request: &Request, bytes: &[u8]) -> Result<(), SigningError> {
-        if self.request_hash != crypto::hash(&[bytes]) {
+        if self.request_hash != request_hash(bytes) {
             return Err(SigningError::OtherRequest);
         }
         let signables = request.signables(&self.public_key)?;

@@ -159,7 +159,11 @@ fn formats(c: &mut Corpus) {
         c.add("signing", r["z32"].as_str().unwrap());
     }
     let own = Manifest::single(KeyPair::from_seed(&[1; 32]).public());
-    c.add("signing", bosc_format::signing::Request::new(own, 5, 0, [3; 32], None).encode());
+    let content = bosc_format::signing::Content { length: 4, tree_hash: [4; 32] };
+    for content in [None, Some(content)] {
+        let request = bosc_format::signing::Request::new(own.clone(), 5, 0, [3; 32], content);
+        c.add("signing", request.encode());
+    }
 }
 
 fn requests() -> Vec<ProofRequest> {
@@ -583,11 +587,17 @@ fn releases(c: &mut Corpus) {
     }
     let mut e = Encoder::new();
     e.uint(2);
-    for key in ["/a", "/b/c"] {
-        e.string(key).uint(300).u64(1_700_000_000_000_000_000).u64(u64::MAX).uint(77).uint(66_000);
+    for (key, suspect) in [("/a", 0), ("/b/c", 1)] {
+        e.string(key)
+            .uint(300)
+            .u64(1_700_000_000_000_000_000)
+            .u64(u64::MAX)
+            .uint(77)
+            .uint(66_000)
+            .uint(suspect);
     }
     let body = e.finish();
-    let mut whole = [&b"boscidx1"[..], &[0; 32], &body].concat();
+    let mut whole = [&b"boscidx2"[..], &[0; 32], &body].concat();
     let sum = hash(&[&whole]);
     whole.extend_from_slice(&sum);
     c.add("change_index", body);

@@ -6,7 +6,7 @@ use bosc_format::crypto::KeyPair;
 use bosc_format::link::{Link, PearLink};
 use bosc_format::manifest::{Manifest, MultiSignature, SignerSpec, Verifier};
 use bosc_format::merkle::{Appender, Head, Node};
-use bosc_format::proof::{Reorg, create_proof, verify_detached, verify_proof, verify_proofs};
+use bosc_format::proof::{HashedProof, Reorg, create_proof, verify_detached, verify_hashed, verify_proof};
 use bosc_format::signing::{Request, Response};
 use bosc_format::{id as ids, link as links, manifest as manifests};
 use bosc_wire::replication::messages;
@@ -154,6 +154,8 @@ pub fn signing(data: &[u8]) {
         assert_eq!(Response::from_text(&r.to_text()).as_ref(), Ok(r));
     }
     for (r, bytes) in &requests {
+        // One request has one encoding, and what is refused was never read.
+        assert_eq!((&r.encode(), r.check()), (bytes, Ok(())));
         assert_eq!(Request::decode(&r.encode()).as_ref(), Ok(r));
         assert_eq!(Request::from_text(&r.to_text()).map(|(r, _)| r).as_ref(), Ok(r));
         let key_pair = KeyPair::from_seed(&[1; 32]);
@@ -242,8 +244,15 @@ pub fn proof(data: &[u8]) {
                 }
                 assert!(v.manifest().is_none_or(|m| m.key() == key));
             }
-            let twice = [&message.proof, &message.proof];
-            let _ = verify_proofs(&key, manifest, head, nodes, &twice);
+            let alone = verify_proof(&key, manifest, head, nodes, &message.proof);
+            for p in HashedProof::together(vec![message.proof.clone(), message.proof.clone()]) {
+                let beside = verify_hashed(&key, manifest, head, nodes, &p);
+                assert_eq!(
+                    alone.as_ref().ok(),
+                    beside.as_ref().ok(),
+                    "a group proves what each proves alone"
+                );
+            }
             if let Ok(head) = verify_detached(&key, manifest, &message.proof) {
                 check_truth(&head);
             }

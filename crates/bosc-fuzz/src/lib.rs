@@ -31,7 +31,9 @@ pub mod wire;
 #[path = "../../bosc-wire/tests/replication_support/memory_core.rs"]
 pub mod memory_core;
 // What `memory_core` takes from the module it is in.
-use bosc_wire::replication::{ApplyError, CoreAccess, HeadInfo, ManifestState, ProveError, ReorgStep};
+use bosc_wire::replication::{
+    ApplyError, Comparison, CoreAccess, HeadInfo, HeadSummary, ManifestState, ProveError, ReorgStep,
+};
 
 pub use input::{Input, push_step};
 

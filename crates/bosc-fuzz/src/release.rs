@@ -1,7 +1,8 @@
 //! Files and lines of the command line's side: `package.json`, patterns, the change index, what another process says.
 
-use bosc_release::glob::{Ignore, Only};
-use bosc_release::package::{Package, split_list};
+use bosc_release::folder::glob::{Ignore, Only};
+use bosc_release::folder::ignore_file::IgnoreFile;
+use bosc_release::folder::package::{Package, split_list};
 use bosc_release::{owner as owners, stage};
 
 /// `package.json`.
@@ -14,7 +15,7 @@ pub fn package(data: &[u8]) {
     }
 }
 
-/// Patterns, one a line, and in the last line a path.
+/// Patterns, one a line, and in the last line a path; the same lines as an ignore file.
 pub fn glob(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (patterns, path) = text.rsplit_once('\n').unwrap_or((text, "/node_modules/a/b.js"));
@@ -22,6 +23,12 @@ pub fn glob(data: &[u8]) {
         let _ = ignore.ignores(path);
         if ignore.ignores_all_below(path) {
             assert!(ignore.ignores(&format!("{}/x", path.trim_end_matches('/'))), "{patterns:?} {path:?}");
+        }
+    }
+    if let Ok(file) = IgnoreFile::parse(patterns) {
+        let path = path.trim_start_matches('/');
+        if file.ignores(path, true) {
+            assert!(file.ignores(&format!("{path}/x"), false), "{patterns:?} {path:?}");
         }
     }
     if let Ok(only) = Only::new(patterns.lines())

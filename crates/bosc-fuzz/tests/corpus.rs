@@ -167,7 +167,9 @@ fn peak() -> Option<u64> {
 
 #[test]
 fn every_target_on_its_corpus_and_mutations() {
-    let (runs, seconds) = (setting("BOSC_FUZZ_RUNS", 3000), setting("BOSC_FUZZ_SECONDS", 0));
+    let full = std::env::var("BOSC_FULL").is_ok_and(|v| v == "1");
+    let runs = setting("BOSC_FUZZ_RUNS", if full { 300_000 } else { 3000 });
+    let seconds = setting("BOSC_FUZZ_SECONDS", if full { 60 } else { 0 });
     let only = std::env::var("BOSC_FUZZ_TARGET").ok();
     let limit = if seconds > 0 { Duration::from_secs(seconds) } else { Duration::from_millis(2500) };
     let (mut total, mut slowest) = (0u64, (Duration::ZERO, ""));

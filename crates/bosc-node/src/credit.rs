@@ -2,16 +2,27 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Bytes of frames that may wait for one connection before no more are made for it.
-const OUTBOUND_HIGH: usize = 512 << 10;
-/// Bytes left at which making more begins again.
-const OUTBOUND_LOW: usize = 256 << 10;
-/// Bytes of received messages that may wait before the connection is not read any more.
-const INBOUND_HIGH: usize = 4 << 20;
+/// How much may wait for one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Bytes of frames from which on no more are made for it.
+    pub outbound_high: usize,
+    /// Bytes left at which making more begins again.
+    pub outbound_low: usize,
+    /// Bytes of received messages from which on it is not read any more.
+    pub inbound_high: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { outbound_high: 512 << 10, outbound_low: 256 << 10, inbound_high: 4 << 20 }
+    }
+}
 
 /// Counters of one connection, shared by both threads.
-#[derive(Debug, Default)]
-pub(crate) struct Credit {
+#[derive(Debug)]
+pub struct Credit {
+    bounds: Bounds,
     outbound: AtomicUsize,
     inbound: AtomicUsize,
     starved: AtomicBool,
@@ -21,14 +32,30 @@ pub(crate) struct Credit {
 }
 
 impl Credit {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            outbound: AtomicUsize::new(0),
+            inbound: AtomicUsize::new(0),
+            starved: AtomicBool::new(false),
+            received: AtomicBool::new(false),
+            sent: AtomicBool::new(false),
+        }
+    }
+
+    /// Bytes of frames that wait.
+    pub(crate) fn outbound(&self) -> usize {
+        self.outbound.load(Ordering::SeqCst)
+    }
+
     /// Whether more may be made for the connection. When not, [`Credit::sent_out`] tells when to try again.
     pub(crate) fn may_send(&self) -> bool {
-        if self.outbound.load(Ordering::SeqCst) < OUTBOUND_HIGH {
+        if self.outbound.load(Ordering::SeqCst) < self.bounds.outbound_high {
             return true;
         }
         self.starved.store(true, Ordering::SeqCst);
         // It may have drained between the look and the note.
-        self.outbound.load(Ordering::SeqCst) < OUTBOUND_LOW
+        self.outbound.load(Ordering::SeqCst) < self.bounds.outbound_low
     }
 
     /// Frames of `n` bytes were handed to the socket thread.
@@ -39,7 +66,7 @@ impl Credit {
     /// `n` bytes went out. Returns whether the maker waits to be told.
     pub(crate) fn sent_out(&self, n: usize) -> bool {
         let before = self.outbound.fetch_sub(n, Ordering::SeqCst);
-        before.saturating_sub(n) < OUTBOUND_LOW && self.starved.swap(false, Ordering::SeqCst)
+        before.saturating_sub(n) < self.bounds.outbound_low && self.starved.swap(false, Ordering::SeqCst)
     }
 
     /// Messages of `n` bytes were handed to the core thread.
@@ -50,11 +77,11 @@ impl Credit {
     /// `n` of them were worked through. Returns whether reading may have stopped because of them.
     pub(crate) fn worked(&self, n: usize) -> bool {
         let before = self.inbound.fetch_sub(n, Ordering::SeqCst);
-        before >= INBOUND_HIGH && before - n < INBOUND_HIGH
+        before >= self.bounds.inbound_high && before - n < self.bounds.inbound_high
     }
 
     /// Whether the connection may be read.
     pub(crate) fn may_read(&self) -> bool {
-        self.inbound.load(Ordering::SeqCst) < INBOUND_HIGH
+        self.inbound.load(Ordering::SeqCst) < self.bounds.inbound_high
     }
 }

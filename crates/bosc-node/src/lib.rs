@@ -12,10 +12,34 @@
 //!                            swarm
 //! ```
 //!
+//! # At rest
+//!
+//! Both threads sleep until a timeout of theirs or an input, and a waiting caller until a signal or its deadline. What
+//! still wakes a node that has nothing to do is what protocols ask for, all of it in the net thread:
+//!
+//! | what | how often | whose rule |
+//! |---|---|---|
+//! | each connection: a keep-alive each way and its acknowledgement | 5 s | hyperdht's `connectionKeepAlive`; JavaScript peers send theirs whatever we do, ours goes out with the answer to it |
+//! | served topics: three relays are pinged | 20 s (3 s for the first 15 s) | ours: NATs must not forget the path |
+//! | served topics: our key is announced to its relays | 5 min | hyperdht |
+//! | pings of up to five known DHT nodes, or a walk when none is known | 3 min | ours, while we are no node of the DHT ourselves; 40 s after |
+//! | a walk, when fewer than 20 DHT nodes are known | 5 min | dht-rpc |
+//! | is our socket reachable | 10 s after the start, then ever later, up to 20 min | ours |
+//! | a lookup of each topic | 10 to 12 min, sooner and then ever later while nobody is found | hyperswarm |
+//!
+//! A node that can be reached becomes one of the DHT's own after 20 minutes and answers others, as often as they ask.
+//! `cargo run -p bosc-node --example idle` measures all this on loopback, and the test `who_has_nothing_to_do_sleeps`
+//! counts it in virtual time: a client alone, and one without a network, wake less than once in ten seconds.
+//!
+//! # Threads
+//!
 //! Neither thread ever waits for the other: what is on its way between them is bounded by counters that stop
 //! the reading of sockets on one side and the making of messages on the other.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
+mod between;
+pub mod bootstrap;
 mod credit;
 mod live;
 mod net;
@@ -23,14 +47,29 @@ mod signal;
 mod status;
 pub mod swarm;
 
-pub use signal::Signal;
-pub use status::{CoreStatus, NetStatus, PeerStatus};
+/// The machines inside a node, for simulations: not part of the interface, may change at any time.
+#[doc(hidden)]
+pub mod machine {
+    pub use crate::between::{FromLive, FromNet};
+    pub use crate::credit::Bounds;
+    pub use crate::live::machine::{Disguise, LiveMachine, LiveSetup};
+    pub use crate::live::shared::{CoreShared, DownloadState};
+    pub use crate::net::machine::{CLIENT, NetMachine, NetSetup, SERVER, Tuning};
+}
 
+pub use signal::Signal;
+pub use status::{
+    ConflictStatus, CoreFailure, CoreStatus, DroppedPeer, MAX_CONFLICTS, NetStatus, PeerStatus,
+};
+pub use swarm::Part;
+
+use between::{Input, NetCommand};
 use bosc_format::crypto::{CoreKey, KeyPair, PublicKey};
 use bosc_store::{Core, Store};
-pub use bosc_wire::replication::{Blocks, Download};
-use live::{CoreShared, DownloadState, Input, Live};
-use net::{Net, NetCommand, NetConfig, NetShared};
+pub use bosc_wire::replication::{Blocks, Conflict, Download, HeadSummary, InvalidPeer};
+use live::Live;
+use live::shared::{CoreShared, DownloadState};
+use net::{Net, NetConfig, NetShared};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,9 +77,6 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::UnboundedSender;
-
-/// How often waiting callers look again even when nothing was signalled.
-pub const TICK: Duration = Duration::from_millis(100);
 
 /// The public HyperDHT nodes, as npm `hyperdht` has them.
 pub const PUBLIC_BOOTSTRAP: [SocketAddrV4; 3] = [
@@ -182,19 +218,14 @@ impl Node {
         self.port
     }
 
-    /// Joins a topic: looks for peers (client), lets itself be found (server), or both.
-    pub fn join(&self, topic: [u8; 32], client: bool, server: bool) {
-        let _ = self.net.send(NetCommand::Join { topic, client, server });
+    /// Joins a topic with a [`Part`]. Joining it again changes the part.
+    pub fn join(&self, topic: [u8; 32], part: Part) {
+        let _ = self.net.send(NetCommand::Join { topic, part });
     }
 
     /// Leaves a topic and takes the announcement back.
     pub fn leave(&self, topic: [u8; 32]) {
         let _ = self.net.send(NetCommand::Leave { topic });
-    }
-
-    /// Looks for peers on a joined topic again now.
-    pub fn refresh(&self, topic: [u8; 32]) {
-        let _ = self.net.send(NetCommand::Refresh { topic });
     }
 
     /// Looks for peers on a joined topic again; [`Node::is_flushed`] is true again when that is over.
@@ -206,7 +237,7 @@ impl Node {
 
     /// Whether the first discovery of a joined topic is over and each peer it found was tried.
     pub fn is_flushed(&self, topic: &[u8; 32]) -> bool {
-        self.shared.get().flushed.contains(topic)
+        self.shared.is_flushed(topic)
     }
 
     /// Up to `limit` DHT nodes that are known, those heard of last first.
@@ -221,7 +252,7 @@ impl Node {
         self.shared.get()
     }
 
-    /// Wakes callers when a snapshot has changed.
+    /// Raised when any snapshot has changed, this node's or one of its cores'.
     pub fn signal(&self) -> &Signal {
         &self.signal
     }
@@ -232,7 +263,7 @@ impl Node {
         let (reply, answer) = channel();
         let _ = self.live.send(Input::Attach { core: core.clone(), reply });
         let shared = answer.recv().unwrap_or_default();
-        LiveCore { core: core.clone(), shared, live: self.live.clone(), signal: self.signal.clone() }
+        LiveCore { core: core.clone(), shared, live: self.live.clone() }
     }
 
     /// Writes everything received so far to disk.
@@ -278,7 +309,6 @@ pub struct LiveCore {
     core: Core,
     shared: Arc<CoreShared>,
     live: Sender<Input>,
-    signal: Signal,
 }
 
 impl std::fmt::Debug for LiveCore {
@@ -305,9 +335,10 @@ impl LiveCore {
         self.shared.status()
     }
 
-    /// Wakes callers when a snapshot has changed.
+    /// Raised when this core's snapshot has changed, blocks have come, or a download of it is done. Nothing that only
+    /// concerns other cores or the network raises it: see [`Node::signal`].
     pub fn signal(&self) -> &Signal {
-        &self.signal
+        &self.shared.signal
     }
 
     /// Starts to download blocks. Ends with [`DownloadHandle::is_done`], or when the handle is dropped.

@@ -1,8 +1,20 @@
 //! What callers can see of live cores and connections, as snapshots.
 
 use bosc_format::crypto::PublicKey;
+use bosc_store::ErrorKind;
+use bosc_wire::replication::{Conflict, InvalidPeer};
 use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
+
+impl PeerStatus {
+    /// Whether it holds the first `length` blocks of our history at `fork`.
+    pub fn holds(&self, fork: u64, length: u64) -> bool {
+        self.fork == fork && !self.other_history && self.contiguous_length >= length
+    }
+}
+
+/// Most conflicts remembered for one core.
+pub const MAX_CONFLICTS: usize = 16;
 
 /// One peer of a core.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +35,52 @@ pub struct PeerStatus {
     pub other_history: bool,
     /// How often it was asked in vain to prove its head, since it last proved a longer one.
     pub unproved: u32,
+}
+
+/// Why what peers sent could not be stored, or what they asked for not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreFailure {
+    /// Of the store's error.
+    pub kind: ErrorKind,
+    /// In words.
+    pub why: String,
+}
+
+impl CoreFailure {
+    /// Whether the disk (or the quota) is full: with space freed it can go on.
+    pub fn is_full(&self) -> bool {
+        self.kind == ErrorKind::Full
+    }
+}
+
+impl std::fmt::Display for CoreFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+/// A peer that was dropped for what it sent. Shows itself as what it did: "sent a wrong proof: ...".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedPeer {
+    /// Its public key.
+    pub key: PublicKey,
+    /// What it did.
+    pub why: InvalidPeer,
+}
+
+impl std::fmt::Display for DroppedPeer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+/// Two histories of one core, both signed by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConflictStatus {
+    /// The peer that proved the other one.
+    pub peer: PublicKey,
+    /// Both heads.
+    pub conflict: Conflict,
 }
 
 /// A core on the network.
@@ -51,18 +109,25 @@ pub struct CoreStatus {
     /// Blocks sent since the start.
     pub uploaded_blocks: u64,
     /// Why the core cannot go on (disk full or broken).
-    pub failed: Option<String>,
+    pub failed: Option<CoreFailure>,
     /// The last peer that was dropped for misbehaving, and why.
-    pub dropped_peer: Option<String>,
+    pub dropped_peer: Option<DroppedPeer>,
+    /// Other histories that peers proved at the present fork, each once and at most [`MAX_CONFLICTS`]. They stay when the
+    /// peer goes.
+    pub conflicts: Vec<ConflictStatus>,
 }
 
 impl CoreStatus {
-    /// How many peers hold the whole head.
-    pub fn full_copies(&self) -> usize {
+    /// Whether a peer says that it has more of our history than we do.
+    pub fn is_behind(&self) -> bool {
         self.peers
             .iter()
-            .filter(|p| self.length > 0 && p.fork == self.fork && p.contiguous_length >= self.length)
-            .count()
+            .any(|p| p.synced && !p.other_history && (p.fork, p.length) > (self.fork, self.length))
+    }
+
+    /// How many peers hold the whole head.
+    pub fn full_copies(&self) -> usize {
+        self.peers.iter().filter(|p| self.length > 0 && p.holds(self.fork, self.length)).count()
     }
 }
 

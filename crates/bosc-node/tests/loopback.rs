@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use bosc_node::{Download, LiveCore, Node, NodeConfig, Role, TICK};
+use bosc_node::{Download, LiveCore, Node, NodeConfig, Part, Role};
 use bosc_store::{CreateOptions, Options, Store};
 use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -29,9 +29,9 @@ fn peer(bootstrap: &[SocketAddrV4]) -> (Node, Store) {
     (Node::start(config, Some(store.clone())).unwrap(), store)
 }
 
-fn wait(live: &LiveCore, what: &str, mut ready: impl FnMut() -> bool) {
+fn wait(node: &Node, live: &LiveCore, what: &str, mut ready: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(40);
-    let done = live.signal().wait(Some(deadline), TICK, || ready().then_some(()));
+    let done = node.signal().wait(Some(deadline), || ready().then_some(()));
     assert!(done.is_some(), "{what}: {:?}", live.status());
 }
 
@@ -44,33 +44,33 @@ fn a_core_is_found_fetched_live_and_followed_through_a_truncation() {
     core.append(&blocks).unwrap();
     let topic = *core.discovery_key();
     let served = seeder.attach(&core);
-    seeder.join(topic, false, true);
-    wait(&served, "announced", || seeder.is_flushed(&topic));
+    seeder.join(topic, Part { server: true, ..Part::default() });
+    wait(&seeder, &served, "announced", || seeder.is_flushed(&topic));
 
     let (downloader, other) = peer(&bootstrap);
     let replica = other.open_core(core.key()).unwrap();
     let live = downloader.attach(&replica);
     let download = live.download(Download::live());
-    downloader.join(topic, true, false);
-    wait(&live, "whole", || replica.contiguous_length() == 200);
+    downloader.join(topic, Part { client: true, ..Part::default() });
+    wait(&downloader, &live, "whole", || replica.contiguous_length() == 200);
     assert_eq!(replica.head().tree_hash(), core.head().tree_hash());
     for (i, block) in blocks.iter().enumerate() {
         assert_eq!(replica.block(i as u64).unwrap().as_ref(), Some(block));
     }
 
     core.append(&["live".into()]).unwrap();
-    wait(&live, "live append", || replica.contiguous_length() == 201);
+    wait(&downloader, &live, "live append", || replica.contiguous_length() == 201);
     assert_eq!(replica.block(200).unwrap().as_deref(), Some(&b"live"[..]));
 
     core.truncate(50, core.head().fork + 1).unwrap();
     core.append(&["other".into()]).unwrap();
-    wait(&live, "reorg", || replica.head().fork == 1 && replica.contiguous_length() == 51);
+    wait(&downloader, &live, "reorg", || replica.head().fork == 1 && replica.contiguous_length() == 51);
     assert_eq!(replica.head().tree_hash(), core.head().tree_hash());
     assert_eq!(replica.block(50).unwrap().as_deref(), Some(&b"other"[..]));
 
-    wait(&served, "full copies", || served.status().full_copies() == 1);
+    wait(&seeder, &served, "full copies", || served.status().full_copies() == 1);
     drop(download);
     downloader.close();
-    wait(&served, "peer left", || served.status().peers.is_empty());
+    wait(&seeder, &served, "peer left", || served.status().peers.is_empty());
     seeder.close();
 }

@@ -13,16 +13,17 @@
 mod sim;
 
 use bosc_testkit::Replay;
-use sim::{Report, World};
+use sim::{AtRest, Report, World, rest};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Runs of the test command; `BOSC_SEEDS` asks for another number.
+/// Runs of the test command; `BOSC_FULL=1` makes ten times as many, `BOSC_SEEDS` any other number.
 const SEEDS: u64 = 300;
 
 #[test]
 fn every_swarm_ends_equal_and_nobody_accepts_what_is_not_proved() {
-    let count = std::env::var("BOSC_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
+    let usual = if std::env::var("BOSC_FULL").is_ok_and(|v| v == "1") { 10 * SEEDS } else { SEEDS };
+    let count = std::env::var("BOSC_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
     let seeds = Mutex::new(Replay::seeds("swarm_sim", count));
     let results: Mutex<Vec<(u64, Option<Report>)>> = Mutex::default();
     let start = Instant::now();
@@ -97,4 +98,17 @@ fn a_network_that_never_heals_is_noticed() {
 #[should_panic(expected = "without proof")]
 fn a_block_that_is_not_the_writers_is_noticed() {
     World::new(3).forge().run();
+}
+
+#[test]
+fn who_has_nothing_to_do_sleeps() {
+    let at_rest = rest(Replay::new("swarm_sim", 7).seed());
+    eprintln!("wake-ups in an hour at rest: {at_rest:?}");
+    let AtRest { alone, announced, follower, seeder, cut_off } = at_rest;
+    // Less than one in ten seconds.
+    assert!(alone < 360 && cut_off < 360, "{alone} {cut_off}");
+    // Relays are pinged every twenty seconds and announced to every five minutes.
+    assert!(announced < 720, "{announced}");
+    // A keep-alive goes each way every five seconds and is acknowledged.
+    assert!(follower < 1800 + 360 && seeder < 1800 + 1440, "{follower} {seeder}");
 }

@@ -1,5 +1,6 @@
 //! What went wrong with a command: whose fault it is, the cause, and what to do next.
 
+use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -86,6 +87,17 @@ impl CommandError {
         Self::new(ErrorKind::NotFound, "ERR_NOT_FOUND", message)
     }
 
+    /// A file or folder that could not be written: `ERR_DISK_FULL` when there is no room for it, else `ERR_UNWRITABLE`,
+    /// with `hint` for what to do then.
+    pub fn unwritable(message: impl Into<String>, e: std::io::Error, hint: impl Into<String>) -> Self {
+        if is_full(&e) {
+            return Self::new(ErrorKind::Failed, "ERR_DISK_FULL", message)
+                .because(e)
+                .hint("free some disk space and run the command again");
+        }
+        Self::new(ErrorKind::Permission, "ERR_UNWRITABLE", message).because(e).hint(hint)
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -152,34 +164,52 @@ impl CommandError {
         out
     }
 
-    /// The `data` of the one JSON error line.
-    pub fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({
-            "success": false,
-            "code": self.code,
-            "message": self.message,
-            "hint": self.hint_text(),
-            "causes": self.causes(),
-            "exit": self.kind.exit_code(),
-        })
-    }
-
-    /// The error that [`CommandError::to_json`] told of, as far as the text carries it.
-    pub fn from_json(data: &serde_json::Value) -> Self {
-        let text = |k: &str| data.get(k).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-        let exit = data.get("exit").and_then(serde_json::Value::as_u64).unwrap_or(1);
-        let kind = ErrorKind::from_exit_code(u8::try_from(exit).unwrap_or(1));
-        let mut e = Self::new(kind, text("code"), text("message")).hint(text("hint"));
-        let causes: Vec<&str> = data
-            .get("causes")
-            .and_then(|c| c.as_array())
-            .map(|a| a.iter().filter_map(|v| v.as_str()).collect())
-            .unwrap_or_default();
-        if !causes.is_empty() {
-            e.source = Some(causes.join(": ").into());
+    /// What is told of it: the data of the one error line, and what is handed over.
+    pub fn told(&self) -> Failure {
+        Failure {
+            success: false,
+            code: self.code.clone(),
+            message: self.message.clone(),
+            hint: self.hint_text().to_owned(),
+            causes: self.causes(),
+            exit: self.kind.exit_code(),
         }
-        e
     }
+}
+
+/// What is told of a failed command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Always false.
+    pub success: bool,
+    /// The machine-readable code.
+    pub code: String,
+    /// The message.
+    pub message: String,
+    /// What to do next.
+    pub hint: String,
+    /// The chain of causes, outermost first.
+    pub causes: Vec<String>,
+    /// The exit code of the program.
+    pub exit: u8,
+}
+
+impl From<Failure> for CommandError {
+    /// The error that was told of, as far as its text carries it.
+    fn from(told: Failure) -> Self {
+        let kind = ErrorKind::from_exit_code(told.exit);
+        let error = Self::new(kind, told.code, told.message).hint(told.hint);
+        match told.causes.is_empty() {
+            true => error,
+            false => error.because(told.causes.join(": ")),
+        }
+    }
+}
+
+/// Whether there is no room: on the disk, within the quota, or for a file of that size.
+pub fn is_full(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(e.kind(), K::StorageFull | K::QuotaExceeded | K::FileTooLarge)
 }
 
 impl fmt::Display for CommandError {
@@ -199,9 +229,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_full_disk_is_told_as_one() {
+        for kind in [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded] {
+            let e = CommandError::unwritable("x", kind.into(), "look at its permissions");
+            assert_eq!((e.code(), e.kind()), ("ERR_DISK_FULL", ErrorKind::Failed));
+            assert!(e.hint_text().contains("free"));
+        }
+        let e = CommandError::unwritable("x", std::io::ErrorKind::PermissionDenied.into(), "chmod");
+        assert_eq!((e.code(), e.kind(), e.hint_text()), ("ERR_UNWRITABLE", ErrorKind::Permission, "chmod"));
+    }
+
+    #[test]
     fn an_error_survives_the_way_through_json() {
         let e = CommandError::input("bad link").hint("use pear://").because(std::io::Error::other("inner"));
-        let back = CommandError::from_json(&e.to_json());
+        let text = serde_json::to_string(&e.told()).unwrap();
+        assert_eq!(
+            text,
+            concat!(
+                r#"{"success":false,"code":"ERR_INVALID_INPUT","message":"bad link","hint":"use pear://","#,
+                r#""causes":["inner"],"exit":2}"#
+            )
+        );
+        let back = CommandError::from(serde_json::from_str::<Failure>(&text).unwrap());
         assert_eq!(back.kind(), ErrorKind::Input);
         assert_eq!(back.message(), "bad link");
         assert_eq!(back.hint_text(), "use pear://");

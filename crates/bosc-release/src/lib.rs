@@ -1,27 +1,46 @@
-//! The release pipeline as library calls with events.
+//! The release pipeline as library calls with events: from a folder to those who follow a link.
 //!
-//! A command is a [`command::Request`]: plain data, so that it can be run here or handed to the process that
-//! owns the store. What happens on the way is told as [`command::Event`]s, the `tag` and `data` of Pear's
-//! `--json` lines. Nothing in this crate prints.
+//! It owns what a release is: the features, each in the folder of its command's name (its request and events in the face of
+//! the folder, what the engine runs for it in `command`), the [`engine::Engine`] with the open store and its node, and
+//! the hand-over of commands to the process that has a store open ([`owner`]).
+//! A command is a [`request::Request`], plain data; what happens on the way is told as [`event::Event`]s, what it ends with
+//! is an [`event::Output`].
+//!
+//! It never prints, never reads the command line or the environment, never asks a person, and makes JSON of events only
+//! for the hand-over.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod changelog;
 pub mod command;
+pub mod cores;
 pub mod demo;
 pub mod dht;
-pub mod diff;
+pub mod doctor;
 pub mod dump;
 pub mod engine;
 pub mod error;
-pub mod glob;
-pub mod lines;
+pub mod event;
+pub mod folder;
+pub mod gc;
+#[cfg(test)]
+mod golden;
+pub mod info;
+pub mod install;
+pub mod keys;
+pub mod line;
+pub mod manifest;
 pub mod multisig;
 pub mod owner;
-pub mod package;
 pub mod provision;
 pub mod publish;
+pub mod request;
 pub mod rotate;
-pub mod scan;
+mod run;
+pub mod secrets;
+pub mod seed;
 pub mod stage;
-pub mod tools;
-pub mod updater;
+pub mod store;
+pub mod touch;
+pub mod versions;

@@ -22,12 +22,17 @@ use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 /// A caller's own bytes: key in the table and value, `None` to remove.
 pub(crate) type UserChange = (Vec<u8>, Option<Vec<u8>>);
 
+/// Name and value of a row of the table `meta`.
+pub(crate) type MetaRow = (&'static str, Vec<u8>);
+
 #[derive(Debug, Default)]
 pub(crate) struct CommitState {
     /// Number of the last commit that was tried. Every try has its own.
     seq: u64,
     /// A commit whose fate is unknown, and its number.
     unsettled: Option<(u64, Pending)>,
+    /// What the opening could not write on a full disk: it goes with the next commit.
+    owed: Vec<MetaRow>,
 }
 
 /// A commit on its way.
@@ -75,8 +80,21 @@ impl Inner {
             pending.deltas.iter().filter(|d| d.takes_away()).map(|d| d.core.clone()).collect();
         let mut held: BTreeMap<u32, _> = holding.iter().map(|c| (c.id, c.write())).collect();
         let seq = state.next();
-        match self.db.write(seq, !pending.deltas.is_empty(), |txn| pending.write(txn)) {
+        let renewal = match pending.deltas.is_empty() {
+            true => None,
+            false => lock(&self.identity).renew(self.disk.place()),
+        };
+        let written = self.db.write(seq, !pending.deltas.is_empty(), |txn| {
+            write_meta_rows(txn, &state.owed)?;
+            pending.write(txn)?;
+            renewal.as_ref().map_or(Ok(()), |r| r.write(txn))
+        });
+        match written {
             Written::Yes => {
+                state.owed.clear();
+                if let Some(renewal) = renewal {
+                    lock(&self.identity).renewed(self.disk.place(), renewal);
+                }
                 self.finish(pending, true, &mut held);
                 if let Some(writer) = writer.take() {
                     writer.keep();
@@ -210,6 +228,17 @@ impl Inner {
         lock(&self.cache).end_flush(durable);
         self.segments.end_commit(pending.segments, durable);
     }
+}
+
+pub(crate) fn write_meta_rows(txn: &WriteTransaction, rows: &[MetaRow]) -> Result<(), Fail> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = txn.open_table(db::META)?;
+    for (name, row) in rows {
+        table.insert(*name, row.as_slice())?;
+    }
+    Ok(())
 }
 
 /// Key of a named core's row in the table of names.
@@ -392,8 +421,8 @@ impl Inner {
 }
 
 impl CommitState {
-    pub(crate) fn new(seq: u64) -> Self {
-        Self { seq, unsettled: None }
+    pub(crate) fn new(seq: u64, owed: Vec<MetaRow>) -> Self {
+        Self { seq, unsettled: None, owed }
     }
 
     fn next(&mut self) -> u64 {
@@ -415,8 +444,15 @@ impl Inner {
     fn write_own(&self, f: impl Fn(&WriteTransaction) -> Result<(), Fail>) -> Result<()> {
         let mut state = lock(&self.commit);
         self.settle(&mut state)?;
-        match self.db.write(state.next(), false, f) {
-            Written::Yes => Ok(()),
+        let seq = state.next();
+        match self.db.write(seq, false, |txn| {
+            write_meta_rows(txn, &state.owed)?;
+            f(txn)
+        }) {
+            Written::Yes => {
+                state.owed.clear();
+                Ok(())
+            }
             Written::No(e) => Err(e),
             Written::Unknown(e) => Err(Error::Uncertain(Box::new(e))),
         }

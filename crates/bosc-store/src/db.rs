@@ -6,19 +6,25 @@
 //!
 //! After any failed operation redb refuses all others until it is opened again. A failed read does that by itself
 //! and tries once more, except while the fate of a commit is unknown: the one who settles that opens it.
+//!
+//! What is mended may be an older commit: redb keeps the last two. Who has this store open knows newer heads by then,
+//! and would sign and write on from those. So a database that turns out to be older than it was refuses everything from
+//! then on, until the store is opened anew.
 
 use crate::disk::{DatabaseFile, Disk};
 use crate::error::{Error, Result};
+use crate::sequence::Sequence;
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Name of the database's file.
 pub(crate) const FILE: &str = "bosc.redb";
 
-/// Store-wide values: `format` (u64le), `seq` (u64le, number of the last commit), `primary` (32 bytes).
+/// Store-wide values: `format` (u64le), `seq` (u64le, number of the last commit), `primary` (32 bytes), `kept` (see
+/// `open.rs`), `identity` (see `identity.rs`).
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Core number to core record.
 pub(crate) const CORES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("cores");
@@ -76,27 +82,54 @@ pub(crate) struct Db {
     open: RwLock<Option<Database>>,
     /// The fate of a commit is unknown and matters.
     unsettled: AtomicBool,
+    /// There is a store: a database that is missing or empty now is damage, and is not made anew.
+    established: AtomicBool,
+    /// Number of the last commit that is known to be durable.
+    last: AtomicU64,
+    /// It was mended by going back before that one.
+    went_back: AtomicBool,
+    sequence: Sequence,
 }
 
 impl Db {
-    /// Opens or creates the database.
-    pub(crate) fn open(disk: Arc<dyn Disk>, cache_bytes: usize) -> Result<Self> {
-        let db = Self { disk, cache_bytes, open: RwLock::new(None), unsettled: AtomicBool::new(false) };
+    /// Opens the database, creating it when `create` is set.
+    pub(crate) fn open(disk: Arc<dyn Disk>, cache_bytes: usize, create: bool) -> Result<Self> {
+        let db = Self {
+            disk,
+            cache_bytes,
+            open: RwLock::new(None),
+            unsettled: AtomicBool::new(false),
+            established: AtomicBool::new(!create),
+            last: AtomicU64::new(0),
+            went_back: AtomicBool::new(false),
+            sequence: Sequence::default(),
+        };
         let database = db.open_database()?;
         *db.open.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         Ok(db)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.disk.path(FILE)
     }
 
+    /// From now on the database is there, with its tables, and commit `seq` in it.
+    pub(crate) fn establish(&self, seq: u64) {
+        self.last.fetch_max(seq, Ordering::SeqCst);
+        self.established.store(true, Ordering::SeqCst);
+    }
+
+    fn is_established(&self) -> bool {
+        self.established.load(Ordering::SeqCst)
+    }
+
     fn open_database(&self) -> Result<Database> {
-        let file = self
-            .disk
-            .open(FILE, true)
-            .map_err(|e| Error::io(self.path(), e))?
-            .ok_or(Error::NotFound("the database file"))?;
+        let io = |e| Error::io(self.path(), e);
+        let gone = || Error::corrupt(format!("{} is gone", self.path().display()));
+        let file = self.disk.open(FILE, !self.is_established()).map_err(io)?.ok_or_else(gone)?;
+        if self.is_established() && file.len().map_err(io)? == 0 {
+            return Err(gone());
+        }
         self.guarded(|| {
             Ok(redb::Builder::new()
                 .set_cache_size(self.cache_bytes)
@@ -125,7 +158,7 @@ impl Db {
                 );
                 Err((self.sort(fail), refuses))
             }
-            Err(_) => Err((Error::corrupt("a page of the database"), true)),
+            Err(_) => Err((self.corrupt("a page of it cannot be read"), true)),
         }
     }
 
@@ -133,13 +166,26 @@ impl Db {
         match fail {
             Fail::Own(e) => e,
             Fail::Db(redb::Error::Io(e)) => match e.kind() {
-                std::io::ErrorKind::InvalidData => Error::corrupt(e.to_string()),
+                std::io::ErrorKind::InvalidData => self.corrupt(&e.to_string()),
+                std::io::ErrorKind::UnexpectedEof => self.corrupt("the file is too short"),
                 _ => Error::io(self.path(), e),
             },
-            Fail::Db(redb::Error::Corrupted(what)) => Error::Corrupt(what),
-            Fail::Db(redb::Error::UpgradeRequired(_)) => Error::corrupt("the database has an unknown format"),
+            Fail::Db(redb::Error::Corrupted(what)) => self.corrupt(&what),
+            Fail::Db(redb::Error::UpgradeRequired(_)) => self.corrupt("its format is unknown"),
+            Fail::Db(
+                e @ (redb::Error::TableDoesNotExist(_)
+                | redb::Error::TableTypeMismatch { .. }
+                | redb::Error::TableIsMultimap(_)
+                | redb::Error::TableIsNotMultimap(_)
+                | redb::Error::TypeDefinitionChanged { .. }
+                | redb::Error::RepairAborted),
+            ) => self.corrupt(&e.to_string()),
             Fail::Db(e) => Error::io(self.path(), std::io::Error::other(e.to_string())),
         }
+    }
+
+    fn corrupt(&self, what: &str) -> Error {
+        Error::corrupt(format!("{}: {what}", self.path().display()))
     }
 
     /// Runs `f` on a snapshot of what is committed. It may run twice.
@@ -182,11 +228,38 @@ impl Db {
                 Ok(())
             })
         };
-        let Err(error) = result else { return Written::Yes };
+        let Err(error) = result else {
+            self.last.fetch_max(seq, Ordering::SeqCst);
+            // Not while the store is made: its presence proves that there is one.
+            if self.is_established() {
+                self.sequence.note(&*self.disk, seq);
+            }
+            return Written::Yes;
+        };
         self.unsettled.store(matters, Ordering::SeqCst);
         let Ok(found) = self.reopen() else { return Written::Unknown(error) };
         self.unsettled.store(false, Ordering::SeqCst);
         if found == seq { Written::Yes } else { Written::No(error) }
+    }
+
+    /// Reads the whole database and checks every checksum in it. False: something in it was wrong and is mended.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when it cannot be mended, or only by losing the last commit.
+    pub(crate) fn check(&self) -> Result<bool> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = open.as_mut() else { return Err(self.failed()) };
+        let result = self.guarded(|| Ok(database.check_integrity()?));
+        drop(open);
+        match result {
+            Ok(true) => Ok(true),
+            Ok(false) => self.reopen().map(|_| false),
+            Err(e) => {
+                // It refuses everything after an error.
+                let again = self.reopen();
+                Err(again.err().filter(|_| self.went_back.load(Ordering::SeqCst)).unwrap_or(e))
+            }
+        }
     }
 
     /// Moves pages to the front of the file and cuts it.
@@ -207,6 +280,9 @@ impl Db {
 
     /// Opens the database again after a failure; the number of the last commit that is in it.
     fn reopen(&self) -> Result<u64> {
+        if self.went_back.load(Ordering::SeqCst) {
+            return Err(self.failed());
+        }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         // Closing may write; what it meets was reported already.
         let old = open.take();
@@ -216,11 +292,16 @@ impl Db {
             let txn = database.begin_read()?;
             let table = match txn.open_table(META) {
                 Ok(table) => table,
-                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(0),
+                Err(redb::TableError::TableDoesNotExist(_)) if !self.is_established() => return Ok(0),
                 Err(e) => return Err(e.into()),
             };
             Ok(table.get("seq")?.map_or(0, |v| u64_from(v.value())))
         })?;
+        if seq < self.last.load(Ordering::SeqCst) {
+            self.went_back.store(true, Ordering::SeqCst);
+            let _ = catch_unwind(AssertUnwindSafe(move || drop(database)));
+            return Err(self.failed());
+        }
         *open = Some(database);
         Ok(seq)
     }
@@ -242,6 +323,11 @@ impl Db {
     }
 
     fn failed(&self) -> Error {
+        if self.went_back.load(Ordering::SeqCst) {
+            return self.corrupt(
+                "it was damaged and has lost its last commit; nothing is read or written until the store is opened anew",
+            );
+        }
         Error::io(
             self.path(),
             std::io::Error::other("the database failed before and could not be opened again"),

@@ -131,6 +131,12 @@ impl Edits {
         Ok(page.and_then(|p| p.place()?.get(block)))
     }
 
+    /// Whether the block is here: its bit is set.
+    pub(crate) fn has(&self, inner: &Inner, block: u64) -> Result<bool> {
+        let page = self.peek(inner, &PageKey::bits(self.core, block))?;
+        Ok(page.and_then(|p| Some(p.bit()?.get(block))).unwrap_or(false))
+    }
+
     /// Puts a block's place and sets its bit.
     pub(crate) fn put_block(&mut self, inner: &Inner, block: u64, place: Place) -> Result<()> {
         // Both pages are at hand before either changes.
@@ -139,13 +145,14 @@ impl Edits {
         if let Page::Place(page) = self.page_mut(inner, PageKey::places(self.core, block))? {
             old = page.set(block, Some(place));
         }
+        let mut had = false;
         if let Page::Bit(page) = self.page_mut(inner, PageKey::bits(self.core, block))? {
-            page.set(block, true);
+            had = page.set(block, true);
         }
         add_use(&mut self.uses, place);
         self.put = (self.put.0 + 1, self.put.1.saturating_add(u64::from(place.len)));
         if let Some(old) = old {
-            self.give_up(old);
+            self.give_up(old, had);
         }
         Ok(())
     }
@@ -161,26 +168,47 @@ impl Edits {
         Ok(())
     }
 
-    /// Gives a block up: place and bit.
-    pub(crate) fn remove_block(&mut self, inner: &Inner, block: u64) -> Result<()> {
+    /// Sets or clears a block's bit and leaves its place: what is there is, or is not, the block. See
+    /// [`crate::core`]'s module `damage`.
+    pub(crate) fn set_here(&mut self, inner: &Inner, block: u64, here: bool) -> Result<()> {
+        let Some(place) = self.place(inner, block)? else { return Ok(()) };
+        let mut had = here;
+        if let Page::Bit(page) = self.page_mut(inner, PageKey::bits(self.core, block))? {
+            had = page.set(block, here);
+        }
+        let count = match (had, here) {
+            (false, true) => &mut self.put,
+            (true, false) => &mut self.gone,
+            _ => return Ok(()),
+        };
+        *count = (count.0 + 1, count.1.saturating_add(u64::from(place.len)));
+        Ok(())
+    }
+
+    /// Gives a block up: place and bit. Whether it was here.
+    pub(crate) fn remove_block(&mut self, inner: &Inner, block: u64) -> Result<bool> {
         // Both pages are at hand before either changes.
         self.page_mut(inner, PageKey::bits(self.core, block))?;
         let mut old = None;
         if let Page::Place(page) = self.page_mut(inner, PageKey::places(self.core, block))? {
             old = page.set(block, None);
         }
+        let mut had = false;
         if let Page::Bit(page) = self.page_mut(inner, PageKey::bits(self.core, block))? {
-            page.set(block, false);
+            had = page.set(block, false);
         }
         if let Some(old) = old {
-            self.give_up(old);
+            self.give_up(old, had);
         }
-        Ok(())
+        Ok(had)
     }
 
-    fn give_up(&mut self, place: Place) {
+    /// Frees a place. `had`: the block counted as being here.
+    fn give_up(&mut self, place: Place, had: bool) {
         free_use(&mut self.uses, place);
-        self.gone = (self.gone.0 + 1, self.gone.1.saturating_add(u64::from(place.len)));
+        if had {
+            self.gone = (self.gone.0 + 1, self.gone.1.saturating_add(u64::from(place.len)));
+        }
     }
 
     /// Cuts everything off from block `length` on. All of the core must be in the database (flushed): whole
@@ -189,7 +217,9 @@ impl Edits {
         let mut next = Some(length);
         while let Some(from) = next {
             let (places, rest) = inner.places(self.core, from..u64::MAX)?;
-            places.iter().for_each(|(_, place)| self.give_up(*place));
+            for (block, place) in places {
+                self.give_up(place, inner.has(self.core, block)?);
+            }
             next = rest;
         }
         // The pages that reach over the cut.

@@ -65,7 +65,7 @@ pub enum Error {
     #[error("the store is damaged: {0}")]
     Corrupt(String),
     /// No space left.
-    #[error("no space left for {}", path.display())]
+    #[error("no disk space left for {}", path.display())]
     Full {
         /// The file that could not grow.
         path: PathBuf,

@@ -38,6 +38,13 @@ pub enum CoreChange {
         /// Block after the last.
         end: u64,
     },
+    /// Blocks `start..end` were found damaged on disk: they are not here any more, and can be fetched again.
+    Damaged {
+        /// First block.
+        start: u64,
+        /// Block after the last.
+        end: u64,
+    },
     /// The manifest became known.
     Manifest,
     /// The core was removed from the store.

@@ -6,7 +6,7 @@
 
 use crate::db;
 use crate::edits::Edits;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::inner::lock;
 use crate::record::Record;
 use crate::segment::SegmentWriter;
@@ -85,7 +85,12 @@ fn move_some(core: &crate::Core, at: u64, from: &BTreeSet<u32>, out: &mut Collec
             next = Some(block);
             break;
         }
-        let bytes = inner.segments.read(place)?;
+        let bytes = match inner.segments.read(place) {
+            Ok(bytes) => bytes,
+            // What cannot be read stays where it is, and its segment with it, until it is replaced.
+            Err(e) if e.kind() == ErrorKind::Corrupt => continue,
+            Err(e) => return Err(e),
+        };
         if let Some(writer) = &mut writer {
             edits.move_block(inner, block, writer.write(&bytes)?)?;
         }

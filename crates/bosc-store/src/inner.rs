@@ -14,10 +14,13 @@
 
 use crate::cache::Cache;
 use crate::commit::CommitState;
+use crate::core::Counters;
 use crate::db::{self, Db};
+use crate::disk::Disk;
 use crate::edits::{ASIDE, Delta};
 use crate::error::{Error, Result};
 use crate::events::Listeners;
+use crate::identity::Identity;
 use crate::options::Options;
 use crate::page::{Page, PageKey, Place, SharedPage, tree_slot};
 use crate::record::{KeySource, Record};
@@ -49,6 +52,7 @@ pub(crate) struct CoreShared {
     pub(crate) intent: Mutex<()>,
     state: RwLock<State>,
     pub(crate) listeners: Arc<Mutex<Listeners>>,
+    pub(crate) damage: Counters,
 }
 
 /// What changes about a core.
@@ -106,6 +110,9 @@ pub(crate) struct Inner {
     pub(crate) stream: Mutex<SegmentWriter>,
     pub(crate) primary: RwLock<PrimaryKey>,
     pub(crate) options: Options,
+    pub(crate) disk: Arc<dyn Disk>,
+    /// Whether the store is a copy. Locked after `commit`, and last.
+    pub(crate) identity: Mutex<Identity>,
 }
 
 /// The primary key: hidden from debug output and wiped.
@@ -219,6 +226,7 @@ impl Inner {
             intent: Mutex::new(()),
             state: RwLock::new(State { record, verifier, pair, persisted, kept: persisted, removed: false }),
             listeners: Arc::default(),
+            damage: Counters::default(),
         });
         if open.by_discovery.len() >= 1024 && open.by_discovery.len().is_power_of_two() {
             open.by_discovery.retain(|_, c| c.strong_count() > 0);
@@ -239,6 +247,12 @@ impl Inner {
     pub(crate) fn compact(&self) -> Result<()> {
         let _commit = lock(&self.commit);
         self.db.compact()
+    }
+
+    /// Checks the database's file.
+    pub(crate) fn check_database(&self) -> Result<bool> {
+        let _commit = lock(&self.commit);
+        self.db.check()
     }
 
     /// Open cores of which something is kept.

@@ -6,11 +6,13 @@
 //! * `bosc.redb`: a redb database with everything but block bytes (tables in `db.rs`, rows in `page.rs` and
 //!   `record.rs`);
 //! * `data/NNNNNN.seg`: segments, to which block bytes are appended;
-//! * `FORMAT`: `bosc-store 1`; `LOCK`, `OWNER`: the owner's lock and process id.
+//! * `FORMAT`: `bosc-store 1`; `SEQ`: the number of the last commit; `LOCK`, `OWNER`: the owner's lock and process id;
+//!   `MARK`: tells the store from its copies (see `identity.rs`).
 //!
 //! Block bytes are written to a segment as they come. A commit syncs the segments and then puts everything that
 //! names those bytes (places, tree nodes, bits, heads, of any number of cores) into one durable database
-//! transaction. What a crash leaves in segments behind the last commit is cut off at the next opening.
+//! transaction. What a crash leaves in segments behind the last commit is cut off at the next opening, when it cannot
+//! be anything else. What a folder may look like, what counts as damage, and what may be removed: `folder_state.rs`.
 //!
 //! # What is promised
 //!
@@ -20,7 +22,10 @@
 //! 3. What peers sent ([`Core::apply`]) is visible at once and durable with the next commit: when a bound of
 //!    pending bytes is reached, with a local append, or on [`Store::flush`]. A crash loses at most that.
 //! 4. A failed operation (disk full, device error) changes nothing; trying again later works. Memory is bounded.
-//! 5. [`Core::block`] returns bytes that match the tree, or an error.
+//! 5. Bytes of blocks leave the store ([`Core::block`], [`Core::prove`]) only when they match the tree. A block whose
+//!    bytes rotted counts as not here and can be fetched again; see `core/damage.rs`.
+//! 6. Damage to the database is an error, never a panic: redb panics on some damaged pages, which is caught at the edge
+//!    (`db.rs`). A program built with `panic = "abort"` has no such edge and ends there.
 //!
 //! # Use
 //!
@@ -43,6 +48,7 @@
 //! ```
 //!
 //! All handles are cheap to clone and may be used from any thread. Every method may block on the disk.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
 mod batch;
@@ -54,19 +60,25 @@ pub mod disk;
 mod edits;
 mod error;
 mod events;
+mod folder_state;
 mod gc;
+mod identity;
 mod inner;
+mod open;
 mod options;
 mod page;
 mod record;
 mod segment;
+mod sequence;
 mod store;
 
 pub use batch::Batch;
-pub use core::{Applied, Core, CoreInfo, ReorgSession};
+pub use core::{Applied, Checked, Core, CoreInfo, Damage, ReadAhead, ReorgSession};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{CoreChange, Listener, Subscription};
+pub use folder_state::is_store;
 pub use gc::Collected;
+pub use identity::{Copied, Evidence};
 pub use options::Options;
 pub use segment::MAX_BLOCK_SIZE;
 pub use store::{CreateOptions, FORMAT_VERSION, Store, StoreStats};

@@ -108,6 +108,13 @@ pub(crate) struct Place {
     pub(crate) len: u32,
 }
 
+impl Place {
+    /// Whether `next` begins where this ends, on disk.
+    pub(crate) fn is_before(&self, next: &Self) -> bool {
+        self.segment == next.segment && self.offset.checked_add(self.len) == Some(next.offset)
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Slot {
     size: u64,

@@ -1,35 +1,27 @@
 //! Opening a store, its keys, and finding cores in it.
 
 use crate::batch::Batch;
-use crate::cache::Cache;
-use crate::commit::{CommitState, name_row};
+use crate::commit::name_row;
 use crate::core::{Core, CoreInfo};
-use crate::db::{self, Db, u64_from};
+use crate::db;
 use crate::disk::{DirDisk, Disk, MemoryDisk};
-use crate::edits::ASIDE;
 use crate::error::{Error, Result};
 use crate::gc::Collected;
-use crate::inner::{Inner, OpenCores, Owner, PrimaryKey, lock};
+use crate::identity::Copied;
+use crate::inner::{Inner, Owner, lock};
 use crate::options::Options;
-use crate::page::PageKey;
 use crate::record::{KeySource, Record};
-use crate::segment::{FOLDER, SegmentWriter, Segments};
 use bosc_format::corestore::{self, DEFAULT_NAMESPACE};
 use bosc_format::crypto::{CoreKey, DiscoveryKey, Hash, KeyPair, discovery_key};
 use bosc_format::manifest::Manifest;
 use redb::{ReadableTable, ReadableTableMetadata};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use zeroize::Zeroizing;
 
 /// Version of the format on disk that this code writes, and the newest it reads.
 pub const FORMAT_VERSION: u64 = 1;
 
-/// Names the format, in a file of its own: a version that keeps nothing in `bosc.redb` can say so.
-const FORMAT_FILE: &str = "FORMAT";
-const FORMAT_PREFIX: &str = "bosc-store ";
-/// First bytes of a redb file.
-const REDB_MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
 /// Longest name and user data, in bytes.
 pub(crate) const MAX_NAME: usize = 1024;
 const MAX_USER_DATA: usize = 16 << 20;
@@ -92,6 +84,9 @@ pub struct StoreStats {
     pub segment_bytes: u64,
     /// Of those, bytes of blocks that are kept.
     pub live_bytes: u64,
+    /// Bytes beside the segments that no commit names and that are kept, because the database was put back from a backup
+    /// and they may be what was written since.
+    pub unnamed_bytes: u64,
     /// Bytes of pages that are visible and not durable. 0: everything is durable but what a commit under way
     /// is writing.
     pub pending_bytes: usize,
@@ -116,41 +111,37 @@ impl Store {
 
     /// Opens the store on a [`Disk`].
     pub fn open_disk(disk: Arc<dyn Disk>, options: Options) -> Result<Self> {
-        let formatted = check_format(&*disk)?;
-        if !formatted {
-            clear_unfinished(&*disk)?;
-        }
-        let db = Db::open(disk.clone(), options.database_cache_bytes)?;
-        let (seq, primary) = prepare(&db)?;
-        if !formatted {
-            write_format(&*disk)?;
-        }
-        let seq = clear_aside(&db, seq)?;
-        let (rows, next_id) = db.read(|txn| {
-            let mut rows = Vec::new();
-            for row in txn.open_table(db::SEGMENTS)?.iter()? {
-                let (id, value) = row?;
-                let (end, live) = value.value();
-                rows.push((id.value(), end, live));
-            }
-            let last = txn.open_table(db::CORES)?.last()?.map_or(0, |(id, _)| id.value());
-            Ok((rows, last.saturating_add(1)))
-        })?;
-        let limit = options.segment_bytes.clamp(1, 3 << 30);
-        let segments = Arc::new(Segments::open(disk, limit, rows)?);
-        let inner = Inner {
-            db,
-            cache: Mutex::new(Cache::new(options.page_cache_bytes)),
-            gate: RwLock::new(()),
-            commit: Mutex::new(CommitState::new(seq)),
-            dirty: Mutex::default(),
-            open: Mutex::new(OpenCores { next_id, next_aside: ASIDE, ..OpenCores::default() }),
-            stream: Mutex::new(SegmentWriter::new(segments.clone(), true)),
-            segments,
-            primary: RwLock::new(PrimaryKey(primary)),
-            options,
-        };
+        let inner = crate::open::open(disk, options)?;
         Ok(Self { inner: Arc::new(Owner::new(inner)) })
+    }
+
+    /// That this store is a copy of another or was brought back from a backup, and how it is known. `None`: it is the
+    /// only one, as far as can be told, or was declared to be ([`Store::declare_sole_copy`]).
+    ///
+    /// Another store may have signed what this one does not know of. Before anything is appended to a core for which
+    /// [`Store::may_be_elsewhere`] holds, a peer has to show its newest head.
+    pub fn copied(&self) -> Option<Copied> {
+        lock(&self.inner.identity).copied()
+    }
+
+    /// A random number of this copy, once the store was found to be one; it stays for good. What is derived from the
+    /// primary key and must differ between copies (a node's key pair) takes it in.
+    pub fn lineage(&self) -> Option<[u8; 16]> {
+        lock(&self.inner.identity).lineage()
+    }
+
+    /// Whether this store is a copy and the core was in it when it was copied.
+    pub fn may_be_elsewhere(&self, core: &Core) -> bool {
+        self.copied().is_some_and(|c| c.covers(core.number()))
+    }
+
+    /// Whoever calls this knows that no other copy of the store is in use, nor was since this one was made. Durable on
+    /// return.
+    pub fn declare_sole_copy(&self) -> Result<()> {
+        let Some((name, row)) = lock(&self.inner.identity).as_original() else { return Ok(()) };
+        self.inner.write_meta(name, &row)?;
+        lock(&self.inner.identity).set_original();
+        Ok(())
     }
 
     /// The key all named key pairs are derived from. Wiped when dropped; keep it out of logs.
@@ -304,12 +295,29 @@ impl Store {
         crate::gc::run(self)
     }
 
+    /// Reads the whole database and checks every checksum in it; nobody else reads or writes meanwhile. False: something
+    /// in it was wrong and is mended. What is only pending is made durable first.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when it cannot be mended, or only by losing the last commit: then the store refuses what asks
+    /// the database until it is opened anew.
+    pub fn check_database(&self) -> Result<bool> {
+        self.flush()?;
+        self.inner.check_database()
+    }
+
     /// Sizes.
     pub fn stats(&self) -> StoreStats {
         let (segment_bytes, live_bytes) = self.inner.segments.totals();
         let pending_bytes = lock(&self.inner.cache).dirty_bytes();
         let pending_block_bytes = self.inner.segments.pending_bytes();
-        StoreStats { segment_bytes, live_bytes, pending_bytes, pending_block_bytes }
+        StoreStats {
+            segment_bytes,
+            live_bytes,
+            unnamed_bytes: self.inner.segments.unnamed_bytes(),
+            pending_bytes,
+            pending_block_bytes,
+        }
     }
 }
 
@@ -349,122 +357,7 @@ impl Inner {
     }
 }
 
-/// Whether the store says it has a format we read. False: it says nothing (new, or its making was cut short).
-fn check_format(disk: &dyn Disk) -> Result<bool> {
-    let io = |e| Error::io(disk.path(FORMAT_FILE), e);
-    let Some(file) = disk.open(FORMAT_FILE, false).map_err(io)? else { return Ok(false) };
-    let len = usize::try_from(file.len().map_err(io)?).unwrap_or(usize::MAX).min(64);
-    let mut bytes = vec![0; len];
-    file.read_at(0, &mut bytes).map_err(io)?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let Some(Ok(found)) = text
-        .strip_prefix(FORMAT_PREFIX)
-        .and_then(|rest| rest.strip_suffix('\n'))
-        .map(|version| version.trim().parse::<u64>())
-    else {
-        return Ok(false);
-    };
-    if found > FORMAT_VERSION {
-        return Err(Error::NewerVersion { found, supported: FORMAT_VERSION });
-    }
-    Ok(true)
-}
-
-fn write_format(disk: &dyn Disk) -> Result<()> {
-    let io = |e| Error::io(disk.path(FORMAT_FILE), e);
-    let file = disk.open(FORMAT_FILE, true).map_err(io)?.ok_or(Error::NotFound("the format file"))?;
-    let text = format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n");
-    file.set_len(0).map_err(io)?;
-    file.write_at(0, text.as_bytes()).map_err(io)?;
-    file.sync().map_err(io)?;
-    disk.sync_dirs().map_err(io)
-}
-
-/// Empties a database file whose making was cut short. Only one that cannot be a database and has no segments
-/// beside it.
-fn clear_unfinished(disk: &dyn Disk) -> Result<()> {
-    let io = |e| Error::io(disk.path(db::FILE), e);
-    let Some(file) = disk.open(db::FILE, false).map_err(io)? else { return Ok(()) };
-    let len = file.len().map_err(io)?;
-    let mut magic = vec![0; REDB_MAGIC.len()];
-    if len >= magic.len() as u64 {
-        file.read_at(0, &mut magic).map_err(io)?;
-        if magic == REDB_MAGIC {
-            return Ok(());
-        }
-    }
-    let others = disk.list(FOLDER).map_err(|e| Error::io(disk.path(FOLDER), e))?;
-    if others.iter().any(|name| name.ends_with(".seg")) {
-        return Err(Error::corrupt("the database's file is no database"));
-    }
-    if len > 0 {
-        file.set_len(0).map_err(io)?;
-    }
-    Ok(())
-}
-
-/// Checks or makes the tables and the store-wide values. Number of the last commit, and the primary key.
-fn prepare(db: &Db) -> Result<(u64, Zeroizing<[u8; 32]>)> {
-    let found = db.read(|txn| {
-        let table = match txn.open_table(db::META) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-            Err(e) => return Err(e.into()),
-        };
-        let format = table.get("format")?.map_or(0, |v| u64_from(v.value()));
-        let seq = table.get("seq")?.map_or(0, |v| u64_from(v.value()));
-        let primary = table.get("primary")?.and_then(|v| <[u8; 32]>::try_from(v.value()).ok());
-        Ok(Some((format, seq, primary.map(Zeroizing::new))))
-    })?;
-    match found {
-        Some((format, ..)) if format > FORMAT_VERSION => {
-            Err(Error::NewerVersion { found: format, supported: FORMAT_VERSION })
-        }
-        Some((_, seq, Some(primary))) => Ok((seq, primary)),
-        Some(_) => Err(Error::corrupt("the store has no primary key")),
-        None => {
-            let mut primary = Zeroizing::new([0; 32]);
-            random(&mut *primary)?;
-            let written = db.write(1, false, |txn| {
-                let mut meta = txn.open_table(db::META)?;
-                meta.insert("format", FORMAT_VERSION.to_le_bytes().as_slice())?;
-                meta.insert("primary", primary.as_slice())?;
-                txn.open_table(db::CORES)?;
-                txn.open_table(db::KEYS)?;
-                txn.open_table(db::NAMES)?;
-                txn.open_table(db::PAGES)?;
-                txn.open_table(db::SEGMENTS)?;
-                txn.open_table(db::USER)?;
-                Ok(())
-            });
-            match written {
-                db::Written::Yes => Ok((1, primary)),
-                db::Written::No(e) | db::Written::Unknown(e) => Err(e),
-            }
-        }
-    }
-}
-
-/// Deletes pages that were put aside by a batch that did not live to commit. Number of the last commit.
-fn clear_aside(db: &Db, seq: u64) -> Result<u64> {
-    let first = PageKey { core: ASIDE, kind: 0, number: 0 }.to_bytes();
-    let any = db.read(|txn| {
-        Ok(txn.open_table(db::PAGES)?.range::<&[u8; 13]>(&first..)?.next().transpose()?.is_some())
-    })?;
-    if !any {
-        return Ok(seq);
-    }
-    let next = seq.saturating_add(1);
-    match db.write(next, false, |txn| {
-        txn.open_table(db::PAGES)?.retain_in::<&[u8; 13], _>(&first.., |_, _| false)?;
-        Ok(())
-    }) {
-        db::Written::Yes => Ok(next),
-        db::Written::No(e) | db::Written::Unknown(e) => Err(e),
-    }
-}
-
-fn random(out: &mut [u8]) -> Result<()> {
+pub(crate) fn random(out: &mut [u8]) -> Result<()> {
     getrandom::fill(out)
         .map_err(|e| Error::io("the system's random source", std::io::Error::other(e.to_string())))
 }

@@ -463,7 +463,8 @@ fn damage_on_disk_is_found_not_served() {
     let core = on(&MemoryDisk::from_image(image.clone())).create_core(CreateOptions::named("x")).unwrap();
     assert!(core.block(0).is_ok());
     assert_eq!(core.block(1).unwrap_err().kind(), ErrorKind::Corrupt);
-    assert!(core.block_unverified(1).unwrap().is_some());
+    assert_eq!(core.block(1).unwrap(), None, "what was found damaged is not here any more");
+    assert!(!core.has(1).unwrap());
     image.get_mut("data/000001.seg").unwrap().truncate(1200);
     let core = on(&MemoryDisk::from_image(image.clone())).create_core(CreateOptions::named("x")).unwrap();
     assert_eq!(core.block(1).unwrap_err().kind(), ErrorKind::Corrupt);

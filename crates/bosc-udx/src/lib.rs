@@ -60,6 +60,7 @@
 //! secretstream) finds out and destroys the stream. Below that, every buffer a peer fills is bounded: bytes in order
 //! and ahead by the receive window and 256 KiB, packets ahead by number, messages by number, places the firewall
 //! reports by number. A DESTROY counts only from an address we send to or one that has acknowledged our packets.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
 mod bbr;

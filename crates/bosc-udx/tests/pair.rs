@@ -154,6 +154,23 @@ fn a_reader_who_pauses_stops_the_writer_and_starts_it_again() {
 }
 
 #[test]
+fn a_writer_holds_no_more_than_it_may_and_all_arrives() {
+    for limit in [20_000, 200_000] {
+        let mut pair = Pair::new(1, LinkConfig::delay(millis(20)));
+        pair.a.stream.set_write_limit(limit);
+        pair.a.to_write = payload(3, 3_000_000);
+        let mut most = 0;
+        assert!(pair.run(seconds(100), |pair| {
+            most = most.max(pair.a.stream.unacknowledged());
+            pair.b.read.len() == 3_000_000
+        }));
+        assert!(pair.b.read == pair.a.to_write);
+        // One write may reach over the limit.
+        assert!((limit / 2..limit + 70_000).contains(&most), "{most} of {limit}");
+    }
+}
+
+#[test]
 fn a_cut_is_survived_if_it_is_short_and_closes_the_stream_if_not() {
     let mut pair = Pair::new(1, LinkConfig::delay(millis(10)));
     pair.a.to_write = payload(3, 60_000_000);

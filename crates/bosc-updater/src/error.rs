@@ -1,7 +1,9 @@
 //! Why an update did not happen.
 
+use semver::Version;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 /// Who is to blame, and so what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,7 +15,7 @@ pub enum ErrorKind {
     Network,
     /// What came does not match the key, the hash or the size it was promised with. Nothing of it was installed.
     Integrity,
-    /// What came is older than what is here, or was taken back before.
+    /// What came is older than what is here, or was rolled back before.
     Refused,
     /// A file operation failed.
     Disk,
@@ -30,18 +32,25 @@ pub enum ErrorKind {
 }
 
 /// Why an update did not happen: a kind, one sentence, the cause, and what to do next.
-#[derive(Debug)]
+///
+/// Two are equal when they say the same; causes are not compared.
+#[derive(Debug, Clone)]
 pub struct UpdateError {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
-    cause: Option<Box<dyn Error + Send + Sync>>,
+    /// Boxed, so that what carries an error stays small.
+    version: Option<Box<Version>>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
 }
+
+/// Most causes that [`UpdateError::causes`] gives.
+const MAX_CAUSES: usize = 8;
 
 impl UpdateError {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, cause: None }
+        Self { kind, message: message.into(), hint: None, version: None, cause: None }
     }
 
     /// Adds what to do next.
@@ -54,7 +63,14 @@ impl UpdateError {
     /// Adds the cause.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+        self.cause = Some(cause.into().into());
+        self
+    }
+
+    /// Adds the release it is about.
+    #[must_use]
+    pub(crate) fn about(mut self, version: Option<&Version>) -> Self {
+        self.version = version.cloned().map(Box::new).or(self.version);
         self
     }
 
@@ -67,7 +83,34 @@ impl UpdateError {
     pub fn next_step(&self) -> Option<&str> {
         self.hint.as_deref()
     }
+
+    /// The version of the release it is about, where it is about one.
+    pub fn version(&self) -> Option<&Version> {
+        self.version.as_deref()
+    }
+
+    /// The causes as texts, outermost first, at most eight.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next.filter(|_| causes.len() < MAX_CAUSES) {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes
+    }
 }
+
+impl PartialEq for UpdateError {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.message == other.message
+            && self.hint == other.hint
+            && self.version == other.version
+    }
+}
+
+impl Eq for UpdateError {}
 
 impl fmt::Display for UpdateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,127 +1,174 @@
-//! The client of an application that updates itself.
+//! An application that updates itself: over a `pear://` link, from peers, or from an HTTPS server.
 //!
-//! # Parts
+//! # In fifteen lines
 //!
-//! - [`source`]: where releases come from. A source finds a [`Release`], fetches it into a staging folder and proves it
-//!   against the key it was made with, down to the last byte. `http` and `p2p` are the two there are.
-//! - [`release`]: what passes from a source to the installer: [`Staged`], a folder entry together with its proven
-//!   [`Contents`].
-//! - [`install`]: puts a staged build in the place of the installed one, atomically, and back.
-//! - [`health`]: starts builds and watches a new one until it is healthy.
-//! - `archive`: builds inside `.tar.gz`, `.tar.zst` and `.zip` (feature `archives`).
-//! - [`perry`]: the formats and the lifecycle of Perry's updater, without a network.
-//! - `client`: the policy in between: when to look, what is newer, what was taken back before.
-//!
-//! # A guide
-//!
-//! ## The dozen lines
-//!
-//! ```no_run
-//! use bosc_updater::client::{Event, Updater, UpdaterOptions, this_app};
-//! use bosc_updater::health::Program;
-//!
-//! # fn data_folder() -> std::path::PathBuf { unimplemented!() }
-//! # fn ask(_: &str) -> bool { true }
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let options = UpdaterOptions::new(
-//!     data_folder(), this_app(), "Demo", env!("CARGO_PKG_VERSION").parse()?,
-//!     "pear://nw4bt9ok4skpuyyhkjwatqryo4ko8mhbyzhwc4zmc3dstudouxwo",
-//! );
-//! let (updater, events) = Updater::start(options)?;   // first thing in main
-//! // ... the application starts; its window is up, its data is read:
-//! updater.mark_healthy().wait()?;
-//! while let Some(event) = events.recv() {             // a thread, or `events.next().await`
-//!     if let Event::Updated { version, .. } = event
-//!         && ask(&format!("Version {version} is ready. Restart?"))
-//!     {
-//!         updater.apply_update().wait()?;
-//!         updater.relaunch_and_watch(&Program::default(), &mut |_| true)?;
-//!         break;                                       // and end the program
-//!     }
-//! }
-//! # Ok(()) }
+//! ```no_run,edition2021
+//! # struct Window; impl Window { fn run_until_closed(self) {} } fn open_window() -> Window { Window }
+#![doc = include_str!("doc/first.rs")]
 //! ```
 //!
-//! What happens in them: the updater looks for a release at once and whenever there is news; fetches one that is strictly
-//! newer in SemVer's order, for this platform, proved by the link's key; and says [`client::Event::Updated`] when it lies beside
-//! the application, whole. Nothing changes until [`client::Updater::apply_update`], which exchanges the builds in one step.
-//! [`client::Updater::relaunch_and_watch`] starts the new one and stays until that one has called
-//! [`client::Updater::mark_healthy`]; if it crashes, cannot start or says nothing within [`install::HealthPolicy::window`], the
-//! old build is put back, started, and the release is not offered again.
+//! That is safe as it stands. An update is looked for at once and whenever there is news, downloaded quietly, proved by the link's
+//! key, and put in place when the application quits. Whatever keeps that from working (no network, a damaged cache, a second
+//! instance, `cargo run`) keeps no application from running. A new build that does not work is rolled back, and not offered again.
 //!
-//! ## Three rules
+//! To ask a person first, and restart at once:
 //!
-//! 1. **Start the updater before anything that can fail.** [`client::Updater::start`] counts the starts of a build on trial. When
-//!    the power went before the watcher could act, this count takes the build back; then [`client::Updater::started`] says
-//!    [`install::StartState::TakenBack`]: call [`client::Updater::relaunch`] and exit.
+//! ```no_run,edition2021
+//! # fn ask(_: &str) -> bool { true } fn tell(_: &str) {}
+#![doc = include_str!("doc/ask.rs")]
+//! ```
+//!
+//! Step by step, as a menu entry does it:
+//!
+//! ```no_run,edition2021
+//! # fn ask(_: &str) -> bool { true } fn tell(_: &str) {} fn close_the_window() {} fn show_progress(_: u64, _: Option<u64>) {}
+#![doc = include_str!("doc/manual.rs")]
+//! ```
+//!
+//! Over HTTPS only the source differs: `UpdateSource::https("https://example.com/demo/latest.json", PublicKey::base64("…"))`.
+//! `bosc updater keygen` makes the key, `bosc updater manifest` the JSON and the artifacts, from the same deployment directory that
+//! `bosc stage` takes. A folder application comes in a `.tar.gz`, `.tar.zst` or `.zip`. What a server may ask for (headers and tokens, a
+//! client certificate, a company's authority, a proxy, several addresses, who asks) is on [`UpdateSource`]; each secret is for the one
+//! server it was given for. The environment's proxies and the system's authorities count without a word.
+//!
+//! # What an application sees
+//!
+//! ```text
+//!                      UpdaterBuilder::start, first thing in main
+//!                        │                              │
+//!        Started::RolledBack(FailedBuild)      Started::Running(Updater)
+//!          restart, return from main                    │
+//!                                                       ▼
+//!     ┌──────────────────────────────────────────▶  at rest  ◀───────── quiet: no wake-up until a check is due,
+//!     │                                               │   ▲              the link tells of news, or a call comes
+//!     │             news, check, the hourly look      ▼   │ nothing newer, or an error: again later
+//!     │                                            checking
+//!     │                                               │ a newer release
+//!     │               Event::Available  ◀─ asked to ──┤
+//!     │                     │              ask        ▼
+//!     │                     └──── download ────▶ downloading ── Event::Updating, Progress
+//!     │                                               │
+//!     │  a newer one comes                            ▼
+//!     └─────────────────────────────────────── downloaded, proved: Event::Updated(Update)
+//!                                                     │ quit, restart, Update::apply
+//!                                                     ▼
+//!                                               in place: Event::Applied. The next start is on trial:
+//!                                                     │
+//!               Updater::mark_healthy ◀───────────────┴──────────────▶ it crashes, cannot start, says nothing
+//!               the floor rises, settled                               rolled back: Event::RolledBack
+//! ```
+//!
+//! With automatic downloads off, nothing comes that was not asked for; [`Update::skip`] is for a person who does not want a version at
+//! all. [`Update::is_mandatory`] and [`Update::minimum_system`] say what the publisher thinks.
+//!
+//! In every state: [`Updater::quit`] ends, [`Updater::pause`] stops the network, a second instance only waits
+//! ([`Event::SecondInstance`]) and takes over when the first one has ended, and an error is an [`Event::Error`] with what to do next.
+//!
+//! Promises of this API:
+//!
+//! 1. [`UpdaterBuilder::start`] cannot fail, and no failure of the updater ends the application. Only [`Started::RolledBack`] asks it
+//!    to end, because a build that does not work runs.
+//! 2. Nothing has to be listened to, waited for or answered: whoever drops an answer still gets what was asked for.
+//! 3. What a person agreed to is what is installed, or nothing: an [`Update`] names one release.
+//! 4. Every wait is one of two forms of the same thing: `.wait()` blocks, `.await` works on any executor, none is needed.
+//! 5. At rest the updater does not wake: its thread sleeps until something is due or somebody calls.
+//! 6. No type of another crate is in a signature, but [`semver::Version`]; enums that may grow are `#[non_exhaustive]`, [`Started`]
+//!    is not.
+//!
+//! # Three rules
+//!
+//! 1. **Start the updater before anything that can fail.** It counts the starts of a build on trial. When nobody watches (an update
+//!    that was put in place at the last quit, a power cut), three starts without a word roll the build back. What cannot
+//!    even reach `start` (a library is missing) is seen by the process that watches a [`Updater::restart`], and by nobody after a
+//!    `quit`: try your builds with `bosc updater smoke` before you ship.
 //! 2. **Say that you are healthy when you are**, not at the first line of `main`: the window is drawn, the settings are read.
-//!    Never make it depend on the network: whoever cuts that would have every update taken back. Saying it raises the floor: nothing older is taken afterwards.
+//!    Never make it depend on the network: whoever cuts that would have every update rolled back. Saying it raises the floor: nothing
+//!    older is taken afterwards. Say [`Updater::starting`] while a migration takes longer than the health window.
 //! 3. **Keep data out of the application's own folder.** It is exchanged as a whole.
 //!
-//! ## Over HTTPS
+//! # What can go wrong, and who is told
 //!
-//! ```no_run
-//! # use bosc_updater::client::{UpdaterOptions, this_app};
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let data_folder = "/";
-//! let mut options = UpdaterOptions::new(
-//!     data_folder, this_app(), "Demo", "1.0.0".parse()?, "https://example.com/demo/latest.json",
-//! );
-//! options.public_keys = vec!["A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=".into()];
-//! options.manifest_app = Some("demo".into());
-//! # Ok(()) }
-//! ```
+//! Answers and [`Event::Error`] carry an [`UpdateError`]: a kind, a text, the causes, and what to do next. Being offline is no error. A
+//! damaged cache of the updater is put aside and fetched again; where the database's panic ends the process (`panic = "abort"`), a
+//! mark that was set before it was opened does so at the next start. What can be tried again is, later and later;
+//! [`Updater::check`] does not wait. A full disk is seen before the download ([`ErrorKind::NoSpace`]), a folder this user may not
+//! write to when the updater starts ([`ErrorKind::Permission`]): install per user, or let the installer's own updater do it.
+//! [`ErrorKind::Integrity`] means that somebody sent what nobody signed.
 //!
-//! `bosc updater keygen` makes the key, `bosc updater manifest` the JSON and the artifacts, from the same deployment directory that
-//! `bosc stage` takes. The rest is the same: one client, one behaviour. A folder application comes in a `.tar.gz`, `.tar.zst` or
-//! `.zip`.
-//!
-//! ## What can go wrong, and who is told
-//!
-//! Calls and [`client::Event::Error`] carry an [`ErrorKind`], a text, and what to do next. Being offline is no error. What can be
-//! tried again is, later and later; [`client::Updater::check_now`] does not wait. A full disk is seen before the download
-//! ([`ErrorKind::NoSpace`]), a folder this user may not write to when the updater starts ([`ErrorKind::Permission`]): install per
-//! user, or let the installer's own updater do it. [`ErrorKind::Integrity`] means that somebody sent what nobody signed.
-//!
-//! ## Without Rust
+//! # Without Rust
 //!
 //! `bosc watch` is this client as a child process: words in, lines of JSON out. `examples/node` and `examples/python` use it.
 //!
-//! ## Before you ship
-//!
-//! `bosc updater smoke --old … --new …` does all of the above to your own two builds in a temporary folder, then breaks one.
-//!
-//! ## Features
+//! # Features
 //!
 //! | feature | brings |
 //! |---|---|
 //! | `http` (default) | updates from an HTTPS manifest |
 //! | `p2p` | updates from a `pear://` link |
-//! | `archives` | `.tar.gz`, `.tar.zst`, `.zip`; part of `http` |
+//! | `archives` (default) | builds packed as `.tar.gz` (`tar-gz`), `.tar.zst` (`tar-zst`) and `.zip` (`zip`), one by one or together |
+//! | `msix` (default) | applications that Windows installed from an MSIX package |
+//! | `perry` (default) | Perry's updater by its own names, and its sentinel |
+//! | `stream` | [`Events`] is a `futures_core::Stream` |
 //!
 //! On iOS and Android everything compiles, and installing is a no-op that says so ([`ErrorKind::Unsupported`]).
 //!
+//! # The lower level
+//!
+//! The modules hold what the top is made of, for processes that update another program (`bosc watch` is one) and for tests. They may
+//! change more often.
+//!
+//! - [`client`]: the rest of the client: [`client::this_app`], [`client::data_folder`].
+//! - [`source`]: where releases come from. A source finds a [`release::Release`], fetches it into a staging folder and proves it
+//!   against the key it was made with, down to the last byte. `http` and `p2p` are the two there are.
+//! - [`release`]: what passes from a source to the installer: [`release::Staged`], a folder entry together with its proven
+//!   [`release::Contents`].
+//! - [`install`]: puts a staged build in the place of the installed one, atomically, and back.
+//! - [`health`]: starts builds and watches a new one until it is healthy.
+//! - [`archive`]: builds inside `.tar.gz`, `.tar.zst` and `.zip`.
+//! - [`manifest`]: the signed JSON that an HTTPS server offers.
+//! - `perry`: another updater, Perry's, by its own names: an application that uses it moves over line by line.
+//!
 //! # Invariants
 //!
-//! 1. Nothing is installed whose bytes do not equal its [`Contents`] at the moment of the install.
+//! 1. Nothing is installed whose bytes do not equal its [`release::Contents`] at the moment of the install.
 //! 2. At every instant the application's path holds one whole build, old or new.
 //! 3. A build that does not become healthy is replaced by the one before it and not offered again.
-//! 4. No downgrade: not below the installed version, the newest healthy version, or a manifest schema seen before.
+//! 4. No downgrade that no person asked for: not below the installed version, the newest healthy version, what was seen of the same
+//!    source, or a manifest schema seen before.
+//! 5. What lies beside the application and is not ours, as the journal knows it, is never removed or replaced.
+//! 6. What is made belongs to who could replace the application anyway, and nobody else can write to it, whatever the umask is.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
-#[cfg(feature = "archives")]
 pub mod archive;
 pub mod client;
 pub mod error;
+mod files;
 pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod install;
+pub mod manifest;
 #[cfg(feature = "p2p")]
 pub mod p2p;
+#[cfg(feature = "perry")]
 pub mod perry;
 pub mod release;
+#[doc(hidden)]
+pub mod secrets;
 pub mod source;
 
+pub use client::{
+    AppliedUpdate, Event, Events, FailedBuild, Pending, PublicKey, Started, Update, UpdateSource, Updater,
+    UpdaterBuilder,
+};
 pub use error::{ErrorKind, UpdateError};
-pub use release::{Contents, Entry, EntryKind, Release, ReleaseId, Staged};
-pub use source::{Progress, Source};
+pub use health::{Outcome, Program};
+pub use source::Progress;
+
+/// The version of the package that this is written in, as its `Cargo.toml` says: a [`semver::Version`].
+#[macro_export]
+macro_rules! package_version {
+    () => {
+        $crate::client::cargo_version(::core::env!("CARGO_PKG_VERSION"))
+    };
+}

@@ -3,7 +3,7 @@
 use semver::Version;
 use std::path::PathBuf;
 
-/// Names one release for good: what is remembered when it is taken back.
+/// Names one release for good: what is remembered when it is rolled back.
 ///
 /// For a link it is the tree hash of the drive's db core at the release's length, for a manifest the SHA-256 of the
 /// artifact.
@@ -73,6 +73,11 @@ pub struct Staged {
     pub path: PathBuf,
     /// What it must consist of. The installer reads it all again and refuses anything else.
     pub contents: Contents,
+}
+
+/// Whether two versions are of the same precedence: all but what follows a `+` is equal.
+pub fn same(a: &Version, b: &Version) -> bool {
+    a.cmp_precedence(b) == std::cmp::Ordering::Equal
 }
 
 /// Whether `version` is an update for `installed`: strictly newer in SemVer's order, in which what follows a `+` does

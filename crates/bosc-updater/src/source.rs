@@ -7,6 +7,7 @@ use std::path::Path;
 
 /// How far a fetch has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// Bytes of the build that are on this disk and proved, whatever they came from.
     pub bytes: u64,
@@ -18,11 +19,63 @@ pub struct Progress {
     pub peers: usize,
 }
 
+/// One of two signed heads of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Length in blocks.
+    pub length: u64,
+    /// Tree hash, in z-base-32.
+    pub tree_hash: String,
+}
+
+/// A link with two histories, both signed by its key. The one that is here is followed further; nothing is taken from the
+/// other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conflict {
+    /// The link that is followed.
+    pub link: String,
+    /// Key of the core that has two histories: the link's, or that of its blobs.
+    pub key: String,
+    /// The fork of both.
+    pub fork: u64,
+    /// A length both reach and up to which they differ.
+    pub length: u64,
+    /// The head that is here.
+    pub ours: Head,
+    /// The other one.
+    pub theirs: Head,
+    /// Public key of the peer that proved it.
+    pub peer: String,
+}
+
+/// What a publisher says about a release besides its bytes. Told to the application, which decides what it means; nobody signed it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Terms {
+    /// Whether the publisher wants it to be installed before the application is used further.
+    pub mandatory: bool,
+    /// The oldest version of the operating system that it runs on, as the publisher writes it.
+    pub minimum_system: Option<String>,
+}
+
 /// Told of progress; returns `false` to cancel.
 pub type OnProgress<'a> = dyn FnMut(Progress) -> bool + Send + 'a;
 
-/// Something that offers releases and proves what it delivers. Blocking.
-pub trait Source: Send {
+mod sealed {
+    /// What a source delivers is installed: whether it proves that is not left to others.
+    pub trait Sealed {}
+}
+
+pub(crate) use sealed::Sealed;
+
+#[cfg(feature = "http")]
+impl Sealed for crate::http::HttpSource {}
+#[cfg(feature = "p2p")]
+impl Sealed for crate::p2p::P2pSource {}
+
+/// Something that offers releases and proves what it delivers. Blocking. There are two, and no others can be made.
+pub trait Source: Send + Sealed {
     /// The newest release there is for this platform, or `None` when nothing could be newer than `installed`.
     ///
     /// # Errors
@@ -51,8 +104,26 @@ pub trait Source: Send {
         Ok(())
     }
 
+    /// What the publisher says about the release that the last check found.
+    fn terms(&self) -> Terms {
+        Terms::default()
+    }
+
+    /// What was fetched is not installed in this run. What can be made anew from the rest goes.
+    fn put_away(&mut self) {}
+
+    /// Nothing of what was fetched into `staging` is of use any more: there is no newer release.
+    fn tidy(&mut self, staging: &Path) {
+        let _ = staging;
+    }
+
     /// Called after a fetched build was told of: time for what a source does for later (making room, writing down).
     fn settle(&mut self) {}
+
+    /// Other histories of what is followed that were proved since the last call.
+    fn conflicts(&mut self) -> Vec<Conflict> {
+        Vec::new()
+    }
 
     /// Calls `notify` whenever there may be a newer release. `false`: it cannot tell, and has to be asked now and then.
     fn on_news(&mut self, notify: Box<dyn Fn() + Send + Sync>) -> bool {

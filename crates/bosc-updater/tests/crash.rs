@@ -14,9 +14,10 @@
 
 mod common;
 
+use bosc_updater::ErrorKind;
 use bosc_updater::install::faults::{self, Fault};
 use bosc_updater::install::{Installer, Op, Options, Reason, Status, contents_of};
-use bosc_updater::{Contents, ErrorKind};
+use bosc_updater::release::Contents;
 use common::{Shape, expected, folder, later, now, staged, version, write_build};
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,6 +57,7 @@ fn staging(dir: &Path) -> PathBuf {
     dir.join(".App.bosc").join("staging").join("build")
 }
 
+/// The name that is left for the build before: the usual one is the person's.
 fn installer(dir: &Path, running: &str) -> Installer {
     Installer::open(Options::new(target(dir), version(running))).unwrap()
 }
@@ -145,10 +147,11 @@ impl Builds {
     }
 }
 
-/// The application before the work: 1.0.0 installed, a `.prev` that nobody knows, 1.0.1 staged or installed.
+/// The application before the work: 1.0.0 installed, a `.prev` and a `.broken` that the person made, 1.0.1 staged or installed.
 fn prepare(case: Case, dir: &Path) {
     write_build(&target(dir), case.shape, "1.0.0");
     write_build(&dir.join("App.prev"), case.shape, "0.9.0");
+    write_build(&dir.join("App.broken"), case.shape, "0.9.0");
     restage(case, dir);
     if case.work == Work::RollBack {
         installer(dir, "1.0.0").install(&staged(&staging(dir), "1.0.1"), now()).unwrap();
@@ -171,7 +174,13 @@ fn check(case: Case, builds: &Builds, dir: &Path, what: &str) {
     let installer = installer(dir, "1.0.0");
     let status = installer.recover(now()).unwrap_or_else(|e| panic!("{case:?} {what}: recover: {e}"));
     let there = builds.at(&target(dir));
-    let prev = builds.at(&dir.join("App.prev"));
+    let prev = builds.at(&installer.backup());
+    let of_the_person = || {
+        for name in ["App.prev", "App.broken"] {
+            assert_eq!(builds.at(&dir.join(name)), "stale", "{case:?} {what}: the person's own {name}");
+        }
+    };
+    of_the_person();
     match &status {
         Status::Trial { .. } => assert_eq!((there, prev), ("new", "old"), "{case:?} {what}"),
         Status::Settled { previous } => {
@@ -190,13 +199,13 @@ fn check(case: Case, builds: &Builds, dir: &Path, what: &str) {
         }
     }
 
-    // Whatever happened, the update can be installed and taken back.
+    // Whatever happened, the update can be installed and rolled back.
     if matches!(status, Status::Settled { .. }) {
-        let taken_back = !installer.rejections(now()).unwrap().is_empty();
+        let rolled_back = !installer.rejections(now()).unwrap().is_empty();
         assert_eq!(
-            taken_back,
+            rolled_back,
             case.work == Work::RollBack,
-            "{case:?} {what}: on the list of those taken back"
+            "{case:?} {what}: on the list of those rolled back"
         );
         restage(case, dir);
         let again = installer.install(&staged(&staging(dir), "1.0.1"), later(200 * 86_400));
@@ -205,7 +214,10 @@ fn check(case: Case, builds: &Builds, dir: &Path, what: &str) {
     assert_eq!(builds.at(&target(dir)), "new", "{case:?} {what}");
     installer.roll_back(Reason::Asked, now()).unwrap_or_else(|e| panic!("{case:?} {what}: back: {e}"));
     assert_eq!(builds.at(&target(dir)), "old", "{case:?} {what}");
-    assert_eq!(builds.at(&dir.join("App.broken")), "new", "{case:?} {what}");
+    assert_eq!(builds.at(&dir.join("App.broken-2")), "new", "{case:?} {what}");
+    assert!(!dir.join("App.broken-3").exists(), "{case:?} {what}: one is enough");
+    assert!(!dir.join("App.prev-3").exists(), "{case:?} {what}: one is enough");
+    of_the_person();
 }
 
 fn cases() -> Vec<Case> {
@@ -233,8 +245,8 @@ fn signature(builds: &Builds, dir: &Path) -> String {
     let state = journal.lines().find(|line| line.contains("\"state\"")).unwrap_or_default().trim().to_owned();
     let places = [
         target(dir),
-        dir.join("App.prev"),
-        dir.join("App.broken"),
+        dir.join("App.prev-2"),
+        dir.join("App.broken-2"),
         folder.join("incoming"),
         folder.join("outgoing"),
         folder.join("trash"),

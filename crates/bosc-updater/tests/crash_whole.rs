@@ -3,7 +3,7 @@
 //! system call that changes the file system, one run per call, and every write, sync and rename of it fails once. After
 //! each the application's path holds one whole build, and the next start completes the update.
 //!
-//! The ordinary run takes some calls of each kind; `BOSC_CRASH_ALL=1` takes all. It prints the counts.
+//! The ordinary run takes some calls of each kind; `BOSC_FULL=1` takes all. It prints the counts.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(
     missing_docs,
@@ -18,9 +18,10 @@ mod p2p_support;
 mod support;
 mod tracer;
 
-use bosc_updater::client::{Event, Updater, UpdaterOptions};
+use bosc_updater::ErrorKind;
 use bosc_updater::install::contents_of;
-use bosc_updater::{Contents, ErrorKind};
+use bosc_updater::release::Contents;
+use bosc_updater::{Event, PublicKey, Started, UpdateSource, Updater};
 use p2p_support::{Deployment, Network, Publisher, copy, noise};
 use serde_json::{Value, json};
 use std::fs;
@@ -63,27 +64,34 @@ fn update(world: &Path) -> i32 {
     // The build that lies there is the one that runs.
     let new = contents_of(&app).ok().map(|c| print(&c)) == Some(word("new"));
     let version = if new { "1.0.1" } else { "1.0.0" };
-    let mut o =
-        UpdaterOptions::new(world.join("data"), Some(app), "Demo", version.parse().unwrap(), word("upgrade"));
-    o.delay = Duration::ZERO;
-    o.bootstrap = word("bootstrap").split(',').filter(|b| !b.is_empty()).map(str::to_owned).collect();
-    o.public_keys = vec![Signing::new(7).public()];
+    let bootstrap = word("bootstrap");
+    let mut source =
+        UpdateSource::from_upgrade(word("upgrade"), [PublicKey::base64(Signing::new(7).public())])
+            .bootstrap(bootstrap.split(',').filter(|b| !b.is_empty()).map(str::to_owned));
     if let Ok(ca) = fs::read(world.join("ca.der")) {
-        o.certificates = vec![ca];
+        source = source.certificates([ca]);
     }
-    o.updates = !new;
-    let Ok((updater, events)) = Updater::start(o) else { return 3 };
+    let builder = Updater::builder("Demo", version.parse().unwrap(), source)
+        .app(app)
+        .data_folder(world.join("data"))
+        .delay(Duration::ZERO)
+        .updates(!new);
+    if builder.validate().is_err() {
+        return 3;
+    }
+    let Started::Running(updater) = builder.start() else { return 3 };
+    let events = updater.events();
     if new {
         return if updater.mark_healthy().wait().is_ok() { 0 } else { 3 };
     }
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         match events.recv_timeout(Duration::from_millis(100)) {
-            Some(Event::Updated { .. }) => match updater.apply_update().wait() {
+            Some(Event::Updated(_)) => match updater.apply_update().wait() {
                 Ok(_) => return 0,
                 Err(_) => return 3,
             },
-            Some(Event::Error(e)) if e.kind != ErrorKind::Network => return 3,
+            Some(Event::Error(e) | Event::SecondInstance(e)) if e.kind() != ErrorKind::Network => return 3,
             _ => {}
         }
     }
@@ -273,7 +281,7 @@ fn tar_gz(folder: &Path) -> Vec<u8> {
 /// Which of `count` calls are tried: all, or about `some` spread over them, the last ones (where the builds are exchanged)
 /// more closely.
 fn chosen(count: u64, some: u64) -> Vec<u64> {
-    if std::env::var("BOSC_CRASH_ALL").is_ok_and(|v| v == "1") {
+    if std::env::var("BOSC_FULL").is_ok_and(|v| v == "1") {
         // A run may make some calls more than the one that was counted.
         return (1..=count + count / 10).collect();
     }

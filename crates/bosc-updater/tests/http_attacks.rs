@@ -4,8 +4,9 @@
 mod support;
 
 use bosc_updater::http::{HttpOptions, HttpSource};
-use bosc_updater::perry::manifest::{Schema, platform_key};
-use bosc_updater::{ErrorKind, Source, UpdateError};
+use bosc_updater::manifest::{Schema, platform_key};
+use bosc_updater::source::Source;
+use bosc_updater::{ErrorKind, UpdateError};
 use semver::Version;
 use serde_json::{Value, json};
 use std::path::Path;

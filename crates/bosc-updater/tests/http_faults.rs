@@ -4,7 +4,9 @@
 mod support;
 
 use bosc_updater::http::{HttpSource, Roots};
-use bosc_updater::{ErrorKind, Release, Source, Staged, UpdateError};
+use bosc_updater::release::{Release, Staged};
+use bosc_updater::source::Source;
+use bosc_updater::{ErrorKind, UpdateError};
 use semver::Version;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -506,12 +508,123 @@ fn certificates_must_be_for_the_host_in_time_and_from_a_known_authority() {
     assert!(Roots::certificates(b"nothing").is_err());
 }
 
+/// Servers say so of a `.tar.gz`, and mean the file. The digest decides.
 #[test]
-fn what_was_not_asked_for_compressed_is_not_taken_so() {
-    let (server, signing) =
-        site(Cert::Good, b"new", |_, _| answer(200, &[("content-encoding", "gzip")], "new"));
-    let e = update(&server, &signing).unwrap_err();
+fn what_a_header_says_about_compression_is_of_no_matter() {
+    for encoding in ["x-gzip", "gzip", "br"] {
+        let (server, signing) =
+            site(Cert::Good, b"new", move |_, _| answer(200, &[("content-encoding", encoding)], "new"));
+        assert_eq!(update(&server, &signing).unwrap().0, b"new", "{encoding}");
+        // Another file than was signed, whatever it unpacks to.
+        let (server, signing) =
+            site(Cert::Good, b"new", move |_, _| answer(200, &[("content-encoding", encoding)], "gzi"));
+        assert_eq!(update(&server, &signing).unwrap_err().kind(), ErrorKind::Integrity, "{encoding}");
+    }
+    let (inner, signing) = site(Cert::Good, b"new", |r, _| serve_file(r, b"new"));
+    let text = signing.manifest("1.0.1", &inner.url("/app"), b"new").to_string();
+    let server = Server::start(Cert::Good, move |r| match r.path.as_str() {
+        "/m.json" => answer(200, &[("content-encoding", "gzip")], text.clone()),
+        _ => answer(200, &[("content-encoding", "gzip")], b"\x1f\x8b\x08packed".to_vec()),
+    });
+    assert!(HttpSource::new(options(&server, &signing)).unwrap().check(&OLD).unwrap().is_some());
+    let mut o = options(&server, &signing);
+    o.manifest_url = server.url("/packed.json");
+    let e = HttpSource::new(o).unwrap().check(&OLD).unwrap_err();
     assert!(e.to_string().contains("compresses"), "{e}");
+}
+
+/// The page of a network that wants a sign-in, in each form it may come in, costs nothing of what is here.
+#[test]
+fn a_page_in_the_place_of_the_artifact_costs_nothing() {
+    const PAGE: &str = "<html>Welcome! Please sign in.</html>";
+    let bytes = noise(300_000);
+    let page = |form: u32| match form {
+        // With its length, cut off by the end of the connection, and in chunks.
+        0 => answer(200, &[("content-type", "text/html")], PAGE),
+        1 => Answer {
+            body: Body::Cut { declared: None, sent: PAGE.into() },
+            ..answer(200, &[("content-type", "text/html; charset=utf-8")], "")
+        },
+        2 => Answer { body: Body::Cut { declared: None, sent: PAGE.into() }, ..answer(200, &[], "") },
+        3 => chunked(PAGE.as_bytes()),
+        // As long as the artifact, by chance.
+        _ => answer(200, &[], vec![b'<'; 300_000]),
+    };
+    for form in 0..5 {
+        let served = bytes.clone();
+        let (server, signing) = site(Cert::Good, &bytes, move |r, n| match n {
+            0 => Answer {
+                body: Body::Cut { declared: Some(300_000), sent: served[..120_000].to_vec() },
+                ..answer(200, &[], "")
+            },
+            1..=4 => page(form),
+            _ => {
+                assert_eq!(
+                    r.header("range"),
+                    Some("bytes=120000-"),
+                    "form {form}: what is here is gone on with"
+                );
+                serve_file(r, &served)
+            }
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let mut source = HttpSource::new(options(&server, &signing)).unwrap();
+        let release = source.check(&OLD).unwrap().unwrap();
+        let part = dir.path().join(format!("http-{}.part", &sha256(&bytes)[..32]));
+        // The network is lost, and then a page comes as often as it is tried.
+        let mut left = 0;
+        let staged = loop {
+            match fetch(&mut source, &release, dir.path()) {
+                Ok(staged) => break staged,
+                Err(e) => assert!(matches!(e.kind(), ErrorKind::Network | ErrorKind::Integrity), "{e}"),
+            }
+            assert_eq!(std::fs::read(&part).unwrap(), bytes[..120_000], "form {form}");
+            left += 1;
+            assert!(left < 8, "form {form}");
+        };
+        assert!(left > 0, "form {form}");
+        assert_eq!(std::fs::read(&staged.path).unwrap(), bytes);
+        assert!(server.sent.load(Ordering::SeqCst) < 3_000_000);
+    }
+    // Nothing is here yet: the page is not gone on with, either.
+    let served = bytes.clone();
+    let (server, signing) = site(Cert::Good, &bytes, move |r, n| match n {
+        0 => chunked(PAGE.as_bytes()),
+        _ => {
+            assert_eq!(r.header("range"), None);
+            serve_file(r, &served)
+        }
+    });
+    assert_eq!(update(&server, &signing).unwrap().0, bytes);
+    // In the place of the manifest it is no fault of the publisher.
+    let server = Server::start(Cert::Good, |_| answer(200, &[], PAGE));
+    let e = HttpSource::new(options(&server, &signing)).unwrap().check(&OLD).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Network, "{e}");
+}
+
+/// A server without ranges sends all of it again; what is here is compared and not written again. Another file than the part is of
+/// takes its place once it is the better one.
+#[test]
+fn a_whole_answer_takes_the_place_of_a_part_that_is_of_another_file() {
+    let bytes = noise(300_000);
+    let served = bytes.clone();
+    let (server, signing) = site(Cert::Good, &bytes, move |r, n| match n {
+        // Half of another file, then the right one: cut off behind it, cut off before, whole.
+        0 => Answer {
+            body: Body::Cut { declared: Some(300_000), sent: vec![7; 150_000] },
+            ..answer(200, &[], "")
+        },
+        1 => Answer {
+            body: Body::Cut { declared: Some(300_000), sent: served[..200_000].to_vec() },
+            ..answer(200, &[], "")
+        },
+        2 => {
+            assert_eq!(r.header("range"), Some("bytes=200000-"), "the longer one is gone on with");
+            answer(200, &[], served.clone())
+        }
+        _ => answer(404, &[], ""),
+    });
+    assert_eq!(update(&server, &signing).unwrap().0, bytes);
 }
 
 #[test]
@@ -572,4 +685,47 @@ fn leftovers_of_other_releases_are_removed_and_links_not_followed() {
     fetch(&mut source, &release, dir.path()).unwrap();
     assert!(!old.exists() && foreign.exists());
     assert!(!dir.path().join("http-00000000000000000000000000000000.d").exists());
+}
+
+/// A server that ends every answer early and says each time that the file is another one.
+#[test]
+fn a_server_that_begins_anew_for_ever_costs_a_small_multiple_of_the_artifact() {
+    const SIZE: usize = 4_000_000;
+    let bytes = noise(SIZE);
+    // Always as far as before; a little further each time.
+    for further in [0, 70_000] {
+        let served = bytes.clone();
+        let (server, signing) = site(Cert::Good, &bytes, move |_, n| {
+            let cut = SIZE / 2 + n as usize * further;
+            let sent = served[..cut.min(SIZE - 1)].to_vec();
+            let headers = vec![("etag".to_owned(), format!("\"{n}\""))];
+            Answer { status: 200, headers, body: Body::Cut { declared: Some(SIZE as u64), sent } }
+        });
+        let e = update(&server, &signing).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Network, "{e}");
+        let sent = server.sent.load(Ordering::SeqCst);
+        // What lies in the buffers of the connections comes on top.
+        assert!(
+            sent < 3 * SIZE as u64 + (4 << 20),
+            "{sent} bytes for an artifact of {SIZE}, {further} further"
+        );
+    }
+}
+
+#[test]
+fn many_releases_leave_one_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..12 {
+        let bytes = noise(1000 + n);
+        let served = bytes.clone();
+        let (server, signing) = site(Cert::Good, &bytes, move |r, _| serve_file(r, &served));
+        let mut source = HttpSource::new(options(&server, &signing)).unwrap();
+        let release = source.check(&OLD).unwrap().unwrap();
+        fetch(&mut source, &release, dir.path()).unwrap();
+        std::fs::write(dir.path().join(format!("http-{n:032}.lock")), "").unwrap();
+    }
+    let names =
+        || std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names().filter(|n| n.ends_with(".lock")).count(), 2, "ours, and the last old one");
+    assert!(names().count() <= 3, "{:?}", names().collect::<Vec<_>>());
 }

@@ -4,12 +4,14 @@
 
 mod support;
 
+use bosc_updater::ErrorKind;
 use bosc_updater::http::{HttpOptions, HttpSource};
 use bosc_updater::install::{Installer, Kind, Options, Status};
 use bosc_updater::perry::install::{apply, install_update, perform_rollback};
-use bosc_updater::perry::sentinel::Sentinel;
-use bosc_updater::perry::{Boot, InitOptions, init_updater, mark_healthy, read_sentinel, write_sentinel};
-use bosc_updater::{ErrorKind, Source, Staged};
+use bosc_updater::perry::sentinel::{Sentinel, read_sentinel, write_sentinel};
+use bosc_updater::perry::{Boot, InitOptions, init_updater, mark_healthy};
+use bosc_updater::release::Staged;
+use bosc_updater::source::Source;
 use semver::Version;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -75,6 +77,16 @@ impl Bed {
     }
 }
 
+fn zip(files: &[(&str, &str)]) -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (path, text) in files {
+        writer.start_file(*path, zip::write::SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
+        writer.write_all(text.as_bytes()).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
 fn tar_gz(files: &[(&str, &str)]) -> Vec<u8> {
     let mut builder =
         tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
@@ -88,7 +100,7 @@ fn tar_gz(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[test]
-fn a_file_is_updated_and_taken_back() {
+fn a_file_is_updated_and_rolled_back() {
     let _alone = alone();
     let bed = Bed::new("app-1.0.1", b"#!/bin/sh\necho new\n");
     std::fs::write(&bed.target, "#!/bin/sh\necho old\n").unwrap();
@@ -101,7 +113,7 @@ fn a_file_is_updated_and_taken_back() {
     assert_eq!((s.target_version(), s.restart_count()), (Some("1.0.1"), Some(0)));
     let target = bed.target.canonicalize().unwrap();
     assert_eq!(s.previous().unwrap(), format!("{}.prev", target.display()));
-    // The new build starts, is not healthy, starts again: taken back, journal and sentinel agree.
+    // The new build starts, is not healthy, starts again: rolled back, journal and sentinel agree.
     assert_eq!(bed.boot(&NEW), Boot::Watching { boots: 1 });
     assert_eq!(bed.boot(&NEW), Boot::RolledBack);
     assert_eq!(std::fs::read_to_string(&bed.target).unwrap(), "#!/bin/sh\necho old\n");
@@ -145,6 +157,63 @@ fn a_folder_comes_in_an_archive() {
     assert_eq!(bed.boot(&NEW), Boot::Watching { boots: 1 });
     assert_eq!(bed.boot(&NEW), Boot::RolledBack);
     assert_eq!(std::fs::read(bed.target.join("bin/app")).unwrap(), b"old");
+}
+
+/// An address says nothing: servers that decide by a query have names like `download`.
+#[test]
+fn what_an_artifact_is_its_bytes_say() {
+    let fetch = |bed: &Bed, inside: Option<&str>| {
+        let installer = bed.installer(&OLD);
+        let mut o = options(&bed.server, &Signing::new(7));
+        o.kind = installer.kind();
+        o.installed = Some(bed.target.clone());
+        o.inside = inside.map(str::to_owned);
+        let mut source = HttpSource::new(o).unwrap();
+        let release = source.check(&OLD).unwrap().unwrap();
+        let staged = source.fetch(&release, &installer.staging().unwrap(), &mut |_| true)?;
+        Ok::<_, bosc_updater::UpdateError>(if staged.path.is_dir() {
+            std::fs::read(staged.path.join("bin/app")).unwrap()
+        } else {
+            std::fs::read(&staged.path).unwrap()
+        })
+    };
+    // A folder.
+    for archive in [tar_gz(&[("App/bin/app", "new")]), zip(&[("App/bin/app", "new")])] {
+        for name in ["download?id=5", "app.tar.gz", "app.zip", "app.tar.zst"] {
+            let bed = Bed::new(name, &archive);
+            std::fs::create_dir(&bed.target).unwrap();
+            assert_eq!(fetch(&bed, None).unwrap(), b"new", "{name}");
+        }
+    }
+    // One program, alone and beside others.
+    let file = |name: &str, artifact: &[u8], installed: &[u8]| {
+        let bed = Bed::new(name, artifact);
+        std::fs::write(&bed.target, installed).unwrap();
+        bed
+    };
+    let alone = tar_gz(&[("app-1.0.1/app", "new")]);
+    assert_eq!(fetch(&file("download", &alone, b"old"), None).unwrap(), b"new");
+    let with_readme =
+        tar_gz(&[("app-1.0.1/README", "read"), ("app-1.0.1/app", "new"), ("app-1.0.1/doc/app", "x")]);
+    let bed = file("download", &with_readme, b"old");
+    let e = fetch(&bed, None).unwrap_err();
+    assert!(e.next_step().unwrap().contains("app-1.0.1/app"), "{:?}", e.next_step());
+    assert_eq!(fetch(&bed, Some("app-1.0.1/app")).unwrap(), b"new");
+    assert_eq!(fetch(&bed, Some("app")).unwrap(), b"new", "the folder's name changes with every version");
+    assert_eq!(fetch(&bed, Some("other")).unwrap_err().kind(), ErrorKind::Integrity);
+    assert_eq!(
+        fetch(&bed, Some("app-1.0.1")).unwrap_err().kind(),
+        ErrorKind::Integrity,
+        "a folder is no program"
+    );
+    // What is called an archive and is none is the program.
+    assert_eq!(fetch(&file("app.zip", b"new", b"old"), None).unwrap(), b"new");
+    // A program that is a zip itself stays one; packed once more it is unpacked once.
+    let jar = zip(&[("Main.class", "new"), ("META-INF/MANIFEST.MF", "x")]);
+    let installed = zip(&[("Main.class", "old"), ("META-INF/MANIFEST.MF", "x")]);
+    assert_eq!(fetch(&file("app.jar", &jar, &installed), None).unwrap(), jar);
+    let packed = tar_gz(&[("app.jar", "PK\u{3}\u{4}new")]);
+    assert_eq!(fetch(&file("x", &packed, &installed), None).unwrap(), b"PK\x03\x04new");
 }
 
 #[test]
@@ -205,7 +274,7 @@ fn what_was_swapped_after_it_was_proved_is_not_installed() {
     let e = apply(&installer, &staged, &bed.sentinel).unwrap_err();
     assert_eq!((e.kind(), e.to_string().as_str()), (ErrorKind::Integrity, "updater: install failed"));
     assert_eq!(std::fs::read(&bed.target).unwrap(), b"old");
-    assert_eq!(read_sentinel(&bed.sentinel).unwrap(), None, "the sentinel is taken back");
+    assert_eq!(read_sentinel(&bed.sentinel).unwrap(), None, "the sentinel is withdrawn");
 }
 
 #[test]

@@ -4,8 +4,8 @@
 
 mod support;
 
-use bosc_updater::Source;
 use bosc_updater::http::{HttpSource, Roots};
+use bosc_updater::source::Source;
 use semver::Version;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
@@ -25,7 +25,7 @@ fn child_that_fetches() {
         Signing::new(7).public(),
     );
     o.roots = Roots::Only(vec![std::fs::read(dir.join("ca.der")).unwrap()]);
-    o.platform = bosc_updater::perry::manifest::platform_key();
+    o.platform = bosc_updater::manifest::platform_key();
     let mut source = HttpSource::new(o).unwrap();
     let release = source.check(&Version::new(1, 0, 0)).unwrap().unwrap();
     source.fetch(&release, &dir.join("staging"), &mut |_| true).unwrap();

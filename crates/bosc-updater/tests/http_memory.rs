@@ -4,10 +4,10 @@
 
 mod support;
 
-use bosc_updater::Source;
 use bosc_updater::http::{HttpOptions, HttpSource, Roots};
 use bosc_updater::install::{Installer, Options};
 use bosc_updater::perry::install::install_update;
+use bosc_updater::source::Source;
 use semver::Version;
 use std::path::PathBuf;
 use std::process::Command;

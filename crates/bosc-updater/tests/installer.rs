@@ -10,10 +10,9 @@
 
 mod common;
 
-use bosc_updater::install::{
-    Admission, HealthPolicy, Installer, Options, Reason, StartState, Status, contents_of, verify,
-};
-use bosc_updater::{Entry, EntryKind, ErrorKind, UpdateError};
+use bosc_updater::install::{Admission, Installer, Options, Reason, StartState, Status, contents_of, verify};
+use bosc_updater::release::{Entry, EntryKind};
+use bosc_updater::{ErrorKind, UpdateError};
 use common::{Shape, expected, later, now, release, staged, version, write_build};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,9 +102,9 @@ fn the_whole_life_of_an_update() {
         // The next one pushes out the one before.
         app.install("1.0.1", "1.0.2", 0).unwrap();
         app.holds(&app.prev(), "1.0.1");
-        let taken_back = app.as_version("1.0.2").roll_back(Reason::Asked, now()).unwrap();
-        assert_eq!(taken_back.restored.version, version("1.0.1"));
-        assert_eq!(taken_back.restored.release, Some(release("1.0.1").id));
+        let rolled_back = app.as_version("1.0.2").roll_back(Reason::Asked, now()).unwrap();
+        assert_eq!(rolled_back.restored.version, version("1.0.1"));
+        assert_eq!(rolled_back.restored.release, Some(release("1.0.1").id));
         app.holds(&app.target(), "1.0.1");
         app.holds(&app.dir.path().join("App.broken"), "1.0.2");
         assert_eq!(kind(app.as_version("1.0.1").roll_back(Reason::Asked, now())), ErrorKind::Refused);
@@ -118,16 +117,122 @@ fn the_whole_life_of_an_update() {
 fn a_build_that_says_another_version_is_not_on_trial_for_ever() {
     let app = App::new(Shape::File);
     app.install("1.0.0", "1.0.1", 0).unwrap();
-    let mislabelled = app.as_version("7.7.7");
-    assert!(matches!(mislabelled.started(later(0)).unwrap().state, StartState::Trial { start: 1, .. }));
-    assert!(!mislabelled.mark_healthy(later(1)).unwrap());
-    drop(mislabelled);
     let mut at = 2;
-    while !matches!(app.as_version("7.7.7").started(later(at)).unwrap().state, StartState::TakenBack(_)) {
+    while !matches!(app.as_version("7.7.7").started(later(at)).unwrap().state, StartState::RolledBack(_)) {
         at += 1;
         assert!(at < 10);
     }
     app.holds(&app.target(), "1.0.0");
+}
+
+/// A release whose version was not raised in the code is the release it is, and the next one mends it.
+#[test]
+fn a_build_is_what_it_is_and_not_what_it_says() {
+    for says in ["1.0.0", "7.7.7"] {
+        let app = App::new(Shape::File);
+        app.install("1.0.0", "1.0.1", 0).unwrap();
+        let mislabelled = app.as_version(says);
+        assert!(matches!(mislabelled.started(now()).unwrap().state, StartState::Trial { start: 1, .. }));
+        let both = Some((version("1.0.1"), version(says)));
+        assert_eq!(mislabelled.mismatch().unwrap(), both);
+        assert_eq!(mislabelled.installed_version().unwrap(), version("1.0.1"));
+        assert!(mislabelled.mark_healthy(now()).unwrap(), "{says}");
+        drop(mislabelled);
+        // At the next start it still says so, is not offered itself, and the next one comes.
+        let again = app.as_version(says);
+        assert_eq!(again.started(now()).unwrap().state, StartState::Settled);
+        assert_eq!(again.mismatch().unwrap(), both);
+        assert_eq!(again.admit(&release("1.0.1"), now()).unwrap(), Admission::NotNewer);
+        app.install(says, "1.0.2", 0).unwrap();
+        let mended = app.as_version("1.0.2");
+        mended.started(now()).unwrap();
+        assert_eq!(mended.mismatch().unwrap(), None);
+        assert!(mended.mark_healthy(now()).unwrap());
+        assert_eq!(mended.mismatch().unwrap(), None);
+    }
+}
+
+#[test]
+fn what_follows_a_plus_is_no_other_version() {
+    let app = App::new(Shape::File);
+    for twin in ["1.0.0+5", "1.0.0"] {
+        assert_eq!(app.as_version("1.0.0").admit(&release(twin), now()).unwrap(), Admission::NotNewer);
+        assert_eq!(app.as_version("1.0.0+7").admit(&release(twin), now()).unwrap(), Admission::NotNewer);
+    }
+    app.install("1.0.0+1", "1.0.1+5", 0).unwrap();
+    let plain = app.as_version("1.0.1");
+    assert!(matches!(plain.started(now()).unwrap().state, StartState::Trial { start: 1, .. }));
+    assert_eq!(plain.mismatch().unwrap(), None);
+    assert!(plain.mark_healthy(now()).unwrap());
+    assert_eq!(plain.admit(&release("1.0.1+6"), now()).unwrap(), Admission::NotNewer);
+    assert_eq!(plain.admit(&release("1.0.1+4"), now()).unwrap(), Admission::NotNewer);
+    assert_eq!(plain.admit(&release("1.0.2+1"), now()).unwrap(), Admission::Admitted);
+}
+
+#[test]
+fn starts_that_were_cut_off_are_no_crashes() {
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    let start = || app.as_version("1.0.1").started(now()).unwrap().state;
+    // A power cut, a logout and a kill: nobody saw what ended them.
+    for n in 1..=3 {
+        assert!(matches!(start(), StartState::Trial { start, .. } if start == n), "start {n}");
+    }
+    assert!(matches!(start(), StartState::RolledBack(_)), "not for ever");
+    app.holds(&app.target(), "1.0.0");
+
+    // The system itself was started anew in between: that is no fault of the build at all.
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    let start = || app.as_version("1.0.1").started(now()).unwrap().state;
+    for _ in 0..8 {
+        assert!(matches!(start(), StartState::Trial { start: 1, .. }) || cfg!(not(target_os = "linux")));
+        bosc_updater::install::faults::reboot();
+    }
+    assert!(app.as_version("1.0.1").mark_healthy(now()).unwrap() || cfg!(not(target_os = "linux")));
+}
+
+#[test]
+fn a_build_may_say_that_it_needs_longer() {
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "1.0.1", 0).unwrap();
+    assert!(!app.as_version("1.0.0").starting(now()).unwrap(), "the old code does not speak for the new");
+    let new = app.as_version("1.0.1");
+    new.started(now()).unwrap();
+    // Its time would be over after 90 s; a second click would count then.
+    assert!(new.starting(later(80)).unwrap());
+    assert!(matches!(
+        app.as_version("1.0.1").started(later(120)).unwrap().state,
+        StartState::Trial { start: 1, .. }
+    ));
+    assert!(matches!(
+        app.as_version("1.0.1").started(later(141)).unwrap().state,
+        StartState::Trial { start: 2, .. }
+    ));
+    for n in 0..300 {
+        assert_eq!(new.starting(later(n)).unwrap(), n < 255, "{n}");
+    }
+}
+
+#[test]
+fn a_downgrade_is_for_who_asks_for_it() {
+    let app = App::new(Shape::File);
+    app.install("1.0.0", "2.0.0-beta.1", 0).unwrap();
+    assert!(app.as_version("2.0.0-beta.1").mark_healthy(now()).unwrap());
+    let beta = app.as_version("2.0.0-beta.1");
+    assert_eq!(beta.admit(&release("1.1.0"), now()).unwrap(), Admission::NotNewer);
+    let mut asked = Options::new(app.target(), version("2.0.0-beta.1"));
+    asked.downgrade = true;
+    let asked = Installer::open(asked).unwrap();
+    assert_eq!(asked.admit(&release("2.0.0-beta.1"), now()).unwrap(), Admission::NotNewer);
+    assert_eq!(asked.admit(&release("1.1.0"), now()).unwrap(), Admission::Admitted);
+    asked.install(&staged(&app.stage("1.1.0"), "1.1.0"), now()).unwrap();
+    assert_eq!(asked.floor().unwrap().version, Some(version("2.0.0-beta.1")), "not before it works");
+    assert!(app.as_version("1.1.0").mark_healthy(now()).unwrap());
+    let stable = app.as_version("1.1.0");
+    assert_eq!(stable.floor().unwrap().version, Some(version("1.1.0")));
+    assert_eq!(stable.admit(&release("1.1.1"), now()).unwrap(), Admission::Admitted);
+    assert_eq!(stable.admit(&release("1.0.9"), now()).unwrap(), Admission::NotNewer);
 }
 
 #[test]
@@ -136,7 +241,7 @@ fn a_second_start_beside_a_living_one_is_no_crash() {
     app.install("1.0.0", "1.0.1", 0).unwrap();
     let start = |at: u64| {
         let mut options = Options::new(app.target(), version("1.0.1"));
-        options.health = HealthPolicy { threshold: 3, ..HealthPolicy::default() };
+        options.health.unfinished = 2;
         let installer = Installer::open(options).unwrap();
         let state = installer.started(later(at)).unwrap().state;
         (installer, state)
@@ -155,13 +260,13 @@ fn a_second_start_beside_a_living_one_is_no_crash() {
     let (second, state) = start(20);
     assert_eq!(trial(&state), 2);
     assert_eq!(trial(&start(21).1), 2);
-    assert!(matches!(start(20 + 3600).1, StartState::TakenBack(_)));
+    assert!(matches!(start(20 + 3600).1, StartState::RolledBack(_)));
     drop(second);
     app.holds(&app.target(), "1.0.0");
 }
 
 #[test]
-fn a_release_that_was_taken_back_waits_longer_each_time() {
+fn a_release_that_was_rolled_back_waits_longer_each_time() {
     let app = App::new(Shape::File);
     let mut at = 0;
     for (times, wait) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 64), (8, 64)] {
@@ -320,6 +425,53 @@ fn another_kind_of_thing_is_refused() {
     assert_eq!(kind(Installer::open(missing)), ErrorKind::Input);
 }
 
+/// `App.prev` and `App.broken` may be the person's own: what the journal does not name is never removed.
+#[test]
+fn names_that_a_person_uses_are_left_alone() {
+    for shape in [Shape::File, Shape::Folder] {
+        let app = App::new(shape);
+        let mine = |name: &str| app.dir.path().join(name);
+        let names = ["App.prev", "App.broken", "App.prev-3", "App.broken-2"];
+        for name in names {
+            fs::create_dir(mine(name)).unwrap();
+            fs::write(mine(name).join("thesis.txt"), name).unwrap();
+        }
+        let mut at = 0;
+        let (mut running, mut before) = ("1.0.0", "1.0.0");
+        for new in ["1.0.1", "1.0.2", "1.0.3"] {
+            app.install(running, new, at).unwrap();
+            app.holds(&mine("App.prev-2"), before);
+            assert_eq!(app.as_version(new).backup().file_name().unwrap(), "App.prev-2");
+            assert!(app.as_version(new).mark_healthy(later(at)).unwrap());
+            (running, before) = (new, new);
+        }
+        for bad in ["1.0.4", "1.0.5"] {
+            app.install(running, bad, at).unwrap();
+            app.as_version(bad).roll_back(Reason::Crashed, later(at)).unwrap();
+            app.holds(&app.target(), running);
+            app.holds(&mine("App.broken-3"), bad);
+            at += 3 * DAY;
+        }
+        app.install(running, "1.0.6", at).unwrap();
+        assert!(!mine("App.broken-3").exists());
+        for name in names {
+            assert_eq!(fs::read_to_string(mine(name).join("thesis.txt")).unwrap(), name);
+        }
+        assert_eq!(
+            fs::read_dir(app.dir.path()).unwrap().count(),
+            names.len() + 3,
+            "App, App.prev-2, .App.bosc"
+        );
+        // A person who moves ours away and puts their own there keeps that, too.
+        aside(&mine("App.prev-2"));
+        fs::write(mine("App.prev-2"), "mine").unwrap();
+        assert!(app.as_version("1.0.6").mark_healthy(later(at)).unwrap());
+        app.install("1.0.6", "1.0.7", at).unwrap();
+        assert_eq!(fs::read_to_string(mine("App.prev-2")).unwrap(), "mine");
+        app.holds(&mine("App.prev-4"), "1.0.6");
+    }
+}
+
 /// Out of the way and not deleted: a file system under emulation gives the next file the number of the one before.
 fn aside(path: &Path) {
     fs::rename(path, path.with_extension("aside")).unwrap();
@@ -374,7 +526,7 @@ fn what_others_do_is_respected() {
     assert_eq!(kind(app.as_version("2.0.0").roll_back(Reason::Asked, now())), ErrorKind::Refused);
     app.holds(&app.target(), "2.0.0");
 
-    // Perry's updater takes the build on trial back.
+    // Perry's updater rolls the build on trial back.
     let app = App::new(Shape::File);
     app.install("1.0.0", "1.0.1", 0).unwrap();
     fs::rename(app.prev(), app.target()).unwrap();
@@ -410,9 +562,9 @@ fn an_update_of_perrys_is_taken_over() {
     fs::remove_file(app.target()).unwrap();
     write_build(&app.target(), Shape::File, "1.0.1");
     let installer = app.as_version("1.0.1");
-    assert!(installer.adopt(&two, &one, 1, now()).unwrap());
-    assert!(!installer.adopt(&two, &one, 1, now()).unwrap());
-    assert!(matches!(installer.started(now()).unwrap().state, StartState::TakenBack(_)));
+    assert!(installer.adopt(&two, &one, 3, now()).unwrap());
+    assert!(!installer.adopt(&two, &one, 3, now()).unwrap());
+    assert!(matches!(installer.started(now()).unwrap().state, StartState::RolledBack(_)));
     app.holds(&app.target(), "1.0.0");
 }
 
@@ -422,7 +574,7 @@ fn starts_are_counted_and_forgiven_in_bounds() {
     app.install("1.0.0", "1.0.1", 0).unwrap();
     let start = || {
         let mut options = Options::new(app.target(), version("1.0.1"));
-        options.health = HealthPolicy { threshold: 2, ..HealthPolicy::default() };
+        options.health.unfinished = 1;
         Installer::open(options).unwrap()
     };
     for _ in 0..8 {
@@ -434,7 +586,7 @@ fn starts_are_counted_and_forgiven_in_bounds() {
     let installer = start();
     assert!(matches!(installer.started(now()).unwrap().state, StartState::Trial { start: 1, .. }));
     installer.closed(now()).unwrap();
-    assert!(matches!(start().started(now()).unwrap().state, StartState::TakenBack(_)));
+    assert!(matches!(start().started(now()).unwrap().state, StartState::RolledBack(_)));
     app.holds(&app.target(), "1.0.0");
 }
 
@@ -459,7 +611,9 @@ fn garbage_in_the_journal_keeps_nobody_from_updating() {
     assert_eq!(app.as_version("1.0.1").started(now()).unwrap().state, StartState::Settled);
     app.holds(&app.target(), "1.0.1");
     app.install("1.0.1", "1.0.2", 0).unwrap();
-    app.holds(&app.prev(), "1.0.1");
+    // Nothing says any more that what is at `.prev` is ours.
+    app.holds(&app.prev(), "1.0.0");
+    app.holds(&app.as_version("1.0.2").backup(), "1.0.1");
 }
 
 #[test]
@@ -538,6 +692,38 @@ fn a_build_is_described_the_same_wherever_it_lies() {
     }
 }
 
+/// A file that is replaced is replaced by `bosc_files`, whoever does it: there is one level of durability for each kind of file, and
+/// no half-written one under its name. (`p2p` writes builds anew, in folders of its own.)
+#[test]
+fn files_are_replaced_on_one_road() {
+    let mut open = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut read = 0;
+    while let Some(at) = open.pop() {
+        if at.is_dir() {
+            open.extend(fs::read_dir(&at).unwrap().map(|e| e.unwrap().path()));
+            continue;
+        }
+        let name = at.display().to_string().replace('\\', "/");
+        if name.contains("/install/fs/") || name.contains("/src/p2p/") || name.contains("tests.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&at).unwrap();
+        let code = text.split("mod tests {").next().unwrap();
+        for forbidden in [
+            "std::fs::rename",
+            "std::fs::write",
+            "File::create",
+            ".truncate(true)",
+            "create_new(",
+            "DirBuilder",
+        ] {
+            assert!(!code.contains(forbidden), "{name} uses {forbidden}");
+        }
+        read += 1;
+    }
+    assert!(read > 50, "{read}");
+}
+
 /// Whatever the installer does to files goes through one place, or the crash matrix would not see it.
 #[test]
 fn every_file_operation_goes_through_the_counter() {
@@ -563,4 +749,46 @@ fn every_file_operation_goes_through_the_counter() {
         read += 1;
     }
     assert!(read > 15);
+}
+
+/// What the person or an administrator narrowed stays narrow, file by file; what is not carried over is said.
+#[cfg(unix)]
+#[test]
+fn modes_are_those_of_the_build_before_or_narrower() {
+    use std::os::unix::fs::PermissionsExt;
+    let set = |path: &Path, mode: u32| fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    for (old, new) in
+        [(0o700, 0o700), (0o711, 0o711), (0o750, 0o750), (0o755, 0o755), (0o4755, 0o755), (0o777, 0o775)]
+    {
+        let app = App::new(Shape::File);
+        set(&app.target(), old);
+        let staged = staged(&app.stage("1.0.1"), "1.0.1");
+        let installed = app.as_version("1.0.0").install(&staged, now()).unwrap();
+        assert_eq!(mode(&app.target()), new, "{old:o}");
+        assert_eq!(installed.not_kept.len(), usize::from(old == 0o4755), "{:?}", installed.not_kept);
+    }
+    let app = App::new(Shape::Folder);
+    let files = |root: &Path| {
+        let mut files: Vec<_> =
+            contents_of(root).unwrap().entries.into_iter().map(|e| root.join(e.path)).collect();
+        files.retain(|path| path.is_file() && !path.is_symlink());
+        files
+    };
+    let folder = files(&app.target())[0].clone();
+    set(&folder, 0o600);
+    set(&app.target(), 0o2750);
+    let staged = staged(&app.stage("1.0.1"), "1.0.1");
+    let fresh = staged.path.join("fresh");
+    fs::write(&fresh, "new").unwrap();
+    set(&fresh, 0o644);
+    let staged = bosc_updater::release::Staged { contents: contents_of(&staged.path).unwrap(), ..staged };
+    app.as_version("1.0.0").install(&staged, now()).unwrap();
+    assert_eq!(mode(&app.target()), 0o2750, "a folder that its group shares stays one");
+    assert_eq!(mode(&folder) & 0o077, 0, "{}: {:o}", folder.display(), mode(&folder));
+    assert_eq!(
+        mode(&app.target().join("fresh")),
+        0o640,
+        "what is new is for those who could read the old build"
+    );
 }

@@ -5,7 +5,9 @@
 mod p2p_support;
 
 use bosc_updater::p2p::{P2pOptions, P2pSource};
-use bosc_updater::{EntryKind, ErrorKind, Progress, Release, Source, UpdateError};
+use bosc_updater::release::{EntryKind, Release};
+use bosc_updater::source::Source;
+use bosc_updater::{ErrorKind, Progress, UpdateError};
 use p2p_support::{Deployment, Network, Publisher, copy, noise, snapshot};
 use semver::Version;
 use std::fs;
@@ -105,7 +107,7 @@ fn the_first_update_after_an_install_fetches_what_changed() {
     assert!(source.traffic().0 - before < 100_000);
 }
 
-fn check_contents(staged: &bosc_updater::Staged) {
+fn check_contents(staged: &bosc_updater::release::Staged) {
     let entries = &staged.contents.entries;
     assert_eq!(entries.first().unwrap().path, "");
     assert!(entries.is_sorted_by(|a, b| a.path < b.path));

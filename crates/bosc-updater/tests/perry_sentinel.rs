@@ -1,10 +1,10 @@
 //! Manifest, sentinel and lifecycle: what Perry writes is honoured, what nobody should write does no harm.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use bosc_updater::manifest::{MAX_NOTES_LEN, Manifest, iso_8601};
 use bosc_updater::perry::lifecycle::{self, InitOptions, Trial, TrialStart};
-use bosc_updater::perry::manifest::{MAX_NOTES_LEN, Manifest};
-use bosc_updater::perry::sentinel::{Sentinel, iso_8601};
-use bosc_updater::perry::{Boot, clear_sentinel, exiting, mark_healthy, read_sentinel, write_sentinel};
+use bosc_updater::perry::sentinel::{Sentinel, clear_sentinel, read_sentinel, write_sentinel};
+use bosc_updater::perry::{Boot, exiting, mark_healthy};
 use bosc_updater::{ErrorKind, UpdateError};
 use proptest::prelude::*;
 use semver::Version;
@@ -125,7 +125,7 @@ fn a_sentinel_of_perrys_is_counted_and_rolled_back() {
     let v: Value = serde_json::from_str(&bed.text().unwrap()).unwrap();
     assert_eq!(v["restartCount"], 1);
     assert_eq!(v["generation"].as_str().unwrap().split('-').count(), 3, "a name was added");
-    // Not healthy: the second boot takes it back, at the default threshold of 2.
+    // Not healthy: the second boot rolls it back, at the default threshold of 2.
     assert_eq!(bed.init().unwrap(), Boot::RolledBack);
     assert_eq!((bed.calls.lock().unwrap().rolled_back, bed.text()), (1, None));
     let adopted = bed.calls.lock().unwrap().adopted.clone();
@@ -201,13 +201,13 @@ fn health_clears_it_once_and_only_its_own() {
     let bed = Bed::new();
     mark_healthy().unwrap();
     bed.write(&bed.perry(0));
-    bed.init().unwrap();
+    let _ = bed.init().unwrap();
     mark_healthy().unwrap();
     assert_eq!(bed.text(), None);
     mark_healthy().unwrap();
     // A new install in the meantime: the old lifecycle has no say over it.
     bed.write(&bed.perry(0));
-    bed.init().unwrap();
+    let _ = bed.init().unwrap();
     let newer = Sentinel::armed(&bed.target.with_extension("prev"), "1.0.1", "1.0.2", UNIX_EPOCH).to_json();
     write_sentinel(&bed.sentinel, &newer).unwrap();
     mark_healthy().unwrap();
@@ -220,7 +220,7 @@ fn an_install_makes_old_timers_and_hooks_powerless() {
     let mut bed = Bed::new();
     bed.options.health_check_ms = 50;
     bed.write(&bed.perry(0));
-    bed.init().unwrap();
+    let _ = bed.init().unwrap();
     let generation = lifecycle::arm(&bed.sentinel, &bed.target, "1.0.1", "1.0.2").unwrap();
     std::thread::sleep(Duration::from_millis(150));
     mark_healthy().unwrap();
@@ -259,7 +259,7 @@ fn leaving_with_an_error_is_not_health() {
         let mut bed = Bed::new();
         bed.options.health_check_ms = 40;
         bed.write(&bed.perry(0));
-        bed.init().unwrap();
+        let _ = bed.init().unwrap();
         exiting(code).unwrap();
         std::thread::sleep(Duration::from_millis(100));
         assert!(bed.text().is_some(), "{code}");
@@ -268,7 +268,7 @@ fn leaving_with_an_error_is_not_health() {
     let mut bed = Bed::new();
     bed.start = TrialStart::Trial { start: 1 };
     bed.write(&bed.perry(0));
-    bed.init().unwrap();
+    let _ = bed.init().unwrap();
     exiting(0).unwrap();
     assert_eq!(bed.text(), None);
     let calls = bed.calls.lock().unwrap();
@@ -306,11 +306,11 @@ fn the_installers_word_counts_too() {
     let _alone = alone();
     // Taken back by the installer: the sentinel goes with it.
     let mut bed = Bed::new();
-    bed.start = TrialStart::TakenBack;
+    bed.start = TrialStart::RolledBack;
     bed.write(&bed.perry(0));
     assert_eq!(bed.init().unwrap(), Boot::RolledBack);
     assert_eq!((bed.calls.lock().unwrap().rolled_back, bed.text()), (0, None));
-    // Healthy by the journal, killed before the sentinel was cleared: a healthy build is not taken back.
+    // Healthy by the journal, killed before the sentinel was cleared: a healthy build is not rolled back.
     bed.start = TrialStart::Settled { healthy: true };
     bed.write(&bed.perry(1));
     assert_eq!(bed.init().unwrap(), Boot::Idle);
@@ -567,4 +567,20 @@ proptest! {
     fn any_text_as_a_sentinel(text in ".{0,200}") {
         let _ = Sentinel::parse(&text);
     }
+}
+
+/// A fifo in the sentinel's place would keep whoever opens it waiting; a folder cannot be read.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_no_sentinel() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("updater.sentinel");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert_eq!(read_sentinel(&path).unwrap(), None);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(read_sentinel(&path).unwrap(), None);
+    std::fs::remove_dir(&path).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    assert_eq!(read_sentinel(&path).unwrap(), None);
 }

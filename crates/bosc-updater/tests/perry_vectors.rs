@@ -1,13 +1,12 @@
 //! The vectors of `vectors/perry.json`: made from the inputs of Perry's own tests.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use bosc_updater::ErrorKind;
-use bosc_updater::perry::cli_manifest::{CliManifest, NamedKey};
-use bosc_updater::perry::verify::{PublicKey, parse_digest, payload_v2};
-use bosc_updater::perry::{compute_file_sha256, verify_hash, verify_signature, verify_signature_v2};
+use bosc_updater::manifest::verify::{
+    PublicKey, compute_file_sha256, parse_digest, payload_v2, verify_hash, verify_signature,
+    verify_signature_v2,
+};
 use data_encoding::{BASE64, HEXLOWER};
 use ed25519_dalek::{Signer, SigningKey};
-use semver::Version;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -102,93 +101,4 @@ fn base64_is_standard_padded_and_canonical() {
     }
     assert!(PublicKey::parse("not base64").unwrap_err().to_string().contains("pubkey is not valid base64"));
     assert_eq!(PublicKey::parse("AAAA").unwrap_err().to_string(), "pubkey must decode to 32 bytes (got 3)");
-}
-
-#[test]
-fn the_cli_manifest_is_signed_whole() {
-    let all = vectors();
-    let v = &all["cli_manifest"];
-    let manifest = CliManifest::parse(v["manifest"].to_string().as_bytes()).unwrap();
-    let payload = manifest.payload().unwrap();
-    assert_eq!(payload.len() as u64, v["payload_len"].as_u64().unwrap());
-    assert_eq!(HEXLOWER.encode(&payload), text(&v["payload_hex"]));
-    let key = PublicKey::parse(text(&v["public_key"])).unwrap();
-    let keys = [NamedKey { id: "release-2026".into(), key: key.clone() }];
-    let platform = "perry-linux-x86_64.tar.gz";
-    let installed = Version::new(1, 0, 0);
-    assert_eq!(manifest.verify(&keys, platform, &installed).unwrap(), Version::new(9, 9, 9));
-    for installed in [Version::new(9, 9, 9), Version::new(10, 0, 0)] {
-        let e = manifest.verify(&keys, platform, &installed).unwrap_err();
-        assert_eq!(e.kind(), ErrorKind::Refused);
-        assert!(e.to_string().contains("replay/downgrade rejected"));
-    }
-    assert!(manifest.verify(&keys, "perry-macos-aarch64.tar.gz", &installed).is_err());
-    assert!(manifest.verify(&[], platform, &installed).is_err());
-    let other = [NamedKey { id: "release-2027".into(), key }];
-    assert!(manifest.verify(&other, platform, &installed).is_err());
-
-    // Every field is signed: whatever is changed, the signature is wrong or the manifest is none.
-    let changes: [(&str, Value); 7] = [
-        ("/keyId", "release-2026x".into()),
-        ("/version", "9.9.8".into()),
-        ("/platform", "perry-windows-x86_64.zip".into()),
-        ("/artifact/name", "perry-windows-x86_64.zip".into()),
-        ("/artifact/url", "https://evil.invalid/x".into()),
-        ("/artifact/sha256", "0".repeat(64).into()),
-        ("/artifact/size", 9.into()),
-    ];
-    for (pointer, value) in changes {
-        let mut changed = v["manifest"].clone();
-        *changed.pointer_mut(pointer).unwrap() = value;
-        let result = CliManifest::parse(changed.to_string().as_bytes())
-            .and_then(|m| m.verify(&keys, platform, &installed));
-        assert!(result.is_err(), "{pointer}");
-    }
-    // Missing, of the wrong type, unknown.
-    for pointer in ["schemaVersion", "keyId", "version", "platform", "artifact", "signature"] {
-        let mut changed = v["manifest"].clone();
-        changed.as_object_mut().unwrap().remove(pointer);
-        assert!(CliManifest::parse(changed.to_string().as_bytes()).is_err(), "{pointer} missing");
-        let mut changed = v["manifest"].clone();
-        changed[pointer] = Value::Array(vec![]);
-        assert!(CliManifest::parse(changed.to_string().as_bytes()).is_err(), "{pointer} of the wrong type");
-    }
-    let mut extra = v["manifest"].clone();
-    extra["more"] = 1.into();
-    assert!(CliManifest::parse(extra.to_string().as_bytes()).is_err());
-    for (pointer, value) in [
-        ("/schemaVersion", Value::from(2)),
-        ("/version", "nonsense".into()),
-        ("/artifact/url", "http://example.invalid/x".into()),
-        ("/artifact/url", "https://u:p@example.invalid/x".into()),
-        ("/artifact/sha256", "ab".into()),
-        ("/keyId", "".into()),
-    ] {
-        let mut changed = v["manifest"].clone();
-        *changed.pointer_mut(pointer).unwrap() = value;
-        assert!(CliManifest::parse(changed.to_string().as_bytes()).is_err(), "{pointer}");
-    }
-}
-
-#[test]
-fn the_cli_artifact_must_be_the_signed_file() {
-    let v = &vectors()["cli_manifest"];
-    let mut json = v["manifest"].clone();
-    let dir = tempfile::tempdir().unwrap();
-    let path = file(&dir, "12345678");
-    json["artifact"]["sha256"] = compute_file_sha256(&path).unwrap().into();
-    let manifest = CliManifest::parse(json.to_string().as_bytes()).unwrap();
-    manifest.verify_artifact(&path).unwrap();
-    std::fs::write(&path, "12345679").unwrap();
-    assert!(manifest.verify_artifact(&path).unwrap_err().to_string().contains("SHA-256 mismatch"));
-    std::fs::write(&path, "123456789").unwrap();
-    assert!(manifest.verify_artifact(&path).unwrap_err().to_string().contains("9 bytes, not 8"));
-    assert!(manifest.verify_artifact(dir.path()).is_err());
-    #[cfg(unix)]
-    {
-        std::fs::write(&path, "12345678").unwrap();
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(manifest.verify_artifact(&link).is_err(), "a link is no regular file");
-    }
 }

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use bosc_updater::ErrorKind;
 use bosc_updater::client::policy::{Action, Input, Policy, PolicyConfig, Verdict};
-use bosc_updater::{ErrorKind, Release, ReleaseId};
+use bosc_updater::release::{Release, ReleaseId};
 use proptest::prelude::*;
 use semver::Version;
 use std::time::Duration;
@@ -17,11 +18,15 @@ fn secs(n: u64) -> Duration {
 fn config() -> PolicyConfig {
     PolicyConfig {
         updates: true,
+        auto_check: true,
+        auto_download: true,
         installed: Version::new(1, 0, 0),
         device: [7; 16],
         delay: HOUR,
         grace: secs(60),
         poll: None,
+        downgrade: false,
+        skipped: None,
     }
 }
 
@@ -53,6 +58,21 @@ fn started(config: PolicyConfig) -> Policy {
     p.handle(Duration::ZERO, Input::Prefetched);
     assert_eq!(all(&mut p, Duration::ZERO), []);
     p
+}
+
+#[test]
+fn a_link_that_cannot_tell_of_news_is_asked() {
+    let mut p = started(config());
+    assert!(p.waits_for_news() && p.next_timeout().is_none(), "a link tells by itself");
+    p.handle(secs(1), Input::CheckNow);
+    all(&mut p, secs(1));
+    p.handle(secs(1), Input::AskEvery(HOUR));
+    assert!(!p.waits_for_news());
+    p.handle(secs(2), Input::Checked(Ok(None)));
+    all(&mut p, secs(2));
+    p.handle(secs(2), Input::Prefetched);
+    assert_eq!(p.next_timeout(), Some(secs(2) + HOUR));
+    assert!(matches!(all(&mut p, secs(2) + HOUR).as_slice(), [Action::Check(_)]));
 }
 
 /// News at `now`, and what the check finds.
@@ -437,4 +457,77 @@ proptest! {
             prop_assert_eq!(w.policy.next_timeout(), None);
         }
     }
+}
+
+#[test]
+fn an_older_version_is_taken_when_a_person_asked_for_it_and_once() {
+    let mut p = Policy::new(PolicyConfig { installed: Version::new(1, 0, 5), downgrade: true, ..config() });
+    p.handle(Duration::ZERO, Input::Open);
+    let first = all(&mut p, Duration::ZERO);
+    assert!(matches!(first.as_slice(), [Action::Check(v)] if *v < Version::new(0, 0, 1)), "{first:?}");
+    // The installed one is no update.
+    p.handle(Duration::ZERO, admitted(&release(5, 5)));
+    assert!(!all(&mut p, Duration::ZERO).iter().any(|a| matches!(a, Action::Fetch(_))));
+    p.handle(Duration::ZERO, Input::Prefetched);
+    let old = release(3, 3);
+    let acts = news(&mut p, secs(1), &old);
+    assert_eq!(acts, [Action::Fetch(old)]);
+    p.handle(secs(2), Input::Fetched(Ok(())));
+    p.handle(secs(2), Input::Apply);
+    assert!(all(&mut p, secs(2)).contains(&Action::Apply));
+    p.handle(secs(3), Input::Applied(Ok(())));
+    assert!(news(&mut p, secs(4), &release(2, 2)).is_empty(), "asked for once");
+}
+
+/// Without automatic checks only what is asked for is done, also after an error; at rest nothing is due.
+#[test]
+fn by_hand_nothing_is_due_by_itself() {
+    let mut p = Policy::new(PolicyConfig { auto_check: false, poll: Some(HOUR), ..config() });
+    p.handle(Duration::ZERO, Input::Open);
+    p.handle(secs(1), Input::News);
+    assert_eq!(all(&mut p, secs(1)), []);
+    assert_eq!(p.next_timeout(), None);
+    p.handle(secs(2), Input::CheckNow);
+    assert!(matches!(all(&mut p, secs(2)).as_slice(), [Action::Check(_)]));
+    p.handle(secs(3), Input::Checked(Err(ErrorKind::Disk)));
+    assert_eq!(all(&mut p, secs(3)).iter().filter(|a| matches!(a, Action::Check(_))).count(), 0);
+    p.handle(secs(3), Input::Prefetched);
+    assert_eq!(p.next_timeout(), None, "not even after an error");
+    // One that another command ended is looked for again.
+    p.handle(secs(4), Input::CheckNow);
+    assert!(matches!(all(&mut p, secs(4)).as_slice(), [Action::Check(_)]));
+    p.handle(secs(5), Input::Checked(Err(ErrorKind::Cancelled)));
+    assert!(matches!(all(&mut p, secs(5)).as_slice(), [Action::Check(_)]));
+}
+
+/// Without automatic downloads a release is told of once and waits until it is asked for.
+#[test]
+fn a_release_is_fetched_when_it_is_asked_for() {
+    let mut p = Policy::new(PolicyConfig { auto_download: false, ..config() });
+    p.handle(Duration::ZERO, Input::Open);
+    let first = all(&mut p, Duration::ZERO);
+    assert!(matches!(first.as_slice(), [Action::Check(_)]), "{first:?}");
+    let one = release(1, 1);
+    p.handle(Duration::ZERO, admitted(&one));
+    let acts = all(&mut p, Duration::ZERO);
+    assert!(acts.contains(&Action::Available(one.clone())), "{acts:?}");
+    assert!(!acts.iter().any(|a| matches!(a, Action::Fetch(_))), "{acts:?}");
+    p.handle(secs(1), Input::Prefetched);
+    assert_eq!(p.candidate(), Some(&one));
+    assert_eq!(p.next_timeout(), None, "at rest");
+    p.handle(secs(2), Input::CheckNow);
+    all(&mut p, secs(2));
+    p.handle(secs(2), admitted(&one));
+    assert_eq!(all(&mut p, secs(2)), [], "told of once");
+    p.handle(secs(3), Input::Download(one.id));
+    assert_eq!(all(&mut p, secs(3)), [Action::Fetch(one.clone())]);
+    p.handle(secs(4), Input::Fetched(Err(ErrorKind::Network)));
+    assert!(p.next_timeout().is_some(), "what was asked for is tried again");
+    p.handle(secs(5), Input::Download(one.id));
+    assert_eq!(all(&mut p, secs(5)), [Action::Fetch(one.clone())], "and at once when it is asked for again");
+    p.handle(secs(6), Input::Fetched(Ok(())));
+    p.handle(secs(7), Input::Apply);
+    assert_eq!(all(&mut p, secs(7)), [Action::Apply]);
+    p.handle(secs(8), Input::Applied(Ok(())));
+    assert_eq!(p.candidate(), None);
 }

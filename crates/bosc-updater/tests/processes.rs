@@ -2,9 +2,13 @@
 //! it is and how it behaves; so the tests need no compiler and run wherever the crate does.
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/harness.rs"]
+mod harness;
+
+use bosc_updater::ErrorKind;
 use bosc_updater::health::{Outcome, Program, WatchEvent, relaunch, watch};
 use bosc_updater::install::{HealthPolicy, Installer, Options, Reason, StartState, Status, contents_of};
-use bosc_updater::{ErrorKind, Release, ReleaseId, Staged};
+use bosc_updater::release::{Release, ReleaseId, Staged};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,7 +22,6 @@ fn main() {
     if let Some(note) = own_note() {
         std::process::exit(fixture(&note));
     }
-    let filter: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let tests: &[(&str, fn())] = &[
         ("a_healthy_build_stays", a_healthy_build_stays),
         ("a_build_that_is_no_program_goes", a_build_that_is_no_program_goes),
@@ -28,36 +31,30 @@ fn main() {
         ("a_build_that_is_silent_goes", a_build_that_is_silent_goes),
         ("a_build_that_ends_in_a_loop_goes", a_build_that_ends_in_a_loop_goes),
         ("a_build_that_was_closed_stays_on_trial", a_build_that_was_closed_stays_on_trial),
+        ("a_build_that_somebody_ended_stays_on_trial", a_build_that_somebody_ended_stays_on_trial),
+        ("a_build_that_ends_at_once_is_started_once_more", a_build_that_ends_at_once_is_started_once_more),
+        ("a_program_named_as_its_folder_is_found", a_program_named_as_its_folder_is_found),
+        ("a_build_that_needs_longer_says_so", a_build_that_needs_longer_says_so),
         ("without_a_watcher_the_journal_decides", without_a_watcher_the_journal_decides),
         ("a_folder_is_watched_like_a_file", a_folder_is_watched_like_a_file),
         ("the_policy_may_leave_a_bad_build", the_policy_may_leave_a_bad_build),
         ("a_relaunched_program_gets_its_arguments", a_relaunched_program_gets_its_arguments),
     ];
-    if std::env::args().any(|a| a == "--list") {
-        tests.iter().for_each(|(name, _)| println!("{name}: test"));
-        return;
+    let secrets = bosc_updater::secrets::VARIABLES;
+    if secrets.iter().any(|name| std::env::var_os(name).is_none()) {
+        // Started again with a publisher's environment, which no application is to see.
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(std::env::args().skip(1)).envs(secrets.map(|name| (name, "secret")));
+        std::process::exit(again.status().unwrap().code().unwrap_or(1));
     }
-    let mut failed = 0;
-    for (name, test) in tests {
-        if !filter.is_empty() && !filter.iter().any(|f| name.contains(f.as_str())) {
-            continue;
-        }
-        let ok = std::panic::catch_unwind(test).is_ok();
-        println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
-        failed += i32::from(!ok);
-    }
-    std::process::exit(i32::from(failed > 0));
+    harness::run(tests);
 }
 
 // --- the builds ---
 
 /// `[version, behaviour, target, log]`
 fn own_note() -> Option<Vec<String>> {
-    let exe = fs::read(std::env::current_exe().unwrap()).unwrap();
-    let tail = &exe[exe.len().saturating_sub(NOTE)..];
-    let at = tail.windows(MARK.len()).position(|w| w == MARK)?;
-    let text = String::from_utf8_lossy(&tail[at + MARK.len()..]).into_owned();
-    Some(text.trim_end().split('|').map(str::to_owned).collect())
+    harness::own_note(MARK, NOTE)
 }
 
 fn log(path: &str, line: &str) {
@@ -83,11 +80,26 @@ fn fixture(note: &[String]) -> i32 {
             let apart = rustix::process::getpgrp() == rustix::process::getpid();
             #[cfg(not(unix))]
             let apart = true;
+            let secrets =
+                bosc_updater::secrets::VARIABLES.iter().filter(|name| std::env::var_os(name).is_some());
             say(&format!(
-                "{} apart={apart} {}",
+                "{} apart={apart} {} secrets={}",
                 args.join(","),
-                std::env::var("BOSC_TEST_WORD").unwrap_or_default()
+                std::env::var("BOSC_TEST_WORD").unwrap_or_default(),
+                secrets.count()
             ));
+            return 0;
+        }
+        "single" if !Path::new(&format!("{path}.first")).exists() => {
+            fs::write(format!("{path}.first"), "").unwrap();
+            return 0;
+        }
+        #[cfg(unix)]
+        "launches" if std::env::var_os("BOSC_TEST_INNER").is_none() => {
+            let exe = std::env::current_exe().unwrap();
+            // A launcher ends before what it started.
+            #[allow(clippy::zombie_processes)]
+            let _child = Command::new(exe).env("BOSC_TEST_INNER", "1").spawn().unwrap();
             return 0;
         }
         _ => {}
@@ -100,17 +112,33 @@ fn fixture(note: &[String]) -> i32 {
         say(&format!("news {} {}", news.bad.version, news.reason.as_str()));
     }
     match started.state {
-        StartState::TakenBack(taken_back) => {
-            say(&format!("leaves for {} watched={}", taken_back.restored.version, started.watched));
+        StartState::RolledBack(rolled_back) => {
+            say(&format!("leaves for {} watched={}", rolled_back.restored.version, started.watched));
             return 0;
         }
         StartState::Trial { start, .. } => say(&format!("trial {start}")),
         StartState::Settled => say("settled"),
     }
     match behaviour.as_str() {
-        "healthy" => {
+        "healthy" | "single" | "launches" => {
             std::thread::sleep(Duration::from_millis(200));
             say(&format!("healthy {}", installer.mark_healthy(SystemTime::now()).unwrap()));
+            0
+        }
+        // As a migration of data that takes longer than the window and its grace.
+        "migrates" => {
+            for _ in 0..4 {
+                assert!(installer.starting(SystemTime::now()).unwrap());
+                std::thread::sleep(Duration::from_millis(1200));
+            }
+            say(&format!("healthy {}", installer.mark_healthy(SystemTime::now()).unwrap()));
+            0
+        }
+        #[cfg(unix)]
+        "terminated" => {
+            use rustix::process::{Signal, getpid, kill_process};
+            kill_process(getpid(), Signal::TERM).unwrap();
+            std::thread::sleep(Duration::from_secs(30));
             0
         }
         "exit3" => 3,
@@ -127,7 +155,9 @@ fn fixture(note: &[String]) -> i32 {
 // --- the tests' side ---
 
 fn policy(threshold: u32) -> HealthPolicy {
-    HealthPolicy { window: Duration::from_secs(2), threshold, automatic: true }
+    let mut policy = HealthPolicy::within(Duration::from_secs(2));
+    policy.threshold = threshold;
+    policy
 }
 
 struct App {
@@ -151,7 +181,7 @@ impl App {
     }
 
     fn program(&self) -> Program {
-        Program { inside: self.folder.then(|| PathBuf::from("bin/app.exe")), ..Program::default() }
+        if self.folder { Program::new().inside("bin/app.exe") } else { Program::new() }
     }
 
     fn log_path(&self) -> PathBuf {
@@ -252,9 +282,9 @@ impl App {
 
     fn expect_rolled_back(&self, behaviour: &str, threshold: u32, expected: Reason) -> Vec<WatchEvent> {
         let (outcome, events) = self.update(behaviour, threshold);
-        let Outcome::RolledBack { taken_back, restarted } = outcome else { panic!("{outcome:?}") };
-        assert_eq!(taken_back.reason, expected);
-        assert_eq!(taken_back.bad.version.to_string(), "1.0.1");
+        let Outcome::RolledBack { rolled_back, restarted } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(rolled_back.reason, expected);
+        assert_eq!(rolled_back.bad.version.to_string(), "1.0.1");
         assert!(restarted.is_some());
         self.wait_for(&format!("1.0.0 news 1.0.1 {}", expected.as_str()));
         self.wait_for("1.0.0 settled");
@@ -271,9 +301,9 @@ fn a_healthy_build_stays() {
     let Status::Settled { previous: Some(previous) } = installer.status().unwrap() else { panic!() };
     assert_eq!(previous.version.to_string(), "1.0.0");
     app.wait_for("1.0.1 healthy true");
-    // It can still be taken back by hand.
-    let taken_back = installer.roll_back(Reason::Asked, SystemTime::now()).unwrap();
-    assert_eq!(taken_back.restored.version.to_string(), "1.0.0");
+    // It can still be rolled back by hand.
+    let rolled_back = installer.roll_back(Reason::Asked, SystemTime::now()).unwrap();
+    assert_eq!(rolled_back.restored.version.to_string(), "1.0.0");
 }
 
 fn a_build_that_is_no_program_goes() {
@@ -325,14 +355,73 @@ fn a_build_that_was_closed_stays_on_trial() {
     assert_eq!(installer.install(&staged, SystemTime::now()).unwrap_err().kind(), ErrorKind::Busy);
 }
 
+fn a_build_that_somebody_ended_stays_on_trial() {
+    if cfg!(unix) {
+        let app = App::new(false);
+        // A logout ends what it finds: nothing is known of the build.
+        for _ in 0..5 {
+            let (outcome, events) = match app.installer(2).status().unwrap() {
+                Status::Settled { .. } => app.update("terminated", 2),
+                Status::Trial { .. } => {
+                    (watch(&app.installer(2), &app.program(), &mut |_| true).unwrap(), Vec::new())
+                }
+            };
+            assert_eq!(outcome, Outcome::Closed);
+            assert!(!events.iter().any(|e| matches!(e, WatchEvent::Again(_))));
+        }
+        let Status::Trial { starts, .. } = app.installer(2).status().unwrap() else { panic!() };
+        assert_eq!(starts, 0);
+    }
+}
+
+/// As an application that runs only once: the first start finds the old instance.
+fn a_build_that_ends_at_once_is_started_once_more() {
+    let app = App::new(false);
+    let (outcome, events) = app.update("single", 2);
+    assert_eq!(outcome, Outcome::Healthy, "{}", app.log());
+    assert_eq!(events.iter().filter(|e| **e == WatchEvent::EndedAtOnce).count(), 1, "{events:?}");
+    assert_eq!(events.iter().filter(|e| matches!(e, WatchEvent::Started(_))).count(), 2, "{events:?}");
+    // What ends so each time was closed.
+    let app = App::new(false);
+    let (outcome, events) = app.update("close", 2);
+    assert_eq!(outcome, Outcome::Closed);
+    assert_eq!(events.iter().filter(|e| **e == WatchEvent::EndedAtOnce).count(), 1, "{events:?}");
+    // A launcher ends so while the application goes on.
+    if cfg!(unix) {
+        let app = App::new(false);
+        let (outcome, events) = app.update("launches", 2);
+        assert_eq!(outcome, Outcome::Healthy, "{}", app.log());
+        assert!(!events.contains(&WatchEvent::EndedAtOnce), "{events:?}");
+    }
+}
+
+fn a_program_named_as_its_folder_is_found() {
+    let app = App::new(true);
+    let found = || bosc_updater::health::can_start(&app.installer(2), &Program::new());
+    assert_eq!(found().unwrap_err().kind(), ErrorKind::Input);
+    let name = format!("app{}", std::env::consts::EXE_SUFFIX);
+    if !app.target().join("bin").join(&name).exists() {
+        fs::copy(app.target().join("bin/app.exe"), app.target().join("bin").join(name)).unwrap();
+    }
+    found().unwrap();
+}
+
+fn a_build_that_needs_longer_says_so() {
+    let app = App::new(false);
+    let (outcome, _) = app.update("migrates", 2);
+    assert_eq!(outcome, Outcome::Healthy);
+}
+
 fn without_a_watcher_the_journal_decides() {
     let app = App::new(false);
     let old = contents_of(&app.target()).unwrap();
     app.install(&app.installer(2), "exit3");
-    // The power goes. The person starts the application.
-    assert_eq!(Command::new(app.target()).status().unwrap().code(), Some(3));
-    app.wait_for("1.0.1 trial 1");
-    // And again: it takes itself back.
+    // The power goes. The person starts the application: nobody sees what ends it, so it gets three starts.
+    for n in 1..=3 {
+        assert_eq!(Command::new(app.target()).status().unwrap().code(), Some(3));
+        app.wait_for(&format!("1.0.1 trial {n}"));
+    }
+    // And again: it rolls itself back.
     assert_eq!(Command::new(app.target()).status().unwrap().code(), Some(0));
     app.wait_for("1.0.1 leaves for 1.0.0 watched=false");
     assert_eq!(contents_of(&app.target()).unwrap(), old);
@@ -350,7 +439,8 @@ fn a_folder_is_watched_like_a_file() {
 fn the_policy_may_leave_a_bad_build() {
     let app = App::new(false);
     let mut options = Options::new(app.target(), "1.0.0".parse().unwrap());
-    options.health = HealthPolicy { automatic: false, ..policy(2) };
+    options.health = policy(2);
+    options.health.automatic = false;
     let installer = Installer::open(options).unwrap();
     app.install(&installer, "exit1");
     let outcome = watch(&installer, &app.program(), &mut |_| true).unwrap();
@@ -361,13 +451,10 @@ fn the_policy_may_leave_a_bad_build() {
 fn a_relaunched_program_gets_its_arguments() {
     let app = App::new(false);
     app.build(&app.target(), "1.0.0", "args");
-    let program = Program {
-        args: vec!["--flag".into(), "a b".into()],
-        env: vec![("BOSC_TEST_WORD".into(), "word".into())],
-        ..Program::default()
-    };
+    let program = Program::new().args(["--flag", "a b"]).env("BOSC_TEST_WORD", "word");
     relaunch(&app.installer(2), &program).unwrap();
-    app.wait_for("1.0.0 --flag,a b apart=true word");
+    // This process has them: see `main`.
+    app.wait_for("1.0.0 --flag,a b apart=true word secrets=0");
     let app = App::new(true);
-    assert_eq!(relaunch(&app.installer(2), &Program::default()).unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(relaunch(&app.installer(2), &Program::new()).unwrap_err().kind(), ErrorKind::Input);
 }

@@ -10,6 +10,7 @@
 //!
 //! Invariants: nothing here reads a clock, a socket, a file or a random source; no input panics; every length a
 //! peer chooses is bounded before memory is taken for it.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
 pub mod mux;

@@ -15,8 +15,9 @@ use bosc_format::crypto::{KeyPair, hash};
 use bosc_wire::mux::{ChannelId, Limits, Mux, MuxEvent};
 use bosc_wire::noise::Pattern;
 use bosc_wire::replication::{
-    ApplyError, Config, CoreAccess, Download, Event, HeadInfo, LocalChange, ManifestState, PROTOCOL, PeerId,
-    ProveError, ReorgStep, Replicator, channel_id, local_handshake, verify_remote_handshake,
+    ApplyError, Comparison, Config, CoreAccess, Download, Event, HeadInfo, HeadSummary, LocalChange,
+    ManifestState, PROTOCOL, PeerId, ProveError, ReorgStep, Replicator, channel_id, local_handshake,
+    verify_remote_handshake,
 };
 use bosc_wire::secret_stream::{Config as StreamConfig, SecretStream, Seeds};
 use bytes::Bytes;

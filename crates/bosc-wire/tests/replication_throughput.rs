@@ -11,8 +11,8 @@
 )]
 
 use bosc_wire::replication::{
-    ApplyError, Config, CoreAccess, Download, HeadInfo, ManifestState, PeerId, ProveError, ReorgStep,
-    Replicator,
+    ApplyError, Comparison, Config, CoreAccess, Download, HeadInfo, HeadSummary, ManifestState, PeerId,
+    ProveError, ReorgStep, Replicator,
 };
 use bytes::Bytes;
 use memory_core::MemoryCore;

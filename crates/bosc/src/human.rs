@@ -1,209 +1,190 @@
-//! Events as lines for people.
+//! Events as lines for people. Those of each feature are in a module of their own.
 
-use crate::plain::one_line;
-use crate::printer::{Printer, Tone, bytes};
-use serde_json::Value;
+pub(crate) mod link;
+
+pub(crate) use crate::stage::human::{bad_name, left_out, looks_secret};
+
+use crate::lines::{changed, dry, unmatched};
+use crate::plain::{Tone, one_line};
+use crate::printer::{Printer, bytes};
+use crate::stage::human;
+use bosc_release::demo::DemoEvent;
+use bosc_release::dht::event::DhtEvent;
+use bosc_release::dump::{DumpEvent, FilePart};
+use bosc_release::event::{Event, LinkEvent};
+use bosc_release::provision::ProvisionEvent;
+use bosc_release::seed::event::{SeedEvent, SeedStats};
 
 /// Prints the events of one command. Under `--json` they go out as they are.
 pub(crate) struct Human<'a> {
-    printer: &'a Printer,
-    table: Option<indicatif::ProgressBar>,
+    pub(crate) printer: &'a Printer,
+    /// Progress is drawn in place rather than told line by line.
+    live: bool,
     last_stats: String,
     raw_files: bool,
 }
 
+/// How much went which way: what a line of progress says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    pub(crate) peers: usize,
+    pub(crate) length: u64,
+    /// Bytes in all, and bytes a second.
+    pub(crate) up: (u64, u64),
+    pub(crate) down: (u64, u64),
+}
+
+impl From<&SeedStats> for Progress {
+    fn from(s: &SeedStats) -> Self {
+        Self {
+            peers: s.peers,
+            length: s.drive_length,
+            up: (s.upload.total_bytes, s.upload.speed),
+            down: (s.download.total_bytes, s.download.speed),
+        }
+    }
+}
+
 impl<'a> Human<'a> {
-    /// `live`: draw a table or bar in place on a terminal. `raw_files`: `file` events carry contents for stdout.
+    /// `live`: draw progress in place on a terminal. `raw_files`: `file` events carry contents for stdout.
     pub(crate) fn new(printer: &'a Printer, live: bool, raw_files: bool) -> Self {
-        let table = (live && printer.shows_progress()).then(|| {
-            let bar = indicatif::ProgressBar::new_spinner();
-            bar.enable_steady_tick(std::time::Duration::from_millis(250));
-            bar
-        });
-        Self { printer, table, last_stats: String::new(), raw_files }
+        Self { printer, live: live && printer.shows_progress(), last_stats: String::new(), raw_files }
     }
 
-    /// Takes the live table off the terminal.
+    /// Takes the progress off the terminal.
     pub(crate) fn finish(&mut self) {
-        if let Some(t) = self.table.take() {
-            t.finish_and_clear();
+        if self.live {
+            self.printer.status(None);
         }
     }
 
     /// Prints one event.
-    pub(crate) fn event(&mut self, tag: &str, data: &Value) {
+    pub(crate) fn event(&mut self, event: &Event) {
+        self.printer.event(&event.line());
         if self.printer.is_json() {
-            self.printer.json(tag, data);
             return;
         }
-        match self.table.clone() {
-            Some(t) => t.suspend(|| self.line(tag, data)),
-            None => self.line(tag, data),
+        let p = self.printer;
+        match event {
+            Event::Link(LinkEvent::Stats(s)) => self.progress(Progress {
+                peers: s.peers,
+                length: s.drive_length,
+                down: (s.download.total_bytes, 0),
+                ..Progress::default()
+            }),
+            Event::Link(event) => link::line(p, event),
+            Event::Stage(event) => human::line(p, event),
+            Event::Seed(event) => self.seed(event),
+            Event::Info(event) => crate::info::human::line(p, event),
+            Event::Dump(event) => self.dump(event),
+            Event::Publish(event) => crate::publish::human::line(p, event),
+            Event::Ci(event) => crate::publish::human::ci_line(p, event),
+            Event::Provision(ProvisionEvent::Stats(s)) => self.progress(Progress {
+                peers: s.peers,
+                length: s.drive_length,
+                up: (s.upload.total_bytes, 0),
+                down: (s.download.total_bytes, 0),
+            }),
+            Event::Provision(event) => crate::provision::line(p, event),
+            Event::Line(event) => crate::line::human::line(p, event),
+            Event::Rotate(event) => crate::rotate::human::rotation(p, event),
+            Event::Build(event) => crate::build::human::build(p, event),
+            Event::Changelog(event) => crate::changelog::human::changelog(p, event),
+            Event::Versions(event) => crate::versions::human::versions(p, event),
+            Event::Cores(event) => crate::cores::human::cores(p, event),
+            Event::Gc(event) => crate::gc::human::gc(p, event),
+            Event::Install(event) => crate::install::human::install(p, event),
+            Event::Doctor(event) => crate::doctor::human::doctor(p, event),
+            Event::Keys(event) => crate::keys::human::keys(p, event),
+            Event::Store(event) => crate::store::human::store(p, event),
+            Event::Updater(event) => crate::updater::human::line(p, event),
+            Event::Multisig(event) => crate::multisig::line(p, event),
+            Event::Demo(DemoEvent::Step { text, .. }) => p.data_name(text),
+            Event::Dht(DhtEvent::Ready { host, port }) => p.data(&format!("{host}:{port}")),
         }
     }
 
-    fn line(&mut self, tag: &str, data: &Value) {
+    fn seed(&mut self, event: &SeedEvent) {
         let p = self.printer;
-        if crate::provision::line(p, tag, data) {
-            return;
-        }
-        match tag {
-            "staging" => p.say(
-                Tone::Plain,
-                &format!("Staging {} into {}", one_line(text(data, "name")), text(data, "link")),
-            ),
-            "dry" => p.say(Tone::Warn, "Dry run: nothing is written"),
-            "byte-diff" => p.data(&self.diff(data)),
-            "summary" => p.say(
-                Tone::Plain,
+        match event {
+            SeedEvent::Seeding { link, .. } => p.say(Tone::Plain, &format!("Seeding {link}")),
+            SeedEvent::Announced => p.say(Tone::Good, "Announced: others can find it now"),
+            SeedEvent::Offline { tried } => {
+                let tried = tried.as_deref().unwrap_or_default().join(", ");
+                let line = format!(
+                    "No DHT node answers (tried {tried}): check the network, or --bootstrap. It is tried again until one does."
+                );
+                p.say(Tone::Warn, &line);
+            }
+            SeedEvent::Online { .. } => p.say(Tone::Good, "A DHT node answers"),
+            SeedEvent::Key(key) => p.detail(&format!("content key {key}")),
+            SeedEvent::PeerAdd(key) => p.say(Tone::Plain, &format!("peer joined {key}")),
+            SeedEvent::PeerRemove(key) => p.say(Tone::Plain, &format!("peer left {key}")),
+            SeedEvent::PeerSync(key) => p.say(Tone::Good, &format!("peer has everything {key}")),
+            SeedEvent::Stats(stats) => self.progress((&**stats).into()),
+            SeedEvent::Damaged(rot) => p.say(
+                Tone::Warn,
                 &format!(
-                    "{} files: {} added, {} changed, {} removed",
-                    number(data, "files"),
-                    number(data, "add"),
-                    number(data, "change"),
-                    number(data, "remove")
+                    "{} damaged blocks found; they are not given to others and are fetched again",
+                    rot.blocks
                 ),
             ),
-            "skipping" => p.say(Tone::Warn, &format!("Not staged: {}", one_line(text(data, "reason")))),
-            "complete" => p.say(Tone::Good, "Staging complete"),
-            "addendum" => {
-                p.say(Tone::Plain, &format!("Latest: {}", number(data, "version")));
-                p.data(text(data, "verlink"));
-                p.say(Tone::Plain, &format!("Next: bosc seed {}", text(data, "link")));
+            SeedEvent::Repaired(rot) => {
+                p.say(Tone::Good, &format!("{} damaged blocks fetched again", rot.blocks));
             }
-            "seeding" => p.say(Tone::Plain, &format!("Seeding {}", text(data, "link"))),
-            "announced" => p.say(Tone::Good, "Announced: others can find it now"),
-            "key" => p.detail(&format!("content key {}", data.as_str().unwrap_or_default())),
-            "peer-add" => p.say(Tone::Plain, &format!("peer joined {}", data.as_str().unwrap_or_default())),
-            "peer-remove" => p.say(Tone::Plain, &format!("peer left {}", data.as_str().unwrap_or_default())),
-            "peer-sync" => {
-                p.say(Tone::Good, &format!("peer has everything {}", data.as_str().unwrap_or_default()));
+            SeedEvent::Copies { full, wanted, peers, .. } => {
+                p.say(Tone::Plain, &format!("{full} of {wanted} hold it whole ({peers} peers)"));
             }
-            "append" => p.say(Tone::Good, &format!("New version: length {}", number(data, "length"))),
-            "stats" => self.stats(data),
-            "retrieving" => p.detail(&format!("Looking for {}", text(data, "z32"))),
-            "empty" => p.data("[ Empty ]"),
-            "keys" => {
-                for (label, key) in
-                    [("key", "project"), ("content key", "content"), ("discovery key", "discovery")]
-                {
-                    if let Some(v) = data.get(key).and_then(Value::as_str) {
-                        p.data(&format!("{label:<14} {}", one_line(v)));
-                    }
-                }
-            }
-            "info" => self.info(data),
-            "multisig" => {
-                let keys: Vec<&str> = data
-                    .get("publicKeys")
-                    .and_then(Value::as_array)
-                    .map_or(Vec::new(), |a| a.iter().filter_map(Value::as_str).collect());
-                p.data(&format!("{:<14} {} of {}", "quorum", number(data, "quorum"), keys.len()));
-                for k in keys {
-                    p.data(&format!("{:<14} {k}", "signer"));
-                }
-            }
-            "manifest" => p.data(
-                &serde_json::to_string_pretty(data.get("manifest").unwrap_or(&Value::Null))
-                    .unwrap_or_default(),
-            ),
-            "dumping" => {
-                p.say(Tone::Plain, &format!("Dumping {} to {}", text(data, "link"), text(data, "dir")));
-            }
-            "file" => self.file(data),
-            "step" => p.data(text(data, "text")),
-            _ if crate::release::human_line(p, tag, data) => {}
-            _ if crate::tools::human_line(p, tag, data) => {}
-            _ => p.detail(&format!("{tag} {data}")),
         }
     }
 
-    fn file(&self, data: &Value) {
-        if self.raw_files {
-            if let Some(v) = data.get("value").and_then(Value::as_str) {
-                self.printer.raw(v.as_bytes());
-            } else if let Some(v) = data.get("base64").and_then(Value::as_str)
-                && let Ok(b) = data_encoding::BASE64.decode(v.as_bytes())
-            {
-                self.printer.raw(&b);
-            }
-        } else {
-            self.printer.data(text(data, "key"));
-        }
-    }
-
-    pub(crate) fn diff(&self, data: &Value) -> String {
-        let (tone, mark) = match data.get("type").and_then(Value::as_i64) {
-            Some(1) => (Tone::Good, "+"),
-            Some(-1) => (Tone::Bad, "-"),
-            _ => (Tone::Warn, "~"),
-        };
-        let sizes: Vec<String> = data
-            .get("sizes")
-            .and_then(Value::as_array)
-            .map(|a| {
-                a.iter()
-                    .filter_map(Value::as_i64)
-                    .map(|n| format!("{}{}", if n < 0 { "-" } else { "+" }, bytes(n.unsigned_abs())))
-                    .collect()
-            })
-            .unwrap_or_default();
-        let sizes = if sizes.is_empty() { String::new() } else { format!(" ({})", sizes.join(", ")) };
-        format!("{} {}{sizes}", self.printer.mark(tone, mark), one_line(text(data, "message")))
-    }
-
-    fn info(&self, data: &Value) {
+    fn dump(&mut self, event: &DumpEvent) {
         let p = self.printer;
-        for (label, key) in [
-            ("link", "link"),
-            ("verlink", "verlink"),
-            ("name", "name"),
-            ("product name", "productName"),
-            ("version", "version"),
-            ("upgrade", "upgrade"),
-        ] {
-            if let Some(v) = data.get(key).and_then(Value::as_str) {
-                p.data(&format!("{label:<14} {}", one_line(v)));
+        match event {
+            DumpEvent::Dumping { link, dir, .. } => {
+                p.say(Tone::Plain, &format!("Dumping {link} to {}", one_line(dir)));
             }
-        }
-        p.data(&format!("{:<14} {}", "length", number(data, "length")));
-        p.data(&format!("{:<14} {}", "fork", number(data, "fork")));
-        if let Some(n) = data.get("byteLength").and_then(Value::as_u64) {
-            p.data(&format!("{:<14} {}", "metadata", bytes(n)));
-        }
-        if let Some(n) = data.get("blobs").and_then(|b| b.get("byteLength")).and_then(Value::as_u64) {
-            p.data(&format!("{:<14} {}", "content", bytes(n)));
-        }
-        if let Some(w) = data.get("writable").and_then(Value::as_bool) {
-            p.data(&format!("{:<14} {}", "writable here", if w { "yes" } else { "no" }));
+            DumpEvent::Dry => dry(p),
+            DumpEvent::Unmatched { list, pattern } => unmatched(p, list, pattern),
+            DumpEvent::File(part) => self.file(part),
+            DumpEvent::ByteDiff(diff) => changed(p, diff),
+            DumpEvent::Stats(s) => self.progress(Progress {
+                peers: s.peers,
+                length: s.drive_length,
+                down: (s.download.total_bytes, 0),
+                ..Progress::default()
+            }),
         }
     }
 
-    fn stats(&mut self, data: &Value) {
-        let speed =
-            |k: &str, f: &str| data.get(k).and_then(|d| d.get(f)).and_then(Value::as_f64).unwrap_or(0.0);
+    pub(crate) fn file(&self, part: &FilePart) {
+        if !self.raw_files {
+            self.printer.data_name(&part.key);
+        } else if let Some(text) = &part.value {
+            self.printer.raw(text.as_bytes());
+        } else if let Some(base64) = &part.base64
+            && let Ok(content) = data_encoding::BASE64.decode(base64.as_bytes())
+        {
+            self.printer.raw(&content);
+        }
+    }
+
+    /// A line of progress: in place, or one whenever it says something else.
+    pub(crate) fn progress(&mut self, at: Progress) {
         let line = format!(
             "{} peers, length {}, up {} ({}/s), down {} ({}/s)",
-            number(data, "peers"),
-            number(data, "driveLength"),
-            bytes(speed("upload", "totalBytes") as u64),
-            bytes(speed("upload", "speed") as u64),
-            bytes(speed("download", "totalBytes") as u64),
-            bytes(speed("download", "speed") as u64),
+            at.peers,
+            at.length,
+            bytes(at.up.0),
+            bytes(at.up.1),
+            bytes(at.down.0),
+            bytes(at.down.1),
         );
-        if let Some(t) = &self.table {
-            t.set_message(line);
+        if self.live {
+            self.printer.status(Some(&line));
         } else if line != self.last_stats {
             self.printer.say(Tone::Plain, &line);
             self.last_stats = line;
         }
     }
-}
-
-fn text<'v>(data: &'v Value, key: &str) -> &'v str {
-    data.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(data: &Value, key: &str) -> u64 {
-    data.get(key).and_then(Value::as_u64).unwrap_or(0)
 }

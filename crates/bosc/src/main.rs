@@ -1,22 +1,49 @@
 //! The `bosc` program.
 #![forbid(unsafe_code)]
+// Comments of arguments are what `--help` shows.
+#![allow(rustdoc::invalid_html_tags)]
+
+mod build;
+mod changelog;
+mod cores;
+mod data;
+mod demo;
+mod dht;
+mod doctor;
+mod dump;
+mod gc;
+mod generate;
+mod global;
+mod info;
+mod install;
+mod keys;
+mod line;
+mod lines;
+mod on_store;
+mod publish;
+mod rotate;
+mod seed;
+mod stage;
+mod store;
+mod touch;
+mod values;
+mod versions;
 
 mod args;
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod docs_test;
+mod help;
 mod human;
 mod multisig;
+mod panics;
 mod plain;
 mod printer;
 mod provision;
-mod release;
+mod question;
 mod run;
+mod screen;
 /// The example program, for the demo.
 #[path = "../../../examples/self-update/src/main.rs"]
 mod self_update;
-mod smoke;
-mod tools;
+mod signals;
 mod updater;
 mod watch;
 

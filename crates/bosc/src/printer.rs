@@ -1,23 +1,38 @@
 //! The only road to stdout and stderr. Data goes to stdout, everything else to stderr; under `--json` stdout
-//! carries one object a line and nothing else.
+//! carries one object a line and nothing else. What goes to a terminal goes there through its owner, [`crate::screen`].
 
-use crate::args::{Color, Global};
-use crate::plain::{GREEN, RED, RESET, YELLOW, one_line, printable};
+use crate::global::{Color, Global};
+use crate::plain::{Tone, json_line, one_line, printable, render, sentence};
+use crate::screen::{Full, Question, Screen, Stream, Worth, direct};
+use bosc_release::command::Stop;
 use bosc_release::error::CommandError;
-use serde_json::{Value, json};
+use bosc_release::event::Output;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use std::io::{IsTerminal, Write};
 
-/// How a line on stderr is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// Done.
-    Good,
-    /// Failed.
-    Bad,
-    /// Worth a look.
-    Warn,
-    /// Ordinary.
-    Plain,
+/// What a command of the program ends with: the data of its `final` line.
+#[derive(Debug)]
+pub(crate) struct Final(Value);
+
+/// How a command of the program ends.
+pub(crate) type Ended = Result<Final, CommandError>;
+
+impl Final {
+    /// These fields.
+    pub(crate) fn of(data: impl Serialize) -> Self {
+        Self(value(&data))
+    }
+}
+
+impl From<Output> for Final {
+    fn from(output: Output) -> Self {
+        Self::of(output.data())
+    }
+}
+
+fn value(data: &impl Serialize) -> Value {
+    serde_json::to_value(data).unwrap_or_default()
 }
 
 /// Where and how a command prints.
@@ -30,17 +45,34 @@ pub(crate) struct Printer {
     color_err: bool,
     color_out: bool,
     progress: bool,
+    /// Whether stdout is a terminal.
+    terminal: bool,
+    /// What is written is worth this, whatever it is.
+    worth: Option<Worth>,
+    /// The owner of the terminal, for each stream that is one; or of both streams, for who must never wait for them.
+    out: Option<&'static Screen>,
+    err: Option<&'static Screen>,
 }
 
 impl Printer {
-    /// For the command named `cmd`.
-    pub(crate) fn new(cmd: &'static str, g: &Global) -> Self {
+    /// For the command named `cmd`, which `stop` ends.
+    pub(crate) fn new(cmd: &'static str, g: &Global, stop: &Stop) -> Self {
+        Self::with(cmd, g, stop, Full::Wait)
+    }
+
+    /// The same, for a command that must never wait for whoever reads what it says.
+    pub(crate) fn never_waiting(cmd: &'static str, g: &Global, stop: &Stop) -> Self {
+        Self::with(cmd, g, stop, Full::Forget)
+    }
+
+    fn with(cmd: &'static str, g: &Global, stop: &Stop, full: Full) -> Self {
         let wanted = |terminal: bool| match g.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            Color::Auto => terminal && !dumb() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
         };
         let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        let screen = Screen::start(stop, full);
         Self {
             cmd,
             json: g.json,
@@ -48,8 +80,22 @@ impl Printer {
             verbose: g.verbose,
             color_err: wanted(err),
             color_out: wanted(out),
-            progress: err && !g.no_progress && !g.quiet && !g.json,
+            progress: err && !dumb() && !g.no_progress && !g.quiet && !g.json,
+            terminal: out,
+            worth: None,
+            out: screen.filter(|_| out || full == Full::Forget),
+            err: screen.filter(|_| err || full == Full::Forget),
         }
+    }
+
+    /// A printer whose lines are worth this, when there is no room for all.
+    pub(crate) fn worth(&self, worth: Worth) -> Self {
+        Self { worth: Some(worth), ..self.clone() }
+    }
+
+    /// Waits until everything was read, for so long at most. Whether it was.
+    pub(crate) fn drain(&self, patience: std::time::Duration) -> bool {
+        self.err.or(self.out).is_none_or(|screen| screen.drain_within(patience))
     }
 
     /// Whether stdout carries JSON lines.
@@ -62,11 +108,27 @@ impl Printer {
         self.progress
     }
 
-    /// One JSON line, if `--json` was given.
-    pub(crate) fn json(&self, tag: &str, data: &Value) {
+    /// An event as a JSON line, if `--json` was given: what has a `tag` and, unless there is none, `data`.
+    pub(crate) fn event(&self, event: &impl Serialize) {
         if self.json {
-            self.out(&json!({ "cmd": self.cmd, "tag": tag, "data": data }).to_string());
+            let mut line = value(event);
+            let mut take = |key: &str| line.get_mut(key).map(Value::take).unwrap_or_default();
+            let (tag, data) = (take("tag"), take("data"));
+            self.line(&json!({ "cmd": self.cmd, "tag": tag, "data": data }));
         }
+    }
+
+    /// One JSON line, if `--json` was given.
+    pub(crate) fn json(&self, tag: &str, data: &impl Serialize) {
+        if self.json {
+            self.line(&json!({ "cmd": self.cmd, "tag": tag, "data": value(data) }));
+        }
+    }
+
+    fn line(&self, line: &Value) {
+        let line = line.to_string();
+        let line = if self.terminal { json_line(&line) } else { line.into() };
+        self.send(format!("{line}\n").into_bytes());
     }
 
     /// A line of data.
@@ -76,21 +138,72 @@ impl Printer {
         }
     }
 
+    /// A name as a line of data: on a terminal so that it can be told from every other, else as it is.
+    pub(crate) fn data_name(&self, name: &str) {
+        if !self.json {
+            let line = if self.terminal { one_line(name) } else { name.to_owned() };
+            self.send(format!("{line}\n").into_bytes());
+        }
+    }
+
+    /// A JSON document as lines of data.
+    pub(crate) fn document(&self, document: &impl Serialize) {
+        self.data(&serde_json::to_string_pretty(document).unwrap_or_default());
+    }
+
     /// Raw data, as it is.
     pub(crate) fn raw(&self, bytes: &[u8]) {
-        let mut out = std::io::stdout().lock();
-        // A closed pipe (`bosc dump x - | head`) is the reader's choice, not a failure.
-        let _ = out.write_all(bytes).and_then(|()| out.flush());
+        self.send(bytes.to_vec());
+    }
+
+    /// A page of help: with its styles where stdout is coloured.
+    pub(crate) fn help(&self, styled: String) {
+        let text = if self.color_out { styled } else { clap::builder::StyledStr::from(styled).to_string() };
+        self.send(text.into_bytes());
+    }
+
+    /// Sets the line below everything else, where one may be drawn; `None` takes it off.
+    pub(crate) fn status(&self, text: Option<&str>) {
+        if let Some(screen) = self.err.filter(|_| self.progress) {
+            screen.status(text.map(one_line));
+        }
+    }
+
+    /// Keeps the terminal quiet for a question, with everything before it shown.
+    pub(crate) fn question(&self) -> Option<Question<'static>> {
+        self.err.or(self.out).map(Screen::question)
+    }
+
+    /// From now on nothing that goes to a terminal is left out, however slow it is: a person decides by it.
+    pub(crate) fn keep_everything(&self) {
+        for screen in [self.out, self.err].into_iter().flatten() {
+            screen.keep_everything();
+        }
+    }
+
+    /// Waits until everything is shown. The end of the process.
+    pub(crate) fn close(&self) {
+        if let Some(screen) = self.err.or(self.out) {
+            screen.close();
+        }
     }
 
     /// A line for the person watching; not printed under --quiet or --json.
     pub(crate) fn say(&self, tone: Tone, line: &str) {
         if !self.quiet && !self.json {
-            self.err(&self.paint(tone, line));
+            self.err(&[(tone, line)]);
         }
     }
 
-    /// A question on stderr, where the answer is typed; printed even under --quiet and --json.
+    /// A line of parts, each in its tone, for the person watching.
+    pub(crate) fn say_parts(&self, parts: &[(Tone, &str)]) {
+        if !self.quiet && !self.json {
+            self.err(parts);
+        }
+    }
+
+    /// A question on stderr, where the answer is typed; printed even under --quiet and --json, in the quiet that
+    /// [`Printer::question`] made.
     pub(crate) fn prompt(&self, text: &str) {
         let mut err = std::io::stderr().lock();
         let _ = err.write_all(printable(text).as_bytes()).and_then(|()| err.flush());
@@ -99,58 +212,84 @@ impl Printer {
     /// A line printed only under --verbose.
     pub(crate) fn detail(&self, line: &str) {
         if self.verbose && !self.json {
-            self.err(line);
+            self.err(&[(Tone::Plain, line)]);
         }
+    }
+
+    /// The end of a command that succeeded, for those who read JSON.
+    pub(crate) fn success(&self, end: Final) {
+        let mut data = match end.0 {
+            Value::Object(data) => data,
+            _ => Map::new(),
+        };
+        data.insert("success".into(), Value::Bool(true));
+        self.json("final", &data);
     }
 
     /// The end of a failed command: one JSON line, or message, causes and hint on stderr.
     pub(crate) fn failure(&self, e: &CommandError) {
         if self.json {
-            self.json("error", &e.to_json());
+            self.json("error", &e.told());
             return;
         }
-        self.err(&self.paint(Tone::Bad, &format!("error: {}", one_line(e.message()))));
+        self.failure_text(e);
+    }
+
+    /// The same on stderr, also under --json: stdout cannot be written.
+    pub(crate) fn failure_text(&self, e: &CommandError) {
+        self.err(&[(Tone::Bad, &format!("error: {}", sentence(e.message())))]);
+        let plain = |line: String| self.err_worth(&[(Tone::Plain, &line)], Worth::Keep);
         for cause in e.causes() {
-            self.err(&format!("  because: {}", one_line(&cause)));
+            plain(format!("  because: {}", sentence(&cause)));
         }
-        self.err(&format!("  next: {}", e.hint_text()));
+        plain(format!("  next: {}", sentence(e.hint_text())));
         if self.verbose {
-            self.err(&format!("  code: {}", e.code()));
+            plain(format!("  code: {}", sentence(e.code())));
         }
     }
 
-    /// Paints a mark at the head of a data line when stdout is coloured.
-    pub(crate) fn mark(&self, tone: Tone, mark: &str) -> String {
-        if self.color_out { format!("{}{mark}{RESET}", code(tone)) } else { mark.to_owned() }
-    }
-
-    fn paint(&self, tone: Tone, line: &str) -> String {
-        if self.color_err && tone != Tone::Plain {
-            format!("{}{line}{RESET}", code(tone))
-        } else {
-            line.to_owned()
+    /// A line of data in parts, each in its tone when stdout is coloured.
+    pub(crate) fn data_parts(&self, parts: &[(Tone, &str)]) {
+        if !self.json {
+            let line = if self.color_out || self.terminal {
+                render(parts, self.color_out)
+            } else {
+                parts.iter().map(|(_, text)| *text).collect()
+            };
+            self.send(format!("{line}\n").into_bytes());
         }
     }
 
     fn out(&self, line: &str) {
-        let mut out = std::io::stdout().lock();
         // A script gets the bytes as they are.
-        let line = if out.is_terminal() { printable(line) } else { line.into() };
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        let line = if self.terminal { printable(line) } else { line.into() };
+        self.send(format!("{line}\n").into_bytes());
     }
 
-    fn err(&self, line: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{}", printable(line));
+    fn err(&self, parts: &[(Tone, &str)]) {
+        let spare = parts.iter().all(|(tone, _)| matches!(tone, Tone::Plain | Tone::Good));
+        self.err_worth(parts, if spare { Worth::Spare } else { Worth::Keep });
+    }
+
+    fn err_worth(&self, parts: &[(Tone, &str)], worth: Worth) {
+        let line = format!("{}\n", render(parts, self.color_err)).into_bytes();
+        match self.err {
+            Some(screen) => screen.line(Stream::Err, line, self.worth.unwrap_or(worth)),
+            None => direct(Stream::Err, &line),
+        }
+    }
+
+    fn send(&self, bytes: Vec<u8>) {
+        match self.out {
+            Some(screen) => screen.line(Stream::Out, bytes, self.worth.unwrap_or(Worth::Keep)),
+            None => direct(Stream::Out, &bytes),
+        }
     }
 }
 
-fn code(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Good => GREEN,
-        Tone::Bad => RED,
-        Tone::Warn => YELLOW,
-        Tone::Plain => "",
-    }
+/// Whether the terminal can neither move its cursor nor colour.
+fn dumb() -> bool {
+    cfg!(unix) && std::env::var_os("TERM").is_none_or(|t| t.is_empty() || t == "dumb")
 }
 
 /// Bytes as people read them: `15.2 MB` (powers of 1000, one digit).

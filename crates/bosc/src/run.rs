@@ -1,33 +1,44 @@
 //! From arguments to an exit code.
 
-use crate::args::{Cli, Command, Global};
+use crate::args::{Cli, Command, Tools};
+use crate::build::build;
+use crate::changelog::{is_link, select};
+use crate::data::args::Data;
+use crate::doctor::doctor;
+use crate::gc::gc;
+use crate::global::Global;
 use crate::human::Human;
-use crate::printer::{Printer, Tone};
-use bosc_release::command::{self, Outcome, Request, Stop};
-use bosc_release::engine::{Engine, EngineConfig};
+use crate::install::install;
+use crate::keys::keys;
+use crate::on_store::{primary_key, with_store};
+use crate::plain::{Tone, one_line};
+use crate::printer::{Ended, Final, Printer, bytes};
+use crate::store::store;
+use crate::values::{absolute, seconds};
+use crate::versions::args::Versions;
+use crate::versions::own_versions;
+use crate::{generate, help, screen, signals};
+use bosc_release::changelog::of_folder;
+use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind};
-use bosc_release::{demo, dht, owner};
-use clap::Parser;
-use serde_json::Value;
+use bosc_release::event::{Event, Output};
+use bosc_release::request::Request;
+use bosc_release::{changelog, cores, demo, dht, dump, info, seed, stage, touch, versions};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long a command waits for a store whose owner is starting or ending.
-const OWNER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
+    crate::panics::hide_caught();
+    let stop = Stop::new();
     let json_wanted = std::env::args_os().any(|a| a == "--json");
-    let cli = match Cli::try_parse() {
+    let cli = match help::parse() {
         Ok(cli) => cli,
         Err(e) if json_wanted && e.use_stderr() => {
             let message = e.render().to_string();
-            let error = CommandError::input(paragraph(&message))
-                .hint("run it with --help for what the command takes");
-            Printer::new("bosc", &json_global()).failure(&error);
+            let error = CommandError::input(paragraph(&message)).hint(help::hint(&e));
+            Printer::new("bosc", &json_global(), &stop).failure(&error);
             return ExitCode::from(ErrorKind::Input.exit_code());
         }
         Err(e) => {
@@ -35,25 +46,31 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { ErrorKind::Input.exit_code() } else { 0 });
         }
     };
-    let stop = Stop::new();
-    stop_on_signal(&stop);
+    signals::watch(&stop);
     let name = command_name(&cli.command);
-    let printer = Printer::new(name, &cli.global);
-    match run(&cli, &printer, &stop) {
-        Ok(mut data) => {
-            if let Some(map) = data.as_object_mut() {
-                map.insert("success".into(), Value::Bool(true));
-            } else {
-                data = serde_json::json!({ "success": true });
-            }
-            printer.json("final", &data);
+    let printer = match &cli.command {
+        Command::Watch(_) => Printer::never_waiting(name, &cli.global, &stop),
+        _ => Printer::new(name, &cli.global, &stop),
+    };
+    let code = match run(&cli, &printer, &stop) {
+        Ok(end) => {
+            printer.success(end);
             ExitCode::SUCCESS
         }
         Err(e) => {
             printer.failure(&e);
             ExitCode::from(e.kind().exit_code())
         }
+    };
+    printer.close();
+    if let Some(e) = screen::lost_output() {
+        let hint = "check the file or device that stdout goes to, then run the command again";
+        let error = CommandError::unwritable("not all of the output could be written", e, hint);
+        printer.failure_text(&error);
+        printer.close();
+        return ExitCode::from(error.kind().exit_code());
     }
+    code
 }
 
 /// The first paragraph of what clap says, on one line: which argument is missing comes after the first line.
@@ -70,7 +87,7 @@ fn json_global() -> Global {
         quiet: false,
         verbose: false,
         no_progress: true,
-        color: crate::args::Color::Never,
+        color: crate::global::Color::Never,
     }
 }
 
@@ -90,27 +107,20 @@ fn command_name(c: &Command) -> &'static str {
         Command::Publish(_) => "publish",
         Command::Line(_) => "line",
         Command::Rotate(_) => "rotate",
+        Command::Help(_) => "help",
         Command::Tools(t) => t.name(),
     }
 }
 
-/// Seconds of a flag as milliseconds.
-pub(crate) fn seconds(s: f64) -> Result<u64, CommandError> {
-    if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
-        Ok((s * 1000.0) as u64)
-    } else {
-        Err(CommandError::input("a time is a number of seconds, from 0 to a year")
-            .hint("give it as in `--timeout 30`; --timeout, --wait, --wait-peers and --cooldown take it"))
-    }
-}
-
-fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
+fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Ended {
     let g = &cli.global;
     let mut live = false;
     let mut raw = false;
     let request = match &cli.command {
-        Command::Touch(a) => Request::Touch(command::Touch { vanity: a.vanity.clone() }),
-        Command::Stage(a) => Request::Stage(command::Stage {
+        Command::Touch(a) => {
+            Request::Touch(touch::Touch { vanity: a.vanity.clone(), sole_copy: a.sole_copy })
+        }
+        Command::Stage(a) => Request::Stage(stage::Stage {
             link: a.link.clone(),
             dir: absolute(&a.dir)?,
             dry_run: a.dry_run,
@@ -119,10 +129,14 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             purge: a.purge,
             truncate: a.truncate,
             newest: a.newest,
+            sole_copy: a.sole_copy,
+            skip_package: a.skip_package_json,
+            allow: a.allow.clone(),
+            ..stage::Stage::default()
         }),
         Command::Seed(a) => {
             live = !a.no_tty;
-            Request::Seed(command::Seed {
+            Request::Seed(seed::Seed {
                 link: a.link.clone(),
                 until_sync: a.until_sync.clone(),
                 stats_interval_ms: a
@@ -132,8 +146,12 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
                 timeout_ms: a.timeout.map(seconds).transpose()?,
             })
         }
-        Command::Info(a) => Request::Info(command::Info {
-            link: a.link.clone(),
+        Command::Info(a) => Request::Info(info::Info {
+            link: match &a.link {
+                Some(link) => link.clone(),
+                None => return crate::info::own(g, printer),
+            },
+            changelog: crate::info::changelog(a),
             metadata: a.metadata,
             manifest: a.manifest,
             multisig: a.multisig,
@@ -149,7 +167,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             }
             raw = to_stdout && !a.list;
             live = !to_stdout;
-            Request::Dump(command::Dump {
+            Request::Dump(dump::Dump {
                 link: a.link.clone(),
                 dir: a.dir.as_deref().filter(|_| !to_stdout).map(absolute).transpose()?,
                 dry_run: a.dry_run,
@@ -171,13 +189,14 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
             let dir = a.dir.as_deref().map(absolute).transpose()?;
             let mut human = Human::new(printer, false, false);
             let program = std::env::current_exe().ok();
-            let mut sink = |tag: &str, data: Value| human.event(tag, &data);
-            return demo::run(dir.as_deref(), program.as_deref(), &mut sink, stop);
+            let mut sink = |event: Event| human.event(&event);
+            return demo::run(dir.as_deref(), program.as_deref(), &mut sink, stop).map(Final::of);
         }
-        Command::Watch(a) => return crate::watch::run(a, g, printer, stop),
-        Command::Publish(a) => crate::release::publish(a, primary_key()?.as_ref(), stop)?,
-        Command::Line(a) => crate::release::line(a)?,
-        Command::Rotate(a) => crate::release::rotate(a)?,
+        Command::Watch(a) => return crate::watch::run(a, g, printer, stop).map(Final::of),
+        Command::Publish(a) => crate::publish::publish(a, primary_key()?.as_ref(), printer, stop)?,
+        Command::Line(a) => crate::line::line(a)?,
+        Command::Rotate(a) => crate::rotate::rotate(a)?,
+        Command::Help(a) => return help::run(a, printer),
         Command::Tools(t) => return t.run(g, printer, stop),
         Command::Dht(a) => {
             let mut human = Human::new(printer, false, false);
@@ -187,147 +206,134 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Outcome {
                 public_host: a.public_host,
                 bootstrap: g.bootstrap.clone(),
             };
-            return dht::run(
-                &config,
-                &mut |tag: &str, data: Value| {
-                    if tag == "ready" && !printer.is_json() {
-                        let at = |k: &str| data.get(k).map(ToString::to_string).unwrap_or_default();
-                        printer.data(&format!("{}:{}", at("host").trim_matches('"'), at("port")));
-                    }
-                    human.event(tag, &data);
-                },
-                stop,
-            );
+            return dht::run(&config, &mut |event: Event| human.event(&event), stop).map(Final::from);
         }
     };
     let mut human = Human::new(printer, live, raw);
-    let mut sink = |tag: &str, data: Value| human.event(tag, &data);
+    let mut sink = |event: Event| human.event(&event);
     let outcome = with_store(g, &request, &mut sink, stop, printer);
     human.finish();
-    let data = outcome?;
-    match &request {
-        Request::Touch(_) => printer.data(data.get("link").and_then(Value::as_str).unwrap_or_default()),
-        Request::Dump(r) if r.dir.is_some() && !r.list => {
-            let n = |k: &str| data.get("count").and_then(|c| c.get(k)).and_then(Value::as_u64).unwrap_or(0);
-            let (files, differed) = (n("files"), n("add") + n("change") + n("remove"));
+    let output = outcome?;
+    match (&request, &output) {
+        (_, Output::Touch(touched)) => printer.data(&touched.link),
+        (Request::Dump(r), Output::Dump(dumped)) if r.dir.is_some() && !r.list => {
+            let (files, differed) = (dumped.count.files, dumped.count.differed());
             let verb = if r.dry_run { "would be written or removed" } else { "written or removed" };
             printer.say(Tone::Good, &format!("{files} files in the drive, {differed} {verb}"));
         }
-        Request::Provision(r) if !r.dry_run => crate::provision::done(printer, &data),
+        (_, Output::Provision(done)) => crate::provision::done(printer, done),
         _ => {}
     }
-    Ok(data)
+    Ok(output.into())
 }
 
-/// Runs a command in the process that owns the store: this one, or the one that has it open.
-pub(crate) fn with_store(
-    g: &Global,
-    request: &Request,
-    sink: &mut (dyn FnMut(&str, Value) + Send),
-    stop: &Stop,
-    printer: &Printer,
-) -> Outcome {
-    let dir = store_dir(g)?;
-    let config =
-        EngineConfig { store: dir.clone(), bootstrap: g.bootstrap.clone(), primary_key: primary_key()? };
-    let mut sink = sink;
-    let start = Instant::now();
-    loop {
-        let locked = match Engine::open(&config) {
-            Ok(engine) => {
-                let engine = Arc::new(engine);
-                let executor: Arc<dyn owner::Executor> = Arc::clone(&engine) as _;
-                let service = owner::OwnerService::start(&dir, executor);
-                let outcome = engine.execute_request(request, &mut sink, stop);
-                if let Ok(service) = service
-                    && service.active() > 0
-                    && !stop.is_stopped()
-                {
-                    printer.detail("waiting for commands that other processes handed over");
-                    service.wait_idle(Duration::from_secs(3600));
-                }
-                engine.close();
-                return outcome;
+/// What is said when all is done.
+fn ending(request: &Request, output: &Output, p: &Printer) {
+    match output {
+        Output::Versions(of) => p.say(
+            Tone::Plain,
+            &format!("{} of {} versions; * where the SemVer changed", of.shown, of.versions),
+        ),
+        Output::Cores(of) => {
+            let (count, writable, size) = (of.count, of.writable, bytes(of.bytes));
+            p.say(Tone::Plain, &format!("{count} cores, {writable} writable, {size}"));
+        }
+        Output::Gc(of) => {
+            let verb = if of.dry_run { "would go" } else { "gone" };
+            // What the other kinds remove is counted in blocks; this one rewrites files.
+            let store = matches!(request, Request::Gc(r) if r.what == bosc_release::gc::GcWhat::Store);
+            let size = bytes(if store && !of.dry_run { of.disk_bytes } else { of.bytes });
+            p.say(Tone::Good, &format!("{verb}: {} blocks, {size}", of.blocks));
+        }
+        Output::DhtNodes(of) => {
+            for node in &of.nodes {
+                p.data_name(&format!("{}:{}", node.host, node.port));
             }
-            Err(e) if e.code() == "ERR_LOCKED" => e,
-            Err(e) => return Err(e),
+        }
+        Output::Uninstalled(of) => p.say(Tone::Good, &format!("Removed {}", one_line(&of.app))),
+        Output::Installed(of) => {
+            for path in &of.paths {
+                p.data_name(&path.display().to_string());
+            }
+            let verb = if of.exists { "is installed already" } else { "is installed" };
+            let version = one_line(of.version.as_deref().unwrap_or_default());
+            p.say(Tone::Good, &format!("{} {version} {verb}", one_line(&of.app)));
+            p.say(Tone::Plain, &format!("To help others to it: bosc seed {}", of.link));
+        }
+        Output::Doctor(of) => {
+            p.say(Tone::Good, &format!("{} ok, {} to look at, {} bad", of.ok, of.warn, of.bad));
+        }
+        Output::KeysExported(of) => {
+            p.data_name(&of.file.display().to_string());
+            let keys = if of.links == 1 { "key" } else { "keys" };
+            p.say(Tone::Good, &format!("{} {keys}, encrypted", of.links));
+            p.say(Tone::Warn, "Without the passphrase the file is worth nothing: keep both, apart");
+        }
+        Output::KeysImported(of) => {
+            p.say(Tone::Good, &format!("{} of {} keys imported", of.imported, of.links));
+            p.say(
+                Tone::Plain,
+                "Next: bosc stage <link> <dir>; it fetches the newest version from peers first",
+            );
+        }
+        Output::StoreChecked(of) => {
+            p.say(Tone::Good, &format!("{} blocks, {}, all as stored", of.blocks, bytes(of.bytes)));
+            if of.unnamed_bytes > 0 {
+                p.say(
+                    Tone::Warn,
+                    &format!(
+                        "{} in the folder `data` are of a newer state than the database, which was put back from a \
+                         backup; they are kept",
+                        bytes(of.unnamed_bytes)
+                    ),
+                );
+            }
+        }
+        Output::StoreRepaired(of) if of.blocks == 0 => p.say(Tone::Good, "Nothing is damaged"),
+        Output::StoreRepaired(of) => p.say(Tone::Good, &format!("{} blocks repaired", of.blocks)),
+        _ => {}
+    }
+}
+
+impl Tools {
+    /// Runs the command.
+    pub(crate) fn run(&self, g: &Global, printer: &Printer, stop: &Stop) -> Ended {
+        let request = match self {
+            Self::Build(a) => return build(a, printer, stop),
+            Self::Completions(a) => return generate::completions(a, printer),
+            Self::Man(a) => return generate::man(a, printer),
+            Self::Versions(Versions { link: None, .. }) => return own_versions(printer),
+            Self::Changelog(a) if !is_link(&a.source) => {
+                let mut human = Human::new(printer, false, false);
+                let mut sink = |event: Event| human.event(&event);
+                return of_folder(&absolute(Path::new(&a.source))?, &select(a), &mut sink).map(Final::of);
+            }
+            Self::Changelog(a) => Request::Changelog(changelog::Changelog {
+                link: a.source.clone(),
+                select: select(a),
+                timeout_ms: seconds(a.timeout)?,
+            }),
+            Self::Versions(a) => Request::Versions(versions::Versions {
+                link: a.link.clone().unwrap_or_default(),
+                max: a.max,
+                timeout_ms: seconds(a.timeout)?,
+            }),
+            Self::Cores(a) => Request::Cores(cores::Cores { all: a.all_cores }),
+            Self::Gc(a) => Request::Gc(gc(a)),
+            Self::Data(Data::Multisig) => return crate::multisig::records(g, printer, stop),
+            Self::Data(Data::Dht(a)) => Request::DataDht(dht::DataDht { timeout_ms: seconds(a.timeout)? }),
+            Self::Install(a) => Request::Install(install(a)?),
+            Self::Doctor(a) => Request::Doctor(doctor(a)?),
+            Self::Keys(a) => keys(a, printer, stop)?,
+            Self::Store(a) => store(a, g)?,
         };
-        if let Some(data) = owner::hand_over(&dir, request, &mut sink, stop)? {
-            return Ok(data);
-        }
-        if start.elapsed() > OWNER_PATIENCE || stop.is_stopped() {
-            return Err(locked);
-        }
-        std::thread::sleep(Duration::from_millis(40));
-    }
-}
-
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
-    std::path::absolute(path)
-        .map_err(|e| CommandError::input(format!("not a path: {}", path.display())).because(e))
-}
-
-/// The store's folder: `--store`, or `bosc` in the platform's data folder.
-fn store_dir(g: &Global) -> Result<PathBuf, CommandError> {
-    if let Some(dir) = &g.store {
-        return absolute(dir);
-    }
-    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let base = if cfg!(windows) {
-        var("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        var("HOME").map(|h| h.join("Library/Application Support"))
-    } else {
-        var("XDG_DATA_HOME").or_else(|| var("HOME").map(|h| h.join(".local/share")))
-    };
-    base.map(|b| b.join("bosc")).ok_or_else(|| {
-        CommandError::input("no folder for the store is known")
-            .hint("name one with `--store DIR` or BOSC_STORE")
-    })
-}
-
-/// BOSC_PRIMARY_KEY (or BOSC_PRIMARY_KEY_FILE): the root secret for a new store, for machines that must make the same
-/// links again.
-fn primary_key() -> Result<Option<[u8; 32]>, CommandError> {
-    let Some(text) = std::env::var_os("BOSC_PRIMARY_KEY").filter(|v| !v.is_empty()) else {
-        return Ok(crate::release::encrypted_primary_key()?.map(|k| *k));
-    };
-    text.to_str()
-        .filter(|t| t.len() == 64)
-        .and_then(|t| bosc_format::id::decode(t).ok())
-        .map(Some)
-        .ok_or_else(|| {
-            CommandError::input("BOSC_PRIMARY_KEY is not a key").hint("it takes 64 hex characters (32 bytes)")
-        })
-}
-
-fn stop_on_signal(stop: &Stop) {
-    let stop = stop.clone();
-    let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
-        let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        rt.block_on(async {
-            wait_signal().await;
-            stop.stop();
-            // The second one means it.
-            wait_signal().await;
-            std::process::exit(i32::from(ErrorKind::Interrupted.exit_code()));
-        });
-    });
-}
-
-#[cfg(unix)]
-async fn wait_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn wait_signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+        let live = matches!(request, Request::Install(_));
+        let mut human = Human::new(printer, live, false);
+        let mut sink = |event: Event| human.event(&event);
+        let outcome = with_store(g, &request, &mut sink, stop, printer);
+        human.finish();
+        let output = outcome?;
+        ending(&request, &output, printer);
+        Ok(output.into())
     }
 }

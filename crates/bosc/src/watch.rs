@@ -5,375 +5,367 @@
 //! | word | does |
 //! |---|---|
 //! | `check` | looks now; what is found is fetched without delay |
-//! | `apply` | puts the update that `updated` told of in the application's place |
+//! | `download`, `download VERSION` | fetches the release that `available` told of: the last one, or that of this version |
+//! | `skip`, `skip VERSION` | the person does not want this version: it is not told of any more |
+//! | `apply`, `apply VERSION` | puts the update that `updated` told of in the application's place: the last one, or that of this version |
+//! | `starting` | the running version needs longer until it works, one `--health` from now |
 //! | `healthy` | says that the running version works |
 //! | `closing` | the person closes the application: this start does not count against a new build |
 //! | `pause`, `resume`, `cancel` | stop using the network, go on, give the running fetch up |
-//! | `relaunch` | ends the updating, starts the new build and stays until that is healthy; else puts the old one back |
+//! | `relaunch` | ends the updating, waits until the application has ended (its input is closed), starts the new build and stays until that is healthy; else puts the old one back |
 //! | `quit` | ends |
 //!
 //! When stdin closes, the application is gone: it ends, as with `quit`. Only after `relaunch` it stays, because then it is
-//! the one that takes a build back which cannot start.
+//! the one that rolls a build back which cannot start. A signal that ends it (a logout, a closed terminal) counts as `closing`.
+//! Words are heard whether or not somebody reads what it says: see [`crate::screen`].
 
-use crate::args::Global;
-use crate::printer::{Printer, Tone, bytes};
-use bosc_release::command::{Outcome, Stop};
+mod args;
+mod event;
+
+pub(crate) use args::{Watch, seconds};
+
+use crate::global::Global;
+use crate::printer::Printer;
+use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind as Blame};
-use bosc_updater::client::{Event, Events, Failure, Updater, UpdaterOptions};
-use bosc_updater::health::{Outcome as Watched, Program, WatchEvent};
-use bosc_updater::http::Roots;
-use bosc_updater::install::HealthPolicy;
-use bosc_updater::{ErrorKind, UpdateError};
-use clap::Args;
-use semver::Version;
-use serde_json::{Value, json};
-use std::ffi::OsString;
+use bosc_updater::health::{Outcome as Watched, Program};
+use bosc_updater::{ErrorKind, Event, Events, Update, UpdateError, Updater};
+use event::Said;
 use std::io::{BufRead, Read};
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 /// Longest line read from stdin, in bytes.
 const MAX_LINE: u64 = 4096;
-/// How often Ctrl+C is looked for.
+/// How often is looked, while the end of the application is waited for.
 const TICK: Duration = Duration::from_millis(100);
-
-/// `bosc watch`
-#[derive(Debug, Args)]
-pub(crate) struct Watch {
-    /// Where updates come from: a pear:// link, or the https:// URL of a signed manifest
-    #[arg(long, value_name = "LINK|URL")]
-    pub(crate) upgrade: String,
-    /// What is replaced: an executable, an AppImage, a folder or a .app
-    #[arg(long, value_name = "PATH")]
-    pub(crate) app: PathBuf,
-    /// Name of the application in the link's drive, with its extension
-    #[arg(long)]
-    pub(crate) name: String,
-    /// The version that runs
-    #[arg(long, value_name = "V")]
-    pub(crate) version: String,
-    /// The application's data folder [default: the platform's folder for this user, and the name]
-    #[arg(long)]
-    pub(crate) dir: Option<PathBuf>,
-    /// Longest random delay before a release that appears while the application runs is fetched
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
-    pub(crate) delay: f64,
-    /// How often a manifest is asked for; links tell by themselves
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
-    pub(crate) poll: f64,
-    /// Ed25519 public key that may sign the manifest, base64; may be given more than once
-    #[arg(long, value_name = "KEY")]
-    pub(crate) public_key: Vec<String>,
-    /// The application's name as its manifests are bound to it
-    #[arg(long, value_name = "NAME")]
-    pub(crate) manifest_app: Option<String>,
-    /// PEM file with the authorities that may vouch for the server [default: the well-known ones]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-    /// Perry's sentinel file, when another build of the application has Perry's updater
-    #[arg(long, value_name = "FILE")]
-    pub(crate) sentinel: Option<PathBuf>,
-    /// Do not look for updates; rollback still works
-    #[arg(long)]
-    pub(crate) no_updates: bool,
-    /// Let other users of the application fetch from this one
-    #[arg(long)]
-    pub(crate) seed_back: bool,
-    /// How long a new build has to say that it is healthy
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
-    pub(crate) health: f64,
-    /// For `relaunch`: the executable inside an application folder
-    #[arg(long, value_name = "PATH")]
-    pub(crate) inside: Option<PathBuf>,
-    /// For `relaunch`: arguments of the application
-    #[arg(last = true, value_name = "ARGS")]
-    pub(crate) args: Vec<OsString>,
-}
+/// How long the application may take to end after `relaunch`. Then the new version is started beside it.
+const RELAUNCH_WAIT: Duration = Duration::from_secs(10);
+/// How long an application may take to end after its input to us was closed.
+const ENDING: Duration = Duration::from_secs(2);
+/// How long whoever reads may take for the last lines.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// What the command waits for.
 enum Message {
     Word(String),
     Event(Box<Event>),
+    /// What was asked for cannot be done; no event tells of it.
+    Refused(UpdateError),
     StdinClosed,
+    /// A signal asked for the end.
+    Stopped,
     Ended,
 }
 
-pub(crate) fn seconds(what: &str, s: f64) -> Result<Duration, CommandError> {
-    if s.is_finite() && (0.0..=86_400.0 * 365.0).contains(&s) {
-        Ok(Duration::from_secs_f64(s))
-    } else {
-        Err(CommandError::input(format!("--{what} takes a number of seconds")))
-    }
-}
-
-fn options(a: &Watch, g: &Global) -> Result<UpdaterOptions, CommandError> {
-    let version = Version::parse(&a.version).map_err(|e| {
-        CommandError::input(format!("--version is not of the form 1.2.3: {:?}", a.version)).because(e)
-    })?;
-    let absolute = |p: &PathBuf| {
-        std::path::absolute(p)
-            .map_err(|e| CommandError::input(format!("not a path: {}", p.display())).because(e))
-    };
-    let dir = match &a.dir {
-        Some(dir) => absolute(dir)?,
-        None => data_folder(&a.name)?,
-    };
-    let mut o = UpdaterOptions::new(dir, Some(absolute(&a.app)?), &a.name, version, &a.upgrade);
-    o.updates = !a.no_updates;
-    o.delay = seconds("delay", a.delay)?;
-    o.poll = seconds("poll", a.poll)?;
-    o.bootstrap.clone_from(&g.bootstrap);
-    o.public_keys.clone_from(&a.public_key);
-    o.manifest_app.clone_from(&a.manifest_app);
-    if let Some(path) = &a.ca {
-        o.certificates = certificates(path)?;
-    }
-    o.sentinel = a.sentinel.as_ref().map(absolute).transpose()?;
-    o.seed_back = a.seed_back;
-    o.health = HealthPolicy { window: seconds("health", a.health)?, ..HealthPolicy::default() };
-    Ok(o)
-}
-
-/// The certificates in a PEM file of at most 1 MiB.
-fn certificates(path: &std::path::Path) -> Result<Vec<Vec<u8>>, CommandError> {
-    let mut pem = Vec::new();
-    let read = std::fs::File::open(path).and_then(|f| f.take(1 << 20).read_to_end(&mut pem));
-    read.map_err(|e| {
-        CommandError::input(format!("cannot read {}", path.display()))
-            .because(e)
-            .hint("--ca takes a file with certificates in PEM")
-    })?;
-    Roots::certificates(&pem).map_err(|e| command_error(&e))
-}
-
-/// The folder applications of this name keep their data in, as Pear has it.
-fn data_folder(name: &str) -> Result<PathBuf, CommandError> {
-    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let base = if cfg!(windows) {
-        var("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        var("HOME").map(|h| h.join("Library/Application Support"))
-    } else {
-        var("XDG_CONFIG_HOME").or_else(|| var("HOME").map(|h| h.join(".config")))
-    };
-    let stem =
-        [".AppImage", ".app", ".exe", ".msix"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
-    base.map(|b| b.join(stem)).ok_or_else(|| {
-        CommandError::input("no folder for the application's data is known").hint("give one with `--dir DIR`")
-    })
-}
-
 /// Runs until told to end.
-pub(crate) fn run(a: &Watch, g: &Global, printer: &Printer, stop: &Stop) -> Outcome {
-    let (updater, events) = Updater::start(options(a, g)?).map_err(|e| command_error(&e))?;
+pub(crate) fn run(a: &Watch, g: &Global, printer: &Printer, stop: &Stop) -> Result<(), CommandError> {
+    let builder = args::options(a, g)?;
+    builder.validate().map_err(|e| command_error(&e))?;
+    // The application is told when it is a build that was rolled back; this process goes on.
+    let updater = builder.start().into_updater();
+    let events = updater.events();
     let (tx, rx) = channel();
     read_words(tx.clone())?;
-    forward(events, tx)?;
-    let outcome = Session { a, printer, stop, updater: Some(updater) }.run(&rx);
-    outcome.map(|()| json!({}))
+    end_by_signal(stop, tx.clone())?;
+    forward(events, tx.clone())?;
+    let updater = Some(updater);
+    let mut session = Session { a, stop, printer, updater, ready: Vec::new(), found: Vec::new(), back: tx };
+    session.can_relaunch();
+    let outcome = session.run(&rx);
+    drop(session);
+    if !printer.drain(DRAIN) {
+        // Nobody reads: what is left to say would wait for ever.
+        std::process::exit(i32::from(outcome.is_err()));
+    }
+    outcome
 }
 
 struct Session<'a> {
     a: &'a Watch,
-    printer: &'a Printer,
     stop: &'a Stop,
+    printer: &'a Printer,
     updater: Option<Updater>,
+    /// What `updated` told of, newest last.
+    ready: Vec<Update>,
+    /// What `available` or `updated` told of, newest last.
+    found: Vec<Update>,
+    back: Sender<Message>,
 }
 
 impl Session<'_> {
     fn run(&mut self, messages: &Receiver<Message>) -> Result<(), CommandError> {
-        loop {
-            match messages.recv_timeout(TICK) {
+        while !self.stop.is_stopped() {
+            // Whatever happens comes as a message: while nothing does, nothing wakes.
+            match messages.recv() {
                 Ok(Message::Event(event)) => self.event(&event),
+                Ok(Message::Refused(e)) => self.say(&e),
                 Ok(Message::Word(word)) => {
-                    if !self.word(&word)? {
+                    if !self.word(&word, messages)? {
                         return Ok(());
                     }
                 }
-                Ok(Message::StdinClosed | Message::Ended) | Err(RecvTimeoutError::Disconnected) => {
-                    return Ok(());
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            if self.stop.is_stopped() {
-                return Ok(());
+                Ok(Message::Stopped) => break,
+                Ok(Message::StdinClosed | Message::Ended) | Err(RecvError) => return Ok(()),
             }
         }
+        // Whoever ended it ends the application as well: no fault of a new build.
+        if let Some(Err(e)) = self.updater.as_ref().map(|u| u.closing().wait()) {
+            self.say(&e);
+        }
+        Ok(())
     }
 
     /// `false` when it is time to end.
-    fn word(&mut self, word: &str) -> Result<bool, CommandError> {
+    fn word(&mut self, word: &str, messages: &Receiver<Message>) -> Result<bool, CommandError> {
         let Some(updater) = &self.updater else { return Ok(false) };
+        let (word, argument) = word.split_once(' ').unwrap_or((word, ""));
         match word {
             "" => {}
             "check" => updater.check_now(),
-            // Its result comes as an event.
-            "apply" => {
-                if let Err(e) = updater.apply_update().wait()
-                    && e.kind() == ErrorKind::Refused
-                    && e.to_string().starts_with("no update")
-                {
-                    self.error(&failure(&e));
+            "apply" => self.apply(argument.trim()),
+            "download" => self.download(argument.trim())?,
+            "skip" => self.skip(argument.trim()),
+            "healthy" => match updater.mark_healthy().wait() {
+                Ok(trial) => self.say(Said::Healthy { trial, relaunched: false }),
+                Err(e) => self.say(&e),
+            },
+            "starting" => {
+                if let Err(e) = updater.starting().wait() {
+                    self.say(&e);
                 }
             }
-            "healthy" => match updater.mark_healthy().wait() {
-                Ok(trial) => self.out("healthy", &json!({ "trial": trial }), Tone::Good, "healthy"),
-                Err(e) => self.error(&failure(&e)),
-            },
             "closing" => {
                 if let Err(e) = updater.closing().wait() {
-                    self.error(&failure(&e));
+                    self.say(&e);
                 }
             }
             "pause" => updater.pause(),
             "resume" => updater.resume(),
             "cancel" => updater.cancel(),
-            "relaunch" => return self.relaunch().map(|()| false),
+            "relaunch" => return self.relaunch(messages).map(|()| false),
             "quit" => return Ok(false),
             other => {
                 let shown: String = other.chars().take(40).collect();
                 let e = UpdateError::new(ErrorKind::Input, format!("no such word: {shown:?}")).hint(
-                    "words are check, apply, healthy, closing, pause, resume, cancel, relaunch and quit",
+                    "words are check, download, skip, apply, starting, healthy, closing, pause, resume, cancel, relaunch and quit",
                 );
-                self.error(&failure(&e));
+                self.say(&e);
             }
         }
         Ok(true)
     }
 
-    fn relaunch(&mut self) -> Result<(), CommandError> {
-        let Some(updater) = self.updater.take() else { return Ok(()) };
-        let program =
-            Program { inside: self.a.inside.clone(), args: self.a.args.clone(), ..Program::default() };
-        let outcome = updater.relaunch_and_watch(&program, &mut |event| {
-            match event {
-                WatchEvent::Started(pid) => {
-                    self.out("relaunched", &json!({ "pid": pid }), Tone::Plain, "started the new version");
-                }
-                WatchEvent::Again(reason) => {
-                    let data = json!({ "reason": reason.as_str() });
-                    self.out("again", &data, Tone::Warn, "the new version ended; it is started again");
+    /// Installs what was agreed to: the release of that version, or the one that was told of last. The result comes as an event,
+    /// but for what is no attempt at all.
+    fn apply(&self, version: &str) {
+        let Some(updater) = &self.updater else { return };
+        let mut told = self.ready.iter().rev();
+        let agreed = told.find(|there| version.is_empty() || there.version().to_string() == version);
+        let done = match agreed {
+            Some(update) => update.apply().wait(),
+            None if version.is_empty() => updater.apply_update().wait(),
+            None => Err(UpdateError::new(
+                ErrorKind::Refused,
+                format!("no update to version {version:?} is ready"),
+            )
+            .hint("give a version that `updated` reported, or none for the last one")),
+        };
+        if let Err(e) = done
+            && e.kind() == ErrorKind::Refused
+            && (e.to_string().starts_with("no update") || e.to_string().contains("come meanwhile"))
+        {
+            self.say(&e);
+        }
+    }
+
+    /// The release of that version that was told of, or the last one; tells when there is none.
+    fn told_of(&self, version: &str) -> Option<Update> {
+        let mut told = self.found.iter().rev();
+        let found = told.find(|there| version.is_empty() || there.version().to_string() == version);
+        if found.is_none() {
+            let e =
+                UpdateError::new(ErrorKind::Refused, format!("no update to version {version:?} is known"));
+            let e = e.hint("give a version that `available` or `updated` reported, or none for the last one");
+            self.say(&e);
+        }
+        found.cloned()
+    }
+
+    fn download(&self, version: &str) -> Result<(), CommandError> {
+        let Some(update) = self.told_of(version) else { return Ok(()) };
+        let (answer, back) = (update.download(|_| ()), self.back.clone());
+        // Whatever else does not work comes as an event.
+        spawn("download", move || {
+            if let Err(e) = answer.wait()
+                && e.kind() == ErrorKind::Refused
+            {
+                let _ = back.send(Message::Refused(e));
+            }
+        })
+    }
+
+    fn skip(&mut self, version: &str) {
+        let Some(update) = self.told_of(version) else { return };
+        match update.skip().wait() {
+            Ok(()) => {
+                self.ready.retain(|there| there != &update);
+                self.say(Said::Skipped { version: update.version().to_string() });
+            }
+            Err(e) => self.say(&e),
+        }
+    }
+
+    fn program(&self) -> Program {
+        args::program(self.a)
+    }
+
+    /// Says at the start, and not when it is needed, that `relaunch` would not know what to start.
+    fn can_relaunch(&self) {
+        if let Some(Err(e)) = self.updater.as_ref().map(|updater| updater.can_relaunch(&self.program())) {
+            let e = UpdateError::new(
+                ErrorKind::Input,
+                "`relaunch` will not work: which program to start is not known",
+            )
+            .hint("give the executable relative to the application's folder: --inside bin/app")
+            .because(e);
+            self.say(&e);
+        }
+    }
+
+    /// Waits until the application has ended: it may be one that runs only once, and would end the new one at its start.
+    fn wait_for_the_end(&self, messages: &Receiver<Message>) -> bool {
+        let parent = parent();
+        let deadline = Instant::now() + RELAUNCH_WAIT;
+        while Instant::now() < deadline && !self.stop.is_stopped() {
+            match messages.recv_timeout(TICK) {
+                Ok(Message::Word(word)) if word == "quit" => return false,
+                Ok(Message::Event(event)) => self.note(&event),
+                Ok(Message::StdinClosed) | Err(RecvTimeoutError::Disconnected) => {
+                    // Its files are closed in the course of its end, which takes a moment longer.
+                    let deadline = Instant::now() + ENDING;
+                    while Instant::now() < deadline && parent.is_some() && self::parent() == parent {
+                        std::thread::sleep(Duration::from_millis(10));
+                    }
+                    return !self.stop.is_stopped();
                 }
                 _ => {}
             }
-            !self.stop.is_stopped()
-        });
-        match outcome.map_err(|e| command_error(&e))? {
-            Watched::Healthy => {
-                self.out("healthy", &json!({ "trial": true }), Tone::Good, "the new version works")
-            }
-            Watched::RolledBack { taken_back, restarted } => {
-                let data = json!({
-                    "version": taken_back.bad.version.to_string(),
-                    "restored": taken_back.restored.version.to_string(),
-                    "reason": taken_back.reason.as_str(),
-                    "restart": false,
-                    "pid": restarted,
-                });
-                let text = format!(
-                    "version {} did not work ({}); version {} is back and was started",
-                    taken_back.bad.version,
-                    taken_back.reason.as_str(),
-                    taken_back.restored.version
-                );
-                self.out("rolled-back", &data, Tone::Warn, &text);
-            }
-            Watched::LeftInPlace(reason) => {
-                let data = json!({ "reason": reason.as_str() });
-                self.out(
-                    "left-in-place",
-                    &data,
-                    Tone::Warn,
-                    "the new version did not work and was left in place",
-                );
-            }
-            _ => {}
         }
+        !self.stop.is_stopped()
+    }
+
+    fn relaunch(&mut self, messages: &Receiver<Message>) -> Result<(), CommandError> {
+        self.say(Said::Relaunching { seconds: RELAUNCH_WAIT.as_secs_f64() });
+        if !self.wait_for_the_end(messages) {
+            return Ok(());
+        }
+        let Some(updater) = self.updater.take() else { return Ok(()) };
+        let outcome = updater.relaunch_and_watch(&self.program(), &mut |event| {
+            Said::of_watch(&event).iter().for_each(|said| said.print(self.printer));
+            let quit = messages.try_iter().any(|m| matches!(m, Message::Word(word) if word == "quit"));
+            !quit && !self.stop.is_stopped()
+        });
+        self.say(match outcome.map_err(|e| command_error(&e))? {
+            Watched::Healthy => Said::Healthy { trial: true, relaunched: true },
+            Watched::Closed => Said::Closed {},
+            Watched::RolledBack { rolled_back, restarted } => Said::RolledBack {
+                version: rolled_back.bad.version.to_string(),
+                restored: rolled_back.restored.version.to_string(),
+                reason: rolled_back.reason.as_str(),
+                restart: false,
+                pid: Some(restarted),
+            },
+            Watched::LeftInPlace(reason) => Said::LeftInPlace { reason: reason.as_str() },
+            Watched::WhenEnded => Said::WhenEnded {},
+            // Whoever ended the watch knows.
+            _ => return Ok(()),
+        });
         Ok(())
     }
 
-    fn out(&self, tag: &str, data: &Value, tone: Tone, text: &str) {
-        self.printer.json(tag, data);
-        self.printer.say(tone, text);
+    fn say(&self, said: impl Into<Said>) {
+        said.into().print(self.printer);
     }
 
-    fn error(&self, f: &Failure) {
-        let data = json!({
-            "code": code(f.kind),
-            "message": f.message,
-            "hint": f.hint.as_deref().unwrap_or(hint(f.kind)),
-            "causes": f.causes,
-            "version": f.version.as_ref().map(Version::to_string),
-            "fatal": false,
-        });
-        self.out("error", &data, Tone::Bad, &format!("error: {}", f.message));
-        for cause in &f.causes {
-            self.printer.say(Tone::Plain, &format!("  because: {cause}"));
+    fn event(&mut self, event: &Event) {
+        let keep = |all: &mut Vec<Update>, update: &Update| {
+            all.retain(|there| there != update);
+            all.push(update.clone());
+            all.drain(..all.len().saturating_sub(16));
+        };
+        if let Event::Updated(update) = event {
+            keep(&mut self.ready, update);
         }
-        self.printer.say(Tone::Plain, &format!("  next: {}", f.hint.as_deref().unwrap_or(hint(f.kind))));
+        if let Event::Updated(update) | Event::Available(update) = event {
+            keep(&mut self.found, update);
+        }
+        self.note(event);
     }
 
-    fn event(&self, event: &Event) {
-        match event {
-            Event::Scheduled { version, delay } => {
-                let data = json!({ "version": version.to_string(), "delay": delay.as_secs_f64() });
-                let text = format!("version {version} is there; it is fetched in {} s", delay.as_secs());
-                self.out("scheduled", &data, Tone::Plain, &text);
-            }
-            Event::Updating { version, link, notes } => {
-                let data = json!({ "version": version.to_string(), "link": link, "notes": notes });
-                self.out("updating", &data, Tone::Plain, &format!("updating to {version}"));
-            }
-            Event::Progress(p) => {
-                let data =
-                    json!({ "bytes": p.bytes, "total": p.total, "received": p.received, "peers": p.peers });
-                self.printer.json("progress", &data);
-                if let Some(total) = p.total {
-                    let text =
-                        format!("{} of {}, {} received", bytes(p.bytes), bytes(total), bytes(p.received));
-                    self.printer.detail(&text);
-                }
-            }
-            Event::Delta(changes) => {
-                for c in changes {
-                    let data = json!({ "op": c.op.as_str(), "key": c.path,
-                                       "bytesRemoved": c.removed, "bytesAdded": c.added });
-                    self.printer.json("updating-delta", &data);
-                }
-            }
-            Event::Updated { version, link, notes, size, received } => {
-                let data = json!({ "version": version.to_string(), "link": link, "notes": notes,
-                                   "size": size, "received": received });
-                let text = format!(
-                    "version {version} is ready ({} received); `apply` installs it",
-                    bytes(*received)
-                );
-                self.out("updated", &data, Tone::Good, &text);
-            }
-            Event::Applied { version, previous, link } => {
-                let data =
-                    json!({ "version": version.to_string(), "previous": previous.to_string(), "link": link });
-                self.out(
-                    "applied",
-                    &data,
-                    Tone::Good,
-                    &format!("version {version} is installed; start it again"),
-                );
-            }
-            Event::RolledBack { version, restored, reason, restart } => {
-                let data = json!({ "version": version.to_string(), "restored": restored.to_string(),
-                                   "reason": reason.as_str(), "restart": restart });
-                let text = format!(
-                    "version {version} did not work ({}); version {restored} is back",
-                    reason.as_str()
-                );
-                self.out("rolled-back", &data, Tone::Warn, &text);
-            }
-            Event::Error(f) => self.error(f),
-            _ => {}
-        }
+    /// Tells of an event.
+    fn note(&self, event: &Event) {
+        Said::of(event).iter().for_each(|said| said.print(self.printer));
     }
+}
+
+/// The process that started this one; `None` where the system does not say.
+fn parent() -> Option<u32> {
+    #[cfg(unix)]
+    {
+        Some(std::os::unix::process::parent_id())
+    }
+    #[cfg(not(unix))]
+    {
+        None
+    }
+}
+
+/// An interrupt ends this, and so does what ends a session: a closed terminal, a logout, a shutdown. Told as a message, so that
+/// nobody has to look for it.
+fn end_by_signal(stop: &Stop, tx: Sender<Message>) -> Result<(), CommandError> {
+    let stop = stop.clone();
+    spawn("session", move || {
+        let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        if rt.block_on(signalled()).is_some() {
+            stop.stop();
+            let _ = tx.send(Message::Stopped);
+        }
+    })
+}
+
+/// Waits for a signal; `None` where the system does not let anybody wait for one.
+#[cfg(unix)]
+async fn signalled() -> Option<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).ok()?;
+    let mut terminate = signal(SignalKind::terminate()).ok()?;
+    let mut hangup = signal(SignalKind::hangup()).ok()?;
+    tokio::select! {
+        heard = interrupt.recv() => heard,
+        heard = terminate.recv() => heard,
+        heard = hangup.recv() => heard,
+    }
+}
+
+#[cfg(windows)]
+async fn signalled() -> Option<()> {
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+    let (mut interrupt, mut end) = (ctrl_c().ok()?, ctrl_break().ok()?);
+    let (mut close, mut logoff, mut shutdown) =
+        (ctrl_close().ok()?, ctrl_logoff().ok()?, ctrl_shutdown().ok()?);
+    tokio::select! {
+        heard = interrupt.recv() => heard,
+        heard = end.recv() => heard,
+        heard = close.recv() => heard,
+        heard = logoff.recv() => heard,
+        heard = shutdown.recv() => heard,
+    }
+}
+
+#[cfg(not(any(unix, windows)))]
+async fn signalled() -> Option<()> {
+    tokio::signal::ctrl_c().await.ok()
 }
 
 /// Reads words until stdin closes. The thread ends with the process: nothing else ends a blocking read everywhere.
@@ -399,7 +391,7 @@ fn read_words(tx: Sender<Message>) -> Result<(), CommandError> {
     spawn("stdin", read)
 }
 
-fn forward(events: Events<Event>, tx: Sender<Message>) -> Result<(), CommandError> {
+fn forward(events: Events, tx: Sender<Message>) -> Result<(), CommandError> {
     spawn("events", move || {
         while let Some(event) = events.recv() {
             if tx.send(Message::Event(Box::new(event))).is_err() {
@@ -416,16 +408,6 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), CommandE
         .spawn(run)
         .map(drop)
         .map_err(|e| CommandError::failed("no thread could be started").because(e))
-}
-
-fn failure(e: &UpdateError) -> Failure {
-    Failure {
-        kind: e.kind(),
-        message: e.to_string(),
-        hint: e.next_step().map(str::to_owned),
-        causes: Vec::new(),
-        version: None,
-    }
 }
 
 fn code(kind: ErrorKind) -> &'static str {
@@ -451,7 +433,7 @@ fn hint(kind: ErrorKind) -> &'static str {
         ErrorKind::Integrity => "nothing was installed; it is fetched again",
         ErrorKind::Refused => "wait for a newer version",
         ErrorKind::Disk => "check the disk and the permissions of the application's folders",
-        ErrorKind::NoSpace => "free some space; what was downloaded is kept",
+        ErrorKind::NoSpace => "free some disk space; what was downloaded is kept",
         ErrorKind::Permission => "let this user write to the folder of the application",
         ErrorKind::Busy => "let the other updater of this application finish",
         ErrorKind::Cancelled => "check again to take it up; what was downloaded is kept",

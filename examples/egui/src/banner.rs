@@ -1,7 +1,6 @@
 //! The banner: what the updater told last, as a person reads it.
 
-use bosc_updater::client::Event;
-use bosc_updater::source::Progress;
+use bosc_updater::{Event, Progress, Update, UpdateError};
 use eframe::egui::{Button, Color32, ProgressBar, RichText, ScrollArea, Ui};
 
 /// What the banner shows.
@@ -9,8 +8,8 @@ use eframe::egui::{Button, Color32, ProgressBar, RichText, ScrollArea, Ui};
 pub(crate) struct View {
     /// Where the updates stand; empty while there is nothing to tell.
     line: String,
-    /// An update lies beside the application and may be applied.
-    ready: bool,
+    /// The update that lies beside the application and may be applied.
+    ready: Option<Update>,
     notes: Option<String>,
     progress: Option<Progress>,
     /// What did not work last, and what to do.
@@ -25,31 +24,34 @@ impl View {
     /// Takes what the updater tells.
     pub(crate) fn take(&mut self, event: Event) {
         let (line, notes, ready) = match event {
-            Event::Scheduled { version, .. } => (format!("Version {version} was found"), None, false),
-            Event::Updating { version, notes, .. } => (format!("Updating to {version}"), notes, false),
-            Event::Updated { version, notes, .. } => (format!("Version {version} is ready"), notes, true),
+            Event::Scheduled { version, .. } => (format!("Version {version} was found"), None, None),
+            Event::Updating { version, notes, .. } => (format!("Updating to {version}"), notes, None),
+            Event::Updated(update) => {
+                let notes = update.notes().map(str::to_owned);
+                (format!("Version {} is ready", update.version()), notes, Some(update))
+            }
             Event::RolledBack { version, restored, reason, .. } => {
                 let why = reason.as_str();
-                (format!("Version {version} did not work ({why}): {restored} is back"), None, false)
+                (format!("Version {version} did not work ({why}): {restored} is back"), None, None)
             }
             Event::Progress(progress) => {
                 self.problem = None;
                 return self.progress = Some(progress);
             }
-            Event::Error(e) => return self.problem = Some(problem(e.message, e.hint.as_deref())),
+            Event::Error(e) => return self.problem = Some(problem(&e)),
             _ => return,
         };
-        let progress = self.progress.take().filter(|_| ready);
+        let progress = self.progress.take().filter(|_| ready.is_some());
         *self = Self { line, ready, notes, progress, ..Self::default() };
     }
 
-    /// Draws it; `true` when the person wants the update now.
-    pub(crate) fn show(&mut self, ui: &mut Ui) -> bool {
+    /// Draws it; the update that the person wants now.
+    pub(crate) fn show(&mut self, ui: &mut Ui) -> Option<Update> {
         let mut restart = false;
         ui.add_space(6.0);
-        if self.ready && self.later {
+        if self.ready.is_some() && self.later {
             self.later = !ui.link(&self.line).clicked();
-        } else if self.ready {
+        } else if self.ready.is_some() {
             ui.heading(&self.line);
             self.bar(ui);
             let notes = self.notes.iter().flat_map(|notes| notes.lines());
@@ -74,7 +76,7 @@ impl View {
         }
         ui.add_space(6.0);
         self.applying |= restart;
-        restart
+        self.ready.clone().filter(|_| restart)
     }
 
     /// The bytes that are here, and who they come from.
@@ -89,6 +91,6 @@ impl View {
 }
 
 /// What happened and what to do next.
-pub(crate) fn problem(message: String, hint: Option<&str>) -> String {
-    hint.map_or_else(|| message.clone(), |hint| format!("{message}: {hint}"))
+pub(crate) fn problem(e: &UpdateError) -> String {
+    e.next_step().map_or_else(|| e.to_string(), |hint| format!("{e}: {hint}"))
 }

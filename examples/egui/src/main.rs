@@ -5,17 +5,15 @@
 //!
 //! The updater has its own thread; a second one takes its events into a [`View`] and asks for a new frame. What takes
 //! time (applying, saying that this build works) is waited for on further threads, so the window never stands still.
-//! A restart is: apply, close the window, start the new build, and stay without a window until that works.
+//! A restart is: apply, close the window, start the new build, and stay without a window until that works. Who says "Later" gets
+//! the update when the window is closed.
 
 #![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
 
 mod banner;
 
 use banner::{View, problem};
-use bosc_updater::client::{Updater, UpdaterOptions, this_app};
-use bosc_updater::error::UpdateError;
-use bosc_updater::health::Program;
-use bosc_updater::install::{StartState, Started};
+use bosc_updater::{PublicKey, Started, UpdateError, UpdateSource, Updater};
 use eframe::egui;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +50,7 @@ impl Shared {
         let (shared, ctx) = (Arc::clone(self), ctx.clone());
         std::thread::spawn(move || {
             if let Err(e) = work(&shared) {
-                shared.view().problem = Some(problem(e.to_string(), e.next_step()));
+                shared.view().problem = Some(problem(&e));
             }
             ctx.request_repaint();
         });
@@ -71,7 +69,7 @@ impl eframe::App for Window {
             self.frames += 1;
             ctx.request_repaint();
             if self.frames == HEALTHY_FRAMES {
-                self.shared.aside(ctx, |shared| shared.updater.mark_healthy().wait().map(drop));
+                self.shared.updater.mark_healthy();
             }
         }
         if self.shared.restart.load(Ordering::SeqCst) {
@@ -80,9 +78,9 @@ impl eframe::App for Window {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
-        if egui::Panel::top("banner").show(ui, |ui| self.shared.view().show(ui)).inner {
-            self.shared.aside(ui.ctx(), |shared| {
-                let applied = shared.updater.apply_update().wait();
+        if let Some(update) = egui::Panel::top("banner").show(ui, |ui| self.shared.view().show(ui)).inner {
+            self.shared.aside(ui.ctx(), move |shared| {
+                let applied = update.apply().wait();
                 shared.view().applying = false;
                 shared.restart.store(applied.is_ok(), Ordering::SeqCst);
                 applied.map(drop)
@@ -96,33 +94,28 @@ impl eframe::App for Window {
     }
 }
 
-/// Runs until the window is closed and, after an update, until the new version works or was taken back.
+/// Runs until the window is closed and, after an update, until the new version works or was rolled back.
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [upgrade, dir, rest @ ..] = args.as_slice() else {
         return Err("give a link and a data folder".into());
     };
     let name = format!("bosc-egui{}", std::env::consts::EXE_SUFFIX);
-    let mut options = UpdaterOptions::new(dir, this_app(), name, VERSION.parse()?, upgrade);
-    let more = rest.iter().flat_map(|r| r.split(',')).map(str::to_owned).collect();
-    if upgrade.starts_with("pear:") {
-        options.bootstrap = more;
+    let more = rest.iter().flat_map(|r| r.split(',')).map(str::to_owned);
+    let source = if upgrade.starts_with("pear:") {
+        UpdateSource::pear(upgrade).bootstrap(more)
     } else {
-        options.public_keys = more;
-    }
-    // A real application keeps the default, an hour at most, so that not everybody comes at once.
-    options.delay = Duration::ZERO;
-
-    // Before anything that can fail: this counts the start of a new build.
-    let (updater, events) = Updater::start(options)?;
-    let program = Program { args: args.iter().map(Into::into).collect(), ..Program::default() };
-    // This build was tried and taken back; the one before it lies in its place. Who watches starts that, or else this.
-    if let Some(Started { state: StartState::TakenBack(_), watched, .. }) = updater.started() {
-        if !watched {
-            updater.relaunch(&program)?;
-        }
-        return Ok(());
-    }
+        UpdateSource::from_upgrade(upgrade, more.map(PublicKey::base64))
+    };
+    // Before anything that can fail: this counts the start of a new build. A real application keeps the default delay, an hour at
+    // most, so that not everybody comes at once.
+    let builder = Updater::builder(name, VERSION.parse()?, source).data_folder(dir).delay(Duration::ZERO);
+    let updater = match builder.start() {
+        Started::Running(updater) => updater,
+        // This build was tried and rolled back; the one before it lies in its place.
+        Started::RolledBack(failed) => return Ok(failed.restart()?),
+    };
+    let events = updater.events();
 
     let shared = Arc::new(Shared { updater, view: Mutex::default(), restart: AtomicBool::new(false) });
     let mine = Arc::clone(&shared);
@@ -133,7 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Box::new(move |cc| {
             let (shared, ctx) = (Arc::clone(&mine), cc.egui_ctx.clone());
             std::thread::spawn(move || {
-                while let Some(event) = events.recv() {
+                for event in events {
                     shared.view().take(event);
                     ctx.request_repaint();
                 }
@@ -144,10 +137,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     if shared.restart.load(Ordering::SeqCst) {
         // The old build stays until the new one says that it works, and puts itself back if it does not.
-        shared.updater.relaunch_and_watch(&program, &mut |_| true)?;
-    } else {
-        // Closed by a person: that says nothing against a new build.
-        shared.updater.closing().wait()?;
+        shared.updater.restart()?;
+    } else if let Err(e) = shared.updater.quit() {
+        // Closed by a person: that says nothing against a new build, and an update that waits is put in place.
+        eprintln!("{e}");
     }
     Ok(())
 }

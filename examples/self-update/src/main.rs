@@ -1,5 +1,6 @@
-//! A minimal program that updates itself: it works, looks for updates, applies them, starts its new version and takes
-//! it back if that does not work.
+//! A program without windows that updates itself: it works, looks for updates, applies them at once, starts its new version and
+//! rolls it back if that does not work. It asks nobody; an application with a person in front of it is better off with the
+//! fifteen lines in bosc-updater's documentation.
 //!
 //!     self-update <link> <data folder> [bootstrap host:port,...]
 //!     self-update <URL> <data folder> <public key>
@@ -10,16 +11,15 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use bosc_updater::client::{Event, Updater, UpdaterOptions, this_app};
-use bosc_updater::health::{Outcome, Program};
-use bosc_updater::install::StartState;
+use bosc_updater::install::HealthPolicy;
+use bosc_updater::{Event, Outcome, PublicKey, Started, UpdateSource, Updater};
 use semver::Version;
 use std::error::Error;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// Runs until a new version works, or was taken back.
+/// Runs until a new version works, or was rolled back.
 ///
 /// # Errors
 /// What the updater or its arguments lack.
@@ -33,47 +33,50 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let say = |line: String| say(dir, &line);
     say(format!("running {version}"));
 
-    let mut options = UpdaterOptions::new(dir, this_app(), "self-update", version, upgrade);
-    let more = rest.iter().flat_map(|r| r.split(',')).map(str::to_owned).collect();
-    if upgrade.starts_with("pear:") {
-        options.bootstrap = more;
+    let more = rest.iter().flat_map(|r| r.split(',')).map(str::to_owned);
+    let source = if upgrade.starts_with("pear:") {
+        UpdateSource::pear(upgrade).bootstrap(more)
     } else {
-        options.public_keys = more;
-    }
-    options.delay = Duration::from_secs(0);
-    options.health.window = Duration::from_secs(20);
-    let (updater, events) = Updater::start(options)?;
-    let program = Program { args: args.iter().map(Into::into).collect(), ..Program::default() };
-
-    // This build was tried and taken back: the one before it lies in its place. Make room for it.
-    if let Some(StartState::TakenBack(_)) = updater.started().map(|s| &s.state) {
-        updater.relaunch(&program)?;
-        return Ok(());
-    }
+        UpdateSource::from_upgrade(upgrade, more.map(PublicKey::base64))
+    };
+    let builder = Updater::builder("self-update", version, source)
+        .data_folder(dir)
+        .delay(Duration::ZERO)
+        .health(HealthPolicy::within(Duration::from_secs(20)));
+    let updater = match builder.start() {
+        Started::Running(updater) => updater,
+        // This build was tried and rolled back: the one before it lies in its place. Make room for it.
+        Started::RolledBack(failed) => return Ok(failed.restart()?),
+    };
     // Here the real work begins. It works, so:
-    updater.mark_healthy().wait()?;
+    updater.mark_healthy();
 
-    while let Some(event) = events.recv() {
+    for event in updater.events() {
         match event {
             Event::Updating { version, .. } => say(format!("updating to {version}")),
-            Event::Updated { version, received, .. } => {
-                say(format!("ready {version}, {received} bytes received"));
-                match updater.apply_update().wait() {
+            Event::Updated(update) => {
+                say(format!("ready {}, {} bytes received", update.version(), update.received()));
+                match update.apply().wait() {
                     Ok(_) => break,
                     Err(e) => eprintln!("not applied: {e}"),
                 }
             }
             Event::RolledBack { version, restored, .. } => {
-                say(format!("rolled back {version} to {restored}"))
+                say(format!("rolled back {version} to {restored}"));
             }
-            Event::Error(e) => eprintln!("{}: {}", e.message, e.causes.join(": ")),
+            Event::VersionMismatch { release, running, .. } => {
+                say(format!("the release says {release}, this program {running}"));
+            }
+            Event::NotInstalled { reason, .. } => say(reason),
+            Event::Error(e) => eprintln!("{e}: {}", e.causes().join(": ")),
             _ => {}
         }
     }
-    // The old code stays until the new one says that it works, and puts itself back if it does not.
-    match updater.relaunch_and_watch(&program, &mut |_| true)? {
+    // The old code stays until the new one says that it works, and puts itself back if it does not. What is started has these
+    // arguments, this folder, and this environment.
+    match updater.restart()? {
         Outcome::Healthy => say("the new version works".into()),
-        Outcome::RolledBack { taken_back, .. } => say(format!("rolled back {}", taken_back.bad.version)),
+        Outcome::RolledBack { rolled_back, .. } => say(format!("rolled back {}", rolled_back.bad.version)),
         other => say(format!("{other:?}")),
     }
     Ok(())

@@ -351,6 +351,11 @@ impl Connector {
             self.at(now.saturating_add(self.config.passive_timeout), Timer::Client(id));
             return;
         }
+        if relayed && server.ip().is_loopback() && is_sendable(server) {
+            // On this machine: no NAT is between us, whatever either side believes of itself.
+            self.connected(dht, id, SocketKind::Server, server, now);
+            return;
+        }
         if !c.no_local && relayed && client.ip() == server.ip() {
             let theirs: Vec<SocketAddrV4> = payload
                 .addresses4

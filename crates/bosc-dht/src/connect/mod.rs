@@ -19,9 +19,10 @@
 //! 1. A stream packet of the other side arrived: that is where it is.
 //! 2. The handshake went directly: so does the stream.
 //! 3. One of them is open: the other one connects to it. A listening peer does so as soon as it has answered.
-//! 4. Both seem to be in the same local network: the connecting peer pings the listening peer's local address.
+//! 4. The relay sees the listening peer at a loopback address: so does the connecting peer.
+//! 5. Both seem to be in the same local network: the connecting peer pings the listening peer's local address.
 //!    The listening peer waits for the stream packet.
-//! 5. Both are behind NATs: holepunching, which is not done here yet. The connecting peer fails with
+//! 6. Both are behind NATs: holepunching, which is not done here yet. The connecting peer fails with
 //!    [`ConnectError::CannotHolepunch`]; the listening peer answers rounds with "aborted".
 //!
 //! # Invariants

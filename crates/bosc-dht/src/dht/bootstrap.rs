@@ -4,11 +4,12 @@
 //! New -> Walking(0) -> Probing(0) -> Walking(1) -> Probing(1) -> Done
 //! ```
 //!
-//! A walk is a query for our own id. A probe asks up to five nodes to ping our server socket: reachable
-//! means that at least three answered to it (one, when fewer were asked), that they see the host that is
-//! seen on the other socket, and the port the socket has. Who is not firewalled and has an agreed address
-//! can take its id from it and be persistent. An adaptive node only finds out here whether it is reachable;
-//! it becomes persistent after 20 calm minutes, see `tick`.
+//! A walk is a query for our own id. The first probe is only made when a single quick ping, sent at the first reply, came
+//! back by the end of the walk; one that comes back later makes it when it comes. A probe asks up to five nodes to ping
+//! our server socket: reachable means that at least three answered to it (one, when fewer were asked), that they see the
+//! host that is seen on the other socket, and the port the socket has. Who is not firewalled and has an agreed address can
+//! take its id from it and be persistent. An adaptive node only finds out here whether it is reachable; it becomes
+//! persistent after 20 calm minutes, see `tick`.
 
 use super::{Dht, Owner};
 use crate::addr;
@@ -93,6 +94,15 @@ impl Dht {
         self.boot = Boot::Probing(round);
         if let Some(ok) = self.update_network_state(!self.force_persistent, now) {
             self.boot_probed(ok, now);
+        }
+    }
+
+    /// What came of the first ping of our server socket. On a busy machine it may come after the walk, when nobody waits
+    /// for it any more.
+    pub(super) fn quick_answered(&mut self, ok: bool, now: Duration) {
+        self.quick_nat_ok |= ok;
+        if ok && self.boot == Boot::Done {
+            self.update_network_state(true, now);
         }
     }
 
@@ -181,7 +191,7 @@ impl Dht {
             return false;
         }
         self.io.firewalled = false;
-        self.renew_listens();
+        self.renew_listens(now);
         let unchanged = self.ephemeral
             && self.nat.host() == Some(probe.host)
             && self.nat.port() == probe.port

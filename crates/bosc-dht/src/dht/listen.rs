@@ -1,19 +1,21 @@
 //! Keeping key pairs announced (`hyperdht/lib/announcer.js`).
 //!
 //! A listening key pair is announced at the three nodes closest to the hash of its public key. They are its
-//! relays: pinged every three seconds so that NATs on the way stay open, and announced to again every five
-//! minutes, or at once when too few of them reply. Relays that are no longer among the closest are told to
+//! relays: pinged so that NATs on the way stay open (every three seconds at first, as hyperdht does, every twenty once
+//! it has settled: less than any NAT forgets a path in) and announced to again every five minutes, or at once when too
+//! few of them reply. Relays that are no longer among the closest are told to
 //! forget it, and on [`Dht::unlisten`] all of them are.
 //!
 //! ```text
 //!      +--------------------------------------------------------------+
 //!      v                                                              |
-//! Walking -> Announcing -> Pinging <-> Sleeping --(100 rounds, or a relay lost)
+//! Walking -> Announcing -> Pinging <-> Sleeping --(5 minutes, or a relay lost)
 //!      |          |            |          |
 //!      +----------+-- unlisten +----------+--> Leaving -> (gone)
 //! ```
 //!
-//! While the network is offline it stays in Sleeping.
+//! While the network is offline it stays in Sleeping. While nobody takes the announce (no network from the start) it is
+//! tried again ever later, up to every eight minutes; [`Dht::renew_listen`] ends that.
 
 use super::{Dht, Owner};
 use crate::event::{Event, QueryDone, Relay, Reply};
@@ -32,10 +34,16 @@ use std::time::Duration;
 const RELAYS: usize = 3;
 /// Time between two rounds of pings.
 const ROUND: Duration = Duration::from_millis(3000);
+/// Rounds after which the time between two is [`REST`].
+const SETTLED: u32 = 5;
+/// Time between two rounds of pings once the announce has settled.
+const REST: Duration = Duration::from_secs(20);
 /// Rounds until it is announced again: five minutes.
-const ROUNDS: u32 = 100;
-/// The same when nobody took the announce.
-const LONELY_ROUNDS: u32 = 5;
+const ROUNDS: u32 = 19;
+/// Time until it is announced again when nobody took the announce; twice as long the next time, and so on.
+const LONELY: Duration = Duration::from_secs(15);
+/// How often it doubles.
+const LONELY_DOUBLED: u32 = 5;
 
 #[derive(Debug)]
 enum Phase {
@@ -58,6 +66,8 @@ pub(super) struct Listener {
     relay_addresses: Vec<SocketAddrV4>,
     closest: Vec<SocketAddrV4>,
     rounds: u32,
+    /// Announces in a row that nobody took.
+    lonely: u32,
     renew: bool,
     leaving: bool,
 }
@@ -88,6 +98,7 @@ impl Dht {
             relay_addresses: Vec::new(),
             closest: Vec::new(),
             rounds: 0,
+            lonely: 0,
             renew: false,
             leaving: false,
         };
@@ -131,13 +142,25 @@ impl Dht {
     /// Announces a key pair again soon, as after a change of network.
     pub fn renew_listen(&mut self, listen: ListenId) {
         if let Some(l) = self.listeners.get_mut(&listen) {
-            l.renew = true;
+            (l.renew, l.lonely) = (true, 0);
+            self.wake_soon(listen, self.last_tick);
         }
     }
 
-    pub(super) fn renew_listens(&mut self) {
-        for l in self.listeners.values_mut() {
-            l.renew = true;
+    pub(super) fn renew_listens(&mut self, now: Duration) {
+        for id in self.listeners.keys().copied().collect::<Vec<_>>() {
+            self.renew_listen(id);
+            self.wake_soon(id, now);
+        }
+    }
+
+    /// Ends a long sleep with the next short round.
+    fn wake_soon(&mut self, id: ListenId, now: Duration) {
+        let Some(l) = self.listeners.get_mut(&id) else { return };
+        let soon = now + ROUND;
+        if matches!(l.phase, Phase::Sleeping(until) if until > soon) {
+            l.phase = Phase::Sleeping(soon);
+            self.wakes.insert((soon, id));
         }
     }
 
@@ -229,6 +252,7 @@ impl Dht {
         }
         if let Phase::Announcing { relays, .. } = &mut l.phase {
             l.relays = std::mem::take(relays);
+            l.lonely = if l.relays.is_empty() { l.lonely.saturating_add(1) } else { 0 };
         }
         let [_, last, current] = &l.announced;
         let gone: Vec<SocketAddrV4> = last.iter().filter(|a| !current.contains(a)).copied().collect();
@@ -273,7 +297,14 @@ impl Dht {
         let Some(l) = self.listeners.get_mut(&id) else { return };
         // One that lost a relay does not wait, unless there is no network.
         let hurry = l.renew && self.network != NetworkState::Offline && l.rounds > 0;
-        let until = if hurry { now } else { now + ROUND };
+        let pause = match l.rounds {
+            _ if l.current().is_empty() => {
+                LONELY.saturating_mul(1 << l.lonely.saturating_sub(1).min(LONELY_DOUBLED))
+            }
+            n if n < SETTLED => ROUND,
+            _ => REST,
+        };
+        let until = if hurry { now } else { now + pause };
         l.phase = Phase::Sleeping(until);
         self.wakes.insert((until, id));
     }
@@ -286,7 +317,7 @@ impl Dht {
                 continue;
             }
             l.rounds += 1;
-            let rounds = if l.current().is_empty() { LONELY_ROUNDS } else { ROUNDS };
+            let rounds = if l.current().is_empty() { 1 } else { ROUNDS };
             if !l.renew && l.rounds < rounds {
                 self.keep_open(id, now);
             } else if self.network == NetworkState::Offline {

@@ -2,7 +2,7 @@
 //!
 //! * [`bootstrap`](self) walks to our own place in the id space, finds out whether we are reachable and makes
 //!   us persistent.
-//! * `tick` runs every five seconds: pings old nodes, refreshes the table, judges the network.
+//! * `tick` counts in five seconds: pings old nodes, refreshes the table, judges the network.
 //! * `serve` answers others.
 //! * `queries` drives the queries, `listen` keeps key pairs announced.
 
@@ -104,7 +104,11 @@ pub struct Dht {
 
     tick: u64,
     next_tick: Duration,
+    /// Start of the present tick.
     last_tick: Duration,
+    /// Start of the last tick that was taken, and how many began since.
+    ticked: Duration,
+    unticked: u64,
     refresh_ticks: u64,
     stable_ticks: u64,
     last_host: Option<Ipv4Addr>,
@@ -177,6 +181,8 @@ impl Dht {
             tick: 0,
             next_tick: now + tick::INTERVAL,
             last_tick: now,
+            ticked: now,
+            unticked: 0,
             refresh_ticks: 0,
             stable_ticks: tick::STABLE,
             last_host: None,
@@ -209,6 +215,7 @@ impl Dht {
 
     /// Takes a datagram from a socket. Only those [`crate::is_dht_datagram`] is true for mean anything.
     pub fn handle_datagram(&mut self, socket: SocketKind, from: SocketAddrV4, bytes: &[u8], now: Duration) {
+        self.count_ticks(now);
         self.io.stats.datagrams_received += 1;
         self.io.stats.bytes_received += bytes.len() as u64;
         if !addr::is_sendable(from) {
@@ -265,7 +272,7 @@ impl Dht {
                     self.add_node(addr::node_id(other), other, None, now);
                 }
             }
-            Owner::QuickNat => self.quick_nat_ok |= ok,
+            Owner::QuickNat => self.quick_answered(ok, now),
             Owner::Probe => self.probe_answered(result.ok().as_ref(), now),
             Owner::Announce(listen) => self.announce_over(listen, result.ok().as_ref(), now),
             Owner::KeepOpen(listen) => self.keep_open_over(listen, ok, now),
@@ -291,7 +298,7 @@ impl Dht {
     pub fn next_timeout(&self) -> Option<Duration> {
         let wake = self.wakes.first().map(|(at, _)| *at);
         let delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
-        [self.io.next_timeout(), wake, delayed, Some(self.next_tick)].into_iter().flatten().min()
+        [self.io.next_timeout(), wake, delayed, Some(self.tick_due())].into_iter().flatten().min()
     }
 
     /// Does what time demands. Calling it too early does nothing.
@@ -306,7 +313,9 @@ impl Dht {
         self.io.drain(&mut self.rng, now);
         self.answer_delayed(now);
         self.wake_listeners(now);
-        if now >= self.next_tick {
+        let due = now >= self.tick_due();
+        self.count_ticks(now);
+        if due {
             self.on_tick(now);
         }
     }
@@ -471,7 +480,7 @@ impl Dht {
     pub fn set_local_addresses(&mut self, addresses: Vec<SocketAddrV4>) {
         if self.local_addresses != addresses {
             self.local_addresses = addresses;
-            self.renew_listens();
+            self.renew_listens(self.last_tick);
         }
     }
 

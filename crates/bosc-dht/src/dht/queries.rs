@@ -39,7 +39,8 @@ impl Dht {
             return Err(Busy);
         }
         self.io.stats.queries += 1;
-        self.refresh_ticks = super::tick::REFRESH;
+        self.refresh_ticks =
+            if self.ephemeral { super::tick::EPHEMERAL_REFRESH } else { super::tick::REFRESH };
         query.configure(options, self.concurrency);
         if query.pending() < K {
             self.add_from_table(&mut query);

@@ -1,4 +1,12 @@
 //! What happens every five seconds (`_ontick` of `dht-rpc/index.js`).
+//!
+//! Ticks are counted on a fixed grid whether or not anybody is awake. A tick in which there is nothing to do is slept
+//! through; what counts ticks takes all of them at the next one. While requests are under way every tick is taken, so
+//! that the network is judged as `dht-rpc` judges it.
+//!
+//! A node nobody depends on (an ephemeral one) pings its table more rarely than `dht-rpc` does and leaves walks to the
+//! queries of its owner: at rest it wakes every three minutes for at most five pings, or for a walk when it knows
+//! nobody, and for a walk after a quarter of an hour without any query.
 
 use super::{Dht, Owner};
 use crate::addr::NodeId;
@@ -10,8 +18,8 @@ use std::time::Duration;
 
 /// Length of a tick.
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
-/// A gap after which the machine must have slept.
-const SLEPT: Duration = Duration::from_secs(15);
+/// A tick that comes so late: the machine must have slept.
+const SLEPT: Duration = Duration::from_secs(10);
 /// Calm ticks before an adaptive node tries to be persistent: 20 minutes.
 pub(super) const STABLE: u64 = 240;
 /// Before it tries again.
@@ -21,6 +29,14 @@ pub(super) const MORE_STABLE: u64 = 3 * STABLE;
 pub(super) const FIREWALL_CHECKS: (u64, u64) = (2, 4);
 /// Ticks without a query before the table is refreshed: 5 minutes.
 pub(super) const REFRESH: u64 = 60;
+/// The same of an ephemeral node: 15 minutes, longer than owners of topics leave between two lookups.
+pub(super) const EPHEMERAL_REFRESH: u64 = 180;
+/// Ticks between two rounds of pings: 40 seconds.
+const PINGS: u64 = 8;
+/// The same of an ephemeral node: 3 minutes.
+const EPHEMERAL_PINGS: u64 = 36;
+/// Ticks between two walks of a node that knows few others: 5 minutes.
+const FEW: u64 = 64;
 /// Ticks a node counts as heard of just now: 1 minute.
 pub(super) const RECENT_NODE: u64 = 12;
 /// Ticks after which a node is proven: 30 minutes.
@@ -29,32 +45,81 @@ pub(super) const OLD_NODE: u64 = 360;
 pub(super) const MAX_CHECKS: u32 = 10;
 
 impl Dht {
+    /// Counts the ticks that have passed.
+    pub(super) fn count_ticks(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.last_tick).as_secs() / INTERVAL.as_secs();
+        if passed > 0 {
+            self.tick += passed;
+            self.unticked += passed;
+            self.last_tick += INTERVAL.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// When the next tick has to be taken.
+    pub(super) fn tick_due(&self) -> Duration {
+        if self.io.active() > 0 { self.next_tick.min(self.ticked + INTERVAL) } else { self.next_tick }
+    }
+
     pub(super) fn on_tick(&mut self, now: Duration) {
-        if now.saturating_sub(self.last_tick) > SLEPT {
-            self.on_wakeup();
-        } else {
-            self.tick += 1;
+        let mut passed = std::mem::take(&mut self.unticked);
+        if now.saturating_sub(self.next_tick) > SLEPT {
+            self.tick -= passed;
+            passed = 1;
+            self.on_wakeup(now);
         }
-        self.last_tick = now;
-        self.next_tick = now + INTERVAL;
-        if !self.is_bootstrapped() {
-            return;
+        self.ticked = self.last_tick;
+        if self.is_bootstrapped() {
+            self.take_ticks(passed, now);
         }
-        self.try_persistent(now);
-        self.check_firewall(now);
-        if self.tick & 7 == 0 {
+        self.next_tick = self.last_tick + INTERVAL.saturating_mul(self.ticks_to_rest() as u32);
+    }
+
+    fn take_ticks(&mut self, passed: u64, now: Duration) {
+        self.try_persistent(passed, now);
+        self.check_firewall(passed, now);
+        let tick = self.tick;
+        let crossed = |every: u64| tick / every != tick.saturating_sub(passed) / every;
+        if crossed(self.ping_ticks()) {
             self.ping_some(now);
         }
-        self.refresh_ticks = self.refresh_ticks.saturating_sub(1);
-        if self.refresh_ticks == 0 || (self.tick & 63 == 0 && self.table.len() < K) {
+        self.refresh_ticks = self.refresh_ticks.saturating_sub(passed);
+        // Who knows nobody walks instead of pinging.
+        let few = crossed(FEW) && (1..K).contains(&self.table.len());
+        if self.refresh_ticks == 0 || few {
             self.refresh(now);
         }
         self.down_hints_sent = 0;
-        self.health.update(self.io.stats.responses, self.io.stats.timeouts);
+        // All but the first were quiet.
+        for _ in 0..passed.min(5) {
+            self.health.update(self.io.stats.responses, self.io.stats.timeouts);
+        }
         self.network_changed(now);
     }
 
-    fn try_persistent(&mut self, now: Duration) {
+    fn ping_ticks(&self) -> u64 {
+        if self.ephemeral { EPHEMERAL_PINGS } else { PINGS }
+    }
+
+    /// Ticks until there is something to do, if nothing else happens.
+    fn ticks_to_rest(&self) -> u64 {
+        if !self.is_bootstrapped() || (self.force_persistent && self.ephemeral) {
+            return 1;
+        }
+        let until = |every: u64| every - self.tick % every;
+        let mut next = until(self.ping_ticks()).min(self.refresh_ticks);
+        if (1..K).contains(&self.table.len()) {
+            next = next.min(until(FEW));
+        }
+        if self.adaptive && self.ephemeral {
+            next = next.min(self.stable_ticks);
+        }
+        if self.io.firewalled && self.quick_firewall && !self.force_persistent {
+            next = next.min(self.firewall_ticks.0);
+        }
+        next.max(1)
+    }
+
+    fn try_persistent(&mut self, passed: u64, now: Duration) {
         if !self.ephemeral {
             return;
         }
@@ -64,7 +129,7 @@ impl Dht {
                 self.update_network_state(false, now);
             }
         } else if self.adaptive {
-            self.stable_ticks = self.stable_ticks.saturating_sub(1);
+            self.stable_ticks = self.stable_ticks.saturating_sub(passed);
             if self.stable_ticks > 0 {
                 return;
             }
@@ -78,12 +143,12 @@ impl Dht {
 
     /// Holepunching is not there to help a peer that only thinks it is hidden, so it looks sooner than after the 20
     /// minutes of `dht-rpc`.
-    fn check_firewall(&mut self, now: Duration) {
+    fn check_firewall(&mut self, passed: u64, now: Duration) {
         if !self.io.firewalled || !self.quick_firewall || self.force_persistent {
             return;
         }
         let (ticks, next) = &mut self.firewall_ticks;
-        *ticks = ticks.saturating_sub(1);
+        *ticks = ticks.saturating_sub(passed);
         if *ticks == 0 {
             *ticks = *next;
             *next = next.saturating_mul(2).min(STABLE);
@@ -92,7 +157,7 @@ impl Dht {
     }
 
     /// Makes everything look old, so that it is looked at again.
-    fn on_wakeup(&mut self) {
+    fn on_wakeup(&mut self, now: Duration) {
         // Two ticks before the next round of pings.
         self.tick = ((self.tick + 2 * OLD_NODE) | 7) - 1;
         self.stable_ticks = MORE_STABLE;
@@ -105,7 +170,7 @@ impl Dht {
             self.io.identity = None;
             self.events.push_back(Event::PersistentChanged(false));
         }
-        self.renew_listens();
+        self.renew_listens(now);
         self.events.push_back(Event::Wakeup);
     }
 

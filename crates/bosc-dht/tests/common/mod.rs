@@ -28,6 +28,8 @@ pub struct Host {
     pub alive: bool,
     /// Behind a NAT: only those who were written to can write back.
     pub nat: bool,
+    /// How long datagrams to its server socket take besides.
+    pub late: Duration,
     opened: HashSet<(SocketKind, SocketAddrV4)>,
     pub events: VecDeque<Event>,
 }
@@ -111,7 +113,15 @@ impl Net {
         let ip = Self::ip(n);
         let mut dht = Dht::new(config, seeded(n as u64 + 77), self.now);
         dht.bootstrap(self.now);
-        let host = Host { dht, ip, alive: true, nat, opened: HashSet::new(), events: VecDeque::new() };
+        let host = Host {
+            dht,
+            ip,
+            alive: true,
+            nat,
+            late: Duration::ZERO,
+            opened: HashSet::new(),
+            events: VecDeque::new(),
+        };
         self.hosts.push(host);
         self.by_ip.insert(ip, n);
         self.collect(n);
@@ -146,7 +156,11 @@ impl Net {
             if self.below(1000) < self.loss {
                 continue;
             }
-            let at = self.now + Duration::from_millis(5 + self.below(45));
+            let late = match self.by_ip.get(t.to.ip()) {
+                Some(n) if t.to.port() == SERVER_PORT => self.hosts[*n].late,
+                _ => Duration::ZERO,
+            };
+            let at = self.now + late + Duration::from_millis(5 + self.below(45));
             self.flying.insert((at, self.count), Packet { from, to: t.to, bytes: t.bytes });
         }
         let h = &mut self.hosts[host];

@@ -7,7 +7,7 @@
 //! Each operation first loads all it needs and only then changes anything, so after [`Error::Missing`] it can be
 //! called again.
 
-use super::pending::{Child, ChildId, Node, NodeId, Pending};
+use super::pending::{Child, ChildId, Node, NodeId, Pending, PendingBlocks};
 use super::proto::Header;
 use super::tree::LazyKey;
 use super::{Bee, MAX_DEPTH, MAX_KEY_LEN, MIN_KEYS, SPLIT_KEYS};
@@ -24,6 +24,21 @@ pub struct Batch<S> {
     pending: Pending,
     root: Option<NodeId>,
     touched: bool,
+}
+
+/// The blocks of a batch, see [`Batch::blocks`].
+#[derive(Debug)]
+pub struct BatchBlocks {
+    header: Option<Vec<u8>>,
+    pending: PendingBlocks,
+}
+
+impl Iterator for BatchBlocks {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.header.take().or_else(|| self.pending.next())
+    }
 }
 
 /// The way from the root to where a key is or would be.
@@ -138,12 +153,13 @@ impl<S: BlockSource> Batch<S> {
 
     /// The blocks to append, all at once. With no operation that wrote there may still be a header.
     pub fn into_blocks(self) -> Vec<Vec<u8>> {
-        let mut out = Vec::with_capacity(self.pending.len() + 1);
-        if self.touched {
-            out.extend(self.header.map(|h| h.encode()));
-        }
-        out.append(&mut self.pending.encode(self.base));
-        out
+        self.blocks().collect()
+    }
+
+    /// The same one after the other: each is made when it is asked for, and what it was made from is dropped then.
+    pub fn blocks(self) -> BatchBlocks {
+        let header = self.header.filter(|_| self.touched).map(|h| h.encode());
+        BatchBlocks { header, pending: self.pending.encode(self.base) }
     }
 
     fn finish(&mut self, root: NodeId, seq: u64, key: Bytes, value: Option<Bytes>) {

@@ -16,7 +16,7 @@ mod range;
 mod tree;
 mod versions;
 
-pub use batch::Batch;
+pub use batch::{Batch, BatchBlocks};
 pub use diff::{Change, Diff};
 pub use history::{History, HistoryEntry};
 pub use proto::{Header, Metadata};

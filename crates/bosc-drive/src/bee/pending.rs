@@ -46,6 +46,28 @@ pub(super) struct Pending {
     spare: Node,
 }
 
+/// The blocks of a batch, each made when it is asked for.
+#[derive(Debug)]
+pub(super) struct PendingBlocks {
+    pending: Pending,
+    operations: std::vec::IntoIter<Operation>,
+    seq: u64,
+}
+
+impl Iterator for PendingBlocks {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut op = self.operations.next()?;
+        if self.operations.len() > 0 {
+            self.pending.compact(&mut op.index, self.seq);
+        }
+        self.seq = self.seq.saturating_add(1);
+        let levels: Vec<Level> = op.index.iter().map(|&id| self.pending.level(id)).collect();
+        Some(proto::encode_node(&op.key, op.value.as_deref(), &levels))
+    }
+}
+
 impl Pending {
     pub(super) fn len(&self) -> usize {
         self.operations.len()
@@ -151,18 +173,9 @@ impl Pending {
 
     /// The blocks of all operations, the first of them block `first`. In all but the last the root is left out, and
     /// what a later operation moved on; the gap is filled from the end, as `hyperbee` does.
-    pub(super) fn encode(mut self, first: u64) -> Vec<Vec<u8>> {
-        let mut operations = std::mem::take(&mut self.operations);
-        let count = operations.len();
-        let mut out = Vec::with_capacity(count);
-        for (i, op) in operations.iter_mut().enumerate() {
-            if i + 1 < count {
-                self.compact(&mut op.index, first.saturating_add(i as u64));
-            }
-            let levels: Vec<Level> = op.index.iter().map(|&id| self.level(id)).collect();
-            out.push(proto::encode_node(&op.key, op.value.as_deref(), &levels));
-        }
-        out
+    pub(super) fn encode(mut self, first: u64) -> PendingBlocks {
+        let operations = std::mem::take(&mut self.operations).into_iter();
+        PendingBlocks { pending: self, operations, seq: first }
     }
 
     fn compact(&mut self, index: &mut Vec<ChildId>, seq: u64) {

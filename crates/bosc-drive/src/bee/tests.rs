@@ -182,6 +182,22 @@ fn apply(core: &mut MemorySource, model: &mut Model, ops: &[Op]) {
     core.extend(blocks);
 }
 
+/// The last operation merges the leaves into a root that stands in the block before, without the key it deletes.
+#[test]
+fn a_root_of_later_inside_a_batch_is_no_version() {
+    let (mut core, mut model) = (MemorySource::new(), Model::new());
+    let mut ops: Vec<Op> = [0, 8, 1, 2, 3, 98, 97, 4, 5].map(|key| (key, Some(0))).to_vec();
+    ops.push((97, None));
+    apply(&mut core, &mut model, &ops);
+    let ends: Vec<u64> = Bee::new(&core)
+        .versions()
+        .map(|step| step.unwrap())
+        .filter(|step| step.ends_batch)
+        .map(|step| step.entry.entry.seq + 1)
+        .collect();
+    assert_eq!(ends, [11]);
+}
+
 fn pair(e: Entry) -> (Vec<u8>, Vec<u8>) {
     (e.key.to_vec(), e.value.unwrap().to_vec())
 }

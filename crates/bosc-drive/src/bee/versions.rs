@@ -4,19 +4,24 @@
 //! that the rest of the batch left alone, and such a node looks just like a root. What tells is whether the first node
 //! of a block's index is the root of everything that is live there: the subtree below any other node lacks the least
 //! key or the greatest, because a root has a key between any two of its children. So the walk keeps the live keys and
-//! compares both ends of the subtree with theirs.
+//! compares both ends of the subtree with theirs. A node inside a batch may also be the one that becomes the root, and
+//! lack keys that the rest of the batch deletes; so the keys below are counted, too. Nodes never change, so each is
+//! counted once.
 //!
-//! Bound: [`MAX_LIVE`] bytes of live keys.
+//! Bounds: [`MAX_LIVE`] bytes of live keys, [`MAX_COUNTED`] counts; a count goes no further than the live keys.
 
 use super::history::HistoryEntry;
 use super::tree::TreeNode;
 use super::{Bee, History, MAX_DEPTH};
 use crate::{BlockSource, Error, Result};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Most bytes of live keys kept, 64 bytes each for keeping them included.
 const MAX_LIVE: usize = 256 << 20;
+
+/// Most counts of nodes that are kept; then they begin anew.
+const MAX_COUNTED: usize = 1 << 20;
 
 /// One operation, and whether a version ended with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +41,23 @@ pub struct Versions<S> {
     read: Option<HistoryEntry>,
     live: BTreeMap<Bytes, u64>,
     bytes: usize,
+    /// How many keys are below a node, by its block and place in it.
+    counted: HashMap<(u64, u64), u64>,
     done: bool,
 }
 
 impl<S: BlockSource + Clone> Versions<S> {
     pub(crate) fn new(bee: Bee<S>) -> Self {
         let history = bee.history(1);
-        Self { bee, history, read: None, live: BTreeMap::new(), bytes: 0, done: false }
+        Self {
+            bee,
+            history,
+            read: None,
+            live: BTreeMap::new(),
+            bytes: 0,
+            counted: HashMap::new(),
+            done: false,
+        }
     }
 
     /// Up to `max` blocks it will need and the source does not have.
@@ -76,7 +91,7 @@ impl<S: BlockSource + Clone> Versions<S> {
         Ok(self.read.take().map(|entry| Step { entry, ends_batch }))
     }
 
-    fn is_root(&self, seq: u64) -> Result<bool> {
+    fn is_root(&mut self, seq: u64) -> Result<bool> {
         let block = self.bee.node_block(seq)?;
         if !block.has_tree() {
             return Ok(false);
@@ -84,7 +99,38 @@ impl<S: BlockSource + Clone> Versions<S> {
         let root = TreeNode::new(&block, 0)?;
         let ends = self.live.first_key_value().zip(self.live.last_key_value());
         let Some(((_, least), (_, greatest))) = ends else { return Ok(root.keys.is_empty()) };
-        Ok(self.edge(root.clone(), true)? == Some(*least) && self.edge(root, false)? == Some(*greatest))
+        let (least, greatest) = (*least, *greatest);
+        if self.edge(root.clone(), true)? != Some(least) || self.edge(root.clone(), false)? != Some(greatest)
+        {
+            return Ok(false);
+        }
+        let live = self.live.len() as u64;
+        let mut nodes = live.saturating_add(1);
+        Ok(self.count(&root, MAX_DEPTH, &mut nodes)? == live)
+    }
+
+    /// How many keys are below a node. Looks at no more than `nodes` nodes: a tree has fewer of them than keys.
+    fn count(&mut self, node: &TreeNode, depth: usize, nodes: &mut u64) -> Result<u64> {
+        if depth == 0 || *nodes == 0 {
+            return Err(Error::malformed(node.seq, "the tree is too deep or too large"));
+        }
+        *nodes -= 1;
+        let mut keys = node.keys.len() as u64;
+        for (at, place) in node.children.iter().copied().enumerate() {
+            let below = match self.counted.get(&place) {
+                Some(known) => *known,
+                None => {
+                    let below = self.count(&node.child(&self.bee, at)?, depth - 1, nodes)?;
+                    if self.counted.len() >= MAX_COUNTED {
+                        self.counted.clear();
+                    }
+                    self.counted.insert(place, below);
+                    below
+                }
+            };
+            keys = keys.saturating_add(below);
+        }
+        Ok(keys)
     }
 
     /// The block that wrote the first or last key below a node.

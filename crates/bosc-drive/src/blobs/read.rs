@@ -2,9 +2,13 @@
 
 use super::BlobId;
 use super::map::{BlockRef, MAX_MAP_BLOCKS, decode_map};
-use crate::{BlockSource, Error, Result};
+use crate::{BlockSource, Error, Result, SourceError};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::ops::Range;
+
+/// Blocks asked for at once.
+const AHEAD: u64 = 32;
 
 /// A part of one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +160,8 @@ pub struct BlobReader<S> {
     plan: Option<ReadPlan>,
     /// Which block of the plan comes next.
     at: u64,
+    /// Blocks of the plan that were read with the one before, from `at` on.
+    ahead: VecDeque<Bytes>,
     skip: u64,
     left: u64,
     done: bool,
@@ -169,7 +175,7 @@ impl<S: BlockSource> BlobReader<S> {
 
     /// The bytes `range` of the file, cut to its size.
     pub fn range(source: S, id: BlobId, range: Range<u64>) -> Self {
-        Self { source, id, range, plan: None, at: 0, skip: 0, left: 0, done: false }
+        Self { source, id, range, plan: None, at: 0, ahead: VecDeque::new(), skip: 0, left: 0, done: false }
     }
 
     /// Up to `max` blocks it will need and the source does not have, in order: map blocks first. Looks at most at
@@ -209,14 +215,19 @@ impl<S: BlockSource> BlobReader<S> {
             let index = plan.block(self.at);
             let index =
                 index.ok_or(Error::malformed(self.id.block_offset, "a blob is shorter than it says"))?;
-            let block = self.source.block(index)?;
+            if self.ahead.is_empty() {
+                let next: Vec<u64> =
+                    (0..AHEAD).map_while(|i| plan.block(self.at.saturating_add(i))).collect();
+                self.ahead = self.source.blocks(&next)?.into();
+            }
+            let block = self.ahead.pop_front().ok_or(SourceError::Missing(index))?;
             let size = block.len() as u64;
             let (start, length) = match plan {
                 ReadPlan::Pieces(pieces) => {
                     let piece = usize::try_from(self.at).ok().and_then(|i| pieces.get(i));
                     let piece = piece.filter(|p| p.block_size == size);
-                    let piece =
-                        piece.ok_or(Error::malformed(index, "a block has not the size its map says"))?;
+                    let piece = piece
+                        .ok_or(Error::malformed(index, "a block does not have the size that its map says"))?;
                     (piece.start, piece.length)
                 }
                 ReadPlan::Run { .. } if size == 0 => {
@@ -236,7 +247,7 @@ impl<S: BlockSource> BlobReader<S> {
                     return Ok(Some(block.slice(start..end)));
                 }
                 Some((start, end)) if start == end => {}
-                _ => return Err(Error::malformed(index, "a block has not the size its map says")),
+                _ => return Err(Error::malformed(index, "a block does not have the size that its map says")),
             }
         }
         Ok(None)

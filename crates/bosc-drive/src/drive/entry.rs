@@ -54,6 +54,8 @@ impl EntryValue {
         out.push_str(",\"metadata\":");
         json::write(&mut out, &self.metadata);
         out.push('}');
+        // Of a hundred thousand entries, the room that is left over would be much.
+        out.shrink_to_fit();
         out.into_bytes()
     }
 

@@ -7,6 +7,8 @@
 
 use crate::{Error, Result};
 
+pub use bosc_names::windows_name;
+
 /// Longest path taken, in bytes.
 pub const MAX_PATH_LEN: usize = 32 * 1024;
 
@@ -78,19 +80,6 @@ pub fn components(key: &str) -> Result<Vec<&str>> {
             part => Ok(part),
         })
         .collect()
-}
-
-/// Whether Windows takes the name and means a file by it.
-pub fn windows_name(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end();
-    let device =
-        ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].iter().any(|d| stem.eq_ignore_ascii_case(d))
-            || (["COM", "LPT"].iter().any(|d| stem.get(..3).is_some_and(|s| s.eq_ignore_ascii_case(d)))
-                && stem.chars().count() == 4
-                && stem.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')));
-    !device
-        && !name.ends_with([' ', '.'])
-        && !name.chars().any(|c| c < ' ' || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*'))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub enum InvalidProof {
     #[error("tree node {0} is not in the proof")]
     MissingNode(u64),
     /// Nodes are left over.
-    #[error("the proof has nodes nobody needs")]
+    #[error("the proof has nodes that are not needed")]
     SpareNodes,
     /// The hash at this node is another than the one known.
     #[error("wrong hash at tree node {0}")]

@@ -1,14 +1,14 @@
 //! Checking a proof against what is known of a core.
 
 use super::tree::{Climb, block_of, climb_proof, grow};
-use super::{InvalidProof, Proof, ProofError, UpgradeProof};
+use super::{HashedProof, InvalidProof, Proof, ProofError, UpgradeProof};
 use crate::crypto::{self, CoreKey, Hash};
 use crate::flat_tree;
 use crate::manifest::{Manifest, Verifier};
 use crate::merkle::{self, Head, Node, RootStack, TreeReadError, TreeReader, WithRoots};
 use bytes::Bytes;
 
-/// What a proof proved. Only [`verify_proof`] makes one. Store all of it in one transaction.
+/// What a proof proved. Only [`verify_proof`] and [`verify_hashed`] make one. Store all of it in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
     nodes: Vec<Node>,
@@ -74,23 +74,15 @@ pub fn verify_proof(
     verify_with(key, manifest, head, tree, proof, None)
 }
 
-/// [`verify_proof`] for several proofs that came for the same head, one result each. The blocks are hashed side by
-/// side ([`crypto::leaf_hashes`]), which is most of the work of a download. Proofs are checked against `head` and
-/// `tree` as they are, not against each other; hand over those that were asked for one by one.
-pub fn verify_proofs(
+/// [`verify_proof`] of a proof whose block may have been hashed before, beside others.
+pub fn verify_hashed(
     key: &CoreKey,
     manifest: Option<&Manifest>,
     head: &Head,
     tree: &dyn TreeReader,
-    proofs: &[&Proof],
-) -> Vec<Result<Verified, ProofError>> {
-    let blocks: Vec<&[u8]> = proofs.iter().filter_map(|p| Some(p.block.as_ref()?.value.as_ref())).collect();
-    let mut leaves = crypto::leaf_hashes(&blocks).into_iter();
-    let mut verify = |proof: &Proof| {
-        let leaf = if proof.block.is_some() { leaves.next() } else { None };
-        verify_with(key, manifest, head, tree, proof, leaf)
-    };
-    proofs.iter().map(|p| verify(p)).collect()
+    proof: &HashedProof,
+) -> Result<Verified, ProofError> {
+    verify_with(key, manifest, head, tree, proof, proof.leaf())
 }
 
 fn verify_with(
@@ -227,18 +219,27 @@ pub fn verify_detached(
     Ok(head)
 }
 
-/// Whether the head in `proof`, proved on its own, is of one history with `head` up to `length`. The proof's upgrade goes
-/// from 0 to `length`, which is not above the head's, and nothing else is in it.
+/// Two heads of one fork, compared up to a length both reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryComparison {
+    /// Whether they share one history that far. If not, the core's signers signed two.
+    pub same: bool,
+    /// The other head, whole: it carries a signature of the core's key.
+    pub theirs: Head,
+}
+
+/// Compares the head in `proof`, proved on its own, with `head` up to `length`. The proof's upgrade goes from 0 to
+/// `length`, which is not above the head's, and nothing else is in it.
 ///
 /// [`ProofError::Stale`] when the forks differ or the head is shorter.
-pub fn same_history(
+pub fn compare_history(
     key: &CoreKey,
     manifest: Option<&Manifest>,
     head: &Head,
     tree: &dyn TreeReader,
     proof: &Proof,
     length: u64,
-) -> Result<bool, ProofError> {
+) -> Result<HistoryComparison, ProofError> {
     if proof.fork != head.fork || length > head.length {
         return Err(ProofError::Stale("the core changed meanwhile"));
     }
@@ -250,8 +251,9 @@ pub fn same_history(
         .filter(|u| u.nodes.iter().map(|n| n.index).eq(flat_tree::full_roots(length)))
         .filter(|_| proof.block.is_none() && proof.hash.is_none() && proof.seek.is_none())
         .ok_or(InvalidProof::Malformed("not the roots that were asked for"))?;
-    verify_detached(key, manifest, proof)?;
+    let theirs = verify_detached(key, manifest, proof)?;
     let ours = merkle::truncate(head, tree, length, head.fork)
         .map_err(|_| ProofError::Stale("roots are not here"))?;
-    Ok(ours.tree_hash() == merkle::tree_hash(&upgrade.nodes))
+    let same = ours.tree_hash() == merkle::tree_hash(&upgrade.nodes);
+    Ok(HistoryComparison { same, theirs })
 }

@@ -95,11 +95,11 @@ fn responses_that_are_not_right_are_refused() {
 #[test]
 fn requests_that_are_not_right_are_refused() {
     let (r, bytes) = request();
-    for cut in 1..bytes.len() {
-        // Version 3 ends with what its flags say; without flags it is a request for a single core.
-        if let Ok(shorter) = Request::decode(&bytes[..cut]) {
-            assert_eq!((shorter.content, cut), (None, bytes.len() - 34));
-        }
+    for cut in 0..bytes.len() {
+        // Without flags it is a request for a single core.
+        let single = Request::decode(&bytes[..cut]) == Err(SigningError::NotADrive);
+        assert_eq!(single, cut == bytes.len() - 34, "{cut}");
+        assert!(Request::decode(&bytes[..cut]).is_err(), "{cut}");
     }
     let longer = [bytes.as_slice(), &[0]].concat();
     assert_eq!(Request::decode(&longer), Err(SigningError::Decode(DecodeError::Trailing)));
@@ -126,10 +126,10 @@ fn older_versions_are_read() {
         let response = Response { version, ..response };
         assert_eq!(Response::decode(&response.encode()), Ok(response.clone()));
         assert_eq!(response.verify(&old, &bytes), Ok(()));
-        // The very first requests had no flags.
+        // The very first requests had no flags, and were for single cores.
         let single = Request { content: None, ..old };
         let bytes = single.encode();
-        assert_eq!(Request::decode(&bytes[..bytes.len() - 1]), Ok(single));
+        assert_eq!(Request::decode(&bytes[..bytes.len() - 1]), Err(SigningError::NotADrive));
     }
 }
 
@@ -140,7 +140,8 @@ fn what_a_quorum_signs_verifies_as_a_head() {
     let mut head = tree.finish(0).0;
     let pairs = [1u8, 2, 3].map(|s| KeyPair::from_seed(&[s; 32]));
     let manifest = Manifest::multisig(&pairs.each_ref().map(KeyPair::public), 2, "x/y");
-    let r = Request::new(manifest.clone(), head.length, 0, head.tree_hash(), None);
+    let content = Some(Content { length: 0, tree_hash: [0; 32] });
+    let r = Request::new(manifest.clone(), head.length, 0, head.tree_hash(), content);
     let bytes = r.encode();
     let responses: Vec<_> = pairs[1..].iter().map(|p| r.sign(&bytes, p).unwrap()).collect();
     head.signature = r.assemble(&bytes, &responses).unwrap().0;

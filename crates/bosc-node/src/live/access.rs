@@ -1,33 +1,70 @@
 //! A core of the store as replication sees it.
 
-use bosc_format::proof::{Proof, ProofRequest};
-use bosc_store::{Applied, Core, CoreChange, Error, ReorgSession, Subscription};
+use bosc_format::merkle::Head;
+use bosc_format::proof::{HashedProof, Proof, ProofRequest};
+use bosc_store::{Applied, Core, CoreChange, Error, ErrorKind, ReadAhead, ReorgSession, Subscription};
 use bosc_wire::replication::{
-    ApplyError, CoreAccess, HeadInfo, LocalChange, ManifestState, ProveError, ReorgStep,
+    ApplyError, Comparison, CoreAccess, HeadInfo, HeadSummary, LocalChange, ManifestState, ProveError,
+    ReorgStep,
 };
 
+use super::machine::TURN;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A move to another fork that waits for more proofs.
-pub(super) type PendingReorg = ReorgSession;
+/// What is remembered of a core between two accesses.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// A move to another fork that waits for more proofs.
+    reorg: Option<ReorgSession>,
+    /// Blocks that peers asked for, read together.
+    ahead: ReadAhead,
+    /// Of the last error of the store that was not a peer's fault.
+    failed: Cell<Option<ErrorKind>>,
+}
+
+impl Memory {
+    /// Lets go of what was read for peers whose turn is over.
+    pub(super) fn rest(&mut self) {
+        self.ahead = ReadAhead::default();
+    }
+
+    /// Of the error that the replicator calls [`bosc_wire::replication::Event::CoreFailed`].
+    pub(super) fn failed_kind(&self) -> ErrorKind {
+        self.failed.get().unwrap_or(ErrorKind::Io)
+    }
+}
 
 /// Words of bitfield looked at in one go: 64 Ki blocks.
 const WORDS: usize = 2048;
 
 pub(super) struct Access<'a> {
     core: &'a Core,
-    reorg: &'a mut Option<PendingReorg>,
+    memory: &'a mut Memory,
 }
 
 impl<'a> Access<'a> {
-    pub(super) fn new(core: &'a Core, reorg: &'a mut Option<PendingReorg>) -> Self {
-        Self { core, reorg }
+    pub(super) fn new(core: &'a Core, memory: &'a mut Memory) -> Self {
+        Self { core, memory }
+    }
+
+    /// Sorts an error by who is to blame, and remembers the kind of one of the store.
+    fn refused(&self, e: Error) -> ApplyError {
+        match e {
+            Error::InvalidProof(why) => ApplyError::Peer(why.to_string()),
+            Error::Invalid(why) => ApplyError::Peer(why.to_owned()),
+            Error::Conflict(_) => ApplyError::Stale,
+            e => {
+                self.memory.failed.set(Some(e.kind()));
+                ApplyError::Core(Box::new(e))
+            }
+        }
     }
 
     fn step(&mut self, session: ReorgSession) -> Result<ReorgStep, ApplyError> {
         if let Some(want) = session.want() {
-            *self.reorg = Some(session);
+            self.memory.reorg = Some(session);
             return Ok(ReorgStep::Want { start: want.start, end: want.end, nodes: want.nodes });
         }
         // The store tells where the forks part with the change itself.
@@ -38,18 +75,9 @@ impl<'a> Access<'a> {
                 told.store(ancestors, Ordering::SeqCst);
             }
         }));
-        session.apply().map_err(apply_error)?;
+        session.apply().map_err(|e| self.refused(e))?;
         drop(listening);
         Ok(ReorgStep::Done { ancestors: ancestors.load(Ordering::SeqCst) })
-    }
-}
-
-fn apply_error(e: Error) -> ApplyError {
-    match e {
-        Error::InvalidProof(why) => ApplyError::Peer(why.to_string()),
-        Error::Invalid(why) => ApplyError::Peer(why.to_owned()),
-        Error::Conflict(_) => ApplyError::Stale,
-        e => ApplyError::Core(Box::new(e)),
     }
 }
 
@@ -66,11 +94,15 @@ pub(super) fn has_manifest(core: &Core) -> bool {
     core.manifest().is_some()
 }
 
-/// Calls `tell` with every change that another thread makes to the core. What this thread applies for peers is
-/// known to the replicator already.
+/// Calls `tell` with every change that another thread makes to the core, and with the loss of blocks by rot, which this
+/// thread finds as well when it reads them for peers. What this thread applies for peers is known to the replicator
+/// already.
 pub(super) fn watch(core: &Core, tell: impl Fn(LocalChange) + Send + Sync + 'static) -> Subscription {
     let me = std::thread::current().id();
     core.subscribe(Box::new(move |change| {
+        if let CoreChange::Damaged { start, end } = change {
+            return tell(LocalChange::Cleared { start, end });
+        }
         if std::thread::current().id() == me {
             return;
         }
@@ -146,33 +178,48 @@ impl CoreAccess for Access<'_> {
         matches!(self.core.node(index), Ok(Some(_)))
     }
 
+    fn expect(&mut self, blocks: &[u64]) {
+        if blocks.first().is_some_and(|b| !self.memory.ahead.holds(*b)) {
+            self.memory.ahead = self.core.read_ahead(blocks, TURN);
+        }
+    }
+
     fn prove(&self, request: &ProofRequest) -> Result<Option<Proof>, ProveError> {
-        self.core.prove(request).map_err(|e| match e {
+        self.core.prove_ahead(request, &self.memory.ahead).map_err(|e| match e {
             Error::Invalid(why) => ProveError::Invalid(why.to_owned()),
-            e => ProveError::Core(Box::new(e)),
+            e => {
+                self.memory.failed.set(Some(e.kind()));
+                ProveError::Core(Box::new(e))
+            }
         })
     }
 
-    fn apply(&mut self, proof: &Proof) -> Result<(), ApplyError> {
-        match self.core.apply(proof).map_err(apply_error)? {
+    fn apply(&mut self, proof: &HashedProof) -> Result<(), ApplyError> {
+        match self.core.apply_hashed(proof).map_err(|e| self.refused(e))? {
             Applied::Stored { .. } => Ok(()),
             _ => Err(ApplyError::Stale),
         }
     }
 
-    fn same_history(&self, proof: &Proof, length: u64) -> Result<bool, ApplyError> {
-        self.core.same_history(proof, length).map_err(apply_error)
+    fn compare_history(&self, proof: &Proof, length: u64) -> Result<Comparison, ApplyError> {
+        let compared = self.core.compare_history(proof, length).map_err(|e| self.refused(e))?;
+        let short = |h: &Head| HeadSummary { length: h.length, tree_hash: h.tree_hash() };
+        Ok(Comparison {
+            same: compared.same,
+            ours: short(&self.core.head()),
+            theirs: short(&compared.theirs),
+        })
     }
 
     fn begin_reorg(&mut self, proof: &Proof) -> Result<ReorgStep, ApplyError> {
-        *self.reorg = None;
-        let session = self.core.begin_reorg(proof).map_err(apply_error)?;
+        self.memory.reorg = None;
+        let session = self.core.begin_reorg(proof).map_err(|e| self.refused(e))?;
         self.step(session)
     }
 
     fn continue_reorg(&mut self, proof: &Proof) -> Result<ReorgStep, ApplyError> {
-        let mut session = self.reorg.take().ok_or(ApplyError::Stale)?;
-        session.update(proof).map_err(apply_error)?;
+        let mut session = self.memory.reorg.take().ok_or(ApplyError::Stale)?;
+        session.update(proof).map_err(|e| self.refused(e))?;
         self.step(session)
     }
 }

@@ -1,15 +1,16 @@
 //! Channels: opening, proving that both sides know the key, and what comes in on them.
 
 use super::conn::Channel;
-use super::{Live, access};
-use crate::net::NetCommand;
+use super::machine::LiveMachine;
+use crate::between::FromLive;
 use crate::swarm::ConnId;
 use bosc_format::crypto::CoreKey;
 use bosc_wire::mux::{ChannelId, MuxEvent};
 use bosc_wire::replication::{PROTOCOL, PeerId, local_handshake, verify_remote_handshake};
 use bytes::Bytes;
+use std::time::Duration;
 
-impl Live {
+impl LiveMachine {
     /// Offers a core to a connection.
     pub(super) fn open_channel(&mut self, conn: ConnId, key: CoreKey) {
         let (Some(c), Some(slot)) = (self.conns.get_mut(&conn), self.cores.get(&key)) else { return };
@@ -25,34 +26,36 @@ impl Live {
         }
     }
 
-    pub(super) fn messages(&mut self, conn: ConnId, messages: Vec<Bytes>, bytes: usize) {
+    pub(super) fn messages(&mut self, conn: ConnId, messages: Vec<Bytes>, bytes: usize, now: Duration) {
         for message in messages {
             let Some(c) = self.conns.get_mut(&conn) else { break };
             if let Err(e) = c.mux.feed(message) {
                 tracing::debug!(conn, error = %e, "mux refused a frame");
-                let _ = self.net.send(NetCommand::Close { conn });
+                self.to_net.push_back(FromLive::Close { conn });
+                self.take_in(now);
                 self.conn_closed(conn);
                 break;
             }
-            self.mux_events(conn);
+            self.mux_events(conn, now);
         }
         if let Some(c) = self.conns.get(&conn) {
             if c.credit.worked(bytes) {
-                let _ = self.net.send(NetCommand::Read { conn });
+                self.to_net.push_back(FromLive::Read { conn });
             }
             self.dirty.insert(conn);
         }
     }
 
-    fn mux_events(&mut self, conn: ConnId) {
+    fn mux_events(&mut self, conn: ConnId, now: Duration) {
         loop {
             let Some(c) = self.conns.get_mut(&conn) else { return };
             match c.mux.poll_event() {
-                Ok(Some(event)) => self.mux_event(conn, event),
+                Ok(Some(event)) => self.mux_event(conn, event, now),
                 Ok(None) => return,
                 Err(e) => {
                     tracing::debug!(conn, error = %e, "mux failed");
-                    let _ = self.net.send(NetCommand::Close { conn });
+                    self.to_net.push_back(FromLive::Close { conn });
+                    self.take_in(now);
                     self.conn_closed(conn);
                     return;
                 }
@@ -60,20 +63,18 @@ impl Live {
         }
     }
 
-    fn mux_event(&mut self, conn: ConnId, event: MuxEvent) {
+    fn mux_event(&mut self, conn: ConnId, event: MuxEvent, now: Duration) {
+        if !matches!(event, MuxEvent::Message { .. }) {
+            // What a channel carried counts before what becomes of it.
+            self.take_in(now);
+        }
         match event {
             MuxEvent::RemoteOpen { protocol, id, .. } => self.remote_open(conn, &protocol, id.as_deref()),
-            MuxEvent::Opened { channel, handshake } => self.opened(conn, channel, &handshake),
+            MuxEvent::Opened { channel, handshake } => self.opened(conn, channel, &handshake, now),
             MuxEvent::Message { channel, ty, payload } => {
                 let Some(c) = self.conns.get(&conn) else { return };
-                let Some(Channel { core, verified: true }) = c.channels.get(&channel).copied() else {
-                    return;
-                };
-                let now = self.now();
-                if let Some(slot) = self.cores.get_mut(&core) {
-                    let mut access = access::Access::new(&slot.core, &mut slot.reorg);
-                    slot.replicator.handle_message(PeerId(conn), ty, payload, &mut access, now);
-                    slot.changed = true;
+                if let Some(Channel { core, verified: true }) = c.channels.get(&channel).copied() {
+                    self.gather(conn, core, (ty, payload), now);
                 }
             }
             MuxEvent::Closed { channel, .. } => self.channel_closed(conn, channel),
@@ -84,8 +85,8 @@ impl Live {
     fn remote_open(&mut self, conn: ConnId, protocol: &str, id: Option<&[u8]>) {
         if protocol == PROTOCOL {
             let known = id.and_then(|id| <[u8; 32]>::try_from(id).ok());
-            let core =
-                known.and_then(|d| self.store.as_ref().and_then(|s| s.get_by_discovery_key(&d).ok()?));
+            let core = known
+                .and_then(|d| self.setup.store.as_ref().and_then(|s| s.get_by_discovery_key(&d).ok()?));
             if let Some(core) = core {
                 let key = *core.key();
                 self.attach(core);
@@ -98,8 +99,7 @@ impl Live {
         }
     }
 
-    fn opened(&mut self, conn: ConnId, channel: ChannelId, handshake: &[u8]) {
-        let now = self.now();
+    fn opened(&mut self, conn: ConnId, channel: ChannelId, handshake: &[u8], now: Duration) {
         let Some(c) = self.conns.get_mut(&conn) else { return };
         let Some(ch) = c.channels.get_mut(&channel) else { return };
         let key = ch.core;
@@ -107,13 +107,15 @@ impl Live {
         if verify_remote_handshake(c.initiator, &key, &c.hash, handshake) != Ok(true) {
             tracing::debug!(conn, "peer does not know the key of the core it asks for");
             c.mux.close(channel);
+            self.strangers += 1;
             self.channel_closed(conn, channel);
             return;
         }
         ch.verified = true;
         if let Some(slot) = self.cores.get_mut(&key) {
-            let access = access::Access::new(&slot.core, &mut slot.reorg);
-            slot.replicator.add_peer(PeerId(conn), &access, now);
+            slot.with(|r, core| r.add_peer(PeerId(conn), core, now));
+            let topic = *slot.core.discovery_key();
+            self.to_net.push_back(FromLive::Shares { conn, topic, shared: true });
             slot.peers.insert(conn);
             slot.peers_seen += 1;
             slot.changed = true;
@@ -134,9 +136,11 @@ impl Live {
                 slot.gone.0 += stats.uploaded_bytes;
                 slot.gone.1 += stats.uploaded_blocks;
             }
-            let access = access::Access::new(&slot.core, &mut slot.reorg);
-            slot.replicator.remove_peer(PeerId(conn), &access);
-            slot.peers.remove(&conn);
+            slot.with(|r, core| r.remove_peer(PeerId(conn), core));
+            if slot.peers.remove(&conn) {
+                let topic = *slot.core.discovery_key();
+                self.to_net.push_back(FromLive::Shares { conn, topic, shared: false });
+            }
             slot.changed = true;
         }
     }

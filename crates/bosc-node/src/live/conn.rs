@@ -3,8 +3,9 @@
 use crate::credit::Credit;
 use bosc_format::crypto::{CoreKey, PublicKey};
 use bosc_wire::mux::{ChannelId, Limits, Mux};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a channel carries.
 #[derive(Debug, Clone, Copy)]
@@ -20,10 +21,12 @@ pub(super) struct Conn {
     pub(super) hash: [u8; 64],
     pub(super) mux: Mux,
     pub(super) channels: HashMap<ChannelId, Channel>,
-    pub(super) by_core: HashMap<CoreKey, ChannelId>,
+    pub(super) by_core: BTreeMap<CoreKey, ChannelId>,
     pub(super) credit: Arc<Credit>,
     /// Cores that may have something to say on it.
     pub(super) ready: BTreeSet<CoreKey>,
+    /// When the net side last heard that it delivers.
+    pub(super) told_delivered: Option<Duration>,
 }
 
 impl Conn {
@@ -34,9 +37,10 @@ impl Conn {
             hash,
             mux: Mux::new(Limits::default()),
             channels: HashMap::new(),
-            by_core: HashMap::new(),
+            by_core: BTreeMap::new(),
             credit,
             ready: BTreeSet::new(),
+            told_delivered: None,
         }
     }
 }

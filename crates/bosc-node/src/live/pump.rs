@@ -1,17 +1,15 @@
 //! Makes messages for connections that have room for them.
 
-use super::{Live, access};
-use crate::net::NetCommand;
+use super::machine::{LiveMachine, Slot};
+use crate::between::FromLive;
 use crate::swarm::ConnId;
 use bosc_wire::replication::PeerId;
+use std::time::Duration;
 
-/// Bytes made for one connection before others get their turn.
-const TURN: usize = 256 << 10;
-
-impl Live {
+impl LiveMachine {
     /// Gives every connection that may have something to send its turn, round after round, until all are full
     /// or have nothing to say. A full one is taken up again when the socket thread tells that it drained.
-    pub(super) fn pump(&mut self) {
+    pub(super) fn pump(&mut self, now: Duration) {
         loop {
             for (key, slot) in &mut self.cores {
                 while let Some(PeerId(conn)) = slot.replicator.poll_ready() {
@@ -21,20 +19,19 @@ impl Live {
                     }
                 }
             }
-            let mut turn: Vec<ConnId> = self.dirty.drain().collect();
+            let mut turn = std::mem::take(&mut self.dirty);
             if turn.is_empty() {
+                self.cores.values_mut().for_each(Slot::rest);
                 return;
             }
-            turn.sort_unstable();
             while !turn.is_empty() {
-                turn.retain(|conn| self.pump_one(*conn));
+                turn.retain(|conn| self.pump_one(*conn, now));
             }
         }
     }
 
     /// Returns whether there is more to send at once.
-    fn pump_one(&mut self, conn: ConnId) -> bool {
-        let now = self.now();
+    fn pump_one(&mut self, conn: ConnId, now: Duration) -> bool {
         let Some(c) = self.conns.get_mut(&conn) else { return false };
         if !c.credit.may_send() {
             return false;
@@ -46,8 +43,7 @@ impl Live {
                 c.ready.remove(&key);
                 continue;
             };
-            let mut access = access::Access::new(&slot.core, &mut slot.reorg);
-            let Some(out) = slot.replicator.poll_outgoing(PeerId(conn), &mut access, now) else {
+            let Some(out) = slot.with(|r, core| r.poll_outgoing(PeerId(conn), core, now)) else {
                 c.ready.remove(&key);
                 continue;
             };
@@ -55,7 +51,7 @@ impl Live {
             if c.mux.send_parts(*channel, out.kind as u32, &out.payload.into_parts()).is_err() {
                 c.ready.remove(&key);
             }
-            if made >= TURN {
+            if made >= self.setup.turn {
                 break;
             }
         }
@@ -68,7 +64,7 @@ impl Live {
         }
         if !frames.is_empty() {
             c.credit.queued(bytes);
-            let _ = self.net.send(NetCommand::Send { conn, frames, bytes });
+            self.to_net.push_back(FromLive::Send { conn, frames });
         }
         !c.ready.is_empty()
     }

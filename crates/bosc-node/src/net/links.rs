@@ -1,16 +1,13 @@
 //! Connections: a UDX stream, the encryption on it, and the frames that wait.
 
-use super::{MAX_UNOPENED, Net, OPEN_TIMEOUT, SocketTag};
-use crate::credit::Credit;
-use crate::live::Input;
+use super::connection::{Connection, Established};
+use super::machine::{MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, new_credit};
+use crate::between::FromNet;
 use crate::swarm::ConnId;
-use bosc_format::crypto::PublicKey;
 use bosc_udx::{Event, Stream};
 use bosc_wire::mux::Frame;
-use bosc_wire::noise::HandshakeResult;
 use bosc_wire::secret_stream::{Config, SecretStream, Seeds};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,38 +15,17 @@ use std::time::Duration;
 /// Decrypted bytes handed to the core thread at once.
 const READ_CHUNK: usize = 1 << 20;
 
+/// Keep-alives that are due so soon go out with one that is due now, or in answer to the other side's.
+const TOGETHER: Duration = Duration::from_millis(2500);
+
+/// Both sides' first bytes go at the same moment. Who was dialled waits longer with a keep-alive, so that it goes out with
+/// the answer to the other side's and not beside it.
+const LATER: Duration = Duration::from_secs(1);
+
 /// How often the core thread is told that bytes arrive on a connection.
 const ACTIVE_EVERY: Duration = Duration::from_millis(500);
 
-/// One connection, open or about to be.
-pub(super) struct Link {
-    /// The swarm's name for it; accepted connections get theirs when they are open.
-    pub(super) conn: Option<ConnId>,
-    /// Whether the core thread knows it.
-    pub(super) conn_open: bool,
-    pub(super) remote: PublicKey,
-    initiator: bool,
-    hash: [u8; 64],
-    secret: SecretStream,
-    queue: VecDeque<Frame>,
-    credit: Arc<Credit>,
-    open_by: Duration,
-    /// When the core thread last heard that bytes arrive.
-    told_active: Duration,
-}
-
-/// What a finished handshake gives.
-pub(super) struct Established {
-    pub(super) conn: Option<ConnId>,
-    pub(super) initiator: bool,
-    pub(super) handshake: HandshakeResult,
-    pub(super) local_id: u32,
-    pub(super) remote_id: u32,
-    pub(super) socket: SocketTag,
-    pub(super) to: SocketAddr,
-}
-
-impl Net {
+impl NetMachine {
     /// Starts a stream for a finished handshake.
     pub(super) fn establish(&mut self, e: Established, now: Duration) {
         let unopened = self.links.values().filter(|l| !l.conn_open).count();
@@ -60,16 +36,21 @@ impl Net {
             return;
         }
         let config = bosc_udx::Config {
-            send_buffer: 512 << 10,
+            send_buffer: self.tuning.send_buffer,
             firewall: bosc_udx::Firewall::Surface,
             ..bosc_udx::Config::default()
         };
         let mut stream = Stream::new(e.local_id, config, now);
+        stream.set_write_limit(self.send_share());
         stream.connect(e.socket, e.remote_id, e.to, now);
         let (remote, hash) = (e.handshake.remote_public_key, e.handshake.hash);
-        let seeds = Seeds::draw(&mut super::entropy);
-        let secret = SecretStream::from_handshake(e.initiator, e.handshake, Config::default(), seeds, now);
-        let link = Link {
+        let seeds = Seeds::draw(&mut self.entropy);
+        let mut config = Config::default();
+        if !e.initiator {
+            config.keep_alive += LATER;
+        }
+        let secret = SecretStream::from_handshake(e.initiator, e.handshake, config, seeds, now);
+        let link = Connection {
             conn: e.conn,
             conn_open: false,
             remote,
@@ -77,14 +58,21 @@ impl Net {
             hash,
             secret,
             queue: VecDeque::new(),
-            credit: super::new_credit(),
+            credit: new_credit(self.tuning.credit),
             open_by: now + OPEN_TIMEOUT,
             told_active: now,
+            partial: None,
         };
+        if self.table.insert(stream).is_err() {
+            // One with this id still says good-bye.
+            if let Some(conn) = e.conn {
+                self.swarm.closed(conn, now);
+            }
+            return;
+        }
         if let Some(conn) = e.conn {
             self.by_conn.insert(conn, e.local_id);
         }
-        let _ = self.table.insert(stream);
         self.links.insert(e.local_id, link);
         self.write_stream(e.local_id, now);
     }
@@ -153,17 +141,26 @@ impl Net {
                     }
                 }
             }
+            // Their keep-alive takes ours along, so that one wake-up does for both.
+            let quiet = link.secret.poll_timeout().is_some_and(|t| t <= now + TOGETHER);
+            let answer = !failed && quiet && link.secret.send(&[], now).is_ok();
             let paused = !link.credit.may_read();
+            link.note_partial(!paused, now);
             if link.secret.is_open() && !link.conn_open && !failed && !self.open_link(id, now) {
                 return;
             }
-            if let Some(Link { conn: Some(conn), credit, .. }) = self.links.get(&id)
+            if let Some(Connection { conn: Some(conn), credit, .. }) = self.links.get(&id)
                 && !messages.is_empty()
             {
                 credit.arrived(bytes);
-                let _ = self.live.send(Input::Messages { conn: *conn, messages, bytes });
+                let conn = *conn;
+                self.to_live.push_back(FromNet::Messages { conn, messages, bytes });
+            }
+            if answer {
+                self.write_stream(id, now);
             }
             if failed {
+                self.broken += 1;
                 self.destroy_link(id, now);
                 return;
             }
@@ -183,7 +180,7 @@ impl Net {
         }
         if let Some(conn) = link.conn.filter(|_| now.saturating_sub(link.told_active) >= ACTIVE_EVERY) {
             link.told_active = now;
-            let _ = self.live.send(Input::Active { conn });
+            self.to_live.push_back(FromNet::Active { conn });
         }
     }
 
@@ -218,7 +215,7 @@ impl Net {
         let Some(conn) = link.conn else { return false };
         link.conn_open = true;
         self.changed = true;
-        let _ = self.live.send(Input::Open {
+        self.to_live.push_back(FromNet::Open {
             conn,
             remote: link.remote,
             initiator: link.initiator,
@@ -228,16 +225,16 @@ impl Net {
         true
     }
 
-    pub(super) fn send_frames(&mut self, conn: ConnId, frames: Vec<Frame>, bytes: usize, now: Duration) {
+    pub(super) fn send_frames(&mut self, conn: ConnId, frames: Vec<Frame>, now: Duration) {
         let Some(id) = self.by_conn.get(&conn).copied() else { return };
         let Some(link) = self.links.get_mut(&id) else { return };
-        let _ = bytes;
         link.queue.extend(frames);
         self.write_stream(id, now);
     }
 
     /// Encrypts and writes frames as far as the stream takes them.
     pub(super) fn write_stream(&mut self, id: u32, now: Duration) {
+        self.share_memory(now);
         let (Some(link), Some(stream)) = (self.links.get_mut(&id), self.table.get_mut(id)) else { return };
         let mut wake = false;
         loop {
@@ -258,7 +255,7 @@ impl Net {
             wake |= link.credit.sent_out(frame.len());
         }
         if let (true, Some(conn)) = (wake, link.conn) {
-            let _ = self.live.send(Input::Writable { conn });
+            self.to_live.push_back(FromNet::Writable { conn });
         }
     }
 
@@ -286,7 +283,7 @@ impl Net {
             self.by_conn.remove(&conn);
             self.swarm.closed(conn, now);
             if link.conn_open {
-                let _ = self.live.send(Input::Closed { conn });
+                self.to_live.push_back(FromNet::Closed { conn });
             }
         }
     }
@@ -294,24 +291,32 @@ impl Net {
     pub(super) fn link_timeout(&self) -> Option<Duration> {
         self.links
             .values()
-            .flat_map(|l| [l.secret.poll_timeout(), (!l.conn_open).then_some(l.open_by)])
+            .flat_map(|l| [l.secret.poll_timeout(), (!l.conn_open).then_some(l.open_by), l.stuck_at()])
             .flatten()
             .min()
     }
 
     pub(super) fn link_timeouts(&mut self, now: Duration) {
+        let any = self.links.values().any(|l| l.secret.poll_timeout().is_some_and(|t| t <= now));
+        let by = if any { now + TOGETHER } else { now };
         let due: Vec<u32> = self
             .links
             .iter()
             .filter(|(_, l)| {
-                l.secret.poll_timeout().is_some_and(|t| t <= now) || (!l.conn_open && l.open_by <= now)
+                (any && l.secret.poll_timeout().is_some_and(|t| t <= by))
+                    || (!l.conn_open && l.open_by <= now)
+                    || l.stuck_at().is_some_and(|t| t <= now)
             })
             .map(|(id, _)| *id)
             .collect();
         for id in due {
             let Some(link) = self.links.get_mut(&id) else { continue };
-            let late = !link.conn_open && link.open_by <= now;
-            if late || link.secret.handle_timeout(now).is_err() {
+            let stuck = link.stuck_at().is_some_and(|t| t <= now);
+            self.broken += u64::from(stuck);
+            let late = stuck || (!link.conn_open && link.open_by <= now);
+            let early = link.secret.poll_timeout().is_some_and(|t| t > now && t <= by);
+            let said = if early { link.secret.send(&[], now) } else { link.secret.handle_timeout(now) };
+            if late || said.is_err() {
                 self.destroy_link(id, now);
             } else {
                 self.write_stream(id, now);

@@ -171,10 +171,12 @@ impl Socket {
                 segment_size: (part.len() > segment).then_some(segment),
                 src_ip: None,
             };
+            // Straight to the system: nobody waits for these sockets to be writable, and the runtime holds a socket for
+            // unwritable until it first waited for it, which lost the very first datagrams of a node.
             let io = &self.io;
             let sent = match &self.state {
-                Some(state) => io.try_io(Interest::WRITABLE, || state.try_send(io.into(), &transmit)).is_ok(),
-                None => io.try_send_to(part, SocketAddr::V4(to)).is_ok(),
+                Some(state) => state.try_send(io.into(), &transmit).is_ok(),
+                None => socket2::SockRef::from(io).send_to(part, &SocketAddr::V4(to).into()).is_ok(),
             };
             if sent {
                 self.sent += part.len() as u64;
@@ -196,5 +198,30 @@ impl Socket {
         g.bytes.clear();
         g.count = 0;
         g.closed = true;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_datagram_goes_out_at_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut one_by_one = Socket::bind(Ipv4Addr::LOCALHOST, 0).unwrap();
+            one_by_one.state = None;
+            for mut socket in [Socket::bind(Ipv4Addr::LOCALHOST, 0).unwrap(), one_by_one] {
+                let receiver = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+                let SocketAddr::V4(to) = receiver.local_addr().unwrap() else { unreachable!() };
+                // The runtime has not looked at the socket yet.
+                socket.push(to, b"first");
+                socket.flush();
+                assert_eq!(socket.sent, 5);
+                let mut buffer = [0; 16];
+                assert_eq!(receiver.recv(&mut buffer).unwrap(), 5);
+            }
+        });
     }
 }

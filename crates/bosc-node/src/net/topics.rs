@@ -1,21 +1,13 @@
 //! Topics on the DHT: looking up, announcing, taking back.
 
-use super::Net;
+use super::connection::Query;
+use super::machine::NetMachine;
 use crate::swarm::Topic;
 use bosc_dht::connect::ServerOptions;
-use bosc_dht::{AnnounceOptions, Event, QueryData, QueryOptions};
+use bosc_dht::{AnnounceOptions, Event, NetworkState, QueryData, QueryOptions};
 use std::time::Duration;
 
-/// What a running query is for.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Query {
-    /// Peers of a topic.
-    Discover(Topic),
-    /// Taking an announcement back.
-    Unannounce,
-}
-
-impl Net {
+impl NetMachine {
     /// Makes our key pair reachable, once.
     pub(super) fn start_listening(&mut self, now: Duration) {
         if self.listen.is_none() {
@@ -93,6 +85,12 @@ impl Net {
                         self.discover(topic, true, now);
                     }
                 }
+                Event::Network(NetworkState::Offline) => self.offline = true,
+                Event::Network(_) if self.offline => {
+                    self.offline = false;
+                    self.network_back(now);
+                }
+                Event::Wakeup => self.network_back(now),
                 Event::Bootstrapped | Event::NatUpdate { .. } | Event::PersistentChanged(_) => {
                     self.changed = true;
                 }

@@ -7,15 +7,25 @@
 //!
 //! Invariants:
 //! * At most one connection (opening or open) per remote key. When two race, both sides pick the same one: the
-//!   initiator is the peer with the greater public key, unless the older connection has already carried bytes
-//!   both ways, then its other end must have lost it and the newer one wins.
+//!   initiator is the peer with the greater public key, unless the older connection has been open for `RACE` and has
+//!   carried bytes both ways: then its other end must have lost it, and the newer one wins. (Hyperswarm has no such time:
+//!   when two that dialled each other at once both saw bytes on their own connection, each gives up its own, and both are
+//!   lost.)
 //! * We never connect to ourselves or to a banned peer.
 //! * A topic counts as flushed once its first query has ended and each peer it found was tried once.
 //! * Peers kept are bounded by [`Limits::known`]; the longest unseen idle one makes room.
+//! * While a topic is joined as *urgent* (somebody waits) and no query runs, its next look is never further away than
+//!   its present wait: half a second at first, then twice the wait before, up to three seconds while nobody there
+//!   shares the topic's core, up to a minute while somebody does. What is delivered puts the look off: those who deliver are
+//!   enough. See `urgency`.
+//! * A topic that is not urgent is looked at by the refresh, `NOBODY` and `LONELY` alone.
+//! * While queries fail outright (no network) looks are spread further and further, up to `FAILED_MOST`;
+//!   [`Swarm::network_back`] ends that at once.
 
 mod peers;
 #[cfg(test)]
 mod tests;
+mod urgency;
 
 use bosc_format::crypto::PublicKey;
 use peers::{Backoff, Peers};
@@ -37,12 +47,20 @@ const NOBODY: Duration = Duration::from_millis(1500);
 /// knew may have been given up while the network was bad.
 const LONELY: Duration = Duration::from_secs(15);
 
+/// Longest time between two connections that were dialled at once by both sides.
+const RACE: Duration = Duration::from_secs(5);
+
+/// A query that failed outright is repeated so soon, then after twice the time, and so on up to [`FAILED_MOST`].
+const FAILED: Duration = Duration::from_secs(5);
+const FAILED_MOST: Duration = Duration::from_secs(600);
+
 /// Bounds of a swarm.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Most connections at once.
     pub peers: usize,
-    /// Most connection attempts at once.
+    /// Most connection attempts at once. Peers that are gone stay announced for a while, and each attempt to reach one
+    /// takes its time: the others must not wait for that.
     pub parallel: usize,
     /// Most peers remembered.
     pub known: usize,
@@ -52,8 +70,19 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { peers: 64, parallel: 3, known: 1024, topics: 1024 }
+        Self { peers: 64, parallel: 8, known: 1024, topics: 1024 }
     }
+}
+
+/// How a topic is joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Part {
+    /// Look for peers and connect to them.
+    pub client: bool,
+    /// Be announced, so that others find us.
+    pub server: bool,
+    /// Somebody waits: look again soon and often until the topic is joined without.
+    pub urgent: bool,
 }
 
 /// What the owner of the swarm has to do.
@@ -94,8 +123,7 @@ pub enum Action {
 
 #[derive(Debug, Default)]
 struct Joined {
-    client: bool,
-    server: bool,
+    part: Part,
     announced: bool,
     querying: bool,
     again: bool,
@@ -106,13 +134,22 @@ struct Joined {
     found: bool,
     /// Queries in a row that found nobody.
     empty: u32,
+    /// Queries in a row that failed outright.
+    failed: u32,
+    /// When the last query began.
+    looked: Option<Duration>,
+    urgent: Option<urgency::Urgent>,
 }
 
 #[derive(Debug)]
-struct Link {
+struct Connected {
     conn: ConnId,
     initiator: bool,
     open: bool,
+    /// When it opened.
+    since: Duration,
+    /// Topics whose core it has with us.
+    shares: BTreeSet<Topic>,
 }
 
 /// The state machine. See the module's documentation.
@@ -122,7 +159,7 @@ pub struct Swarm {
     limits: Limits,
     topics: BTreeMap<Topic, Joined>,
     peers: Peers,
-    links: HashMap<PublicKey, Link>,
+    links: HashMap<PublicKey, Connected>,
     by_conn: HashMap<ConnId, PublicKey>,
     connecting: usize,
     /// Looks since the last connection opened, and when the next one is due.
@@ -151,17 +188,18 @@ impl Swarm {
     }
 
     /// Joins a topic, or changes how it is joined. Returns whether there is room for it.
-    pub fn join(&mut self, topic: Topic, client: bool, server: bool, now: Duration) -> bool {
+    pub fn join(&mut self, topic: Topic, part: Part, now: Duration) -> bool {
         if !self.topics.contains_key(&topic) && self.topics.len() >= self.limits.topics {
             return false;
         }
         let joined = self.topics.entry(topic).or_default();
-        let changed = (joined.client, joined.server) != (client, server);
-        (joined.client, joined.server) = (client, server);
+        let before = std::mem::replace(&mut joined.part, part);
+        let changed = (before.client, before.server) != (part.client, part.server);
         if changed || !joined.queried_once {
             joined.flushing = Some(BTreeSet::new());
             self.discover(topic, now);
         }
+        self.set_urgent(topic, part.urgent, now);
         true
     }
 
@@ -212,20 +250,20 @@ impl Swarm {
         joined.querying = true;
         joined.found = false;
         joined.next = None;
-        let announce = joined.server;
+        joined.looked = Some(now);
+        let announce = joined.part.server;
         if announce {
             joined.announced = true;
         } else if std::mem::take(&mut joined.announced) {
             self.actions.push_back(Action::Unannounce { topic });
         }
         self.actions.push_back(Action::Discover { topic, announce });
-        let _ = now;
     }
 
     /// A query told of a peer.
     pub fn peer_found(&mut self, topic: Topic, peer: PublicKey, relays: Vec<SocketAddrV4>, now: Duration) {
         let Some(joined) = self.topics.get_mut(&topic) else { return };
-        if peer == self.me || !joined.client {
+        if peer == self.me || !joined.part.client {
             return;
         }
         joined.found = true;
@@ -236,20 +274,28 @@ impl Swarm {
             flushing.insert(peer);
         }
         let connected = self.links.contains_key(&peer);
-        if !self.peers.found(topic, peer, relays, connected, now) {
+        if !self.peers.found(topic, peer, relays, connected, now) && !connected {
+            // Banned, or there is no room for it. An attempt that is under way ends by itself.
             self.tried(&peer);
         }
         self.pump();
     }
 
-    /// A query ended, well or badly.
+    /// A query ended well.
     pub fn query_done(&mut self, topic: Topic, now: Duration) {
+        if let Some(joined) = self.topics.get_mut(&topic) {
+            joined.failed = 0;
+        }
+        self.query_over(topic, now);
+    }
+
+    fn query_over(&mut self, topic: Topic, now: Duration) {
         let jitter = Duration::from_millis(self.random() % REFRESH_JITTER_MS);
         let Some(joined) = self.topics.get_mut(&topic) else { return };
         joined.querying = false;
         joined.queried_once = true;
         joined.next = Some(now + REFRESH + jitter);
-        if joined.found || !joined.client {
+        if joined.found || !joined.part.client {
             joined.empty = 0;
         } else {
             let soon = NOBODY.saturating_mul(3u32.saturating_pow(joined.empty)).min(REFRESH);
@@ -257,6 +303,8 @@ impl Swarm {
                 Some(now + soon + soon.mul_f64(jitter.as_millis() as f64 / (2 * REFRESH_JITTER_MS) as f64));
             joined.empty = joined.empty.saturating_add(1);
         }
+        self.plan_urgent(topic, now);
+        let Some(joined) = self.topics.get_mut(&topic) else { return };
         if std::mem::take(&mut joined.again) {
             self.discover(topic, now);
         } else {
@@ -270,18 +318,33 @@ impl Swarm {
     fn note_loneliness(&mut self, now: Duration) {
         let (looks, at) = &mut self.lonely;
         let hopeful = !self.links.is_empty() || self.peers.has_queued() || self.peers.next_retry().is_some();
-        if at.is_none() && !hopeful && self.topics.values().any(|j| j.client) {
+        if at.is_none() && !hopeful && self.topics.values().any(|j| j.part.client) {
             *at = Some(now + LONELY.saturating_mul(1 << (*looks).min(5)));
             *looks = looks.saturating_add(1);
         }
     }
 
-    /// A query failed at once (no network): look again soon instead of in ten minutes.
+    /// A query failed (no network): look again soon instead of in ten minutes, but ever later while it goes on.
     pub fn query_failed(&mut self, topic: Topic, now: Duration) {
-        self.query_done(topic, now);
-        let soon = now + Duration::from_secs(5) + Duration::from_millis(self.random() % 2000);
+        self.query_over(topic, now);
+        let jitter = self.random() % 400;
         if let Some(joined) = self.topics.get_mut(&topic) {
+            let wait = FAILED.saturating_mul(1 << joined.failed.min(7)).min(FAILED_MOST);
+            let soon = now + wait + wait.mul_f64(jitter as f64 / 1000.0);
+            joined.failed = joined.failed.saturating_add(1);
             joined.next = joined.next.map(|n| n.min(soon));
+        }
+    }
+
+    /// The network works again, or the machine has slept: whatever failed or found nobody before says nothing any
+    /// more. Every topic is looked at again.
+    pub fn network_back(&mut self, now: Duration) {
+        self.lonely = (0, None);
+        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+            if let Some(joined) = self.topics.get_mut(&topic) {
+                (joined.failed, joined.empty) = (0, 0);
+            }
+            self.discover(topic, now);
         }
     }
 
@@ -289,7 +352,7 @@ impl Swarm {
     pub fn opened(&mut self, conn: ConnId, now: Duration) {
         let Some(peer) = self.by_conn.get(&conn).copied() else { return };
         if let Some(link) = self.links.get_mut(&peer).filter(|l| l.conn == conn && !l.open) {
-            link.open = true;
+            (link.open, link.since) = (true, now);
             self.lonely = (0, None);
             self.connecting = self.connecting.saturating_sub(1);
             self.peers.connected(&peer, now);
@@ -312,18 +375,20 @@ impl Swarm {
         if let Some(existing) = self.links.get(&peer) {
             // A new server connection was initiated by them.
             let we_should_initiate = self.me > peer;
-            let keep_new = carried(existing.conn) || !we_should_initiate;
+            let lost = existing.open && now.saturating_sub(existing.since) >= RACE && carried(existing.conn);
+            let keep_new = lost || !we_should_initiate;
             if !keep_new {
                 return None;
             }
             let old = existing.conn;
-            self.drop_link(&peer);
+            self.drop_link(&peer, now);
             self.actions.push_back(Action::Close { conn: old });
         } else if self.links.len() >= self.limits.peers.saturating_mul(2) {
             return None;
         }
         let conn = self.take_conn();
-        self.links.insert(peer, Link { conn, initiator: false, open: true });
+        let link = Connected { conn, initiator: false, open: true, since: now, shares: BTreeSet::new() };
+        self.links.insert(peer, link);
         self.by_conn.insert(conn, peer);
         self.lonely = (0, None);
         self.peers.seen(peer, now);
@@ -338,7 +403,7 @@ impl Swarm {
         let Some(peer) = self.by_conn.get(&conn).copied() else { return };
         let initiator = self.links.get(&peer).is_some_and(|l| l.conn == conn && l.initiator);
         if self.links.get(&peer).is_some_and(|l| l.conn == conn) {
-            self.drop_link(&peer);
+            self.drop_link(&peer, now);
         }
         self.by_conn.remove(&conn);
         if initiator {
@@ -359,11 +424,14 @@ impl Swarm {
         }
     }
 
-    fn drop_link(&mut self, peer: &PublicKey) {
+    fn drop_link(&mut self, peer: &PublicKey, now: Duration) {
         if let Some(link) = self.links.remove(peer) {
             self.by_conn.remove(&link.conn);
             if !link.open {
                 self.connecting = self.connecting.saturating_sub(1);
+            }
+            for topic in link.shares {
+                self.look_if_alone(topic, now);
             }
         }
     }
@@ -382,7 +450,9 @@ impl Swarm {
                 continue;
             }
             let conn = self.take_conn();
-            self.links.insert(peer, Link { conn, initiator: true, open: false });
+            let (initiator, since) = (true, Duration::ZERO);
+            self.links
+                .insert(peer, Connected { conn, initiator, open: false, since, shares: BTreeSet::new() });
             self.by_conn.insert(conn, peer);
             self.connecting += 1;
             self.actions.push_back(Action::Connect { conn, peer, relays });
@@ -419,24 +489,21 @@ impl Swarm {
 
     /// When [`Swarm::handle_timeout`] has work to do.
     pub fn next_timeout(&self) -> Option<Duration> {
-        let topics = self.topics.values().filter(|j| !j.querying).filter_map(|j| j.next).min();
+        let topics = self.topics.values().filter_map(Joined::due).min();
         [topics, self.peers.next_retry(), self.lonely.1].into_iter().flatten().min()
     }
 
     /// Refreshes topics and retries peers whose time has come.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let due: Vec<Topic> = self
-            .topics
-            .iter()
-            .filter(|(_, j)| !j.querying && j.next.is_some_and(|n| n <= now))
-            .map(|(t, _)| *t)
-            .collect();
+        let due: Vec<Topic> =
+            self.topics.iter().filter(|(_, j)| j.due().is_some_and(|n| n <= now)).map(|(t, _)| *t).collect();
         for topic in due {
+            self.wait_longer(topic, now);
             self.discover(topic, now);
         }
         if self.lonely.1.is_some_and(|at| at <= now) {
             self.lonely.1 = None;
-            let client = |(t, j): (&Topic, &Joined)| j.client.then_some(*t);
+            let client = |(t, j): (&Topic, &Joined)| j.part.client.then_some(*t);
             for topic in self.topics.iter().filter_map(client).collect::<Vec<_>>() {
                 self.discover(topic, now);
             }

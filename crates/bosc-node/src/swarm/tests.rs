@@ -3,6 +3,8 @@ use super::*;
 const A: PublicKey = [1; 32];
 const B: PublicKey = [2; 32];
 const T: Topic = [9; 32];
+const CLIENT: Part = Part { client: true, server: false, urgent: false };
+const BOTH: Part = Part { client: true, server: true, urgent: false };
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -19,10 +21,12 @@ fn connect_id(actions: &[Action]) -> Option<ConnId> {
 #[test]
 fn a_joined_topic_is_looked_up_flushed_after_its_peers_were_tried_and_refreshed_later() {
     let mut s = Swarm::new(A, Limits::default(), 7);
-    assert!(s.join(T, true, false, ms(0)));
+    assert!(s.join(T, CLIENT, ms(0)));
     assert_eq!(actions(&mut s), [Action::Discover { topic: T, announce: false }]);
     s.peer_found(T, B, vec![], ms(10));
     let conn = connect_id(&actions(&mut s)).unwrap();
+    // Every node of the query names it.
+    s.peer_found(T, B, vec![], ms(12));
     s.query_done(T, ms(20));
     assert!(!s.is_flushed(&T));
     s.opened(conn, ms(30));
@@ -37,7 +41,7 @@ fn a_joined_topic_is_looked_up_flushed_after_its_peers_were_tried_and_refreshed_
 #[test]
 fn a_topic_without_peers_is_flushed_by_its_query() {
     let mut s = Swarm::new(A, Limits::default(), 7);
-    s.join(T, true, true, ms(0));
+    s.join(T, BOTH, ms(0));
     actions(&mut s);
     s.query_done(T, ms(5));
     assert_eq!(actions(&mut s), [Action::Flushed { topic: T }]);
@@ -46,7 +50,7 @@ fn a_topic_without_peers_is_flushed_by_its_query() {
 #[test]
 fn a_topic_where_nobody_was_found_is_looked_at_again_soon_and_then_ever_later() {
     let mut s = Swarm::new(A, Limits::default(), 7);
-    s.join(T, true, true, ms(0));
+    s.join(T, BOTH, ms(0));
     actions(&mut s);
     s.accepted([7; 32], |_| false, ms(1));
     let mut now = ms(5);
@@ -73,7 +77,7 @@ fn both_sides_of_a_race_keep_the_same_connection() {
     // B has the greater key, so the connection B initiated must survive on both sides.
     let race = |me: PublicKey, them: PublicKey| {
         let mut s = Swarm::new(me, Limits::default(), 1);
-        s.join(T, true, true, ms(0));
+        s.join(T, BOTH, ms(0));
         s.peer_found(T, them, vec![], ms(1));
         let ours = connect_id(&actions(&mut s)).unwrap();
         let accepted = s.accepted(them, |_| false, ms(2));
@@ -83,27 +87,38 @@ fn both_sides_of_a_race_keep_the_same_connection() {
     assert!(accepted.is_some() && acts.contains(&Action::Close { conn: ours }));
     let (_, accepted, acts) = race(B, A);
     assert!(accepted.is_none() && acts.is_empty());
+    // Both saw bytes on their own connection before they heard of the other's.
+    let late = |me: PublicKey, them: PublicKey| {
+        let mut s = Swarm::new(me, Limits::default(), 1);
+        s.join(T, BOTH, ms(0));
+        s.peer_found(T, them, vec![], ms(1));
+        let ours = connect_id(&actions(&mut s)).unwrap();
+        s.opened(ours, ms(2));
+        actions(&mut s);
+        s.accepted(them, |_| true, ms(4)).is_some()
+    };
+    assert_eq!((late(A, B), late(B, A)), (true, false));
 }
 
 #[test]
 fn a_live_connection_gives_way_to_a_new_one_of_the_same_peer() {
     let mut s = Swarm::new(B, Limits::default(), 1);
-    s.join(T, true, true, ms(0));
+    s.join(T, BOTH, ms(0));
     s.peer_found(T, A, vec![], ms(1));
     let ours = connect_id(&actions(&mut s)).unwrap();
     s.opened(ours, ms(2));
     actions(&mut s);
-    assert!(s.accepted(A, |_| true, ms(50)).is_some());
+    assert!(s.accepted(A, |_| true, RACE + ms(2)).is_some());
     assert_eq!(actions(&mut s), [Action::Close { conn: ours }]);
     // The late end of the replaced connection changes nothing.
-    s.closed(ours, ms(60));
+    s.closed(ours, RACE + ms(60));
     assert_eq!(s.open_connections(), 1);
 }
 
 #[test]
 fn lost_peers_are_tried_again_with_growing_waits_and_then_looked_up() {
     let mut s = Swarm::new(A, Limits::default(), 3);
-    s.join(T, true, false, ms(0));
+    s.join(T, CLIENT, ms(0));
     s.peer_found(T, B, vec![], ms(0));
     s.query_done(T, ms(0));
     let mut now = ms(0);
@@ -122,7 +137,7 @@ fn lost_peers_are_tried_again_with_growing_waits_and_then_looked_up() {
 #[test]
 fn leaving_takes_the_announcement_back_and_stops_retries() {
     let mut s = Swarm::new(A, Limits::default(), 3);
-    s.join(T, true, true, ms(0));
+    s.join(T, BOTH, ms(0));
     s.peer_found(T, B, vec![], ms(0));
     s.query_done(T, ms(0));
     let conn = connect_id(&actions(&mut s)).unwrap();
@@ -136,7 +151,7 @@ fn leaving_takes_the_announcement_back_and_stops_retries() {
 #[test]
 fn a_flood_of_peers_takes_bounded_memory_and_connections() {
     let mut s = Swarm::new(A, Limits { peers: 4, parallel: 3, known: 16, topics: 2 }, 3);
-    s.join(T, true, false, ms(0));
+    s.join(T, CLIENT, ms(0));
     for i in 0..10_000u32 {
         let mut key = [7; 32];
         key[..4].copy_from_slice(&i.to_le_bytes());
@@ -149,14 +164,14 @@ fn a_flood_of_peers_takes_bounded_memory_and_connections() {
     }
     assert!(s.open_connections() <= 4);
     assert!(s.peers.len() <= 2 * 16, "{}", s.peers.len());
-    assert!(s.join([1; 32], true, false, ms(0)));
-    assert!(!s.join([2; 32], true, false, ms(0)));
+    assert!(s.join([1; 32], CLIENT, ms(0)));
+    assert!(!s.join([2; 32], CLIENT, ms(0)));
 }
 
 #[test]
 fn a_banned_peer_is_closed_and_never_connected_again() {
     let mut s = Swarm::new(A, Limits::default(), 3);
-    s.join(T, true, true, ms(0));
+    s.join(T, BOTH, ms(0));
     let conn = s.accepted(B, |_| false, ms(1)).unwrap();
     s.ban(&B, ms(2));
     assert!(actions(&mut s).contains(&Action::Close { conn }));
@@ -164,4 +179,138 @@ fn a_banned_peer_is_closed_and_never_connected_again() {
     s.peer_found(T, B, vec![], ms(4));
     assert_eq!(connect_id(&actions(&mut s)), None);
     assert_eq!(s.accepted(B, |_| false, ms(5)), None);
+}
+
+const WAITED_ON: Part = Part { client: true, server: false, urgent: true };
+
+fn looks_until(s: &mut Swarm, found: Option<PublicKey>, until: Duration) -> Vec<u64> {
+    let mut looks = Vec::new();
+    while let Some(now) = s.next_timeout().filter(|t| *t <= until) {
+        s.handle_timeout(now);
+        let looked = actions(s).iter().any(|a| matches!(a, Action::Discover { .. }));
+        if looked {
+            looks.push(now.as_secs());
+            if let Some(peer) = found {
+                s.peer_found(T, peer, vec![], now);
+            }
+            s.query_done(T, now);
+        }
+    }
+    looks
+}
+
+/// A topic joined long ago, whose peer is connected and has its core.
+fn at_rest_with_a_peer() -> (Swarm, ConnId, Duration) {
+    let mut s = Swarm::new(A, Limits::default(), 7);
+    s.join(T, CLIENT, ms(0));
+    s.peer_found(T, B, vec![], ms(0));
+    let conn = connect_id(&actions(&mut s)).unwrap();
+    s.opened(conn, ms(0));
+    s.shares(conn, T, true, ms(0));
+    s.query_done(T, ms(0));
+    actions(&mut s);
+    (s, conn, ms(100_000))
+}
+
+#[test]
+fn while_somebody_waits_and_nobody_is_there_we_look_soon_then_every_three_seconds() {
+    let mut s = Swarm::new(A, Limits::default(), 7);
+    s.join(T, WAITED_ON, ms(0));
+    assert_eq!(actions(&mut s), [Action::Discover { topic: T, announce: false }]);
+    s.accepted([7; 32], |_| false, ms(0)).unwrap();
+    for _ in 0..8 {
+        // The waits of a topic where nobody was found grow beyond those of urgency.
+        s.query_done(T, ms(0));
+        s.refresh(&T, ms(0));
+        actions(&mut s);
+    }
+    s.query_done(T, ms(0));
+    // Somebody is connected, but does not have the core.
+    assert_eq!(looks_until(&mut s, None, ms(13_000)), [0, 1, 3, 6, 9, 12]);
+    s.join(T, CLIENT, ms(13_000));
+    assert_eq!(looks_until(&mut s, None, ms(60_000)), [0; 0], "nobody waits any more");
+}
+
+#[test]
+fn while_those_who_are_there_do_not_deliver_we_look_ever_more_rarely() {
+    let (mut s, conn, now) = at_rest_with_a_peer();
+    s.join(T, WAITED_ON, now);
+    assert!(
+        actions(&mut s).contains(&Action::Discover { topic: T, announce: false }),
+        "the last look is old"
+    );
+    s.peer_found(T, B, vec![], now);
+    s.query_done(T, now);
+    let waits: Vec<u64> = looks_until(&mut s, Some(B), now + ms(300_000)).iter().map(|t| t - 100).collect();
+    assert_eq!(waits, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
+    // It delivers: no look as long as it does.
+    for t in 0..10 {
+        s.delivered(conn, ms(400_000 + t * 2900));
+        assert_eq!(looks_until(&mut s, Some(B), ms(400_000 + t * 2900 + 2899)), [0; 0]);
+    }
+    // It goes silent, then goes.
+    assert_eq!(looks_until(&mut s, Some(B), ms(450_000)), [429, 435, 447]);
+    s.closed(conn, ms(450_000));
+    assert!(looks_until(&mut s, None, ms(459_500)).len() >= 3, "nobody is there");
+}
+
+#[test]
+fn urgency_looks_at_once_only_when_the_last_look_is_old() {
+    let (mut s, _, _) = at_rest_with_a_peer();
+    s.join(T, WAITED_ON, ms(19_000));
+    assert_eq!(actions(&mut s), []);
+    assert_eq!(s.next_timeout(), Some(ms(19_500)));
+    // Asking again is not a new urgency.
+    s.join(T, WAITED_ON, ms(19_400));
+    assert_eq!((actions(&mut s), s.next_timeout()), (vec![], Some(ms(19_500))));
+    s.join(T, CLIENT, ms(19_450));
+    s.join(T, WAITED_ON, ms(25_000));
+    assert_eq!(actions(&mut s), [Action::Discover { topic: T, announce: false }]);
+}
+
+#[test]
+fn a_channel_that_closes_counts_as_nobody_there() {
+    let (mut s, conn, now) = at_rest_with_a_peer();
+    s.join(T, WAITED_ON, now);
+    s.peer_found(T, B, vec![], now);
+    s.query_done(T, now);
+    looks_until(&mut s, Some(B), now + ms(100_000));
+    s.shares(conn, T, false, now + ms(100_000));
+    assert_eq!(s.next_timeout(), Some(now + ms(103_000)));
+}
+
+#[test]
+fn an_urgent_topic_at_rest_keeps_its_place_in_time() {
+    let (mut s, _, now) = at_rest_with_a_peer();
+    let rest = s.next_timeout().unwrap();
+    assert!(rest >= REFRESH);
+    s.join(T, WAITED_ON, now);
+    s.join(T, CLIENT, now);
+    actions(&mut s);
+    s.peer_found(T, B, vec![], now);
+    s.query_done(T, now);
+    assert!(s.next_timeout().unwrap() >= now + REFRESH);
+}
+
+#[test]
+fn without_a_network_looks_become_rare_and_its_return_ends_that() {
+    let mut s = Swarm::new(A, Limits::default(), 7);
+    s.join(T, BOTH, ms(0));
+    s.accepted(B, |_| false, ms(0)).unwrap();
+    let mut now = ms(0);
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        actions(&mut s);
+        s.query_failed(T, now);
+        let next = s.next_timeout().unwrap();
+        waits.push((next - now).as_secs());
+        now = next;
+        s.handle_timeout(now);
+    }
+    // The first ones come sooner: nobody was found.
+    assert!(waits[0] < 3 && waits[5] >= 100 && waits[11] >= 600 && waits[11] <= 840, "{waits:?}");
+    s.query_failed(T, now);
+    actions(&mut s);
+    s.network_back(now);
+    assert_eq!(actions(&mut s), [Action::Discover { topic: T, announce: true }]);
 }

@@ -1,35 +1,38 @@
-//! One simulated process: the machines of a node, glued as `net` glues them, on two simulated sockets.
+//! One simulated process: the machines of a node, with two simulated sockets between them and the network where the
+//! threads of a real one are.
 
-use super::cores::{Conn, Slot};
 use super::liar::Lies;
-use super::links::Link;
-use bosc_dht::connect::{ConnectConfig, ConnectEvent, ConnectId, ConnectOptions, Connector, ServerOptions};
-use bosc_dht::{
-    AnnounceOptions, Dht, Event, ListenId, QueryData, QueryId, QueryOptions, SocketKind, is_dht_datagram,
-};
 use bosc_format::crypto::{CoreKey, KeyPair, PublicKey};
-use bosc_node::swarm::{Action, ConnId, Limits, Swarm, Topic};
-use bosc_store::Store;
+use bosc_node::Part;
+use bosc_node::machine::{
+    Bounds, CLIENT, CoreShared, Disguise, DownloadState, FromLive, FromNet, LiveMachine, LiveSetup,
+    NetMachine, NetSetup, SERVER, Tuning,
+};
+use bosc_node::swarm::{Limits, Topic};
+use bosc_store::{Core, CoreChange, Store, Subscription};
 use bosc_testkit::Rng;
-use bosc_udx::{Dispatch, SocketTag, StreamTable};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use bosc_udx::SocketTag;
+use bosc_wire::replication::{Download, LocalChange};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub(super) const SERVER_PORT: u16 = 49737;
 pub(super) const CLIENT_PORT: u16 = 50000;
-pub(super) const SERVER: SocketTag = SocketTag(0);
-const CLIENT: SocketTag = SocketTag(1);
 /// Datagrams of one stream before others get their turn.
 const SEGMENTS: usize = 8;
-
-/// What a query is for.
-#[derive(Clone, Copy)]
-enum Query {
-    Discover(Topic),
-    Unannounce,
-}
+/// Bytes of frames that may wait for a connection before no more are made. Small, so that it is reached.
+const OUTBOUND_HIGH: usize = 96 << 10;
+/// What one turn may add to that: a message at least.
+const TURN: usize = 32 << 10;
+/// No queue of frames may ever be longer: the bound, a turn, and one message with the greatest block.
+const OUTBOUND_MAX: usize = OUTBOUND_HIGH + TURN + (64 << 10);
+/// Small, so that they are reached.
+const TUNING: Tuning = Tuning {
+    credit: Bounds { outbound_high: OUTBOUND_HIGH, outbound_low: 48 << 10, inbound_high: 4 << 20 },
+    send_buffer: 64 << 10,
+};
 
 /// How a process is started.
 pub(super) struct Setup<'a> {
@@ -41,7 +44,7 @@ pub(super) struct Setup<'a> {
     pub(super) store: Option<&'a Store>,
     /// Fetch every block of every core.
     pub(super) download: bool,
-    pub(super) lies: Option<Rc<Lies>>,
+    pub(super) lies: Option<Arc<Lies>>,
     pub(super) rng: Rng,
 }
 
@@ -51,35 +54,36 @@ pub(super) struct Datagram {
     pub(super) bytes: Vec<u8>,
 }
 
+/// A live core as the simulation watches it.
+pub(super) struct Slot {
+    pub(super) core: Core,
+    shared: Arc<CoreShared>,
+    download: Option<Arc<DownloadState>>,
+    changes: Arc<Mutex<Vec<CoreChange>>>,
+    _watch: Subscription,
+}
+
+impl Slot {
+    /// What the store told of since the last call.
+    pub(super) fn take_changes(&self) -> Vec<CoreChange> {
+        std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Changes that the store tells of and the live machine has to hear.
+type Told = Arc<Mutex<VecDeque<(CoreKey, LocalChange)>>>;
+
 pub(super) struct Host {
     ip: Ipv4Addr,
-    key_pair: KeyPair,
-    pub(super) rng: Rng,
-    pub(super) store: Option<Store>,
     pub(super) download: bool,
-    pub(super) lies: Option<Rc<Lies>>,
-    dht: Dht,
-    connector: Connector,
-    attempts: BTreeMap<ConnId, ConnectId>,
-    attempted: HashMap<ConnectId, ConnId>,
-    pub(super) table: StreamTable,
-    pub(super) swarm: Swarm,
-    queries: HashMap<QueryId, Query>,
-    announced_on: BTreeSet<Topic>,
-    waiting_announces: BTreeSet<Topic>,
-    listen: Option<ListenId>,
-    listening: bool,
-    pub(super) links: BTreeMap<u32, Link>,
-    pub(super) by_conn: BTreeMap<ConnId, u32>,
+    net: NetMachine,
+    live: LiveMachine,
+    told: Told,
     pub(super) cores: BTreeMap<CoreKey, Slot>,
-    pub(super) conns: BTreeMap<ConnId, Conn>,
-    pub(super) dirty: BTreeSet<ConnId>,
-    pub(super) starved: BTreeSet<ConnId>,
     /// Peers dropped for what they sent, and why.
     pub(super) banned: Vec<(PublicKey, String)>,
-    /// Connections opened; those whose encryption noticed damage.
+    /// Connections opened.
     pub(super) opened: u64,
-    pub(super) broken: u64,
     scratch: Vec<u8>,
 }
 
@@ -87,281 +91,193 @@ impl Host {
     pub(super) fn new(setup: Setup<'_>, now: Duration) -> Self {
         let Setup { ip, key_pair, bootstrap, persistent, store, download, lies, mut rng } = setup;
         let server = SocketAddrV4::new(ip, SERVER_PORT);
-        let mut config = bosc_dht::Config {
+        let mut dht = bosc_dht::Config {
             bootstrap,
             server_port: SERVER_PORT,
             local_addresses: vec![server],
             ..bosc_dht::Config::default()
         };
         if persistent {
-            config.ephemeral = Some(false);
-            config.firewalled = false;
-            config.known_address = Some(server);
+            dht.ephemeral = Some(false);
+            dht.firewalled = false;
+            dht.known_address = Some(server);
         }
-        let mut dht = Dht::new(config, rng.entropy(), now);
-        dht.bootstrap(now);
+        let setup = NetSetup {
+            key_pair,
+            dht,
+            limits: Limits::default(),
+            tuning: TUNING,
+            seed: rng.next_u64(),
+            entropy: [rng.entropy(), rng.entropy(), rng.entropy()],
+        };
+        let told = Told::default();
+        let tell = Arc::clone(&told);
+        let live = LiveSetup {
+            store: store.cloned(),
+            seed: rng.next_u64(),
+            tell: Arc::new(move |key, change| {
+                tell.lock().unwrap_or_else(PoisonError::into_inner).push_back((key, change));
+            }),
+            disguise: lies.map(|l| l as Arc<dyn Disguise>),
+            turn: TURN,
+        };
         Self {
             ip,
-            dht,
-            connector: Connector::new(ConnectConfig::default(), rng.entropy()),
-            attempts: BTreeMap::new(),
-            attempted: HashMap::new(),
-            table: StreamTable::new(),
-            swarm: Swarm::new(key_pair.public(), Limits::default(), rng.next_u64()),
-            key_pair,
-            rng,
-            store: store.cloned(),
             download,
-            lies,
-            queries: HashMap::new(),
-            announced_on: BTreeSet::new(),
-            waiting_announces: BTreeSet::new(),
-            listen: None,
-            listening: false,
-            links: BTreeMap::new(),
-            by_conn: BTreeMap::new(),
+            net: NetMachine::new(setup, now),
+            live: LiveMachine::new(live),
+            told,
             cores: BTreeMap::new(),
-            conns: BTreeMap::new(),
-            dirty: BTreeSet::new(),
-            starved: BTreeSet::new(),
             banned: Vec::new(),
             opened: 0,
-            broken: 0,
             scratch: Vec::new(),
         }
     }
 
     /// Joins a topic; a server is announced and can be found.
     pub(super) fn join(&mut self, topic: Topic, client: bool, server: bool, now: Duration) {
-        if server && self.listen.is_none() {
-            let listen = self.connector.listen(&mut self.dht, &self.key_pair, ServerOptions::default(), now);
-            self.listen = Some(listen.unwrap());
+        self.net.join(topic, Part { client, server, urgent: false }, now);
+    }
+
+    /// Makes a core live.
+    pub(super) fn attach(&mut self, core: Core) {
+        self.live.attach(core);
+        self.watch_new();
+    }
+
+    /// Watches the cores that became live, those that peers asked for included.
+    fn watch_new(&mut self) {
+        let new: Vec<Core> =
+            self.live.cores().filter(|core| !self.cores.contains_key(core.key())).cloned().collect();
+        for core in new {
+            let key = *core.key();
+            let changes = Arc::new(Mutex::new(Vec::new()));
+            let told = Arc::clone(&changes);
+            let watch = core.subscribe(Box::new(move |change| {
+                told.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+            }));
+            let shared = self.live.attach(core.clone());
+            let download = self.download.then(|| self.live.download(&key, Download::live()));
+            self.cores.insert(key, Slot { core, shared, download, changes, _watch: watch });
         }
-        assert!(self.swarm.join(topic, client, server, now));
+    }
+
+    /// The owner changed the core.
+    pub(super) fn local_changed(&mut self, key: &CoreKey, change: LocalChange, now: Duration) {
+        self.live.changed(key, change, now);
     }
 
     pub(super) fn receive(&mut self, port: u16, from: SocketAddr, bytes: &[u8], now: Duration) {
-        let (kind, tag) =
-            if port == SERVER_PORT { (SocketKind::Server, SERVER) } else { (SocketKind::Client, CLIENT) };
         let SocketAddr::V4(from) = from else { return };
-        if is_dht_datagram(bytes) {
-            self.dht.handle_datagram(kind, from, bytes, now);
-        } else if let Dispatch::Unknown(id) =
-            self.table.handle_datagram(tag, SocketAddr::V4(from), bytes, now)
-        {
-            self.connector.handle_stream_packet(&mut self.dht, id, kind, from, bytes, now);
-        }
+        self.net.receive(if port == SERVER_PORT { SERVER } else { CLIENT }, from, bytes, now);
     }
 
     /// Everything that follows from what came in or from time passing; datagrams to send come out.
     pub(super) fn work(&mut self, now: Duration, out: &mut Vec<Datagram>) {
-        if self.dht.next_timeout().is_some_and(|t| t <= now) {
-            self.dht.handle_timeout(now);
-        }
-        self.table.handle_timeout(now);
-        if self.swarm.next_timeout().is_some_and(|t| t <= now) {
-            self.swarm.handle_timeout(now);
-        }
-        self.connector.handle_timeout(&mut self.dht, now);
-        self.link_timeouts(now);
-        self.core_timeouts(now);
         let mut rounds = 0;
         loop {
-            let mut any = self.dht_events(now);
-            any |= self.dial_events(now);
-            any |= self.stream_events(now);
-            any |= self.actions(now);
-            any |= self.core_events(now);
-            any |= self.pump(now);
+            let mut any = false;
+            self.net.work(now);
+            while let Some(told) = self.net.poll_live() {
+                any = true;
+                self.opened += u64::from(matches!(told, FromNet::Open { .. }));
+                self.live.from_net(told, now);
+            }
+            while let Some((key, change)) =
+                { self.told.lock().unwrap_or_else(PoisonError::into_inner).pop_front() }
+            {
+                any = true;
+                self.live.changed(&key, change, now);
+            }
+            self.live.work(now);
+            self.watch_new();
+            while let Some(told) = self.live.poll_net() {
+                any = true;
+                match &told {
+                    FromLive::Ban { remote, why, .. } => self.banned.push((*remote, why.to_string())),
+                    FromLive::Close { .. } => panic!("the other side's mux made a frame that ours refuses"),
+                    _ => {}
+                }
+                self.net.from_live(told, now);
+            }
             if !any {
                 break;
             }
             rounds += 1;
             assert!(rounds < 10_000, "the machines keep each other busy for ever");
         }
+        self.check();
         self.transmit(now, out);
+    }
+
+    /// What must be true at any time.
+    fn check(&self) {
+        assert_eq!(self.live.strangers(), 0, "every simulated peer knows the key");
+        for slot in self.cores.values() {
+            if let Some(why) = slot.shared.status().failed {
+                panic!("the store failed: {why}");
+            }
+            assert!(!slot.download.as_ref().is_some_and(|d| d.is_done()), "a live download is never done");
+        }
+        let links = self.net.links();
+        for (_, waiting, has_stream, _) in &links {
+            assert!(*waiting <= OUTBOUND_MAX, "{waiting} bytes wait for one connection");
+            assert!(has_stream, "a link outlived its stream");
+        }
+        // A stream lives on without its link only for as long as it takes to say good-bye.
+        let streams = self.net.stream_count();
+        assert!(streams <= links.len() + 64, "{streams} streams linger");
     }
 
     /// When [`Host::work`] has something to do.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        let cores = self.cores.values().filter_map(Slot::next_timeout).min();
-        let all = [
-            self.dht.next_timeout(),
-            self.table.next_timeout(),
-            self.swarm.next_timeout(),
-            self.connector.next_timeout(),
-            self.link_timeout(),
-            cores,
-        ];
-        all.into_iter().flatten().min()
+        [self.net.next_timeout(), self.live.next_timeout()].into_iter().flatten().min()
+    }
+
+    /// When the live machine alone has something to do.
+    pub(super) fn live_timeout(&self) -> Option<Duration> {
+        self.live.next_timeout()
     }
 
     fn transmit(&mut self, now: Duration, out: &mut Vec<Datagram>) {
-        let at = |kind| {
-            let port = if kind == SERVER { SERVER_PORT } else { CLIENT_PORT };
+        let at = |tag: SocketTag| {
+            let port = if tag == SERVER { SERVER_PORT } else { CLIENT_PORT };
             SocketAddr::V4(SocketAddrV4::new(self.ip, port))
         };
-        while let Some(t) = self.dht.poll_transmit() {
-            let (from, to) = (at(tag(t.socket)), SocketAddr::V4(t.to));
-            out.push(Datagram { from, to, bytes: t.bytes.to_vec() });
+        while let Some((tag, to, bytes)) = self.net.poll_datagram() {
+            out.push(Datagram { from: at(tag), to: SocketAddr::V4(to), bytes: bytes.to_vec() });
         }
-        loop {
-            self.scratch.clear();
-            let Some((_, t)) = self.table.poll_transmit(now, SEGMENTS, &mut self.scratch) else { break };
-            for bytes in self.scratch.chunks(t.segment.max(1)) {
-                out.push(Datagram { from: at(t.socket), to: t.to, bytes: bytes.to_vec() });
+        while let Some((tag, to, segment)) = self.net.poll_stream(now, SEGMENTS, &mut self.scratch) {
+            for bytes in self.scratch.chunks(segment.max(1)) {
+                out.push(Datagram { from: at(tag), to: SocketAddr::V4(to), bytes: bytes.to_vec() });
             }
         }
     }
 
-    fn actions(&mut self, now: Duration) -> bool {
-        let mut any = false;
-        while let Some(action) = self.swarm.poll_action() {
-            any = true;
-            match action {
-                Action::Discover { topic, announce } => self.discover(topic, announce, now),
-                Action::Unannounce { topic } => self.unannounce(topic, now),
-                Action::Connect { conn, peer, relays } => {
-                    let options =
-                        ConnectOptions { relay_addresses: relays, ..ConnectOptions::new(&self.key_pair) };
-                    match self.connector.connect(&mut self.dht, peer, &options, now) {
-                        Ok(id) => {
-                            self.attempts.insert(conn, id);
-                            self.attempted.insert(id, conn);
-                        }
-                        Err(_) => self.swarm.closed(conn, now),
-                    }
-                }
-                Action::Close { conn } => self.close_conn(conn, now),
-                Action::Flushed { .. } => {}
-            }
-        }
-        any
-    }
-
-    pub(super) fn cancel(&mut self, conn: ConnId, now: Duration) {
-        if let Some(id) = self.attempts.remove(&conn) {
-            self.attempted.remove(&id);
-            self.connector.cancel(&mut self.dht, id, now);
-        }
-    }
-
-    fn discover(&mut self, topic: Topic, announce: bool, now: Duration) {
-        if announce && !self.listening {
-            self.waiting_announces.insert(topic);
-            return;
-        }
-        let started = if announce {
-            let relays = self.listen.map(|l| self.dht.relay_addresses(l).to_vec()).unwrap_or_default();
-            let options =
-                AnnounceOptions { clear: self.announced_on.insert(topic), ..AnnounceOptions::default() };
-            self.dht.announce(topic, &self.key_pair, &relays, &options, now)
-        } else {
-            self.dht.lookup(topic, &QueryOptions::default(), now)
-        };
-        match started {
-            Ok(query) => {
-                self.queries.insert(query, Query::Discover(topic));
-            }
-            Err(_) => self.swarm.query_failed(topic, now),
-        }
-    }
-
-    fn unannounce(&mut self, topic: Topic, now: Duration) {
-        self.waiting_announces.remove(&topic);
-        if self.announced_on.remove(&topic)
-            && let Ok(query) = self.dht.unannounce(topic, &self.key_pair, &QueryOptions::default(), now)
-        {
-            self.queries.insert(query, Query::Unannounce);
-        }
-    }
-
-    fn dht_events(&mut self, now: Duration) -> bool {
-        let mut any = false;
-        while let Some(event) = self.dht.poll_event() {
-            any = true;
-            let Some(event) = self.connector.handle_event(&mut self.dht, event, now) else { continue };
-            match event {
-                Event::QueryReply(reply) => {
-                    if let (Some(Query::Discover(topic)), QueryData::Peers { peers, .. }) =
-                        (self.queries.get(&reply.query).copied(), reply.data)
-                    {
-                        for peer in peers {
-                            self.swarm.peer_found(topic, peer.public_key, peer.relay_addresses, now);
-                        }
-                    }
-                }
-                Event::QueryDone(done) => {
-                    if let Some(Query::Discover(topic)) = self.queries.remove(&done.query) {
-                        match done.result {
-                            Ok(()) => self.swarm.query_done(topic, now),
-                            Err(_) => self.swarm.query_failed(topic, now),
-                        }
-                    }
-                }
-                Event::Announced { listen, .. } if self.listen == Some(listen) => {
-                    self.listening = true;
-                    for topic in std::mem::take(&mut self.waiting_announces) {
-                        self.discover(topic, true, now);
-                    }
-                }
-                _ => {}
-            }
-        }
-        any
-    }
-
-    fn dial_events(&mut self, now: Duration) -> bool {
-        let mut any = false;
-        while let Some(event) = self.connector.poll_event() {
-            any = true;
-            match event {
-                ConnectEvent::Connected { connect, connection, .. } => {
-                    let conn = match connect {
-                        None => None,
-                        Some(id) => match self.finish(id) {
-                            Some(conn) => Some(conn),
-                            None => continue,
-                        },
-                    };
-                    self.establish(conn, *connection, now);
-                }
-                ConnectEvent::Failed { connect, .. } => {
-                    if let Some(conn) = self.finish(connect) {
-                        self.swarm.closed(conn, now);
-                    }
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        any
-    }
-
-    fn finish(&mut self, id: ConnectId) -> Option<ConnId> {
-        let conn = self.attempted.remove(&id)?;
-        self.attempts.remove(&conn);
-        Some(conn)
+    /// Connections whose encryption noticed damage.
+    pub(super) fn broken(&self) -> u64 {
+        self.net.broken()
     }
 
     /// For the message of a test that failed.
     pub(super) fn state(&self) -> String {
+        let s = self.net.status();
         format!(
             "bootstrapped {} firewalled {} nodes {} listening {} links {} open {} connecting {} banned {}",
-            self.dht.is_bootstrapped(),
-            self.dht.is_firewalled(),
-            self.dht.node_count(),
-            self.listening,
-            self.links.len(),
-            self.conns.len(),
-            self.swarm.is_connecting(),
+            s.bootstrapped,
+            s.firewalled,
+            s.nodes,
+            s.listening,
+            self.net.links().len(),
+            self.live.connections(),
+            s.connecting,
             self.banned.len(),
         )
     }
-}
 
-pub(super) fn tag(kind: SocketKind) -> SocketTag {
-    match kind {
-        SocketKind::Server => SERVER,
-        SocketKind::Client | SocketKind::Pool(_) => CLIENT,
+    /// Remote keys of all links and how they are, for the message of a failed test.
+    pub(super) fn link_states(&self) -> Vec<(PublicKey, String)> {
+        let one = |(remote, waiting, _, text)| (remote, format!("queued {waiting} {text}"));
+        self.net.links().into_iter().map(one).collect()
     }
 }

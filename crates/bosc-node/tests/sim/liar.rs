@@ -1,25 +1,31 @@
 //! A peer that holds the core and lies about it: most proofs it gives are changed in one way or another.
 
-use bosc_format::proof::{Proof, ProofRequest};
+use bosc_format::proof::{HashedProof, Proof, ProofRequest};
+use bosc_node::machine::Disguise;
 use bosc_testkit::Rng;
 use bosc_wire::replication::{ApplyError, CoreAccess, HeadInfo, ProveError, ReorgStep};
 use bytes::Bytes;
-use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// How often and how it lies.
 pub(super) struct Lies {
-    rng: RefCell<Rng>,
+    rng: Mutex<Rng>,
     chance: f64,
-    pub(super) told: Cell<u64>,
+    told: AtomicU64,
 }
 
 impl Lies {
     pub(super) fn new(rng: Rng, chance: f64) -> Self {
-        Self { rng: RefCell::new(rng), chance, told: Cell::new(0) }
+        Self { rng: Mutex::new(rng), chance, told: AtomicU64::new(0) }
+    }
+
+    pub(super) fn told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
     }
 
     fn bend(&self, proof: &mut Proof) {
-        let mut rng = self.rng.borrow_mut();
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         if !rng.chance(self.chance) {
             return;
         }
@@ -93,18 +99,24 @@ impl Lies {
             }
         }
         if *proof != before {
-            self.told.set(self.told.get() + 1);
+            self.told.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 /// A core as the liar shows it.
-pub(super) struct Liar<'a, A> {
-    pub(super) inner: A,
-    pub(super) lies: &'a Lies,
+struct Liar<'a> {
+    inner: Box<dyn CoreAccess + 'a>,
+    lies: &'a Lies,
 }
 
-impl<A: CoreAccess> CoreAccess for Liar<'_, A> {
+impl Disguise for Lies {
+    fn show<'a>(&'a self, core: Box<dyn CoreAccess + 'a>) -> Box<dyn CoreAccess + 'a> {
+        Box::new(Liar { inner: core, lies: self })
+    }
+}
+
+impl CoreAccess for Liar<'_> {
     fn head(&self) -> HeadInfo {
         self.inner.head()
     }
@@ -141,7 +153,11 @@ impl<A: CoreAccess> CoreAccess for Liar<'_, A> {
         Ok(proof)
     }
 
-    fn apply(&mut self, proof: &Proof) -> Result<(), ApplyError> {
+    fn expect(&mut self, blocks: &[u64]) {
+        self.inner.expect(blocks);
+    }
+
+    fn apply(&mut self, proof: &HashedProof) -> Result<(), ApplyError> {
         self.inner.apply(proof)
     }
 

@@ -1,15 +1,11 @@
-//! Parts of the swarm simulation. See `swarm_sim.rs`.
+//! Parts of the swarm simulation. See `swarm_sim.rs`. What is simulated is what ships: the machines of the node itself.
 
-/// The adapter of the live node itself: what is simulated is what ships.
-#[path = "../../src/live/access.rs"]
-#[allow(dead_code)]
-mod access;
-mod cores;
 mod history;
 mod host;
 mod liar;
-mod links;
 mod plan;
+mod rest;
 mod world;
 
+pub use rest::{AtRest, rest};
 pub use world::{Report, World};

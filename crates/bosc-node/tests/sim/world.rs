@@ -10,7 +10,7 @@ use bosc_testkit::{Occurrence, Rng, Simulator};
 use bosc_wire::replication::LocalChange;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Tokens from here on are actions of the plan; below, places whose timers are due.
@@ -60,7 +60,7 @@ struct Place {
     armed: Option<Duration>,
     /// Behind a NAT: which remote addresses each port may hear from.
     hidden: Option<HashSet<(u16, SocketAddr)>>,
-    lies: Option<Rc<Lies>>,
+    lies: Option<Arc<Lies>>,
 }
 
 pub struct World {
@@ -105,7 +105,7 @@ impl World {
                 host: None,
                 armed: None,
                 hidden: hidden.then(HashSet::new),
-                lies: hostile.then(|| Rc::new(Lies::new(rng.fork(), plan.hostile.unwrap_or_default()))),
+                lies: hostile.then(|| Arc::new(Lies::new(rng.fork(), plan.hostile.unwrap_or_default()))),
             });
         }
         let by_ip = places.iter().enumerate().map(|(n, p)| (IpAddr::V4(p.ip), n)).collect();
@@ -181,7 +181,7 @@ impl World {
         for n in 0..self.places.len() {
             self.close_books(n);
         }
-        self.report.lies = self.places.iter().filter_map(|p| p.lies.as_ref()).map(|l| l.told.get()).sum();
+        self.report.lies = self.places.iter().filter_map(|p| p.lies.as_ref()).map(|l| l.told()).sum();
         self.report.simulated = self.net.now();
         self.report.delivered = self.net.stats().delivered;
         self.report
@@ -425,7 +425,7 @@ impl World {
     fn close_books(&mut self, n: usize) {
         let Some(host) = &self.places[n].host else { return };
         self.report.connections += host.opened;
-        self.report.broken += host.broken;
+        self.report.broken += host.broken();
         for (key, why) in &host.banned {
             self.report.bans += 1;
             let liar = self.places.iter().any(|p| p.key_pair.public() == *key && p.lies.is_some());

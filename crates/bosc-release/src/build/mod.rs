@@ -9,27 +9,30 @@
 //! Steps: read the package, check every name and path (`plan`), copy into a work folder beside the target, sync it,
 //! rename it to the target. Invariants:
 //! 1. The target is absent or the old one until the very last step, and whole after it, kill -9 included.
-//! 2. Nothing is copied before every check has passed; the sources are never written to.
+//! 2. Nothing is copied before every check has passed, among them those for secrets and names (`checks`); the sources are
+//!    never written to.
 //! 3. A target is replaced (`--force`) only when it is a deployment directory itself.
 //! 4. One build of a target at a time: the work folder is locked. What a killed build left there is removed by the next.
 //!
 //! Executable bits and symlinks are kept. Symlinks that leave the artifact are followed, as `stage` follows them: as
 //! links they would lead nowhere from their new place.
 
+mod checks;
 mod copy;
+mod errors;
+pub(crate) mod event;
 mod package;
 mod place;
-mod plan;
+pub(crate) mod plan;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use package::bin_names;
+pub use event::{BuildEvent, Built};
 pub use package::{PackageKind, ProjectPackage, find_package, read_project};
 pub use plan::{ARCHITECTURES, Artifact};
 
-use crate::command::{Outcome, Sink, Stop};
+use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
-use serde_json::json;
 use std::path::PathBuf;
 
 /// `bosc build`.
@@ -47,8 +50,9 @@ pub struct Build {
     pub force: bool,
 }
 
-/// Builds a deployment directory. Events: `building`, `carried`, `executable`, `skipped`, `warning`.
-pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+/// Builds a deployment directory. Events: `building`, `carried`, `executable`, `skipped`, `warning`, `looks-secret`,
+/// `bad-name`.
+pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, CommandError> {
     let file = find_package(request.package.as_deref(), &request.cwd)?;
     let project = read_project(&file)?;
     let target = match &request.target {
@@ -56,51 +60,37 @@ pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
         None => request.cwd.join(project.folder_name()),
     };
     let plan = plan::plan(&project, &target, &request.artifacts)?;
-    let place = place::Place::open(&plan.target, request.force)?;
-    sink.event(
-        "building",
-        json!({
-            "name": project.app_name(),
-            "version": project.version,
-            "target": plan.target,
-            "package": project.file,
-            "from": project.kind.name(),
-        }),
-    );
+    checks::check(&plan, &project, sink)?;
+    let place = place::BuildPlace::open(&plan.target, request.force)?;
+    sink.tell(BuildEvent::Building {
+        name: project.app_name().to_owned(),
+        version: project.version.clone(),
+        target: plan.target.clone(),
+        package: project.file.clone(),
+        from: project.kind,
+    });
     let done = copy::copy(&plan, &project, place.tree(), sink, stop)?;
     for artifact in &plan.artifacts {
-        sink.event(
-            "executable",
-            json!({ "file": plan.target.join(&artifact.file), "origin": artifact.origin }),
-        );
+        sink.tell(BuildEvent::Executable {
+            file: plan.target.join(&artifact.file),
+            origin: artifact.origin.clone(),
+        });
     }
     if stop.is_stopped() {
         return Err(CommandError::new(ErrorKind::Interrupted, "ERR_INTERRUPTED", "stopped before the end")
             .hint("run the command again; the target was not touched"));
     }
     place.finish()?;
-    let mut platforms: Vec<&str> = plan.artifacts.iter().map(|a| a.arch.as_str()).collect();
+    let mut platforms: Vec<String> = plan.artifacts.iter().map(|a| a.arch.clone()).collect();
     platforms.sort_unstable();
     platforms.dedup();
-    Ok(json!({
-        "target": plan.target,
-        "name": project.app_name(),
-        "version": project.version,
-        "executables": plan.artifacts.len(),
-        "platforms": platforms,
-        "files": done.files,
-        "bytes": done.bytes,
-    }))
-}
-
-/// A file or folder that cannot be read or written.
-fn io_error(what: &str, path: &std::path::Path, e: std::io::Error) -> CommandError {
-    let hint = match e.kind() {
-        std::io::ErrorKind::StorageFull => "free some space and run the command again",
-        std::io::ErrorKind::PermissionDenied => "check the permissions of that path",
-        _ => "check that path and run the command again; the target was not touched",
-    };
-    CommandError::new(ErrorKind::Failed, "ERR_OPERATION_FAILED", format!("{what} {}", path.display()))
-        .because(e)
-        .hint(hint)
+    Ok(Built {
+        name: project.app_name().to_owned(),
+        version: project.version,
+        executables: plan.artifacts.len(),
+        target: plan.target,
+        platforms,
+        files: done.files,
+        bytes: done.bytes,
+    })
 }

@@ -10,7 +10,9 @@
 //! Bounds: each file at most 4 MiB; at most 64 folders above are looked into for a workspace.
 
 use crate::error::{CommandError, ErrorKind};
-use crate::package::{MAX_PACKAGE_LEN, Package};
+use crate::folder::package::{MAX_PACKAGE_LEN, Package, PackageProblem, bin_names};
+use bosc_files::open_plain;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -21,13 +23,16 @@ const MAX_ABOVE: usize = 64;
 const SHARED_FIELDS: [&str; 5] = ["version", "description", "license", "repository", "homepage"];
 
 /// Where a package came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PackageKind {
     /// A package.json, carried byte for byte.
+    #[serde(rename = "package.json")]
     Npm,
     /// A Cargo.toml with `[package.metadata.bosc]`.
+    #[serde(rename = "Cargo.toml")]
     Cargo,
     /// A tauri.conf.json.
+    #[serde(rename = "tauri.conf.json")]
     Tauri,
 }
 
@@ -82,18 +87,9 @@ impl ProjectPackage {
     }
 }
 
-/// The names in `bin` of a package.json: its keys, or the package's own name when it is one path.
-pub(crate) fn bin_names(json: &Map<String, Value>, name: &str) -> Vec<String> {
-    match json.get("bin") {
-        Some(Value::String(_)) => vec![name.rsplit('/').next().unwrap_or(name).to_owned()],
-        Some(Value::Object(all)) => all.keys().cloned().collect(),
-        _ => Vec::new(),
-    }
-}
-
 fn invalid(file: &Path, what: impl std::fmt::Display) -> CommandError {
     CommandError::new(ErrorKind::Input, "ERR_INVALID_MANIFEST", format!("{}: {what}", file.display()))
-        .hint("mend that file and build again")
+        .hint("correct that file and build again")
 }
 
 /// Which file to read. A folder, or none given, is searched for package.json, Cargo.toml with
@@ -101,7 +97,7 @@ fn invalid(file: &Path, what: impl std::fmt::Display) -> CommandError {
 pub fn find_package(given: Option<&Path>, cwd: &Path) -> Result<PathBuf, CommandError> {
     let folder = match given {
         Some(path) if path.is_dir() => path,
-        Some(path) if path.is_file() => return Ok(path.to_owned()),
+        Some(path) if path.exists() => return Ok(path.to_owned()),
         Some(path) => {
             return Err(CommandError::new(
                 ErrorKind::Input,
@@ -146,6 +142,11 @@ pub fn read_project(file: &Path) -> Result<ProjectPackage, CommandError> {
         (PackageKind::Npm, read(file)?)
     };
     let package = Package::parse(&text).map_err(|what| invalid(file, what))?;
+    if kind == PackageKind::Npm && text.starts_with(b"\xef\xbb\xbf") {
+        // It is carried byte for byte.
+        let problem = PackageProblem::Mark;
+        return Err(invalid(file, &problem).hint(problem.hint()));
+    }
     let app = package.json.get("name").and_then(Value::as_str).filter(|n| !n.is_empty());
     let name = app.or(package.name.as_deref()).filter(|n| !n.is_empty());
     let Some(name) = name.map(str::to_owned) else { return Err(invalid(file, "it has no name")) };
@@ -156,15 +157,15 @@ pub fn read_project(file: &Path) -> Result<ProjectPackage, CommandError> {
     if let Some(product) = &package.product_name
         && (product.trim().is_empty() || product.contains(['/', '\\', '\0']))
     {
-        return Err(invalid(file, format!("productName {product:?} is no file name")));
+        return Err(invalid(file, format!("productName {product:?} is not a file name")));
     }
     Ok(ProjectPackage { file: file.to_owned(), kind, name, version, package, text })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
-    let io = |e| super::io_error("cannot read", file, e);
+    let io = |e| super::errors::io_error("cannot read", file, e);
     let mut text = Vec::new();
-    std::fs::File::open(file).map_err(io)?.take(MAX_PACKAGE_LEN + 1).read_to_end(&mut text).map_err(io)?;
+    open_plain(file).map_err(io)?.take(MAX_PACKAGE_LEN + 1).read_to_end(&mut text).map_err(io)?;
     if text.len() as u64 > MAX_PACKAGE_LEN {
         return Err(invalid(file, "it is over 4 MiB"));
     }
@@ -256,7 +257,7 @@ fn workspace_package(file: &Path, table: &toml::Table) -> Result<toml::Table, Co
     if let Some(t) = sub(table, &["workspace", "package"]) {
         return Ok(t.clone());
     }
-    let absolute = std::path::absolute(file).map_err(|e| super::io_error("cannot read", file, e))?;
+    let absolute = std::path::absolute(file).map_err(|e| super::errors::io_error("cannot read", file, e))?;
     for folder in absolute.ancestors().skip(2).take(MAX_ABOVE) {
         let above = folder.join("Cargo.toml");
         if above.is_file()

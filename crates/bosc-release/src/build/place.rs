@@ -1,170 +1,104 @@
 //! The target and the work folder beside it.
 //!
-//! `.<target>.bosc-build/` holds `lock` (locked while a build runs), `tree/` (what will be the target) and, for a
-//! moment, `old/` (the target it replaces). States, by what exists when a build starts:
-//! * `tree/` alone: a build was killed; removed.
-//! * `old/` and no target: killed between the two renames of a system without an exchange: `old/` goes back.
-//! * `old/` and a target: killed after the renames; `old/` is removed.
+//! `.<target>.bosc-build-<random>/` ([`bosc_files::Work`]: made anew, mode 0700, locked while a build runs) holds `tree/`,
+//! what will be the target, and after the exchange the target it replaces. What a killed build left is put right and
+//! removed by the next one.
 
-use super::io_error;
+use super::errors::io_error;
 use crate::error::{CommandError, ErrorKind};
-use std::fs::{self, File, TryLockError};
+use bosc_files::{Dir, Meta, Work};
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
 
-pub(super) struct Place {
+const TREE: &str = "tree";
+/// Most of a target's name that its work folder's has.
+const NAME_PART: usize = 100;
+
+pub(super) struct BuildPlace {
     target: PathBuf,
-    work: PathBuf,
-    tree: PathBuf,
-    lock: Option<File>,
-    done: bool,
+    name: OsString,
+    parent: Dir,
+    work: Work,
+    tree: Dir,
+    /// What is replaced.
+    old: Option<Meta>,
 }
 
-impl Place {
+impl BuildPlace {
     /// Checks the target and makes the work folder.
     pub(super) fn open(target: &Path, force: bool) -> Result<Self, CommandError> {
         let name = target.file_name().ok_or_else(|| {
             CommandError::input(format!("{} cannot be a target", target.display()))
                 .hint("name a folder that does not exist yet with --target")
         })?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(".bosc-build");
-        let parent = target.parent().unwrap_or(Path::new("."));
-        let work = parent.join(hidden);
-        // Looked at before anything is made; again below, when nobody else can be at work on it.
-        if !work.exists() {
-            check(target, force)?;
-        }
-        fs::create_dir_all(&work).map_err(|e| io_error("cannot make", &work, e))?;
-        let at = work.join("lock");
-        let lock = File::create(&at).map_err(|e| io_error("cannot write", &at, e))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(CommandError::new(
-                    ErrorKind::Failed,
-                    "ERR_LOCKED",
-                    format!("another build of {} is running", target.display()),
-                )
-                .hint("wait for it, or choose another --target"));
+        let part: String = name.to_string_lossy().chars().take(NAME_PART).collect();
+        let prefix = format!(".{part}.bosc-build-");
+        let above = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let sweep =
+            |parent: &Dir| Work::sweep(parent, &prefix).map_err(|e| io_error("cannot restore", target, e));
+        // Looked at before anything is made.
+        let mut old = None;
+        match Dir::open(above) {
+            Ok(parent) => {
+                if sweep(&parent)?.busy > 0 {
+                    return Err(locked(target));
+                }
+                old = check(&parent, name, target, force)?;
             }
-            Err(TryLockError::Error(e)) => return Err(io_error("cannot lock", &at, e)),
+            Err(e) if e.kind() == Io::NotFound => {}
+            Err(e) => return Err(io_error("cannot use", above, e)),
         }
-        let place =
-            Self { target: target.to_owned(), tree: work.join("tree"), work, lock: Some(lock), done: false };
-        place.recover()?;
-        check(target, force)?;
-        fs::create_dir(&place.tree).map_err(|e| io_error("cannot make", &place.tree, e))?;
-        Ok(place)
+        let parent = Dir::create(above, 0o777).map_err(|e| io_error("cannot make", above, e))?;
+        let make = |e| io_error("cannot make a folder to work in beside", target, e);
+        let work = Work::create(&parent, &prefix).map_err(make)?;
+        // Another build that began at the same moment sees this one, too.
+        if sweep(&parent)?.busy > 1 {
+            return Err(locked(target));
+        }
+        let tree = work.dir().create_dir(TREE, 0o777).map_err(make)?;
+        Ok(Self { target: target.to_owned(), name: name.to_owned(), parent, work, tree, old })
     }
 
-    pub(super) fn tree(&self) -> &Path {
+    pub(super) fn tree(&self) -> &Dir {
         &self.tree
     }
 
-    fn old(&self) -> PathBuf {
-        self.work.join("old")
-    }
-
-    fn recover(&self) -> Result<(), CommandError> {
-        remove(&self.tree)?;
-        let old = self.old();
-        if fs::symlink_metadata(&old).is_err() {
-            return Ok(());
-        }
-        if fs::symlink_metadata(&self.target).is_err() {
-            return fs::rename(&old, &self.target).map_err(|e| io_error("cannot restore", &self.target, e));
-        }
-        remove(&old)
-    }
-
-    /// Puts the tree in the target's place.
-    pub(super) fn finish(mut self) -> Result<(), CommandError> {
+    /// Makes the tree durable and puts it in the target's place.
+    pub(super) fn finish(self) -> Result<(), CommandError> {
         let io = |e| io_error("cannot write", &self.target, e);
-        match fs::symlink_metadata(&self.target) {
-            Err(e) if e.kind() == Io::NotFound => fs::rename(&self.tree, &self.target).map_err(io)?,
-            Err(e) => return Err(io(e)),
-            // An empty folder gives way by itself on Unix; elsewhere it is taken away.
-            Ok(_) if fs::remove_dir(&self.target).is_ok() => {
-                fs::rename(&self.tree, &self.target).map_err(io)?;
-            }
-            Ok(_) => match exchange(&self.tree, &self.target) {
-                Ok(()) => {}
-                Err(e) if matches!(e.kind(), Io::Unsupported | Io::InvalidInput) => {
-                    fs::rename(&self.target, self.old()).map_err(io)?;
-                    fs::rename(&self.tree, &self.target).map_err(io)?;
-                }
-                Err(e) => return Err(io(e)),
-            },
-        }
-        #[cfg(unix)]
-        if let Some(parent) = self.target.parent() {
-            let _ = File::open(parent).and_then(|f| f.sync_all());
-        }
-        self.done = true;
-        Ok(())
+        self.work.dir().sync_below(TREE).map_err(io)?;
+        self.work.put(TREE, &self.parent, &self.name, self.old.as_ref()).map_err(io)
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        // What stays behind is removed by the next build.
-        if self.recover().is_ok() || self.done {
-            // Windows does not remove an open file.
-            self.lock = None;
-            let _ = fs::remove_dir_all(&self.work);
-        }
-    }
+fn locked(target: &Path) -> CommandError {
+    CommandError::new(
+        ErrorKind::Failed,
+        "ERR_LOCKED",
+        format!("another build of {} is running", target.display()),
+    )
+    .hint("wait for it, or choose another --target")
 }
 
-/// Swaps two folders in one step, where the system can.
-fn exchange(a: &Path, b: &Path) -> std::io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).map_err(|e| match e {
-            rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP => {
-                Io::Unsupported.into()
-            }
-            e => e.into(),
-        })
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios")))]
-    {
-        let _ = (a, b);
-        Err(Io::Unsupported.into())
-    }
-}
-
-fn remove(path: &Path) -> Result<(), CommandError> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(e) => Err(e),
-    };
-    match removed {
-        Err(e) if e.kind() != Io::NotFound => Err(io_error("cannot remove", path, e)),
-        _ => Ok(()),
-    }
-}
-
-/// A target must be absent or empty, or with `--force` a deployment directory.
-fn check(target: &Path, force: bool) -> Result<(), CommandError> {
-    let meta = match fs::symlink_metadata(target) {
-        Ok(meta) => meta,
-        Err(e) if e.kind() == Io::NotFound => return Ok(()),
-        Err(e) => return Err(io_error("cannot use", target, e)),
-    };
+/// A target must be absent or empty, or with `--force` a deployment directory. What there is of it.
+fn check(parent: &Dir, name: &OsStr, target: &Path, force: bool) -> Result<Option<Meta>, CommandError> {
     let exists = |message: String, hint: &str| {
         Err(CommandError::new(ErrorKind::Input, "ERR_DIR_NONEMPTY", message).hint(hint))
     };
-    if !meta.is_dir() {
-        return exists(format!("{} is not a folder", target.display()), "choose another --target");
+    match parent.metadata(name) {
+        Ok(meta) if !meta.is_folder() => {
+            return exists(format!("{} is not a folder", target.display()), "choose another --target");
+        }
+        Ok(_) => {}
+        Err(e) if e.kind() == Io::NotFound => return Ok(None),
+        Err(e) => return Err(io_error("cannot use", target, e)),
     }
-    let mut items = fs::read_dir(target).map_err(|e| io_error("cannot read", target, e))?;
-    if items.next().is_none() {
-        return Ok(());
+    let read = |e| io_error("cannot read", target, e);
+    let dir = parent.open_dir(name).map_err(read)?;
+    let found = dir.own_metadata().map_err(read)?;
+    if dir.list().map_err(read)?.is_empty() {
+        return Ok(Some(found));
     }
     if !force {
         return exists(
@@ -172,11 +106,12 @@ fn check(target: &Path, force: bool) -> Result<(), CommandError> {
             "choose another --target, or replace this one with --force",
         );
     }
-    if !target.join("package.json").is_file() || !target.join("by-arch").is_dir() {
+    let is = |name: &str, kind: fn(&Meta) -> bool| dir.metadata(name).is_ok_and(|m| kind(&m));
+    if !is("package.json", Meta::is_file) || !is("by-arch", Meta::is_folder) {
         return exists(
             format!("{} is not a deployment directory, so it is not replaced", target.display()),
             "choose another --target, or remove that folder yourself",
         );
     }
-    Ok(())
+    Ok(Some(found))
 }

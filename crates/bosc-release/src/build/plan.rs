@@ -2,14 +2,13 @@
 
 use super::package::ProjectPackage;
 use crate::error::{CommandError, ErrorKind};
+use crate::folder::package::fits;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 /// Platforms an artifact can be for.
 pub const ARCHITECTURES: [&str; 6] =
     ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "win32-arm64", "win32-x64"];
-/// What is taken off a file's name before it is compared with the application's.
-const EXTENSIONS: [&str; 7] = ["app", "AppImage", "appimage", "msix", "exe", "MSIX", "EXE"];
 
 /// An artifact as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub(super) struct Placed {
 
 /// Everything is as it must be.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct BuildPlan {
     pub(super) target: PathBuf,
     pub(super) artifacts: Vec<Placed>,
     /// CHANGELOG.md and pear.json beside the package.
@@ -43,12 +42,12 @@ pub(super) fn plan(
     project: &ProjectPackage,
     target: &Path,
     artifacts: &[Artifact],
-) -> Result<Plan, CommandError> {
+) -> Result<BuildPlan, CommandError> {
     if artifacts.is_empty() {
         return Err(CommandError::input("no artifact was given")
             .hint("name at least one, as in `--linux-x64-app ./dist/App.AppImage`"));
     }
-    let target = std::path::absolute(target).map_err(|e| super::io_error("cannot use", target, e))?;
+    let target = std::path::absolute(target).map_err(|e| super::errors::io_error("cannot use", target, e))?;
     let real_target = real(&target)?;
     let bins = project.bins();
     let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
@@ -98,13 +97,7 @@ pub(super) fn plan(
         .map(|name| (folder.join(name), name))
         .filter(|(path, _)| path.is_file())
         .collect();
-    Ok(Plan { target, artifacts: placed, carried })
-}
-
-/// Whether an artifact's name is the application's or a program's, with or without an extension.
-pub(super) fn fits(name: &str, app: &str, bins: &[String]) -> bool {
-    let stem = name.rsplit_once('.').filter(|(_, e)| EXTENSIONS.contains(e)).map_or(name, |(stem, _)| stem);
-    [name, stem].iter().any(|n| *n == app || bins.iter().any(|b| b == n))
+    Ok(BuildPlan { target, artifacts: placed, carried })
 }
 
 /// Neither may lie in the other: the target would hold itself, or a rename would take a source away.

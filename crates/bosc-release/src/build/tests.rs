@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
+use crate::event::Event;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -42,8 +43,8 @@ impl Project {
 
 fn build(request: &Build) -> Result<(Value, Vec<(String, Value)>), CommandError> {
     let mut events = Vec::new();
-    let done = run(request, &mut |tag: &str, data: Value| events.push((tag.to_owned(), data)), &Stop::new())?;
-    Ok((done, events))
+    let done = run(request, &mut |event: Event| events.push(event.parts()), &Stop::new())?;
+    Ok((serde_json::to_value(done).unwrap(), events))
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -185,8 +186,15 @@ fn a_deployment_directory_is_replaced_whole_when_forced() {
 fn what_a_killed_build_left_is_put_right() {
     let p = Project::new(PACKAGE);
     p.file("out/Demo.AppImage", "new");
-    let work = ".org-demo-1.2.3.bosc-build";
+    let work = ".org-demo-1.2.3.bosc-build-0123456789abcdef";
     p.file(&format!("{work}/tree/by-arch/half"), "half");
+    p.file(&format!("{work}/lock"), "");
+    p.file(&format!("{work}/target"), "org-demo-1.2.3");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(p.at(work), fs::Permissions::from_mode(0o700)).unwrap();
+    }
     // Killed between the renames: the old one must come back before it is judged.
     p.file(&format!("{work}/old/package.json"), "{}");
     p.file(&format!("{work}/old/by-arch/x"), "old");
@@ -202,7 +210,7 @@ fn what_a_killed_build_left_is_put_right() {
 fn two_builds_of_one_target_do_not_meet() {
     let p = Project::new(PACKAGE);
     p.file("out/Demo.AppImage", "x");
-    let held = place::Place::open(&p.at("org-demo-1.2.3"), false).unwrap();
+    let held = place::BuildPlace::open(&p.at("org-demo-1.2.3"), false).unwrap();
     let request = p.request(&[("linux-x64", "out/Demo.AppImage")]);
     assert_eq!(build(&request).unwrap_err().code(), "ERR_LOCKED");
     drop(held);
@@ -271,10 +279,10 @@ fn tauri_configurations_of_both_generations_are_read() {
 fn names_are_compared_before_the_extension() {
     let bins = vec!["ctl".to_owned()];
     for name in ["My.App", "My.App.AppImage", "My.App.exe", "ctl", "ctl.exe"] {
-        assert!(plan::fits(name, "My.App", &bins), "{name}");
+        assert!(crate::folder::package::fits(name, "My.App", &bins), "{name}");
     }
     for name in ["My", "my.app", "My.App.zip", "My.App-1.0", "other"] {
-        assert!(!plan::fits(name, "My.App", &bins), "{name}");
+        assert!(!crate::folder::package::fits(name, "My.App", &bins), "{name}");
     }
     assert_eq!(copy::relative("/a/b/c", "/x/y"), Path::new("../../x/y"));
     assert_eq!(copy::relative("/a", "/"), Path::new("."));

@@ -1,7 +1,8 @@
 //! Folders of the demo: made, changed, compared.
 
-use super::{INSERTED, io, size, wrong};
+use super::show::{INSERTED, io, size, wrong};
 use crate::error::CommandError;
+use bosc_files::Work;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -198,26 +199,18 @@ fn noise() -> Vec<u8> {
     std::iter::repeat_with(next).take(24 << 20).collect()
 }
 
-/// A folder that goes away with the value.
-pub(super) struct TempDir(PathBuf);
+/// A folder that goes away with the value, and that nobody else can look into.
+pub(super) struct TempDir(#[allow(dead_code)] Work, PathBuf);
 
 impl TempDir {
     pub(super) fn new() -> Result<Self, CommandError> {
-        let mut random = [0u8; 8];
-        getrandom::fill(&mut random)
-            .map_err(|e| CommandError::failed("no randomness").because(std::io::Error::other(e)))?;
-        let path = std::env::temp_dir().join(format!("bosc-demo-{:016x}", u64::from_le_bytes(random)));
-        std::fs::create_dir(&path).map_err(io(&path))?;
-        Ok(Self(path))
+        let base = std::env::temp_dir();
+        let work = Work::temporary("bosc-demo-").map_err(io(&base))?;
+        let folder = work.dir().create_dir("demo", 0o700).map_err(io(&base))?.path().to_owned();
+        Ok(Self(work, folder))
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        &self.1
     }
 }

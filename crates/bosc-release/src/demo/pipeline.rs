@@ -4,15 +4,18 @@
 //! key, made here and kept in memory only.
 
 use super::files::{compare, edit};
-use super::{Demo, Staged, received, seed, size, text, wrong};
-use crate::command::{Provision, Request, Stop, Touch};
+use super::show::{Demo, DemoStaged, quiet, received, seed, size, wrong};
+use super::{DemoRelease, StepData};
+use crate::command::Stop;
 use crate::engine::Engine;
 use crate::error::CommandError;
-use crate::multisig::{Commit, MakeRequest, PEER_UPDATE_TIMEOUT_MS, Signers, Work, text as signing_text};
+use crate::multisig::{Commit, MakeRequest, PEER_UPDATE_TIMEOUT_MS, Signers, text as signing_text};
+use crate::provision::Provision;
+use crate::seed::event::SeedStats;
+use crate::touch::Touch;
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::thread::Scope;
@@ -44,18 +47,22 @@ impl Demo<'_> {
         &mut self,
         machines: Machines<'e>,
         stage: &str,
-        staged: &Staged,
+        staged: &DemoStaged,
         folder: &Path,
         scope: &'s Scope<'s, 'e>,
         ends: &Stop,
-    ) -> Result<Value, CommandError> {
+    ) -> Result<DemoRelease, CommandError> {
         let team = self.team(machines.alice)?;
         self.step(
             format!(
                 "10. Three people, any two of whom must sign. The link of production: {}",
                 team.production
             ),
-            json!({ "production": team.production, "publicKeys": team.signers.public_keys, "quorum": 2 }),
+            StepData::Team {
+                production: team.production.clone(),
+                public_keys: team.signers.public_keys.clone(),
+                quorum: 2,
+            },
         );
         for (engine, link) in [
             (machines.alice, &team.prerelease),
@@ -91,7 +98,7 @@ impl Demo<'_> {
         let second = self.commit(machines.alice, &team, &request, &[2, 0], "19")?;
         let delta = self.update(&following, length(&second)?, &stats)?;
         let bytes = self.arrived(machines.bob, &team, &next, "20. Bob has the next release", delta)?;
-        Ok(json!({ "production": team.production, "verlink": second, "received": delta, "bytes": bytes }))
+        Ok(DemoRelease { production: team.production, verlink: second, received: delta, bytes })
     }
 
     fn team(&self, alice: &Engine) -> Result<Team, CommandError> {
@@ -108,8 +115,8 @@ impl Demo<'_> {
             namespace: "bosc demo".into(),
         };
         let production = PearLink::new(signers.manifest()?.key()).to_string();
-        let touched = alice.execute_request(&Request::Touch(Touch::default()), &mut quiet, self.stop)?;
-        Ok(Team { keys, signers, production, prerelease: text(&touched, "link") })
+        let prerelease = alice.touch(&Touch::default(), self.stop)?.link;
+        Ok(Team { keys, signers, production, prerelease })
     }
 
     /// Makes the lean drive; its verlink.
@@ -130,21 +137,19 @@ impl Demo<'_> {
             timeout_ms: WAIT_MS,
             cooldown_ms: 0,
             newest: false,
+            sole_copy: false,
         };
-        let data = engine.execute_request(&Request::Provision(request), &mut quiet, self.stop)?;
-        let verlink = data.get("target").map(|t| text(t, "verlink")).unwrap_or_default();
-        let length = |side: &str| {
-            let core = data.get(side).and_then(|s| s.get("core"));
-            core.and_then(|c| c.get("length")).and_then(Value::as_u64).unwrap_or(0)
-        };
+        let done = engine.provision(&request, &mut quiet, self.stop)?;
+        let done = done.ok_or_else(|| wrong("nothing was provisioned".into()))?;
+        let verlink = done.target.verlink.clone();
+        let before = done.production.core.length;
         self.step(
             format!(
-                "{number}. Provisioned: {} blocks staged become {} on top of production's {}: {verlink}",
-                length("source"),
-                length("target").saturating_sub(length("production")),
-                length("production"),
+                "{number}. Provisioned: {} blocks staged become {} on top of production's {before}: {verlink}",
+                done.source.core.length,
+                done.target.core.length.saturating_sub(before),
             ),
-            json!({ "verlink": verlink, "result": data }),
+            StepData::Provisioned { verlink: verlink.clone(), result: Box::new(done) },
         );
         Ok(verlink)
     }
@@ -156,21 +161,20 @@ impl Demo<'_> {
         candidate: &str,
         number: &str,
     ) -> Result<String, CommandError> {
-        let work = Work::Request(MakeRequest {
+        let ask = MakeRequest {
             signers: team.signers.clone(),
             link: candidate.to_owned(),
             peer_update_timeout_ms: PEER_UPDATE_TIMEOUT_MS,
             wait_ms: Some(WAIT_MS),
             ..MakeRequest::default()
-        });
-        let data = engine.execute_request(&Request::Multisig(work), &mut quiet, self.stop)?;
-        let request = text(&data, "request");
+        };
+        let request = engine.multisig_request(&ask, &mut quiet, self.stop)?.request;
         self.step(
             format!(
                 "{number}. A request to sign, made once Bob and Carol held it whole: {}",
                 short(&request)
             ),
-            json!({ "request": request }),
+            StepData::Requested { request: request.clone() },
         );
         Ok(request)
     }
@@ -186,8 +190,8 @@ impl Demo<'_> {
         who.iter().filter_map(|&i| team.keys.get(i)).map(sign).collect()
     }
 
-    fn work(team: &Team, request: &str, responses: Vec<String>, first: bool) -> Request {
-        Request::Multisig(Work::Commit(Commit {
+    fn work(team: &Team, request: &str, responses: Vec<String>, first: bool) -> Commit {
+        Commit {
             signers: team.signers.clone(),
             link: team.prerelease.clone(),
             request: request.to_owned(),
@@ -197,7 +201,7 @@ impl Demo<'_> {
             force_dangerous: false,
             peer_update_timeout_ms: PEER_UPDATE_TIMEOUT_MS,
             wait_ms: WAIT_MS,
-        }))
+        }
     }
 
     /// One signature must not be enough.
@@ -208,12 +212,12 @@ impl Demo<'_> {
         request: &str,
         alone: Vec<String>,
     ) -> Result<(), CommandError> {
-        match engine.execute_request(&Self::work(team, request, alone, true), &mut quiet, self.stop) {
+        match engine.multisig_commit(&Self::work(team, request, alone, true), &mut quiet, self.stop) {
             Ok(_) => Err(wrong("one signature of two was enough".into())),
             Err(e) if e.code() == "INSUFFICIENT_QUORUM" => {
                 self.step(
                     format!("13. Bob alone signs, and is not enough: {e}"),
-                    json!({ "code": e.code() }),
+                    StepData::Refused { code: e.code().to_owned() },
                 );
                 Ok(())
             }
@@ -230,24 +234,28 @@ impl Demo<'_> {
         number: &str,
     ) -> Result<String, CommandError> {
         let responses = self.sign(team, request, who)?;
-        let data = engine.execute_request(
-            &Self::work(team, request, responses, number == FIRST),
-            &mut quiet,
-            self.stop,
-        )?;
-        let verlink = text(&data, "verlink");
+        let work = Self::work(team, request, responses, number == FIRST);
+        let verlink = engine.multisig_commit(&work, &mut quiet, self.stop)?.verlink;
         let names: Vec<&str> = who.iter().filter_map(|&i| NAMES.get(i).copied()).collect();
         self.step(
             format!(
                 "{number}. {} signed, and it is committed and held by two others: {verlink}",
                 names.join(" and ")
             ),
-            json!({ "signers": names, "verlink": verlink }),
+            StepData::Committed {
+                signers: names.into_iter().map(str::to_owned).collect(),
+                verlink: verlink.clone(),
+            },
         );
         Ok(verlink)
     }
 
-    fn update(&self, following: &Receiver<Value>, length: u64, before: &Value) -> Result<u64, CommandError> {
+    fn update(
+        &self,
+        following: &Receiver<SeedStats>,
+        length: u64,
+        before: &SeedStats,
+    ) -> Result<u64, CommandError> {
         let stats = self.follow(following, length)?;
         Ok(received(&stats).saturating_sub(received(before)))
     }
@@ -262,7 +270,7 @@ impl Demo<'_> {
     ) -> Result<u64, CommandError> {
         let copy = self.temp.join("production-copy");
         if copy.exists() {
-            std::fs::remove_dir_all(&copy).map_err(super::io(&copy))?;
+            std::fs::remove_dir_all(&copy).map_err(super::show::io(&copy))?;
         }
         self.dump(engine, &team.production, &copy)?;
         let compared = compare(folder, &copy)?;
@@ -273,13 +281,11 @@ impl Demo<'_> {
                 compared.files,
                 size(compared.bytes)
             ),
-            json!({ "received": bytes, "files": compared.files, "bytes": compared.bytes }),
+            StepData::Arrived { received: bytes, files: compared.files, bytes: compared.bytes },
         );
         Ok(compared.bytes)
     }
 }
-
-fn quiet(_: &str, _: Value) {}
 
 fn short(text: &str) -> String {
     let head: String = text.chars().take(24).collect();

@@ -9,11 +9,13 @@
 //! 1.0.1 runs ──▶ 1.0.2 is not tried again
 //! ```
 
-use super::{Demo, PATIENCE, io, seed, size, text, wrong};
-use crate::command::{Request, Stage, Stop, Touch};
+use super::show::{Demo, PATIENCE, io, quiet, seed, size, wrong};
+use super::{DemoUpdates, StepData};
+use crate::command::Stop;
 use crate::engine::Engine;
 use crate::error::{CommandError, ErrorKind};
-use serde_json::{Value, json};
+use crate::stage::Stage;
+use crate::touch::Touch;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::Scope;
@@ -23,7 +25,7 @@ use std::time::{Duration, Instant};
 pub const EXAMPLE_ENV: &str = "BOSC_EXAMPLE";
 /// The value, and the name of the program.
 pub const EXAMPLE: &str = "self-update";
-/// How long a release that was taken back must not be offered again, for the demo to believe it.
+/// How long a release that was rolled back must not be offered again, for the demo to believe it.
 const QUIET: Duration = Duration::from_secs(3);
 const STOP_EXTENSION: &str = "stop";
 const STOP_EVERY: Duration = Duration::from_millis(200);
@@ -36,15 +38,10 @@ impl Demo<'_> {
         bootstrap: &[String],
         scope: &'s Scope<'s, 'e>,
         ends: &Stop,
-    ) -> Result<Value, CommandError> {
-        let touched = alice.execute_request(
-            &Request::Touch(Touch::default()),
-            &mut |_: &str, _: Value| {},
-            self.stop,
-        )?;
-        let link = text(&touched, "link");
+    ) -> Result<DemoUpdates, CommandError> {
+        let link = alice.touch(&Touch::default(), self.stop)?.link;
         let file = format!("{EXAMPLE}{}", std::env::consts::EXE_SUFFIX);
-        let place = Place {
+        let place = DemoPlace {
             program,
             staged: self.temp.join("program"),
             installed: self.temp.join("installed").join(&file),
@@ -60,7 +57,7 @@ impl Demo<'_> {
         run.until("running 1.0.0", self.stop)?;
         self.step(
             format!("21. A program of {} runs, version 1.0.0, and follows a link", size(whole)),
-            json!({ "link": link, "bytes": whole }),
+            StepData::Runs { link: link.clone(), bytes: whole },
         );
 
         run.next_release();
@@ -75,7 +72,7 @@ impl Demo<'_> {
                 "22. 1.0.1 is released: it fetched {}, replaced itself and started again",
                 size(received)
             ),
-            json!({ "received": received }),
+            StepData::Replaced { received },
         );
 
         run.next_release();
@@ -89,25 +86,25 @@ impl Demo<'_> {
             return Err(wrong("the program's place does not hold 1.0.1".into()));
         }
         self.step(
-            "23. 1.0.2 is released, and cannot start: it is taken back, and 1.0.1 runs again".into(),
-            Value::Null,
+            "23. 1.0.2 is released, and cannot start: it is rolled back, and 1.0.1 runs again".into(),
+            StepData::Nothing,
         );
 
         run.next_release();
         if run.within(QUIET, "updating") {
-            return Err(wrong("the release that was taken back was tried again".into()));
+            return Err(wrong("the release that was rolled back was tried again".into()));
         }
-        self.step("24. 1.0.1 does not try 1.0.2 any more".into(), Value::Null);
-        Ok(json!({ "received": received, "bytes": whole }))
+        self.step("24. 1.0.1 does not try 1.0.2 any more".into(), StepData::Nothing);
+        Ok(DemoUpdates { received, bytes: whole })
     }
 
-    fn stage_program(&self, alice: &Engine, link: &str, place: &Place<'_>) -> Result<(), CommandError> {
+    fn stage_program(&self, alice: &Engine, link: &str, place: &DemoPlace<'_>) -> Result<(), CommandError> {
         let request = Stage { link: link.to_owned(), dir: place.staged.clone(), ..Stage::default() };
-        alice.execute_request(&Request::Stage(request), &mut |_: &str, _: Value| {}, self.stop).map(drop)
+        alice.stage(&request, &mut quiet, self.stop).map(drop)
     }
 }
 
-struct Place<'a> {
+struct DemoPlace<'a> {
     program: &'a Path,
     staged: PathBuf,
     installed: PathBuf,
@@ -115,11 +112,11 @@ struct Place<'a> {
     file: String,
 }
 
-impl Place<'_> {
+impl DemoPlace<'_> {
     fn app(&self) -> PathBuf {
         self.staged
             .join("by-arch")
-            .join(crate::tools::install::Places::here().host())
+            .join(crate::install::UserPlaces::here().host())
             .join("app")
             .join(&self.file)
     }
@@ -131,8 +128,10 @@ impl Place<'_> {
             std::fs::create_dir_all(folder).map_err(io(folder))?;
         }
         let package = self.staged.join("package.json");
-        let json = json!({ "name": EXAMPLE, "productName": EXAMPLE, "version": version, "upgrade": link });
-        std::fs::write(&package, json.to_string()).map_err(io(&package))?;
+        let json = format!(
+            r#"{{"name":"{EXAMPLE}","productName":"{EXAMPLE}","version":"{version}","upgrade":"{link}"}}"#
+        );
+        std::fs::write(&package, json).map_err(io(&package))?;
         let mut bytes = match works {
             true => std::fs::read(self.program).map_err(io(self.program))?,
             false => b"This is no program.\n".to_vec(),
@@ -171,10 +170,10 @@ struct Run {
 }
 
 impl Run {
-    fn start(place: &Place<'_>, link: &str, bootstrap: &[String]) -> Result<Self, CommandError> {
+    fn start(place: &DemoPlace<'_>, link: &str, bootstrap: &[String]) -> Result<Self, CommandError> {
         std::fs::create_dir_all(&place.data).map_err(io(&place.data))?;
         let stop_file = place.data.with_extension(STOP_EXTENSION);
-        let child = Command::new(&place.installed)
+        let child = bosc_updater::secrets::keep_from(&mut Command::new(&place.installed))
             .arg(link)
             .arg(&place.data)
             .arg(bootstrap.join(","))

@@ -3,25 +3,42 @@
 //! 1. The caller lists the drive's entries and gives them to [`plan`], which checks every path, compares with the
 //!    folder and says what to remove and what to write. It asks for the block maps it needs with
 //!    [`DumpError::Missing`].
-//! 2. [`DumpPlan::remove`] removes what the drive does not have.
-//! 3. For every [`WriteAction`] in order: [`DumpPlan::open`] gives a [`FileWriter`], which takes the file's bytes in
+//! 2. For every [`WriteAction`] in order: [`DumpPlan::open`] gives a [`FileWriter`], which takes the file's bytes in
 //!    order and replaces the file at once when they are all there and differ from what is on disk. Links come last.
+//! 3. [`DumpPlan::prune`] removes what the drive does not have.
 //!
-//! Nothing is written outside the folder: keys must be plain paths, nothing may lie below a file or symlink of the
-//! drive, symlinks must lead to a place within the folder, and folders on the way that are symlinks on disk are not
-//! walked through. A program that swaps folders for symlinks at the same time is not guarded against.
+//! Invariants:
+//! * Nothing is written, moved or removed outside the folder: keys must be plain paths, nothing may lie below a file or
+//!   symlink of the drive, symlinks must lead to a place within the folder, and everything below the folder is reached
+//!   by handle ([`bosc_files::Dir`]), so that a folder that is exchanged for a link at the same time leads nowhere.
+//! * Nothing outside [`DumpOptions::below`] and [`DumpOptions::only`] is touched in it.
+//! * A version, or a choice of it, without a file costs nothing: it is an error.
+//! * Until all that is new is in place nothing is removed. What is in the way of a new file or folder (a folder where a
+//!   file must come, or the reverse) gets another name beside it, `.bosc-<random>.old`, until then. A kill leaves every
+//!   file whole that both have, the old one or the new one, and at most such names, which the next run removes.
 //!
 //! [`dump`] does all of it for a drive whose blocks are all here.
 
+mod actions;
 mod check;
+pub(crate) mod command;
+pub(crate) mod event;
 mod plan;
+mod prune;
+mod root;
+mod scope;
 mod write;
 
+pub use actions::Removal;
+pub use actions::{DumpContext, DumpOptions, DumpPlan, WriteAction, WriteKind};
 pub use check::{LinkError, check_link};
-pub use plan::{DumpContext, DumpOptions, DumpPlan, WriteAction, WriteKind, plan};
-pub use write::{FileWriter, Outcome, dump};
+pub use event::{DumpEvent, DumpStats, Dumped, FilePart, Received, Sent};
+pub use plan::plan;
+pub use root::Root;
+pub use write::{FileOutcome, FileWriter, dump};
 
-use crate::glob::GlobError;
+use crate::folder::pattern::GlobError;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -32,6 +49,12 @@ pub enum DumpError {
     /// These blocks of the blobs core (block maps) are not here yet: fetch them and call again.
     #[error("{} blocks are not here yet", .0.len())]
     Missing(Vec<u64>),
+    /// The version has no file: making the folder the same would empty it.
+    #[error("this version holds no files")]
+    Empty,
+    /// The drive has nothing that was asked for.
+    #[error("the drive has none of the paths of --only")]
+    NothingTaken,
     /// The folder holds something and overwriting was not asked for.
     #[error("{} is not empty", .0.display())]
     NotEmpty(PathBuf),
@@ -77,15 +100,44 @@ impl DumpError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotEmpty(_) => Some("choose another folder or overwrite this one with --force"),
-            Self::Blocked(_) => Some("remove it, or allow removing what the drive does not have"),
+            Self::Blocked(_) => Some(
+                "remove it; what is outside of the path, of --only, or kept with --no-prune is not touched",
+            ),
+            Self::Empty => Some("nothing was touched; to empty the folder, remove what is in it"),
+            Self::NothingTaken => {
+                Some("nothing was touched; see what the drive has with `bosc dump <link> --list`")
+            }
             _ => None,
         }
     }
 
-    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |error| Self::Io { path, error }
     }
+}
+
+/// `bosc dump`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dump {
+    /// The link, with an optional path to a file or folder in it.
+    pub link: String,
+    /// Where to write, absolute; `None` writes file contents as events.
+    pub dir: Option<PathBuf>,
+    /// Only tell what would change.
+    pub dry_run: bool,
+    /// Length to read the drive at.
+    pub checkout: Option<u64>,
+    /// Prefixes to restrict to.
+    pub only: Vec<String>,
+    /// Write into a folder that is not empty.
+    pub force: bool,
+    /// Name the files only.
+    pub list: bool,
+    /// Remove files that are not in the drive.
+    pub prune: bool,
+    /// Give up when no peer delivers for so long, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 #[cfg(test)]

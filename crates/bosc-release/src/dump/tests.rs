@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
-use crate::diff::ByteDiff;
+use crate::folder::diff::ByteDiff;
 use crate::stage::tests::{MemoryTarget, noise};
 use crate::stage::{StageOptions, stage};
 use bosc_drive::drive::{DriveEntry, EntryValue};
@@ -25,7 +25,7 @@ fn snapshot(root: &Path) -> BTreeMap<String, (Vec<u8>, bool)> {
                 let to = fs::read_link(item.path()).unwrap();
                 out.insert(key, (format!("-> {}", to.display()).into_bytes(), false));
             } else {
-                let runs = crate::scan::executable(&meta).unwrap_or(false);
+                let runs = crate::folder::scan::executable(&meta).unwrap_or(false);
                 out.insert(key, (fs::read(item.path()).unwrap(), runs));
             }
         }
@@ -52,7 +52,7 @@ fn run(
     let mut diffs = Vec::new();
     let hash = leaves(&target.blobs);
     let count = dump(
-        root,
+        &Root::open(root)?,
         &target.drive(),
         &target.blobs,
         |i| if with_leaves { hash(i) } else { None },
@@ -127,12 +127,12 @@ fn a_staged_folder_comes_back() {
         assert_eq!(
             lines(&diffs),
             [
-                "-1 /extra/deep/file [-3]",
                 "0 /a/big [-3000000, 3000000]",
                 "0 /empty [-2, 0]",
                 "0 /run [0, 0]",
                 "1 /a/link [0]",
                 "0 /folder [0, 0]",
+                "-1 /extra/deep/file [-3]",
             ]
         );
         assert_eq!(snapshot(&from), snapshot(&to));
@@ -153,7 +153,7 @@ fn only_and_keeping_limit_what_is_touched() {
     let only = DumpOptions { only: vec!["a".into()], ..force() };
     assert_eq!(
         lines(&run(&to, &target, true, &only).unwrap()),
-        ["-1 /a/extra [-1]", "1 /a/1 [3]", "1 /a/2 [3]"]
+        ["1 /a/1 [3]", "1 /a/2 [3]", "-1 /a/extra [-1]"]
     );
     assert!(to.join("b/extra").exists() && !to.join("b/1").exists());
     let keep = DumpOptions { keep_missing: true, fsync: true, ..force() };
@@ -163,7 +163,7 @@ fn only_and_keeping_limit_what_is_touched() {
     fs::remove_dir_all(to.join("b")).unwrap();
     write(&to, "b", b"file");
     assert!(matches!(run(&to, &target, true, &keep), Err(DumpError::Blocked(_))));
-    assert_eq!(lines(&run(&to, &target, true, &force()).unwrap()), ["-1 /b [-4]", "1 /b/1 [3]"]);
+    assert_eq!(lines(&run(&to, &target, true, &force()).unwrap()), ["1 /b/1 [3]", "-1 /b [-4]"]);
 }
 
 fn drive_of(entries: &[(&str, EntryValue)]) -> MemoryTarget {
@@ -229,6 +229,44 @@ fn links_on_disk_are_not_walked_through() {
     assert_eq!(fs::read(to.join("a/f")).unwrap(), b"new");
 }
 
+/// Until everything is in place nothing is gone, and what came meanwhile stays.
+#[test]
+fn what_is_in_the_way_is_kept_until_all_is_in_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    for name in ["a/b/new", "file"] {
+        write(&from, name, b"new");
+    }
+    write(&to, "a", b"old a");
+    write(&to, "file/deep/old", b"old file");
+    write(&to, "extra", b"old extra");
+    let target = staged(&from);
+    let entries: Vec<DriveEntry> = target.drive().list("/").unwrap().map(|e| e.unwrap()).collect();
+    let mut plan = plan(&Root::open(&to).unwrap(), &entries, &target.blobs, |_| None, &force()).unwrap();
+    for action in &plan.writes {
+        let mut writer = plan.open(action).unwrap();
+        writer.push(b"new").unwrap();
+        writer.finish().unwrap();
+        let held: Vec<Vec<u8>> = snapshot(&to).into_values().map(|(bytes, _)| bytes).collect();
+        for old in [b"old a".to_vec(), b"old file".to_vec(), b"old extra".to_vec()] {
+            assert!(held.contains(&old), "{action:?}");
+        }
+    }
+    // A file that came into the folder that was in the way is nobody's to remove.
+    let aside = |name: &str| name.starts_with(".bosc-") && name.ends_with(".old");
+    let names = |root: &Path| -> Vec<String> {
+        fs::read_dir(root).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let folder = names(&to).into_iter().find(|n| aside(n) && to.join(n).is_dir()).unwrap();
+    write(&to, &format!("{folder}/deep/late"), b"late");
+    let mut told = Vec::new();
+    assert!(matches!(plan.prune(&mut |d| told.push(d.clone())), Err(DumpError::Io { .. })));
+    assert_eq!(lines(&told), ["-1 /a [-5]", "-1 /extra [-9]", "-1 /file/deep/old [-8]"]);
+    assert_eq!(fs::read(to.join(&folder).join("deep/late")).unwrap(), b"late");
+    fs::remove_dir_all(to.join(folder)).unwrap();
+    assert_eq!(snapshot(&from), snapshot(&to));
+}
+
 #[test]
 fn an_unfinished_file_leaves_the_old_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -237,7 +275,7 @@ fn an_unfinished_file_leaves_the_old_one() {
     write(&to, "f", b"old");
     let target = staged(&from);
     let entries: Vec<DriveEntry> = target.drive().list("/").unwrap().map(|e| e.unwrap()).collect();
-    let plan = plan(&to, &entries, &target.blobs, |_| None, &force()).unwrap();
+    let plan = plan(&Root::open(&to).unwrap(), &entries, &target.blobs, |_| None, &force()).unwrap();
     let mut writer = plan.open(&plan.writes[0]).unwrap();
     writer.push(b"new ").unwrap();
     drop(writer);
@@ -262,7 +300,13 @@ fn block_maps_that_are_not_here_are_asked_for_all_at_once() {
     for i in 0..target.blobs.length() {
         target.blobs.clear(i as usize);
     }
-    match plan(&dir.path().join("to"), &entries, &target.blobs, |_| None, &DumpOptions::default()) {
+    match plan(
+        &Root::open(&dir.path().join("to")).unwrap(),
+        &entries,
+        &target.blobs,
+        |_| None,
+        &DumpOptions::default(),
+    ) {
         Err(DumpError::Missing(missing)) => assert_eq!(missing, maps),
         other => panic!("{other:?}"),
     }
@@ -289,10 +333,15 @@ proptest! {
             }
         }
         let target = staged(&from);
-        let mut events = Vec::new();
-        let hash = leaves(&target.blobs);
-        let leaf = |i| if with_leaves { hash(i) } else { None };
-        dump(&to, &target.drive(), &target.blobs, leaf, &force(), &mut |d| events.push(d.clone())).unwrap();
+        if snapshot(&from).is_empty() {
+            let before = snapshot(&to);
+            prop_assert!(matches!(run(&to, &target, with_leaves, &force()), Err(DumpError::Empty)));
+            prop_assert_eq!(snapshot(&to), before);
+            return Ok(());
+        }
+        let dry = DumpOptions { dry_run: true, ..force() };
+        let told = run(&to, &target, with_leaves, &dry).unwrap();
+        prop_assert_eq!(told, run(&to, &target, with_leaves, &force()).unwrap());
         prop_assert_eq!(snapshot(&from), snapshot(&to));
         prop_assert!(run(&to, &target, with_leaves, &force()).unwrap().is_empty());
     }

@@ -1,121 +1,36 @@
 //! A drive's two cores in the store, and links to them.
 
-use super::{Engine, store_error};
+use super::Engine;
+use super::errors::store_error;
 use crate::error::{CommandError, ErrorKind};
+use crate::event::link::BlobsHead;
 use bosc_drive::bee::Bee;
-use bosc_drive::{BlockSource, SourceError};
-use bosc_format::crypto::CoreKey;
+pub(crate) use bosc_follow::{CoreSource, DriveCores};
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use bosc_format::merkle::Seek;
-use bosc_store::{Core, CreateOptions};
-use bytes::Bytes;
-use serde_json::{Value, json};
+use bosc_store::Core;
 
-/// A core as a source of blocks for reading drives, at a fixed length.
-#[derive(Debug, Clone)]
-pub(crate) struct CoreSource {
-    core: Core,
-    length: u64,
-}
-
-impl CoreSource {
-    /// The core as long as it is now.
-    pub(crate) fn new(core: &Core) -> Self {
-        Self { core: core.clone(), length: core.head().length }
-    }
-
-    /// The core as it was at an older length.
-    pub(crate) fn cut(core: &Core, length: u64) -> Self {
-        Self { core: core.clone(), length: core.head().length.min(length) }
-    }
-}
-
-impl BlockSource for CoreSource {
-    fn length(&self) -> u64 {
-        self.length
-    }
-
-    fn block(&self, index: u64) -> Result<Bytes, SourceError> {
-        if index >= self.length {
-            return Err(SourceError::Missing(index));
-        }
-        match self.core.block(index) {
-            Ok(Some(block)) => Ok(block),
-            Ok(None) => Err(SourceError::Missing(index)),
-            Err(e) => Err(SourceError::Failed(Box::new(e))),
-        }
-    }
-
-    fn has(&self, index: u64) -> bool {
-        index < self.length && self.core.has(index).unwrap_or(false)
-    }
-
-    fn seek(&self, offset: u64) -> Result<Option<(u64, u64)>, SourceError> {
-        match self.core.seek(offset) {
-            Ok(Seek::Found { block, offset }) => Ok(Some((block, offset))),
-            // The reader then walks the blocks.
-            _ => Ok(None),
-        }
-    }
-}
-
-/// The cores of a drive.
-#[derive(Debug, Clone)]
-pub(crate) struct DriveCores {
-    pub(crate) db: Core,
-}
-
-impl DriveCores {
-    pub(crate) fn key(&self) -> &CoreKey {
-        self.db.key()
-    }
-
-    /// The blobs core, once the db's manifest is known.
-    pub(crate) fn blobs(&self, engine: &Engine) -> Result<Option<Core>, CommandError> {
-        let Some(manifest) = self.db.manifest() else { return Ok(None) };
-        let Some(blobs) = manifest.blobs(self.db.key()) else { return Ok(None) };
-        let core = match self.db.key_pair() {
-            Some(pair) => engine.store.create_core(CreateOptions::with_key_pair(pair).manifest(blobs)),
-            None => engine.store.create_core(CreateOptions::new().manifest(blobs)),
-        };
-        core.map(Some).map_err(store_error)
-    }
-
-    pub(crate) fn plain_link(&self) -> String {
-        PearLink::new(*self.key()).to_string()
-    }
-
-    /// The link that names the present version.
-    pub(crate) fn verlink(&self) -> String {
-        let head = self.db.head();
-        PearLink::verlink(*self.key(), head.fork, head.length).to_string()
-    }
-
-    /// The link that names the present version and its content.
-    pub(crate) fn hashlink(&self) -> String {
-        let head = self.db.head();
-        PearLink::hashlink(*self.key(), head.fork, head.length, head.tree_hash()).to_string()
-    }
-
-    /// What the JSON of several commands tells of the blobs core.
-    pub(crate) fn blobs_json(&self, blobs: Option<&Core>) -> Value {
-        let Some(core) = blobs else { return Value::Null };
-        let head = core.head();
-        json!({
-            "key": id::encode(core.key()),
-            "length": head.length,
-            "fork": head.fork,
-            "byteLength": head.byte_length,
-            "hash": id::encode(&head.tree_hash()),
-        })
+/// What several commands tell of the blobs core.
+pub(crate) fn blobs_head(core: &Core) -> BlobsHead {
+    let head = core.head();
+    BlobsHead {
+        key: id::encode(core.key()),
+        length: head.length,
+        fork: head.fork,
+        byte_length: head.byte_length,
+        hash: id::encode(&head.tree_hash()),
     }
 }
 
 impl Engine {
     /// The drive a link names.
     pub(crate) fn open_drive(&self, link: &PearLink) -> Result<DriveCores, CommandError> {
-        Ok(DriveCores { db: self.store.open_core(&link.key).map_err(store_error)? })
+        Ok(DriveCores::open(&self.store, &link.key)?)
+    }
+
+    /// The drive of a db core.
+    pub(crate) fn drive_of(&self, db: Core) -> DriveCores {
+        DriveCores::new(&self.store, db)
     }
 }
 
@@ -137,7 +52,7 @@ pub(crate) fn check_batch_end(source: CoreSource, length: u64) -> Result<(), bos
     if length <= 1 {
         return Ok(());
     }
-    let exact = source.core.contiguous_length() >= length;
+    let exact = source.core().contiguous_length() >= length;
     let bee = Bee::checkout(source, length);
     if exact {
         // The walk is only for lengths that a single look cannot rule out.
@@ -157,6 +72,26 @@ pub(crate) fn check_batch_end(source: CoreSource, length: u64) -> Result<(), bos
     Ok(())
 }
 
+/// The store failed to give a block.
+fn source_error(e: Box<dyn std::error::Error + Send + Sync>) -> CommandError {
+    match e.downcast::<bosc_store::Error>() {
+        Ok(e) if e.kind() == bosc_store::ErrorKind::Corrupt => {
+            CommandError::new(ErrorKind::Store, "ERR_STORE_DAMAGED", e.to_string()).hint(
+                "nothing damaged was given out. Fetch it from peers with `bosc store repair <link>` (or run `bosc seed \
+                 <link>`, which does it by itself), then run the command again",
+            )
+        }
+        Ok(e) => store_error(*e),
+        Err(e) => CommandError::new(ErrorKind::Integrity, "ERR_INVALID_DRIVE", "the drive cannot be read").because(e),
+    }
+}
+
+impl From<bosc_drive::Error> for CommandError {
+    fn from(e: bosc_drive::Error) -> Self {
+        drive_error(e)
+    }
+}
+
 /// A drive that does not hold what its format says.
 pub(crate) fn drive_error(e: bosc_drive::Error) -> CommandError {
     use bosc_drive::Error as E;
@@ -171,6 +106,7 @@ pub(crate) fn drive_error(e: bosc_drive::Error) -> CommandError {
             format!("block {n} of the drive is not on this machine"),
         ),
         E::InvalidPath { .. } => CommandError::input(e.to_string()),
+        E::Source(e) => source_error(e),
         e => CommandError::new(ErrorKind::Integrity, "ERR_INVALID_DRIVE", "the drive cannot be read")
             .because(e),
     }

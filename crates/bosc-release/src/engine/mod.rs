@@ -1,32 +1,25 @@
 //! Runs commands on one open store, with a network node that starts when the first command needs it.
 
-mod ci;
-mod copies;
-mod drive;
-mod dump;
-mod info;
-mod lines;
-mod multisig;
-mod provision;
-mod publish;
-mod release;
-mod rotate;
-mod run_lock;
-mod seed;
-mod shared;
-mod stage;
-mod tools;
-mod topics;
-mod touch;
-mod wait;
+pub(crate) mod conflict;
+pub(crate) mod copies;
+pub(crate) mod drive;
+pub(crate) mod errors;
+pub(crate) mod folders;
+pub(crate) mod follow;
+pub(crate) mod open;
+pub(crate) mod pace;
+pub(crate) mod run_lock;
+pub(crate) mod shared;
+pub(crate) mod watch;
 
-use crate::command::{Outcome, Request, Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
-use crate::owner::Executor;
+use bosc_follow::Topics;
 use bosc_format::crypto::KeyPair;
-use bosc_node::{Node, NodeConfig, PUBLIC_BOOTSTRAP};
+use bosc_node::bootstrap::{BootstrapError, resolve};
+use bosc_node::{Node, NodeConfig};
 use bosc_store::{Options, Store};
-use std::net::{SocketAddr, SocketAddrV4, ToSocketAddrs};
+use errors::store_error;
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,21 +50,22 @@ impl std::fmt::Debug for EngineConfig {
 
 /// An open store and its node.
 pub struct Engine {
-    store: Store,
-    dir: PathBuf,
-    bootstrap: Vec<SocketAddrV4>,
-    node: Mutex<Option<Arc<Node>>>,
+    pub(crate) store: Store,
+    pub(crate) dir: PathBuf,
+    pub(crate) bootstrap: Vec<SocketAddrV4>,
+    pub(crate) node: Mutex<Option<Arc<Node>>>,
     /// No node may run now: a release is on its way to its mirror (see `ci`). Changed with `node` locked.
-    silent: Arc<AtomicBool>,
+    pub(crate) silent: Arc<AtomicBool>,
     /// One staging at a time: two would each build on the same head.
-    staging: Mutex<()>,
+    pub(crate) staging: Mutex<()>,
     /// One commit of a signed release writes at a time.
-    committing: Mutex<()>,
+    pub(crate) committing: Mutex<()>,
     /// One release at a time is compared with what its link holds, and written.
-    releasing: Mutex<()>,
+    pub(crate) releasing: Mutex<()>,
     /// The primary key is on other machines too, so that names of it do not tell this one apart.
     common_key: bool,
-    topics: topics::Topics,
+    pub(crate) topics: Topics,
+    pub(crate) scrub_pace: pace::Pace,
 }
 
 impl std::fmt::Debug for Engine {
@@ -83,7 +77,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens the store. The error has the code `ERR_LOCKED` while another process has it.
     pub fn open(config: &EngineConfig) -> Result<Self, CommandError> {
-        let bootstrap = resolve(&config.bootstrap)?;
+        let bootstrap = bootstrap_nodes(&config.bootstrap)?;
         let store = Store::open(&config.store, Options::default()).map_err(store_error)?;
         if let Some(key) = &config.primary_key {
             store.set_primary_key(key).map_err(|e| {
@@ -112,7 +106,8 @@ impl Engine {
             committing: Mutex::new(()),
             releasing: Mutex::new(()),
             common_key: config.primary_key.is_some(),
-            topics: topics::Topics::default(),
+            topics: Topics::default(),
+            scrub_pace: pace::Pace::default(),
         }
     }
 
@@ -128,7 +123,7 @@ impl Engine {
             return Ok(Arc::clone(node));
         }
         if self.silent.load(Ordering::SeqCst) {
-            return Err(ci::busy());
+            return Err(errors::busy());
         }
         let mut config = NodeConfig::peer(self.bootstrap.clone());
         config.key_pair = self.node_key()?;
@@ -143,7 +138,11 @@ impl Engine {
     }
 
     /// The key pair others know this store's node by. Two runners with one primary key are two nodes.
-    fn node_key(&self) -> Result<KeyPair, CommandError> {
+    pub(crate) fn node_key(&self) -> Result<KeyPair, CommandError> {
+        // Nor is a copy of the store the same node: each would take the other for itself.
+        if let Some(lineage) = self.store.lineage() {
+            return Ok(self.store.create_key_pair([NODE_KEY.as_bytes(), &lineage].concat()));
+        }
         let kept = self.store.user_data(NODE_KEY).map_err(store_error)?.map(Zeroizing::new);
         if let Some(seed) = kept.as_deref().and_then(|s| <&[u8; 32]>::try_from(s.as_slice()).ok()) {
             return Ok(KeyPair::from_seed(seed));
@@ -158,21 +157,11 @@ impl Engine {
         Ok(KeyPair::from_seed(&seed))
     }
 
-    /// Runs one command. Its last event, `final`, is the caller's to make from the outcome.
-    pub fn execute_request(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
-        match request {
-            Request::Touch(r) => self.touch(r, stop),
-            Request::Stage(r) => self.stage(r, sink, stop),
-            Request::Seed(r) => self.seed(r, sink, stop),
-            Request::Info(r) => self.info(r, sink, stop),
-            Request::Dump(r) => self.dump(r, sink, stop),
-            Request::Multisig(r) => self.multisig(r, sink, stop),
-            Request::Provision(r) => self.provision(r, sink, stop),
-            Request::Tool(r) => self.tool(r, sink, stop),
-            Request::Publish(r) => self.publish(r, sink, stop),
-            Request::Line(r) => self.line(r, sink, stop),
-            Request::Rotate(r) => self.rotate(r, sink, stop),
-        }
+    /// The DHT nodes that were tried, when nothing at all was ever received.
+    pub(crate) fn unanswered(&self) -> Option<Vec<SocketAddrV4>> {
+        let slot = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = slot.as_ref().is_some_and(|node| node.status().received == 0);
+        silent.then(|| self.bootstrap.clone())
     }
 
     /// Ends the node, taking announcements back, and makes everything durable.
@@ -185,79 +174,16 @@ impl Engine {
     }
 }
 
-impl Executor for Engine {
-    fn execute(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
-        self.execute_request(request, sink, stop)
-    }
-}
-
-/// Resolves `host:port` texts to IPv4 addresses; none given means the public network.
-pub fn resolve(bootstrap: &[String]) -> Result<Vec<SocketAddrV4>, CommandError> {
-    if bootstrap.is_empty() {
-        return Ok(PUBLIC_BOOTSTRAP.to_vec());
-    }
-    let mut out = Vec::new();
-    for text in bootstrap {
-        // npm hyperdht writes nodes as `address@name:port`.
-        let plain = text.split_once('@').map_or(text.clone(), |(address, rest)| {
-            format!("{address}:{}", rest.rsplit_once(':').map_or("", |(_, port)| port))
-        });
-        let found = plain.to_socket_addrs().map_err(|e| {
-            CommandError::input(format!("no DHT node: {text:?}"))
-                .because(e)
-                .hint("bootstrap nodes are given as host:port, separated by commas")
-        })?;
-        out.extend(found.filter_map(|a| if let SocketAddr::V4(a) = a { Some(a) } else { None }));
-    }
-    if out.is_empty() {
-        return Err(CommandError::input("none of the bootstrap nodes has an IPv4 address"));
-    }
-    Ok(out)
-}
-
-/// An error of the store, with what to do about it.
-pub(crate) fn store_error(e: bosc_store::Error) -> CommandError {
-    use bosc_store::Error as E;
-    let (kind, code, message, hint) = match &e {
-        E::Locked { .. } => (
-            ErrorKind::Store,
-            "ERR_LOCKED",
-            "another process has the store open and does not take commands",
-            "wait for it to end, or use another store with `--store DIR`",
-        ),
-        E::NewerVersion { .. } => (
-            ErrorKind::Store,
-            "ERR_STORE_VERSION",
-            "the store was made by a newer version of Bosc",
-            "update Bosc, or use another store with `--store DIR`",
-        ),
-        E::Corrupt { .. } => (
-            ErrorKind::Store,
-            "ERR_STORE_CORRUPT",
-            "the store is damaged",
-            "restore it from a backup, or use a new one with `--store DIR`",
-        ),
-        E::Full { .. } => (
-            ErrorKind::Store,
-            "ERR_DISK_FULL",
-            "the disk is full",
-            "free some space and run the command again; nothing that was stored is lost",
-        ),
-        E::NotWritable => return not_writable(),
-        _ => (
-            ErrorKind::Store,
-            "ERR_STORE",
-            "the store failed",
-            "check the folder of the store, its disk and its permissions",
-        ),
-    };
-    CommandError::new(kind, code, message).hint(hint).because(e)
-}
-
-/// This machine cannot write to a link.
-pub(crate) fn not_writable() -> CommandError {
-    CommandError::new(ErrorKind::Permission, "ERR_PERMISSION_REQUIRED", "this store cannot write to the link")
-        .hint(
-            "stage with the store that made the link, or make a new link with `bosc touch` and stage to that",
-        )
+/// The nodes to start from.
+pub(crate) fn bootstrap_nodes(given: &[String]) -> Result<Vec<SocketAddrV4>, CommandError> {
+    resolve(given).map_err(|e| {
+        let error = CommandError::input(e.to_string())
+            .hint("bootstrap nodes are given as host:port, separated by commas");
+        match e {
+            BootstrapError::NotANode { source, .. } | BootstrapError::NotFound { source, .. } => {
+                error.because(source)
+            }
+            _ => error,
+        }
+    })
 }

@@ -20,16 +20,13 @@
 //! and the snapshot are for those.
 
 use super::Engine;
-use super::topics::Topic;
-use super::wait::stopped;
 use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
+use crate::event::LinkEvent;
+use bosc_follow::{Meeting, Wait};
 use bosc_format::crypto::{self, KeyPair};
-use bosc_node::{LiveCore, Node, TICK};
 use bosc_store::CreateOptions;
-use serde_json::json;
 use std::net::SocketAddrV4;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -37,16 +34,15 @@ use zeroize::Zeroizing;
 const CONTEXT: &[u8] = b"bosc publishing lock";
 /// How long to wait for the announcement and the look after it.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// How long after the last connection a peer has to show itself.
-const SETTLE: Duration = Duration::from_millis(500);
+/// Least time that a run which has the lock is waited for.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Held until it is dropped.
-pub(super) struct RunLock {
-    live: LiveCore,
-    node: Arc<Node>,
-    // Dropped in this order: the topic is left while the engine still runs.
-    topic: Option<Topic>,
-    engine: Engine,
+pub(crate) struct RunLock {
+    // Dropped in this order: the topic is left while the engine still runs, and whoever waits for us learns at once that
+    // we are gone.
+    meeting: Meeting,
+    _engine: Engine,
 }
 
 impl RunLock {
@@ -54,7 +50,7 @@ impl RunLock {
     ///
     /// # Errors
     /// `ERR_PUBLISHING` when another run has it or is to have it.
-    pub(super) fn take(
+    pub(crate) fn take(
         bootstrap: Vec<SocketAddrV4>,
         key_pair: &KeyPair,
         wait: Duration,
@@ -64,84 +60,37 @@ impl RunLock {
         let engine = Engine::in_memory(bootstrap)?;
         let seed = Zeroizing::new(crypto::hash(&[CONTEXT, &key_pair.sign(CONTEXT)]));
         let options = CreateOptions::with_key_pair(KeyPair::from_seed(&seed));
-        let core = engine.store.create_core(options).map_err(super::store_error)?;
+        let core = engine.store.create_core(options).map_err(super::errors::store_error)?;
         let node = engine.node()?;
-        let live = node.attach(&core);
-        let key = *core.discovery_key();
-        let topic = Some(engine.join_topic(&node, key, true));
-        let lock = Self { live, node, topic, engine };
-        let deadline = Instant::now() + PATIENCE;
-        let node = &lock.node;
-        // Without a single DHT node nobody can be found, nor find us.
-        let announced = lock.until(deadline, stop, || {
-            node.is_flushed(&key) && (node.status().listening || lock.is_alone_in_the_world())
-        })?;
-        if announced && !lock.is_alone_in_the_world() {
-            node.look_again(key);
+        let meeting = Meeting::join(&node, &engine.topics, &core);
+        let mut lock = Self { meeting, _engine: engine };
+        let met = lock.meeting.announce(&mut Wait::new(stop).timeout(PATIENCE))?;
+        if !met.announced || !met.looked {
+            sink.tell(LinkEvent::Unguarded { announced: met.announced });
         }
-        let looked = lock.until(deadline, stop, || node.is_flushed(&key))?;
-        if !announced || !looked {
-            sink.event("unguarded", json!({ "announced": announced }));
-        }
-        let mut seen = (lock.others(), node.status().connections, Instant::now());
-        let start = Instant::now();
-        let mut told = false;
-        loop {
-            let now = (lock.others(), node.status().connections);
-            if (&now.0, &now.1) != (&seen.0, &seen.1) {
-                seen = (now.0, now.1, Instant::now());
+        let (start, mut told) = (Instant::now(), false);
+        let meeting = &mut lock.meeting;
+        Wait::new(stop).run(node.signal(), |alarm| {
+            let settled = meeting.is_settled(alarm);
+            let others = meeting.others();
+            if others.is_empty() && settled {
+                return Ok(Some(()));
             }
-            if seen.0.is_empty() && seen.2.elapsed() >= SETTLE {
-                return Ok(lock);
-            }
-            let first = seen.0.iter().all(|other| node.public_key() < other);
-            if !first || start.elapsed() >= wait.max(SETTLE * 4) {
+            let first = others.iter().all(|other| node.public_key() < other);
+            if !first || alarm.has_passed(start, wait.max(GRACE)) {
                 return Err(publishing());
             }
-            if !seen.0.is_empty() && !std::mem::replace(&mut told, true) {
-                sink.event("waiting", json!({ "runs": seen.0.len() }));
+            if !others.is_empty() && !std::mem::replace(&mut told, true) {
+                sink.tell(LinkEvent::Waiting { runs: others.len() });
             }
-            lock.pause(stop)?;
-        }
+            Ok(None)
+        })?;
+        Ok(lock)
     }
 
     /// Whether nobody else came meanwhile. To be called right before signing.
-    pub(super) fn check(&self) -> Result<(), CommandError> {
-        if self.others().is_empty() { Ok(()) } else { Err(publishing()) }
-    }
-
-    fn others(&self) -> Vec<[u8; 32]> {
-        self.live.status().peers.iter().map(|p| p.key).collect()
-    }
-
-    fn is_alone_in_the_world(&self) -> bool {
-        self.node.dht_nodes(1).is_empty()
-    }
-
-    fn pause(&self, stop: &Stop) -> Result<(), CommandError> {
-        if stop.is_stopped() {
-            return Err(stopped());
-        }
-        self.node.signal().wait(Some(Instant::now() + TICK), TICK, || stop.is_stopped().then_some(()));
-        Ok(())
-    }
-
-    fn until(&self, deadline: Instant, stop: &Stop, done: impl Fn() -> bool) -> Result<bool, CommandError> {
-        while !done() {
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            self.pause(stop)?;
-        }
-        Ok(true)
-    }
-}
-
-impl Drop for RunLock {
-    fn drop(&mut self) {
-        // Whoever waits for us learns at once that we are gone; the node itself ends when its last handle does.
-        self.topic = None;
-        let _ = self.engine.store.flush();
+    pub(crate) fn check(&self) -> Result<(), CommandError> {
+        if self.meeting.others().is_empty() { Ok(()) } else { Err(publishing()) }
     }
 }
 

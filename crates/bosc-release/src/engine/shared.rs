@@ -10,27 +10,34 @@
 //!   store can write to the link, whatever it forgets;
 //! * *shared* (a row without it): writable, to be checked before every write.
 //!
+//! A store that is a copy of another ([`bosc_store::Store::copied`]) has all links that were in it as if imported, without
+//! a row of their own, until it is declared to be the only copy.
+//!
 //! `before_writing` asks peers for the newest version, fetches it whole (who writes a link must be able to seed it),
 //! refuses when nobody answers or what is here is older than what the key file names, and only then turns pending into
 //! shared. Peers whose word is taken proved that their history is this store's; one that proves another ends it with
 //! `ERR_FORKED` before anything is written. Two machines that write at one moment see each other: what it gives is held
 //! until the writing is over. It cannot see a version that no peer it reached has; that is why somebody has to seed a shared link.
 
-use super::ci::{claims_in_vain, forked, tell_unproved};
+use super::Engine;
+use super::conflict::{Conflicts, forked_at};
 use super::drive::{CoreSource, DriveCores, drive_error};
+use super::errors::store_error;
+use super::follow::timed_out;
 use super::run_lock::RunLock;
-use super::wait::{core_failed, stopped, timed_out};
-use super::{Engine, store_error};
 use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
+use crate::event::link::{CatchUpStats, Downloaded, LinkEvent};
 use bosc_drive::bee::Bee;
 use bosc_drive::drive::{EntryValue, FILES_PREFIX};
+use bosc_follow::vouch::Claim;
+use bosc_follow::{FollowError, FollowedCore, Wait};
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
-use bosc_node::{CoreStatus, Download, LiveCore, Node, PeerStatus, TICK};
-use bosc_store::{Core, CreateOptions};
+use bosc_node::CoreStatus;
+use bosc_store::{Core, CreateOptions, Evidence};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -38,22 +45,20 @@ use zeroize::{Zeroize, Zeroizing};
 const ROW: &str = "shared-key";
 /// How long peers are looked for, and how long a download may stand still.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often peers are looked for again while there is none whose word counts.
-const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// Between two `stats` events.
 const STATS_EVERY: Duration = Duration::from_millis(500);
 
 /// What is remembered of a shared link.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SharedKey {
+pub(crate) struct SharedKey {
     /// The link's newest version that this store heard of: nothing older is written on.
-    pub(super) fork: u64,
-    pub(super) length: u64,
-    pub(super) blobs_length: u64,
+    pub(crate) fork: u64,
+    pub(crate) length: u64,
+    pub(crate) blobs_length: u64,
     /// The key, until it may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) seed: Option<String>,
+    pub(crate) seed: Option<String>,
 }
 
 impl Drop for SharedKey {
@@ -64,15 +69,15 @@ impl Drop for SharedKey {
 
 impl SharedKey {
     /// Reads the row of a drive's db core.
-    pub(super) fn of(db: &Core) -> Result<Option<Self>, CommandError> {
+    pub(crate) fn of(db: &Core) -> Result<Option<Self>, CommandError> {
         let Some(bytes) = db.user_data(ROW).map_err(store_error)?.map(Zeroizing::new) else {
             return Ok(None);
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|e| {
             CommandError::new(
                 ErrorKind::Store,
-                "ERR_STORE_CORRUPT",
-                "what the store knows of a shared key is damaged",
+                "ERR_STORE_DAMAGED",
+                "what the store knows about a shared key is damaged",
             )
             .because(e)
             .hint("import the key file again with `bosc keys import`")
@@ -83,7 +88,7 @@ impl SharedKey {
     fn key_pair(&self, drive: &DriveCores) -> Result<Option<KeyPair>, CommandError> {
         let Some(seed) = &self.seed else { return Ok(drive.db.key_pair()) };
         let mut seed = id::decode(seed).map_err(|_| {
-            CommandError::new(ErrorKind::Store, "ERR_STORE_CORRUPT", "an imported key is damaged")
+            CommandError::new(ErrorKind::Store, "ERR_STORE_DAMAGED", "an imported key is damaged")
                 .hint("import the key file again with `bosc keys import`")
         })?;
         let pair = KeyPair::from_seed(&seed);
@@ -92,7 +97,7 @@ impl SharedKey {
     }
 
     /// Writes the row. Durable on return.
-    pub(super) fn keep(&self, db: &Core) -> Result<(), CommandError> {
+    pub(crate) fn keep(&self, db: &Core) -> Result<(), CommandError> {
         let bytes = serde_json::to_vec(self).map(Zeroizing::new);
         let bytes = bytes.map_err(|e| CommandError::failed("the key could not be written").because(e))?;
         db.set_user_data(ROW, Some(&bytes)).map_err(store_error)
@@ -101,36 +106,53 @@ impl SharedKey {
 
 impl Engine {
     /// Whether other machines may have the link's key as well.
-    pub(super) fn is_shared(&self, drive: &DriveCores) -> Result<bool, CommandError> {
-        Ok(SharedKey::of(&drive.db)?.is_some())
+    pub(crate) fn is_shared(&self, drive: &DriveCores) -> Result<bool, CommandError> {
+        Ok(SharedKey::of(&drive.db)?.is_some() || self.store.may_be_elsewhere(&drive.db))
     }
 
     /// To be called before anything is appended to a link or cut from it. Makes sure that nothing newer is known to
     /// peers, and makes an imported key usable. `newest`: the caller knows that this store has the newest version, or
     /// holds what this gives. Nobody else who has the key writes while that is held; see [`super::run_lock`].
-    pub(super) fn before_writing(
+    pub(crate) fn before_writing(
         &self,
         drive: &DriveCores,
         newest: bool,
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<Option<RunLock>, CommandError> {
-        let Some(row) = SharedKey::of(&drive.db)? else { return Ok(None) };
+        let kept = SharedKey::of(&drive.db)?;
+        let copied = self.store.copied().filter(|_| self.store.may_be_elsewhere(&drive.db));
+        let row = match (&kept, copied) {
+            (Some(row), _) => row.clone(),
+            (None, Some(_)) => self.as_shared(drive)?,
+            (None, None) => return Ok(None),
+        };
+        if let Some(copied) = copied {
+            sink.tell(LinkEvent::StoreCopied {
+                store: self.dir.clone(),
+                evidence: copied.evidence.to_string(),
+                link: drive.plain_link(),
+            });
+        }
         let mut lock = None;
         if !newest {
             if let Some(pair) = row.key_pair(drive)? {
                 lock = Some(RunLock::take(self.bootstrap.clone(), &pair, PATIENCE, sink, stop)?);
             }
-            sink.event(
-                "checking",
-                json!({ "link": drive.plain_link(), "length": drive.db.length(), "atLeast": row.length }),
-            );
-            self.catch_up(drive, &row, sink, stop)?;
+            sink.tell(LinkEvent::Checking {
+                link: drive.plain_link(),
+                length: drive.db.length(),
+                at_least: row.length,
+            });
+            self.catch_up(drive, &row, sink, stop).map_err(|e| match copied {
+                Some(c) if e.code() == "ERR_NOT_NEWEST" => copied_store(drive, c.evidence, e),
+                _ => e,
+            })?;
         }
         let head = drive.db.head();
         let behind = head.fork < row.fork || (head.fork == row.fork && head.length < row.length);
         let whole = drive.db.contiguous_length() >= head.length;
-        let blobs = drive.blobs(self)?;
+        let blobs = drive.blobs()?;
         let blobs_length = blobs.as_ref().map_or(0, Core::length);
         let needed = if whole { history_blobs_length(&drive.db).map_err(drive_error)? } else { u64::MAX };
         let floor = if head.fork == row.fork { needed.max(row.blobs_length) } else { needed };
@@ -150,11 +172,18 @@ impl Engine {
         }
         self.use_key(drive, &row)?;
         let next = SharedKey { fork: head.fork, length: head.length, blobs_length, seed: None };
-        if next != row {
+        if kept.is_some() && next != row {
             next.keep(&drive.db)?;
         }
-        sink.event("newest", json!({ "verlink": drive.verlink(), "length": head.length, "told": newest }));
+        sink.tell(LinkEvent::Newest { verlink: drive.verlink(), length: head.length, told: newest });
         Ok(lock)
+    }
+
+    /// What a link of a copied store is checked by: no less than what is here.
+    fn as_shared(&self, drive: &DriveCores) -> Result<SharedKey, CommandError> {
+        let head = drive.db.head();
+        let blobs_length = drive.blobs()?.map_or(0, |b| b.length());
+        Ok(SharedKey { fork: head.fork, length: head.length, blobs_length, seed: None })
     }
 
     /// Gives the drive's cores the pending key.
@@ -179,7 +208,7 @@ impl Engine {
             )
             .hint("import the right key file with `bosc keys import`"));
         }
-        drive.blobs(self)?;
+        drive.blobs()?;
         self.store.flush().map_err(store_error)
     }
 
@@ -190,38 +219,45 @@ impl Engine {
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<(), CommandError> {
-        let node = self.node()?;
-        let topic = *drive.db.discovery_key();
-        let db = node.attach(&drive.db);
-        let joined = self.join_topic(&node, topic, false);
+        let followed = self.follow_drive(drive, false)?;
         let result = (|| {
-            if !settle(&node, &db, topic, sink, stop)? {
-                return Err(nobody(drive, row, &db.status()));
-            }
-            fetch_all(&node, &db, sink, stop)?;
-            let Some(core) = drive.blobs(self)? else { return Ok(()) };
-            let live = node.attach(&core);
+            learn(drive, followed.db(), row, sink, stop)?;
+            let Some(blobs) = followed.blobs()? else { return Ok(()) };
             let needed = history_blobs_length(&drive.db).map_err(drive_error)?;
             if needed > 0 || row.blobs_length > 0 {
                 // The peers of the db may take a moment to open the blobs core.
-                if !settle(&node, &live, topic, sink, stop)? {
-                    return Err(nobody(drive, row, &live.status()));
-                }
-                fetch_all(&node, &live, sink, stop)?;
+                learn(drive, blobs, row, sink, stop)?;
             }
             Ok(())
         })();
-        drop(joined);
+        Conflicts::default().tell(self, &followed, sink)?;
+        let node = Arc::clone(followed.node());
+        drop(followed);
         let _ = node.flush();
         result
     }
+}
+
+/// The store is a copy, and no peer could say what is newest.
+fn copied_store(drive: &DriveCores, evidence: Evidence, because: CommandError) -> CommandError {
+    CommandError::new(
+        ErrorKind::Store,
+        "ERR_STORE_COPIED",
+        format!("this store is a copy of another ({evidence}), and no peer showed the link's newest version; nothing was written"),
+    )
+    .because(because)
+    .hint(format!(
+        "two copies that both write make two histories of a link. Seed {} where its newest version is and run this again; \
+         only if no other copy was or will be written to, say so once: add --sole-copy",
+        drive.plain_link()
+    ))
 }
 
 fn nobody(drive: &DriveCores, row: &SharedKey, status: &CoreStatus) -> CommandError {
     CommandError::new(
         ErrorKind::Network,
         "ERR_NOT_NEWEST",
-        "no peer answered, so nobody can say whether this store has the link's newest version",
+        "no peer answered, so it is not known whether this store has the link's newest version",
     )
     .because(timed_out(status))
     .hint(format!(
@@ -232,107 +268,44 @@ fn nobody(drive: &DriveCores, row: &SharedKey, status: &CoreStatus) -> CommandEr
     ))
 }
 
-/// Waits until discovery is over and every connected peer has told what it has, and we have the newest head of it.
-/// False: nobody is there.
-fn settle(
-    node: &Node,
-    core: &LiveCore,
-    topic: [u8; 32],
+/// Brings a core to its newest head, for which somebody vouches, and gets all of it.
+fn learn(
+    drive: &DriveCores,
+    core: &FollowedCore,
+    row: &SharedKey,
     sink: &mut dyn Sink,
     stop: &Stop,
-) -> Result<bool, CommandError> {
-    core.compare();
-    let deadline = Instant::now() + PATIENCE;
-    let mut looked = Instant::now();
-    let found = node.signal().wait(Some(deadline), TICK, || {
-        if stop.is_stopped() {
-            return Some(Err(stopped()));
-        }
-        let s = core.status();
-        if let Some(why) = &s.failed {
-            return Some(Err(core_failed(why)));
-        }
-        if let Some(peer) = s.peers.iter().find(|p| p.other_history) {
-            return Some(Err(forked(peer)));
-        }
-        let behind = s.peers.iter().any(|p| (p.fork, p.length) > (s.fork, s.length));
-        let told = vouched(&s) && s.peers.iter().all(|p| p.synced && is_compared(p, &s));
-        if told && !behind && node.is_flushed(&topic) && (s.length == 0 || s.has_manifest) {
-            return Some(Ok(true));
-        }
-        if !vouched(&s) && looked.elapsed() >= LOOK_AGAIN && node.is_flushed(&topic) {
-            looked = Instant::now();
-            node.refresh(topic);
-        }
-        None
-    });
-    match found {
-        Some(result) => result,
-        None => {
-            let s = core.status();
-            // A peer that never says what it has, or cannot prove it, does not keep the others' word from counting; one
-            // that has more does.
-            let ahead = |p: &PeerStatus| (p.fork, p.length) > (s.fork, s.length);
-            if s.peers.iter().any(|p| ahead(p) && !claims_in_vain(p)) {
-                return Err(timed_out(&s));
-            }
-            if vouched(&s) {
-                tell_unproved(&s, sink);
-            }
-            Ok(vouched(&s))
-        }
+) -> Result<(), CommandError> {
+    let word = core.vouched(&mut Wait::new(stop).timeout(PATIENCE)).map_err(|e| match e {
+        FollowError::Forked { peer } => forked_at(drive, &peer),
+        e => e.into(),
+    })?;
+    if !word.vouched {
+        return Err(nobody(drive, row, &core.status()));
     }
-}
-
-/// Whether a peer showed that what it has is of our history; at an older fork it has nothing to say.
-fn is_compared(p: &PeerStatus, s: &CoreStatus) -> bool {
-    p.length == 0 || p.fork != s.fork || p.proved_length >= p.length.min(s.length)
-}
-
-/// Whether some peer's word can be taken: with a history here, that of one that proved to have it too.
-fn vouched(s: &CoreStatus) -> bool {
-    s.peers.iter().any(|p| {
-        p.synced
-            && (s.length == 0
-                || (p.length > 0 && p.fork == s.fork && p.length <= s.length && is_compared(p, s)))
-    })
-}
-
-/// Downloads every block of a core.
-fn fetch_all(node: &Node, core: &LiveCore, sink: &mut dyn Sink, stop: &Stop) -> Result<(), CommandError> {
-    let _all = core.download(Download::live());
-    let mut seen = (0, Instant::now());
+    tell_unproved(&word.unproved, sink);
     let mut told = Instant::now();
-    loop {
+    let mut tell = || {
+        // What is over at once has nothing to tell.
+        if told.elapsed() < STATS_EVERY {
+            return !stop.is_stopped();
+        }
+        told = Instant::now();
         let s = core.status();
-        if core.core().contiguous_length() >= s.length {
-            return Ok(());
+        sink.tell(LinkEvent::Stats(CatchUpStats {
+            peers: s.peers.len(),
+            drive_length: s.length,
+            download: Downloaded { total_bytes: s.downloaded_bytes, total_blocks: s.downloaded_blocks },
+            upload: (),
+        }));
+        !stop.is_stopped()
+    };
+    core.whole(&mut Wait::new(stop).stall(PATIENCE).tell(STATS_EVERY, &mut tell)).map_err(|e| match e {
+        e @ FollowError::TimedOut(_) => {
+            CommandError::from(e).hint("the peers do not have all of the link; seed it from one that has")
         }
-        if stop.is_stopped() {
-            return Err(stopped());
-        }
-        if let Some(why) = &s.failed {
-            return Err(core_failed(why));
-        }
-        if s.downloaded_blocks != seen.0 {
-            seen = (s.downloaded_blocks, Instant::now());
-        } else if seen.1.elapsed() > PATIENCE {
-            return Err(
-                timed_out(&s).hint("the peers do not have all of the link; seed it from one that has")
-            );
-        }
-        if told.elapsed() >= STATS_EVERY {
-            told = Instant::now();
-            sink.event(
-                "stats",
-                json!({ "peers": s.peers.len(), "driveLength": s.length,
-                        "download": { "totalBytes": s.downloaded_bytes, "totalBlocks": s.downloaded_blocks },
-                        "upload": Value::Null }),
-            );
-        }
-        let wait = Instant::now() + TICK;
-        node.signal().wait(Some(wait), TICK, || (core.status() != s).then_some(()));
-    }
+        e => e.into(),
+    })
 }
 
 /// How many blocks of blobs all entries that were ever written name. The whole db must be here.
@@ -351,4 +324,11 @@ fn history_blobs_length(db: &Core) -> Result<u64, bosc_drive::Error> {
         }
     }
     Ok(length)
+}
+
+/// Tells of peers whose claim to be ahead does not count.
+pub(crate) fn tell_unproved(claims: &[Claim], sink: &mut dyn Sink) {
+    for c in claims {
+        sink.tell(LinkEvent::UnprovedPeer { peer: id::encode(&c.peer), fork: c.fork, length: c.length });
+    }
 }

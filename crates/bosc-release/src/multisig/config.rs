@@ -3,6 +3,7 @@
 use super::Signers;
 use super::errors::bad_signer;
 use crate::error::{CommandError, ErrorKind};
+use bosc_files::{Durability, Replace};
 use bosc_format::id;
 use bosc_format::manifest::MAX_SIGNERS;
 use serde_json::Value;
@@ -45,7 +46,7 @@ impl Config {
                 .hint("run the command in the folder of pear.json, or name the file with --config")
         };
         let mut text = String::new();
-        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let file = bosc_files::open_plain(path).map_err(unreadable)?;
         let read = file.take(CONFIG_MAX + 1).read_to_string(&mut text);
         if let Err(e) = read {
             return Err(match e.kind() {
@@ -85,25 +86,8 @@ impl Config {
         let mut text = serde_json::to_string_pretty(&self.json)
             .map_err(|e| CommandError::failed("the configuration cannot be written").because(e))?;
         text.push('\n');
-        let temporary = self.path.with_extension(format!("tmp{}", std::process::id()));
-        let written = write_synced(&temporary, text.as_bytes())
-            .and_then(|()| keep_mode(&self.path, &temporary))
-            .and_then(|()| std::fs::rename(&temporary, &self.path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&temporary);
-        }
-        written.map_err(failed)
+        Replace::new(Durability::Disk).follow_links().write(&self.path, text.as_bytes()).map_err(failed)
     }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
-    std::io::Write::write_all(&mut file, bytes)?;
-    file.sync_all()
-}
-
-fn keep_mode(of: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::set_permissions(to, std::fs::metadata(of)?.permissions())
 }
 
 fn signers(json: &Value, path: &Path) -> Result<Signers, CommandError> {

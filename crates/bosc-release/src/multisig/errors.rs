@@ -1,9 +1,7 @@
 //! The errors of `multisig`, by the codes npm `hyper-multisig` gives them where it has one.
 
 use crate::error::{CommandError, ErrorKind};
-
-/// Which of a drive's two cores an error is about.
-pub type CoreName = &'static str;
+use bosc_follow::CoreName;
 
 fn error(kind: ErrorKind, code: &str, message: String, hint: &str) -> CommandError {
     CommandError::new(kind, code, message).hint(hint)
@@ -124,7 +122,7 @@ pub fn target_not_empty(core: CoreName, length: u64) -> CommandError {
         ErrorKind::Input,
         "TARGET_NOT_EMPTY",
         format!(
-            "--first-commit was given, but the production {core} core has length {length} and is no part of this release"
+            "--first-commit was given, but the production {core} core has length {length} and is not part of this release"
         ),
         "leave --first-commit out; provision the release from the production link and make a new request",
     )
@@ -132,7 +130,7 @@ pub fn target_not_empty(core: CoreName, length: u64) -> CommandError {
 
 /// Source and target parted ways.
 pub fn incompatible(core: CoreName, length: u64) -> CommandError {
-    let hint = if core == "blobs" {
+    let hint = if core == CoreName::Blobs {
         "if the commit of another release was cut off, finish that one first with its request and responses; then \
          provision this release again from the production link, and make and sign a new request"
     } else {
@@ -164,9 +162,10 @@ pub fn target_blobs_unknown(length: u64) -> CommandError {
         "TARGET_STATE_UNKNOWN",
         format!(
             "production has length {length} already, and whether it is this release or another one with the same file \
-             names and sizes could not be learned: no peer told of its content"
+             names and sizes could not be learned: no peer reported its content"
         ),
-        "bring an up to date seeder of the production link online and try again",
+        "run the commit again on the machine that ran it first, or bring an up to date seeder of the production link online, \
+         and try again; only if nobody has that content any more, --force-dangerous writes this release's",
     )
 }
 
@@ -210,6 +209,52 @@ pub fn bad_request(what: &str) -> CommandError {
         format!("Invalid request: {what}"),
         "make a new request with `bosc multisig request <verlink>` from a freshly provisioned drive",
     )
+}
+
+/// What the request would release was not seen whole.
+pub fn not_inspected(missing: &str) -> CommandError {
+    error(
+        ErrorKind::NotFound,
+        "ERR_NOT_INSPECTED",
+        format!("what this request would release cannot be seen on this machine: {missing}"),
+        "name the drive it was made from with --source <link> while a seeder of it is online, or sign on a machine that \
+         has it; --blind, typed out, signs what nobody here has seen",
+    )
+}
+
+/// This key signed something else for the link, and both could be released.
+pub fn signed_before(length: u64, earlier: &str, this: &str, same_length: bool) -> CommandError {
+    let what = if same_length {
+        format!("this key signed another release of length {length} for this link")
+    } else {
+        format!(
+            "this key signed a release of length {length} for this link that this one does not go on from"
+        )
+    };
+    error(
+        ErrorKind::Permission,
+        "ERR_ALREADY_SIGNED",
+        format!("{what} (request {earlier}; this one is {this})"),
+        "committing both would split the link for good: ask the team which one counts. When the earlier one was given \
+         up and is committed nowhere, add --replace, typed out",
+    )
+}
+
+/// What this key signed changed while a person was asked.
+pub fn signed_meanwhile() -> CommandError {
+    error(
+        ErrorKind::Permission,
+        "ERR_ALREADY_SIGNED",
+        "this key signed something else for this link meanwhile".into(),
+        "run the command again: it shows both",
+    )
+}
+
+/// The request's drive is one half of a drive this key signed for.
+pub fn half_of(link: &str) -> CommandError {
+    bad_request(&format!(
+        "its link is one of the two cores of {link}, and a signature would be valid for a release of it"
+    ))
 }
 
 /// The signed heads could not be written.

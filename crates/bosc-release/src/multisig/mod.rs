@@ -5,20 +5,21 @@
 //! be handed to the process that owns the store. A passphrase or a secret key is never in it: signing happens in
 //! the process of the person who signs.
 //!
-//! * [`keyfile`]: one signing key, encrypted, as npm `hypercore-sign` writes it. [`keyring`]: a folder of them.
-//!   [`transfer`]: one key as a text that can be carried to another machine.
+//! * [`signing_key`](crate::keys::signing_key): one signing key, encrypted, as npm `hypercore-sign` writes it. [`keyring`](crate::keys::keyring): a folder of them.
+//!   [`transfer`](crate::keys::transfer): one key as a text that can be carried to another machine.
 //! * [`config`]: `pear.json` `multisig`, and the link it stands for. [`vanity`]: a namespace for a wanted link.
 //! * [`text`]: requests and responses from arguments, files and standard input. [`quorum`]: which responses count.
-//! * [`record`]: the journal of commits.
+//! * [`record`]: the journal of commits. [`signed`]: what a key signed, so that it signs no second release of a length.
+//! * [`guarded`](crate::keys::guarded): passphrases in memory that is neither swapped out nor dumped.
 
+pub(crate) mod command;
 pub mod config;
 pub mod errors;
-pub mod keyfile;
-pub mod keyring;
+pub mod event;
 pub mod quorum;
 pub mod record;
+pub mod signed;
 pub mod text;
-pub mod transfer;
 pub mod vanity;
 
 use crate::error::CommandError;
@@ -90,6 +91,9 @@ pub struct Inspect {
     pub source: Option<String>,
     /// How long to look for peers, in milliseconds; 0 stays offline.
     pub wait_ms: u64,
+    /// What the key signed for the request's link before, and was not replaced.
+    #[serde(default)]
+    pub signed: Vec<signed::Signed>,
 }
 
 /// `bosc multisig verify` and `commit`.

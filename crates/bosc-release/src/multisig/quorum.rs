@@ -5,39 +5,12 @@
 //! written. Several good responses of one signer count once; their order does not matter.
 
 use super::errors::shown;
+use super::event::{JudgedResponse, Verdict};
 use super::text;
 use crate::error::{CommandError, ErrorKind};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::signing::{Request, Response, SigningError};
-use serde_json::{Value, json};
-
-/// What became of one response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// A declared signer's signature over this request.
-    Valid,
-    /// Valid, and this signer answered before.
-    Duplicate,
-    /// It answers another request.
-    OtherRequest,
-    /// Not one of the signers.
-    UnknownSigner,
-    /// The signature does not verify.
-    InvalidSignature,
-}
-
-impl Verdict {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::Duplicate => "duplicate",
-            Self::OtherRequest => "other-request",
-            Self::UnknownSigner => "unknown-signer",
-            Self::InvalidSignature => "invalid-signature",
-        }
-    }
-}
 
 /// The responses to one request.
 #[derive(Debug, Clone)]
@@ -64,7 +37,7 @@ pub fn judge(request: &Request, bytes: &[u8], responses: &[String]) -> Result<Ju
             Err(SigningError::NotASigner) => Verdict::UnknownSigner,
             Err(_) => Verdict::InvalidSignature,
         };
-        verdicts.push((response.public_key, verdict.clone()));
+        verdicts.push((response.public_key, verdict));
         if verdict == Verdict::Valid {
             valid.push(response);
         }
@@ -81,10 +54,10 @@ impl Judged {
     }
 
     /// Each signer that answered and how, for events.
-    pub fn to_json(&self) -> Vec<Value> {
+    pub fn told(&self) -> Vec<JudgedResponse> {
         self.verdicts
             .iter()
-            .map(|(key, verdict)| json!({ "publicKey": id::encode(key), "verdict": verdict.name() }))
+            .map(|(key, verdict)| JudgedResponse { public_key: id::encode(key), verdict: *verdict })
             .collect()
     }
 

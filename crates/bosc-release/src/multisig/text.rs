@@ -6,6 +6,7 @@
 
 use super::errors::shown;
 use crate::error::CommandError;
+use bosc_format::id;
 use bosc_format::signing::{Request, Response, SigningError};
 use std::io::Read;
 use std::path::Path;
@@ -33,13 +34,13 @@ pub fn gather(arguments: &[String], stdin: &mut dyn Read) -> Result<Vec<String>,
             out.push(argument.trim().to_owned());
         } else {
             let path = Path::new(argument);
-            let file = std::fs::File::open(path).map_err(|e| {
+            let file = bosc_files::open_plain(path).map_err(|e| {
                 CommandError::input(format!(
                     "neither a request or response nor a file: {:?}",
                     shown(argument)
                 ))
                 .because(e)
-                .hint("give the text, a file that holds it, or - for standard input")
+                .hint("give the text, a file that holds it, or - for standard input, which may be a pipe")
             })?;
             out.extend(split(&read(&mut { file }, argument)?));
         }
@@ -50,9 +51,10 @@ pub fn gather(arguments: &[String], stdin: &mut dyn Read) -> Result<Vec<String>,
     Ok(out)
 }
 
+/// Long z-base-32 that is no file. What is wrong with it is said by whoever reads it.
 fn looks_like_text(argument: &str) -> bool {
     let clean: String = argument.chars().filter(|c| !c.is_whitespace()).collect();
-    clean.len() > 64 && kind(&clean).is_some() && !Path::new(argument).is_file()
+    clean.len() > 64 && id::decode_bytes(&clean).is_ok() && !Path::new(argument).exists()
 }
 
 fn read(from: &mut dyn Read, name: &str) -> Result<String, CommandError> {
@@ -67,19 +69,21 @@ fn read(from: &mut dyn Read, name: &str) -> Result<String, CommandError> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TextKind {
     Request,
     Response,
 }
 
-/// What a text is. Responses first: old requests and responses carry no type, and only one reading fits.
-fn kind(text: &str) -> Option<Kind> {
+/// What a text is. Responses first: old requests and responses carry no type, and only one reading fits. A request that
+/// nobody must sign is a request all the same, so that it is named as one.
+fn kind(text: &str) -> Option<TextKind> {
     if Response::from_text(text).is_ok() {
-        Some(Kind::Response)
-    } else if Request::from_text(text).is_ok() {
-        Some(Kind::Request)
-    } else {
-        None
+        return Some(TextKind::Response);
+    }
+    match Request::from_text(text) {
+        Ok(_) => Some(TextKind::Request),
+        Err(e) if e.is_refusal() => Some(TextKind::Request),
+        Err(_) => None,
     }
 }
 
@@ -105,6 +109,17 @@ pub fn request(text: &str) -> Result<(Request, Vec<u8>), CommandError> {
             SigningError::WrongType { .. } => error.hint("this is a response; the request comes first"),
             SigningError::EmptyCore => error.hint("length 0 is refused: there is nothing to sign"),
             SigningError::UnknownVersion(_) => error.hint("update Bosc to read it"),
+            SigningError::NotADrive | SigningError::OldManifest | SigningError::NoVersion => error.hint(
+                "do not sign it anywhere: such a signature can be valid for another link than the one that is shown; \
+                 ask for a request made with `bosc multisig request <verlink>` or `pear multisig request`",
+            ),
+            SigningError::Forked(_) => error.hint(
+                "mint a fresh drive with `bosc touch`, provision to it, and make the request from that",
+            ),
+            e if e.is_refusal() => error.hint(
+                "do not sign it anywhere, and ask whoever sent it how it was made; \
+                 `bosc multisig request <verlink>` makes a new one",
+            ),
             _ => error.hint("copy it whole, or pass it in a file"),
         }
         .because(e)
@@ -142,13 +157,13 @@ pub fn sort(texts: &[String]) -> Result<(String, Vec<String>), CommandError> {
     let mut responses = Vec::new();
     for text in texts {
         match kind(text) {
-            Some(Kind::Request) if request.is_none() => request = Some(text.clone()),
-            Some(Kind::Request) if request.as_deref().is_some_and(|r: &str| same(r, text)) => {}
-            Some(Kind::Request) => {
+            Some(TextKind::Request) if request.is_none() => request = Some(text.clone()),
+            Some(TextKind::Request) if request.as_deref().is_some_and(|r: &str| same(r, text)) => {}
+            Some(TextKind::Request) => {
                 return Err(CommandError::input("two different requests were given")
                     .hint("give one request and the responses to it"));
             }
-            Some(Kind::Response) => responses.push(text.clone()),
+            Some(TextKind::Response) => responses.push(text.clone()),
             // Says what is wrong with it.
             None if request.is_none() => read_request(text).map(drop)?,
             None => response(text).map(drop)?,

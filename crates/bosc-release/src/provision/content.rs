@@ -55,13 +55,13 @@ pub(super) fn load(value: &EntryValue, tree: &dyn BlobTree) -> Result<Old, Provi
     for (index, size) in blocks(&id, tree)? {
         let leaf = tree.leaf(index)?;
         if size.is_some_and(|s| s != leaf.size) {
-            return Err(invalid(index, "a block has not the size its map says"));
+            return Err(invalid(index, "a block does not have the size that its map says"));
         }
         out.size = out.size.saturating_add(leaf.size);
         out.blocks.push(OldBlock { index, leaf });
     }
     if !id.block_map && out.size != id.byte_length {
-        return Err(invalid(id.block_offset, "a blob has not the size its entry says"));
+        return Err(invalid(id.block_offset, "a blob does not have the size that its entry says"));
     }
     Ok(out)
 }
@@ -91,8 +91,8 @@ pub(super) fn same(
     a_tree.fetch(a.clone().map(|x| x.index).collect())?;
     b_tree.fetch(b.clone().map(|x| x.index).collect())?;
     let (mut left, mut right) = (
-        Reader { blocks: a, tree: a_tree, rest: Bytes::new() },
-        Reader { blocks: b, tree: b_tree, rest: Bytes::new() },
+        ContentReader { blocks: a, tree: a_tree, rest: Bytes::new() },
+        ContentReader { blocks: b, tree: b_tree, rest: Bytes::new() },
     );
     loop {
         let (x, y) = (left.rest()?, right.rest()?);
@@ -108,13 +108,13 @@ pub(super) fn same(
     }
 }
 
-struct Reader<'a> {
+struct ContentReader<'a> {
     blocks: std::slice::Iter<'a, OldBlock>,
     tree: &'a dyn BlobTree,
     rest: Bytes,
 }
 
-impl Reader<'_> {
+impl ContentReader<'_> {
     /// What is left of the present block, or the next one; empty at the end.
     fn rest(&mut self) -> Result<Bytes, ProvisionError> {
         while self.rest.is_empty() {
@@ -131,6 +131,6 @@ pub(super) fn read(index: u64, leaf: &Leaf, tree: &dyn BlobTree) -> Result<Bytes
     if bytes.len() as u64 == leaf.size {
         Ok(bytes)
     } else {
-        Err(invalid(index, "a block has not the size its leaf says"))
+        Err(invalid(index, "a block does not have the size that its leaf says"))
     }
 }

@@ -30,21 +30,53 @@
 //!
 //! Here is what decides and writes; [`crate::engine`] brings blocks and keeps cores.
 
+pub(crate) mod command;
 mod content;
+pub(crate) mod event;
 mod plan;
 mod version;
 mod write;
 
+/// `bosc provision`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provision {
+    /// The version to release, as a versioned link.
+    pub source: String,
+    /// The link to write to; its version part is ignored.
+    pub target: String,
+    /// The version of production to start from, as a versioned link; length 0 while there is none.
+    pub production: String,
+    /// Only tell what would change.
+    pub dry_run: bool,
+    /// Write changed files whole, as Pear does, rather than naming blocks that are there.
+    pub contiguous: bool,
+    /// Give up when no peer delivers for so long, in milliseconds.
+    pub timeout_ms: u64,
+    /// How long to wait before writing, so that it can be stopped, in milliseconds.
+    pub cooldown_ms: u64,
+    /// Do not ask peers for a newer version of a target whose key other machines have as well.
+    #[serde(default)]
+    pub newest: bool,
+    /// The store is the only copy of what it was copied from.
+    #[serde(default)]
+    pub sole_copy: bool,
+}
+
 #[cfg(test)]
 mod tests;
 
-pub use plan::{DriveTree, FIELDS, FieldChange, Plan, plan};
+pub use event::{
+    Copied, CoreVersion, Diffed, DriveVersion, Moved, ProvisionEvent, ProvisionStats, ProvisionWarning,
+    Provisioned, Which,
+};
+pub use plan::{DriveTree, FIELDS, FieldChange, ProvisionPlan, plan};
 pub use version::{ReleaseVersion, VersionError};
 pub use write::{WriteSummary, write};
 
 use crate::error::CommandError;
 use crate::stage::{Leaf, TargetError};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Most blocks that the files of one drive may name: what is remembered of a source is bounded by it.

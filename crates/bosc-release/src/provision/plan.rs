@@ -2,7 +2,7 @@
 
 use super::content::{blob_of, blocks, load, map_blocks, same};
 use super::{BlobTree, MAX_BLOCKS, ProvisionError};
-use crate::diff::{ByteDiff, DiffCount};
+use crate::folder::diff::{ByteDiff, DiffCount};
 use bosc_drive::drive::{DriveEntry, EntryValue, path};
 use bytes::Bytes;
 use serde_json::Value;
@@ -44,7 +44,7 @@ pub struct FieldChange {
 
 /// All that has to be written.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plan {
+pub struct ProvisionPlan {
     /// What a person sees: removals first, then changed and new files, each in the order of keys.
     pub diffs: Vec<ByteDiff>,
     /// How many of each; `files` counts those of the source.
@@ -55,10 +55,16 @@ pub struct Plan {
     pub(super) puts: Vec<(String, Put)>,
 }
 
-impl Plan {
+impl ProvisionPlan {
     /// Whether the files and fields are equal.
     pub fn is_empty(&self) -> bool {
         self.removals.is_empty() && self.puts.is_empty() && self.fields.is_empty()
+    }
+
+    /// Whether the content of this file is written.
+    pub(crate) fn writes(&self, key: &str) -> bool {
+        let at = self.puts.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok();
+        at.and_then(|i| self.puts.get(i)).is_some_and(|(_, put)| matches!(put, Put::Content { .. }))
     }
 
     fn diff(&mut self, diff: ByteDiff) {
@@ -73,7 +79,7 @@ pub fn plan(
     source_blobs: &dyn BlobTree,
     base: &DriveTree,
     base_blobs: &dyn BlobTree,
-) -> Result<Plan, ProvisionError> {
+) -> Result<ProvisionPlan, ProvisionError> {
     let (ours, theirs) = (sorted(&source.entries), sorted(&base.entries));
     for entry in &ours {
         if path::normalize(&entry.key).ok().as_deref() != Some(entry.key.as_str()) {
@@ -82,7 +88,7 @@ pub fn plan(
     }
     fetch(&ours, source_blobs)?;
     fetch(&theirs, base_blobs)?;
-    let mut plan = Plan::default();
+    let mut plan = ProvisionPlan::default();
     for entry in theirs.iter().filter(|e| find(&ours, &e.key).is_none()) {
         plan.diff(ByteDiff::remove(&entry.key, load(&entry.value, base_blobs)?.size));
         plan.removals.push(entry.key.clone());
@@ -143,7 +149,7 @@ fn fetch(entries: &[&DriveEntry], tree: &dyn BlobTree) -> Result<(), ProvisionEr
 }
 
 fn file(
-    plan: &mut Plan,
+    plan: &mut ProvisionPlan,
     entry: &DriveEntry,
     source: &dyn BlobTree,
     there: Option<&DriveEntry>,

@@ -165,7 +165,7 @@ fn provision(
     base: &MemoryTarget,
     target: &mut MemoryTarget,
     layout: Layout,
-) -> (Plan, WriteSummary) {
+) -> (ProvisionPlan, WriteSummary) {
     let plan = plan(&listed(source), &tree(source), &listed(base), &tree(base)).unwrap();
     let summary = match plan.is_empty() {
         true => WriteSummary::default(),
@@ -178,7 +178,7 @@ fn make(
     source: &MemoryTarget,
     base: &[&BTreeMap<String, Item>],
     layout: Layout,
-) -> (MemoryTarget, Plan, WriteSummary) {
+) -> (MemoryTarget, ProvisionPlan, WriteSummary) {
     let (prefix, mut target) = (drive(base), drive(base));
     let (plan, summary) = provision(source, &prefix, &mut target, layout);
     (target, plan, summary)

@@ -1,7 +1,7 @@
 //! Writing what a plan says: content first, then all entries as one batch.
 
 use super::content::{load, read};
-use super::plan::{Plan, Put};
+use super::plan::{ProvisionPlan, Put};
 use super::{BlobTree, Layout, ProvisionError};
 use crate::stage::StageTarget;
 use crate::stage::compare::Old;
@@ -30,7 +30,7 @@ pub struct WriteSummary {
 /// error nothing was written.
 pub fn write<T: StageTarget>(
     target: &mut T,
-    plan: &Plan,
+    plan: &ProvisionPlan,
     source: &dyn BlobTree,
     base: &dyn BlobTree,
     layout: Layout,
@@ -45,7 +45,7 @@ pub fn write<T: StageTarget>(
 
 fn run<T: StageTarget>(
     target: &mut T,
-    plan: &Plan,
+    plan: &ProvisionPlan,
     source: &dyn BlobTree,
     base: &dyn BlobTree,
     layout: Layout,
@@ -86,7 +86,7 @@ fn run<T: StageTarget>(
     }
     writer.flush(None)?;
     let blocks = entry_blocks(target.db(), plan, &puts, layout)?;
-    target.commit(blocks)?;
+    target.commit(&mut blocks.into_iter())?;
     Ok(summary)
 }
 
@@ -229,7 +229,7 @@ impl BlockSource for Stacked<'_> {
 
 fn entry_blocks(
     db: &dyn BlockSource,
-    plan: &Plan,
+    plan: &ProvisionPlan,
     puts: &[(&str, EntryValue)],
     layout: Layout,
 ) -> Result<Vec<Bytes>, ProvisionError> {

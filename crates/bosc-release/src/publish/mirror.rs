@@ -20,8 +20,8 @@
 //! * What [`Mirror::save`] wrote is on disk, its names included, when it returns.
 //! * New folders and files can be read by their owner only: a core's key is the link, and that is the right to read.
 
-use super::snapshot::{Readers, replace_file, sync_parent};
 use crate::error::{CommandError, ErrorKind};
+use bosc_files::{Dir, Durability, Replace};
 use bosc_format::crypto::Hash;
 use bosc_format::id;
 use bosc_format::manifest::{MAX_SIGNATURE, Verifier};
@@ -51,7 +51,7 @@ struct DumpHead {
 }
 
 /// What a mirror says of a core.
-struct Held {
+struct MirrorHeld {
     fork: u64,
     length: u64,
     tree_hash: Hash,
@@ -71,13 +71,15 @@ pub struct Restored {
 #[derive(Debug)]
 pub struct Mirror {
     dir: PathBuf,
-    kind: Kind,
+    kind: MirrorKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum MirrorKind {
     Store(Box<Store>),
     Dump {
+        /// The folder itself: names in it are not followed when they are links.
+        folder: Dir,
         /// Keeps its lock.
         _lock: File,
     },
@@ -94,24 +96,25 @@ impl Mirror {
                 bosc_store::Error::Locked { .. } => locked(dir),
                 e => invalid(dir, "its store cannot be opened").because(e),
             })?;
-            Kind::Store(Box::new(store))
+            MirrorKind::Store(Box::new(store))
         } else {
-            make_dir(dir).map_err(|e| io(dir, e))?;
-            let lock = open_file(&dir.join("LOCK")).map_err(|e| io(dir, e))?;
+            // A new one can be read by its owner only.
+            let folder = Dir::create(dir, 0o700).map_err(|e| io(dir, e))?;
+            let lock = folder.open_or_create("LOCK", 0o600).map_err(|e| io(dir, e))?;
             match lock.try_lock() {
                 Ok(()) => {}
                 Err(std::fs::TryLockError::WouldBlock) => return Err(locked(dir)),
                 Err(std::fs::TryLockError::Error(e)) => return Err(io(dir, e)),
             }
-            Kind::Dump { _lock: lock }
+            MirrorKind::Dump { folder, _lock: lock }
         };
         Ok(Self { dir: dir.to_owned(), kind })
     }
 
     /// What the mirror says it has of a core. Not proved.
-    fn held(&self, core: &Core) -> Result<Option<Held>, CommandError> {
+    fn held(&self, core: &Core) -> Result<Option<MirrorHeld>, CommandError> {
         match &self.kind {
-            Kind::Store(store) => {
+            MirrorKind::Store(store) => {
                 let Some(found) = store.get_core(core.key()).map_err(|e| self.store_failed(e))? else {
                     return Ok(None);
                 };
@@ -123,27 +126,29 @@ impl Mirror {
                 if found.contiguous_length() < head.length {
                     return Err(self.gone());
                 }
-                Ok(Some(Held {
+                Ok(Some(MirrorHeld {
                     fork: head.fork,
                     length: head.length,
                     tree_hash: head.tree_hash(),
                     signature: head.signature.clone(),
                 }))
             }
-            Kind::Dump { .. } => {
-                let Some(head) = self.dump_head(core)?.filter(|h| h.length > 0) else { return Ok(None) };
+            MirrorKind::Dump { folder, .. } => {
+                let Some(head) = self.dump_head(folder, core)?.filter(|h| h.length > 0) else {
+                    return Ok(None);
+                };
                 let signature = data_encoding::HEXLOWER
                     .decode(head.signature.as_bytes())
-                    .map_err(|e| invalid(&self.dir, "a signature in it is no hex").because(e))?;
+                    .map_err(|e| invalid(&self.dir, "a signature in it is not valid hex").because(e))?;
                 let tree_hash = id::decode(&head.tree_hash)
-                    .map_err(|e| invalid(&self.dir, "a tree hash in it is none").because(e))?;
-                Ok(Some(Held { fork: head.fork, length: head.length, tree_hash, signature }))
+                    .map_err(|e| invalid(&self.dir, "a tree hash in it is not valid hex").because(e))?;
+                Ok(Some(MirrorHeld { fork: head.fork, length: head.length, tree_hash, signature }))
             }
         }
     }
 
     /// Checks that the mirror's head is signed by the core's key and of the core's history. The core is as long.
-    fn check(&self, core: &Core, held: &Held) -> Result<(), CommandError> {
+    fn check(&self, core: &Core, held: &MirrorHeld) -> Result<(), CommandError> {
         let mut ours = core.head_at(held.length).map_err(|e| self.store_failed(e))?;
         if ours.tree_hash() != held.tree_hash {
             return Err(forked());
@@ -167,8 +172,8 @@ impl Mirror {
         if here.fork > fork {
             // It says nothing about the newer fork. A store as mirror could not take that one up either.
             return match &self.kind {
-                Kind::Dump { .. } => Ok(Restored::default()),
-                Kind::Store(_) => Err(self.other_fork()),
+                MirrorKind::Dump { .. } => Ok(Restored::default()),
+                MirrorKind::Store(_) => Err(self.other_fork()),
             };
         }
         if here.fork == fork && here.length >= length {
@@ -185,7 +190,7 @@ impl Mirror {
         let from = core.length();
         let mut batch = store.batch();
         match &self.kind {
-            Kind::Store(mirror) => {
+            MirrorKind::Store(mirror) => {
                 let theirs = mirror
                     .get_core(core.key())
                     .map_err(|e| self.store_failed(e))?
@@ -196,10 +201,10 @@ impl Mirror {
                     batch.append_block(core, block).map_err(|e| self.store_failed(e))?;
                 }
             }
-            Kind::Dump { .. } => {
-                let head = self.dump_head(core)?.ok_or_else(|| self.gone())?;
-                let path = self.blocks_path(core, head.fork);
-                let file = File::open(&path).map_err(|e| io(&path, e))?;
+            MirrorKind::Dump { folder, .. } => {
+                let head = self.dump_head(folder, core)?.ok_or_else(|| self.gone())?;
+                let name = blocks_name(core, head.fork);
+                let file = folder.open_file(&name).map_err(|e| io(&self.dir.join(&name), e))?;
                 let mut blocks = Blocks { reader: BufReader::with_capacity(1 << 16, file.take(head.bytes)) };
                 for index in 0..length {
                     let block = blocks
@@ -227,8 +232,8 @@ impl Mirror {
     /// When blocks are missing here, or the mirror cannot be written.
     pub fn save(&self, core: &Core) -> Result<u64, CommandError> {
         match &self.kind {
-            Kind::Store(store) => self.save_store(store, core),
-            Kind::Dump { .. } => self.save_dump(core),
+            MirrorKind::Store(store) => self.save_store(store, core),
+            MirrorKind::Dump { folder, .. } => self.save_dump(folder, core),
         }
     }
 
@@ -262,10 +267,10 @@ impl Mirror {
         Ok(head.length - there.length)
     }
 
-    fn save_dump(&self, core: &Core) -> Result<u64, CommandError> {
+    fn save_dump(&self, folder: &Dir, core: &Core) -> Result<u64, CommandError> {
         let head = core.head();
         let mut start = (0, 0);
-        if let Some(old) = self.dump_head(core)?.filter(|h| h.fork == head.fork) {
+        if let Some(old) = self.dump_head(folder, core)?.filter(|h| h.fork == head.fork) {
             let same = old.length <= head.length
                 && core.head_at(old.length).is_ok_and(|h| id::encode(&h.tree_hash()) == old.tree_hash);
             if !same {
@@ -276,9 +281,10 @@ impl Mirror {
             }
             start = (old.length, old.bytes);
         }
-        let path = self.blocks_path(core, head.fork);
+        let name = blocks_name(core, head.fork);
+        let path = self.dir.join(&name);
         let failed = |e| io(&path, e);
-        let mut file = open_file(&path).map_err(failed)?;
+        let mut file = folder.open_or_create(&name, 0o600).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() < start.1 {
             return Err(invalid(&self.dir, "it ends before its last block"));
         }
@@ -294,7 +300,7 @@ impl Mirror {
         }
         let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
         file.sync_all().map_err(failed)?;
-        sync_parent(&path).map_err(failed)?;
+        folder.sync().map_err(failed)?;
         let made = DumpHead {
             format: FORMAT,
             fork: head.fork,
@@ -304,29 +310,18 @@ impl Mirror {
             signature: data_encoding::HEXLOWER.encode(&head.signature),
         };
         let text = serde_json::to_vec(&made).unwrap_or_default();
-        replace_file(&self.head_path(core), &text, Readers::Owner).map_err(failed)?;
+        let mut new =
+            Replace::new(Durability::Disk).private().begin(folder, head_name(core)).map_err(failed)?;
+        new.file().write_all(&text).and_then(|()| new.commit()).map_err(failed)?;
         if head.fork > 0 {
-            self.drop_forks(core, head.fork);
+            drop_forks(folder, core, head.fork);
         }
         Ok(head.length - start.0)
     }
 
-    /// Files of forks that are over. Only space is lost when one stays.
-    fn drop_forks(&self, core: &Core, fork: u64) {
-        let prefix = format!("{}.", id::encode(core.key()));
-        let Ok(items) = std::fs::read_dir(&self.dir) else { return };
-        for item in items.flatten() {
-            let name = item.file_name();
-            let old = name.to_str().and_then(|n| n.strip_prefix(&prefix)).and_then(|n| n.parse::<u64>().ok());
-            if old.is_some_and(|old| old < fork) {
-                let _ = std::fs::remove_file(item.path());
-            }
-        }
-    }
-
-    fn dump_head(&self, core: &Core) -> Result<Option<DumpHead>, CommandError> {
-        let path = self.head_path(core);
-        let file = match File::open(&path) {
+    fn dump_head(&self, folder: &Dir, core: &Core) -> Result<Option<DumpHead>, CommandError> {
+        let path = self.dir.join(head_name(core));
+        let file = match folder.open_file(head_name(core)) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(io(&path, e)),
@@ -339,14 +334,6 @@ impl Mirror {
             return Err(invalid(&self.dir, "it was written by a newer version").hint("update Bosc"));
         }
         Ok(Some(head))
-    }
-
-    fn head_path(&self, core: &Core) -> PathBuf {
-        self.dir.join(format!("{}.head", id::encode(core.key())))
-    }
-
-    fn blocks_path(&self, core: &Core, fork: u64) -> PathBuf {
-        self.dir.join(format!("{}.{fork}", id::encode(core.key())))
     }
 
     fn other_fork(&self) -> CommandError {
@@ -392,22 +379,23 @@ impl<R: Read> Blocks<R> {
     }
 }
 
-/// Makes a folder that only its owner can read; one that exists stays as it is.
-fn make_dir(dir: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
+fn head_name(core: &Core) -> String {
+    format!("{}.head", id::encode(core.key()))
 }
 
-/// Opens a file for writing; a new one can be read by its owner only.
-fn open_file(path: &Path) -> std::io::Result<File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+fn blocks_name(core: &Core, fork: u64) -> String {
+    format!("{}.{fork}", id::encode(core.key()))
+}
+
+/// Files of forks that are over. Only space is lost when one stays.
+fn drop_forks(folder: &Dir, core: &Core, fork: u64) {
+    let prefix = format!("{}.", id::encode(core.key()));
+    for name in folder.list().unwrap_or_default() {
+        let old = name.to_str().and_then(|n| n.strip_prefix(&prefix)).and_then(|n| n.parse::<u64>().ok());
+        if old.is_some_and(|old| old < fork) {
+            let _ = folder.remove_file(&name);
+        }
+    }
 }
 
 fn forked() -> CommandError {
@@ -426,7 +414,7 @@ fn locked(dir: &Path) -> CommandError {
     CommandError::new(
         ErrorKind::Store,
         "ERR_LOCKED",
-        format!("another process works with the mirror {}", dir.display()),
+        format!("another process is using the mirror {}", dir.display()),
     )
     .hint("wait for it to end; the mirror must be another folder than the store")
 }
@@ -441,11 +429,10 @@ fn invalid(dir: &Path, what: &str) -> CommandError {
 }
 
 fn io(path: &Path, e: std::io::Error) -> CommandError {
-    let (code, hint) = match e.kind() {
-        std::io::ErrorKind::StorageFull => {
-            ("ERR_DISK_FULL", "free some space and run the command again; nothing that was stored is lost")
-        }
-        _ => ("ERR_UNREADABLE", "check the mirror's folder, its disk and its permissions"),
+    let (code, hint) = if crate::error::is_full(&e) {
+        ("ERR_DISK_FULL", "free some disk space and run the command again; nothing that was stored is lost")
+    } else {
+        ("ERR_UNREADABLE", "check the mirror's folder, its disk and its permissions")
     };
     CommandError::new(ErrorKind::Store, code, format!("the mirror's {} cannot be used", path.display()))
         .because(e)
@@ -453,218 +440,4 @@ fn io(path: &Path, e: std::io::Error) -> CommandError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bosc_format::crypto::KeyPair;
-
-    fn pair() -> KeyPair {
-        KeyPair::from_seed(&[5; 32])
-    }
-
-    fn writer(store: &Store, blocks: u8) -> Core {
-        let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-        for i in core.length()..u64::from(blocks) {
-            core.append(&[vec![i as u8; 100 * i as usize].into()]).unwrap();
-        }
-        core
-    }
-
-    fn memory() -> Store {
-        Store::memory(Options::default()).unwrap()
-    }
-
-    fn dump_with(dir: &Path, blocks: u8) {
-        let store = memory();
-        Mirror::open(dir).unwrap().save(&writer(&store, blocks)).unwrap();
-    }
-
-    #[test]
-    fn a_new_store_goes_on_where_the_mirror_was_left() {
-        let dir = tempfile::tempdir().unwrap();
-        for (round, blocks) in [3u8, 3, 9].into_iter().enumerate() {
-            let store = memory();
-            let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-            let mirror = Mirror::open(dir.path()).unwrap();
-            let had = [0, 3, 3][round];
-            assert_eq!(mirror.restore(&store, &core).unwrap(), Restored { taken: had, length: had });
-            assert_eq!(core.length(), had);
-            writer(&store, blocks);
-            assert_eq!(mirror.save(&core).unwrap(), u64::from(blocks) - had);
-            assert_eq!(mirror.restore(&store, &core).unwrap().length, u64::from(blocks));
-        }
-        let (a, b) = (memory(), memory());
-        let core = b.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-        Mirror::open(dir.path()).unwrap().restore(&b, &core).unwrap();
-        assert_eq!(core.head(), writer(&a, 9).head(), "the very head, signature and all");
-    }
-
-    #[test]
-    fn a_store_that_a_runner_left_is_a_mirror_and_is_brought_up_to_date() {
-        let dir = tempfile::tempdir().unwrap();
-        writer(&Store::open(dir.path(), Options::default()).unwrap(), 4);
-        let store = memory();
-        let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-        let mirror = Mirror::open(dir.path()).unwrap();
-        assert_eq!(Mirror::open(dir.path()).unwrap_err().code(), "ERR_LOCKED");
-        assert_eq!(mirror.restore(&store, &core).unwrap().taken, 4);
-        writer(&store, 6);
-        assert_eq!(mirror.save(&core).unwrap(), 2);
-        drop(mirror);
-        assert_eq!(writer(&Store::open(dir.path(), Options::default()).unwrap(), 0).head(), core.head());
-    }
-
-    #[test]
-    fn forks_are_carried_over() {
-        let dir = tempfile::tempdir().unwrap();
-        dump_with(dir.path(), 5);
-        let store = memory();
-        let core = writer(&store, 5);
-        core.truncate(2, 1).unwrap();
-        core.append(&["other".into()]).unwrap();
-        let mirror = Mirror::open(dir.path()).unwrap();
-        mirror.save(&core).unwrap();
-        let again = memory();
-        let back = again.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-        mirror.restore(&again, &back).unwrap();
-        assert_eq!(back.head(), core.head());
-        let forks = std::fs::read_dir(dir.path()).unwrap().count();
-        assert_eq!(forks, 3, "LOCK, one head, one file of blocks");
-        // A store that is still at the old fork does not take the mirror's place.
-        assert!(mirror.restore(&memory(), &writer(&memory(), 5)).is_err());
-    }
-
-    #[test]
-    fn another_history_is_not_written_over_the_mirror() {
-        let dir = tempfile::tempdir().unwrap();
-        dump_with(dir.path(), 3);
-        let store = memory();
-        let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-        for _ in 0..4 {
-            core.append(&["mine".into()]).unwrap();
-        }
-        let mirror = Mirror::open(dir.path()).unwrap();
-        assert_eq!(mirror.save(&core).unwrap_err().code(), "ERR_FORKED");
-    }
-
-    #[test]
-    fn nothing_in_it_is_believed_and_what_a_crash_left_is_cut_off() {
-        let dir = tempfile::tempdir().unwrap();
-        dump_with(dir.path(), 5);
-        let key = id::encode(writer(&memory(), 0).key());
-        let (blocks, head) = (dir.path().join(format!("{key}.0")), dir.path().join(format!("{key}.head")));
-        let (good, good_head) = (std::fs::read(&blocks).unwrap(), std::fs::read_to_string(&head).unwrap());
-        let restore = || {
-            let store = memory();
-            let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-            let result = Mirror::open(dir.path()).unwrap().restore(&store, &core);
-            (result, core.length())
-        };
-        let mut bad = good.clone();
-        *bad.last_mut().unwrap() ^= 1;
-        for (b, h) in [
-            (bad, good_head.clone()),
-            (good[..good.len() - 1].to_vec(), good_head.clone()),
-            ([&[255; 4][..], &good].concat(), good_head.clone()),
-            (good.clone(), good_head.replace("\"length\":5", "\"length\":4")),
-            (good.clone(), good_head.replace("\"length\":5", "\"length\":18446744073709551615")),
-            (good.clone(), good_head.replace("\"fork\":0", "\"fork\":7")),
-            (good.clone(), "{".into()),
-        ] {
-            std::fs::write(&blocks, &b).unwrap();
-            std::fs::write(&head, &h).unwrap();
-            let (result, length) = restore();
-            assert!(result.is_err() && length == 0, "{h}");
-        }
-        std::fs::write(&blocks, [&good[..], b"left by a crash"].concat()).unwrap();
-        std::fs::write(&head, &good_head).unwrap();
-        assert_eq!(restore().0.unwrap().taken, 5);
-        dump_with(dir.path(), 6);
-        assert_eq!(restore().0.unwrap().taken, 6);
-    }
-
-    fn other(store: &Store, blocks: u64) -> Core {
-        let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-        for _ in 0..blocks {
-            core.append(&["mine".into()]).unwrap();
-        }
-        core
-    }
-
-    #[test]
-    fn it_vouches_only_for_a_head_that_is_signed_and_of_our_history() {
-        let dir = tempfile::tempdir().unwrap();
-        dump_with(dir.path(), 3);
-        let store = memory();
-        let core = writer(&store, 5);
-        let before = core.head();
-        let restore = |core: &Core| Mirror::open(dir.path()).unwrap().restore(&store, core);
-        assert_eq!(restore(&core).unwrap(), Restored { taken: 0, length: 3 });
-        // Another history of the same length, and of a longer one.
-        for blocks in [3, 5] {
-            let there = memory();
-            let mirror = Mirror::open(dir.path()).unwrap();
-            assert_eq!(mirror.restore(&there, &other(&there, blocks)).unwrap_err().code(), "ERR_FORKED");
-        }
-        let file = dir.path().join(format!("{}.head", id::encode(core.key())));
-        let good = std::fs::read_to_string(&file).unwrap();
-        let head: DumpHead = serde_json::from_str(&good).unwrap();
-        let with = |h: &DumpHead| std::fs::write(&file, serde_json::to_vec(h).unwrap()).unwrap();
-        let hash = |n| id::encode(&core.head_at(n).unwrap().tree_hash());
-        for bad in [
-            DumpHead { length: 1, signature: "zz".into(), ..head.clone() },
-            DumpHead { signature: "00".repeat(head.signature.len() / 2), ..head.clone() },
-            DumpHead { length: 1, tree_hash: hash(1), ..head.clone() },
-            DumpHead { tree_hash: "no hash".into(), ..head.clone() },
-        ] {
-            with(&bad);
-            assert_eq!(restore(&core).unwrap_err().code(), "ERR_INVALID_MIRROR", "{bad:?}");
-        }
-        with(&DumpHead { tree_hash: hash(2), ..head });
-        assert_eq!(restore(&core).unwrap_err().code(), "ERR_FORKED");
-        assert_eq!(core.head(), before);
-    }
-
-    #[test]
-    fn a_store_as_mirror_is_compared_and_must_be_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        writer(&Store::open(dir.path(), Options::default()).unwrap(), 4);
-        for blocks in [3, 4, 6] {
-            let store = memory();
-            let core = other(&store, blocks);
-            let mirror = Mirror::open(dir.path()).unwrap();
-            if blocks >= 4 {
-                assert_eq!(mirror.restore(&store, &core).unwrap_err().code(), "ERR_FORKED");
-            }
-            assert_eq!(mirror.save(&core).unwrap_err().code(), "ERR_FORKED", "{blocks}");
-        }
-        let store = memory();
-        let core = writer(&store, 4);
-        let mirror = Mirror::open(dir.path()).unwrap();
-        assert_eq!(mirror.restore(&store, &core).unwrap(), Restored { taken: 0, length: 4 });
-        assert_eq!(mirror.save(&core).unwrap(), 0);
-        drop(mirror);
-        // One that lacks blocks can neither vouch nor be continued.
-        let there = Store::open(dir.path(), Options::default()).unwrap();
-        there.get_core(core.key()).unwrap().unwrap().clear(1, 2).unwrap();
-        drop(there);
-        let mirror = Mirror::open(dir.path()).unwrap();
-        assert_eq!(mirror.restore(&store, &core).unwrap_err().code(), "ERR_INVALID_MIRROR");
-        writer(&store, 6);
-        assert_eq!(mirror.save(&core).unwrap_err().code(), "ERR_INVALID_MIRROR");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_its_owner_can_read_it() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let mirror = dir.path().join("new/mirror");
-        dump_with(&mirror, 2);
-        let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&mirror), 0o700);
-        for item in std::fs::read_dir(&mirror).unwrap() {
-            let path = item.unwrap().path();
-            assert_eq!(mode(&path), 0o600, "{}", path.display());
-        }
-    }
-}
+mod tests;

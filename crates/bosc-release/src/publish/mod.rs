@@ -28,10 +28,14 @@
 //! 5. A head that a peer may have seen is in the snapshot when the command ends, kept or not.
 //! 6. `package.json` is changed by one value and keeps its bytes otherwise.
 
+pub(crate) mod ci;
+pub(crate) mod command;
+pub(crate) mod event;
 pub mod mirror;
 pub mod package_edit;
-pub mod rules;
 pub mod snapshot;
+
+pub use event::{CiEvent, PublishEvent, Published, Voucher};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -46,6 +50,9 @@ pub const WAIT_PEERS_MS: u64 = 60_000;
 /// `bosc publish`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publish {
+    /// The store is the only copy of what it was copied from.
+    #[serde(default)]
+    pub sole_copy: bool,
     /// The folder with `package.json`: the deployment directory, or with artifacts the project. Absolute.
     pub dir: PathBuf,
     /// Make a link when `package.json` has none, and write it there.
@@ -60,6 +67,9 @@ pub struct Publish {
     pub dry_run: bool,
     /// Patterns to leave out.
     pub ignore: Vec<String>,
+    /// Files and folders that look secret and may be published.
+    #[serde(default)]
+    pub allow: Vec<String>,
     /// Seed until so many others hold it whole; 0 does not seed.
     pub copies: usize,
     /// Seed at most so long, in milliseconds.

@@ -23,7 +23,7 @@ pub fn set_string(text: &str, key: &str, value: &str) -> Result<String, String> 
     let mut wanted: Map<String, Value> =
         serde_json::from_str(body).map_err(|e| format!("not a JSON object: {e}"))?;
     wanted.insert(key.to_owned(), Value::from(value));
-    let members = members(body).ok_or("its members could not be told apart")?;
+    let members = members(body).ok_or("its members could not be separated")?;
     let (quoted_key, quoted) = (Value::from(key).to_string(), Value::from(value).to_string());
     let mut out = String::with_capacity(text.len() + quoted.len() + 64);
     let part = |range: Range<usize>| body.get(range).unwrap_or_default();
@@ -35,7 +35,7 @@ pub fn set_string(text: &str, key: &str, value: &str) -> Result<String, String> 
         out.push_str(part(m.value_at.end..body.len()));
     } else if let (Some(first), Some(last)) = (members.first(), members.last()) {
         let after = members.iter().rev().find(|m| m.key == "version").unwrap_or(last);
-        let open = body.find('{').ok_or("it is no object")? + 1;
+        let open = body.find('{').ok_or("it is not an object")? + 1;
         let (space, colon) = (part(open..first.key_at.start), part(first.key_at.end..first.value_at.start));
         out.push_str(part(0..after.value_at.end));
         out.push(',');
@@ -45,7 +45,7 @@ pub fn set_string(text: &str, key: &str, value: &str) -> Result<String, String> 
         out.push_str(&quoted);
         out.push_str(part(after.value_at.end..body.len()));
     } else {
-        let open = body.find('{').ok_or("it is no object")? + 1;
+        let open = body.find('{').ok_or("it is not an object")? + 1;
         out.push_str(part(0..open));
         out.push_str(&format!("{quoted_key}: {quoted}"));
         out.push_str(part(open..body.len()));

@@ -4,10 +4,11 @@
 //! It is a lower bound: a release is never written on top of less. It is not trusted for more.
 
 use crate::error::{CommandError, ErrorKind};
+use bosc_files::{Durability, Replace};
 use bosc_format::crypto::CoreKey;
 use bosc_format::id;
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 /// Largest file read, in bytes.
@@ -47,9 +48,9 @@ impl Snapshot {
                 format!("the snapshot {} cannot be used", path.display()),
             )
             .because(e)
-            .hint("restore it from the repository's history; it tells how long the link is")
+            .hint("restore it from the repository's history; it records how long the link is")
         };
-        let file = match std::fs::File::open(path) {
+        let file = match bosc_files::open_plain(path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(e) => return Err(invalid(e.into())),
@@ -62,7 +63,7 @@ impl Snapshot {
         let entries: Vec<Entry> = serde_json::from_slice(&text).map_err(|e| invalid(e.into()))?;
         if let Some(bad) = entries.iter().find(|e| id::decode(&e.key).is_err()) {
             return Err(invalid(
-                format!("{:?} is no key", bad.key.chars().take(80).collect::<String>()).into(),
+                format!("{:?} is not a key", bad.key.chars().take(80).collect::<String>()).into(),
             ));
         }
         Ok(Self { entries })
@@ -92,18 +93,14 @@ impl Snapshot {
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
-    /// `ERR_UNWRITABLE`.
+    /// `ERR_UNWRITABLE`, `ERR_DISK_FULL`.
     pub fn write(&self, path: &Path) -> Result<(), CommandError> {
         let mut text = serde_json::to_vec_pretty(&self.entries).unwrap_or_default();
         text.push(b'\n');
-        replace_file(path, &text, Readers::Default).map_err(|e| {
-            CommandError::new(
-                ErrorKind::Permission,
-                "ERR_UNWRITABLE",
+        write_shared(path, &text).map_err(|e| {
+            CommandError::unwritable(
                 format!("the snapshot {} could not be written", path.display()),
-            )
-            .because(e)
-            .hint(
+                e,
                 "the release is out; make the file writable and run the command again, it will only write it",
             )
         })
@@ -122,67 +119,9 @@ impl Snapshot {
     }
 }
 
-/// Who may read a new file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readers {
-    /// Those the system's default says, or who could read the file that is replaced.
-    Default,
-    /// Its owner only.
-    Owner,
-}
-
-/// Replaces a file's content in one step, keeping its permissions. The content is on disk under the file's name when
-/// this returns.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8], readers: Readers) -> std::io::Result<()> {
-    // Through a link: the file it names is replaced, not the link.
-    let path = match path.canonicalize() {
-        Ok(real) => real,
-        Err(_) => path.to_owned(),
-    };
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    // Nobody can have put a link there: the name cannot be guessed, and what exists is not opened.
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(std::io::Error::other)?;
-    name.push(format!(".tmp{}", data_encoding::HEXLOWER.encode(&random)));
-    let tmp = path.with_file_name(name);
-    let result = (|| {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        if readers == Readers::Owner {
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        }
-        let mut file = options.open(&tmp)?;
-        if readers == Readers::Default
-            && let Ok(old) = std::fs::metadata(&path)
-        {
-            file.set_permissions(old.permissions())?;
-        }
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        drop(file);
-        std::fs::rename(&tmp, &path)?;
-        sync_parent(&path)
-    })();
-    if result.is_err() {
-        let _ = std::fs::remove_file(&tmp);
-    }
-    result
-}
-
-/// Makes the names in a file's folder durable. Windows does that with the file itself.
-pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    if let Some(parent) = path.parent() {
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        std::fs::File::open(parent)?.sync_all()?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
+/// Replaces a file of a project, which people look at and commit: through their links, with its permissions.
+pub(crate) fn write_shared(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    Replace::new(Durability::Disk).follow_links().make_folders().write(path, bytes)
 }
 
 #[cfg(test)]
@@ -206,19 +145,17 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_somebody_left_is_not_followed_and_private_files_are_private() {
+    fn a_link_of_ours_is_followed_and_permissions_stay() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let (path, victim) = (dir.path().join("s.json"), dir.path().join("victim"));
-        std::fs::write(&victim, "mine").unwrap();
-        let guessed = dir.path().join(format!("s.json.tmp{}", std::process::id()));
-        std::os::unix::fs::symlink(&victim, &guessed).unwrap();
-        replace_file(&path, b"new", Readers::Default).unwrap();
-        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");
-        assert!(!path.symlink_metadata().unwrap().is_symlink());
-        let private = dir.path().join("private");
-        replace_file(&private, b"x", Readers::Owner).unwrap();
-        assert_eq!(std::fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o600);
+        let (path, real) = (dir.path().join("s.json"), dir.path().join("real.json"));
+        std::fs::write(&real, "old").unwrap();
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("real.json", &path).unwrap();
+        write_shared(&path, b"new").unwrap();
+        assert_eq!(std::fs::read_to_string(&real).unwrap(), "new");
+        assert!(path.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
     }
 
     #[test]

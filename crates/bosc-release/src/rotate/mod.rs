@@ -13,6 +13,11 @@
 //! `--check` looks from outside, as a client does, with a store of its own in memory: it follows the old link's `upgrade`
 //! until a link names itself.
 
+pub(crate) mod command;
+pub(crate) mod event;
+
+pub use event::{Followed, RotateEvent, Rotated, RotatedBefore, RotationToSign};
+
 use serde::{Deserialize, Serialize};
 
 /// How many links a follower is followed over.
@@ -21,6 +26,9 @@ pub const MAX_HOPS: usize = 8;
 /// `bosc rotate`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotate {
+    /// The store is the only copy of what it was copied from.
+    #[serde(default)]
+    pub sole_copy: bool,
     /// The link that is followed now.
     pub old: String,
     /// The link that shall be followed.

@@ -5,10 +5,12 @@ use super::index::ChangeIndex;
 use super::pipeline::{Cut, Job};
 use super::target::StageTarget;
 use super::{StageError, StageOptions};
-use crate::diff::ByteDiff;
-use crate::glob::{Ignore, Only};
-use crate::scan::{LocalFile, LocalKind};
+use crate::folder::diff::ByteDiff;
+use crate::folder::glob::{Ignore, Only};
+use crate::folder::scan::{LocalFile, LocalKind};
+use crate::secrets::Suspect;
 use bosc_drive::drive::{Drive, DriveEntry, EntryValue, path};
+use std::collections::BTreeMap;
 
 /// What to do about one file of the folder.
 #[derive(Debug)]
@@ -66,12 +68,14 @@ pub(super) fn removals<'a>(
     entries.iter().filter(|e| !here(&e.key) && goes(&e.key)).collect()
 }
 
-/// Decides about one file. A file that must be read also gets a job.
+/// Decides about one file. A file that must be read also gets a job. One that is not was looked at before: what it looked
+/// like then goes to `suspects`.
 pub(super) fn decide<T: StageTarget>(
     target: &T,
     file: &LocalFile,
     entries: &[DriveEntry],
     index: &ChangeIndex,
+    suspects: &mut BTreeMap<String, Suspect>,
     number: u64,
 ) -> Result<(Task, Option<Job>), StageError> {
     let entry = find(entries, &file.key);
@@ -93,12 +97,14 @@ pub(super) fn decide<T: StageTarget>(
         return Ok((Task::Read(Box::new(task)), Some(job)));
     };
     let is_file = entry.value.linkname.is_none() && entry.value.blob.is_some();
-    if is_file && index.unchanged(&file.key, stat) {
+    if is_file && let Some(suspect) = index.unchanged(&file.key, stat) {
+        suspects.extend(suspect.map(|s| (file.key.clone(), s)));
         return Ok((same_content(entry, executable), None));
     }
     let old = Old::load(target, entry)?;
     let removed = old.as_ref().map_or(0, |o| o.size);
-    let comparable = is_file && old.as_ref().is_some_and(|o| o.size == stat.size);
+    // One that says it is empty may have content all the same (`/proc`).
+    let comparable = is_file && old.as_ref().is_some_and(|o| o.size == stat.size || stat.size == 0);
     let cut = match &old {
         Some(old) if comparable && !old.mapped => Cut::At(old.blocks.iter().map(|b| b.leaf.size).collect()),
         _ => Cut::Content,

@@ -1,43 +1,111 @@
-//! The change index: which files were equal to their drive entry when they were last read.
+//! The change index: which files were equal to their drive entry when they were last read, and what was found in them then
+//! that looks secret. What [`crate::secrets`] refuses is never in it, nor is what was looked at by older rules.
 //!
 //! An entry is believed only if the drive is in the very state it was written for, and the file has the same size,
-//! times, inode and device. A file written to within two seconds before it was read may be written again without its
-//! times changing, so such files are not entered ("racy", as in git). The file is checksummed; one that is damaged,
-//! too large, or of another version, drive or folder counts as absent.
+//! times, inode and device. A file written to just before it was read may be written again without its times changing,
+//! so such files are not entered ("racy", as in git): see [`Clock`] for how long "just before" is. The file is
+//! checksummed; one that is damaged, too large, or of another version, drive or folder counts as absent.
 //!
 //! ```text
 //! "boscidx1" | 32 context | uint count | count x (string key | uint size | u64 mtime | u64 ctime | uint inode |
-//! uint device) | 32 BLAKE2b of all before
+//! uint device | uint suspect) | 32 BLAKE2b of all before
 //! ```
 
 use super::target::{CoreState, TargetState};
-use crate::scan::{FileStat, LocalFile, LocalKind};
+use crate::folder::scan::{FileStat, LocalFile, LocalKind};
+use crate::secrets::{RULES, Suspect};
+use bosc_files::{Durability, Replace};
 use bosc_format::codec::{DecodeError, Decoder, Encoder};
 use bosc_format::crypto::{Hash, hash};
-use std::io::{Read, Write};
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const MAGIC: &[u8; 8] = b"boscidx1";
+const MAGIC: &[u8; 8] = b"boscidx2";
 /// Largest index read or written, in bytes: some 400,000 files.
 const MAX_LEN: u64 = 64 * 1024 * 1024;
-/// Times younger than this when the file is read are not trusted.
+/// Times younger than this when the file is read are not trusted, whatever the file system: FAT counts two seconds.
 const RACY: Duration = Duration::from_secs(2);
+/// The same where the clock is known to be fine. Kernels stamp files with the time of their last tick, at most 10 ms old.
+const RACY_FINE: Duration = Duration::from_millis(50);
+
+/// How finely a file system tells times apart.
+///
+/// A file must not be entered if it could be written again after it was read and bear the same times. Every write sets
+/// the time of the last change (`ctime`), which nobody can set otherwise, to the file system's clock, rounded down to
+/// what it can keep. So it is enough that this clock has moved on by a tick and a unit of rounding since `ctime` when
+/// the reading begins. That is [`RACY_FINE`] where all of this holds:
+///
+/// * the file is on the device of the folder, and that is a local file system that is known to keep times finer than
+///   10 ms: the clock is then this machine's own;
+/// * its `ctime` is no whole number of seconds: one that is may come from a file system made long ago, which keeps no
+///   finer ones (ext3, or ext4 with small inodes).
+///
+/// Elsewhere (network and removable file systems, Windows) it is [`RACY`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Clock {
+    /// The device whose times are fine.
+    fine: Option<u64>,
+}
+
+impl Clock {
+    /// The clock of the folder's file system.
+    pub(super) fn of(root: &Path) -> Self {
+        let device = std::fs::metadata(root).ok().map(|m| FileStat::new(&m).device);
+        Self { fine: device.filter(|_| is_fine(root)) }
+    }
+
+    /// Whether a file read at `now` or later might be written again and look the same.
+    fn is_racy(self, stat: &FileStat, now: SystemTime) -> bool {
+        const SECOND: i64 = 1_000_000_000;
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let before = |window| i64::try_from(since.saturating_sub(window).as_nanos()).unwrap_or(i64::MAX);
+        if self.fine == Some(stat.device) && stat.ctime % SECOND != 0 {
+            return stat.ctime >= before(RACY_FINE);
+        }
+        stat.mtime >= before(RACY) || stat.ctime >= before(RACY)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn is_fine(root: &Path) -> bool {
+    /// ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS, bcachefs: the numbers in statfs(2).
+    const KNOWN: [u32; 8] =
+        [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e];
+    // The type of the number differs between machines; all of these have 32 bits.
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+    rustix::fs::statfs(root).is_ok_and(|s| KNOWN.contains(&(s.f_type as u32)))
+}
+
+#[cfg(target_vendor = "apple")]
+fn is_fine(root: &Path) -> bool {
+    let apfs = b"apfs".map(|b| b as _);
+    rustix::fs::statfs(root).is_ok_and(|s| s.f_fstypename.starts_with(&apfs))
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn is_fine(_root: &Path) -> bool {
+    false
+}
 
 /// Files known to be unchanged, by key.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct ChangeIndex {
-    records: Vec<(String, FileStat)>,
+    records: Vec<IndexRecord>,
 }
 
-/// What an index belongs to: a folder, and a drive in one state.
+/// Key, state, and what its content looks like.
+type IndexRecord = (String, FileStat, Option<Suspect>);
+
+/// What an index belongs to: rules, a folder, and a drive in one state.
 fn context(root: &Path, state: &TargetState) -> Hash {
     let core = |c: &CoreState| {
         let mut e = Encoder::new();
         e.raw(&c.key).u64(c.fork).u64(c.length).raw(&c.tree_hash);
         e.finish()
     };
-    hash(&[&core(&state.db), &core(&state.blobs), root.as_os_str().as_encoded_bytes()])
+    hash(&[&RULES.to_le_bytes(), &core(&state.db), &core(&state.blobs), root.as_os_str().as_encoded_bytes()])
 }
 
 impl ChangeIndex {
@@ -45,41 +113,42 @@ impl ChangeIndex {
     pub(super) fn load(path: &Path, root: &Path, state: &TargetState) -> Self {
         let read = || -> Option<Vec<u8>> {
             let mut bytes = Vec::new();
-            std::fs::File::open(path).ok()?.take(MAX_LEN + 1).read_to_end(&mut bytes).ok()?;
+            bosc_files::open_plain(path).ok()?.take(MAX_LEN + 1).read_to_end(&mut bytes).ok()?;
             (bytes.len() as u64 <= MAX_LEN).then_some(bytes)
         };
         let records = read().and_then(|bytes| decode(&bytes, &context(root, state)).ok());
         Self { records: records.unwrap_or_default() }
     }
 
-    fn get(&self, key: &str) -> Option<&FileStat> {
-        let i = self.records.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok()?;
-        self.records.get(i).map(|(_, stat)| stat)
+    fn get(&self, key: &str) -> Option<&IndexRecord> {
+        let i = self.records.binary_search_by(|(k, ..)| k.as_str().cmp(key)).ok()?;
+        self.records.get(i)
     }
 
-    /// Whether the file is as it was.
-    pub(super) fn unchanged(&self, key: &str, stat: &FileStat) -> bool {
-        self.get(key).is_some_and(|known| known == stat)
+    /// Whether the file is as it was; then also what its content looks like.
+    pub(super) fn unchanged(&self, key: &str, stat: &FileStat) -> Option<Option<Suspect>> {
+        self.get(key).filter(|(_, known, _)| known == stat).map(|(.., suspect)| *suspect)
     }
 
-    /// The index after a stage of `files`, all of which now equal the drive. `now` is from before they were read.
-    /// Records of this index for files that were not looked at stay.
+    /// The index after a stage of `files`, all of which now equal the drive. `now` is from before they were read, `clock`
+    /// that of their folder; `suspects`: what their content looks like, by key. Records of this index for files that were
+    /// not looked at stay.
     pub(super) fn update(
         self,
-        files: &[LocalFile],
-        now: SystemTime,
+        files: Vec<LocalFile>,
+        suspects: &BTreeMap<String, Suspect>,
+        (now, clock): (SystemTime, Clock),
         in_scope: impl Fn(&str) -> bool,
     ) -> Self {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let limit = i64::try_from(since.saturating_sub(RACY).as_nanos()).unwrap_or(i64::MAX);
-        let fresh = files.iter().filter_map(|f| match &f.kind {
-            LocalKind::File { stat, .. } if stat.mtime < limit && stat.ctime < limit => {
-                Some((f.key.clone(), *stat))
+        let mut records = self.records;
+        records.retain(|(key, ..)| !in_scope(key));
+        records.extend(files.into_iter().filter_map(|f| match f.kind {
+            LocalKind::File { stat, .. } if !clock.is_racy(&stat, now) => {
+                let suspect = suspects.get(&f.key).copied();
+                Some((f.key, stat, suspect))
             }
             _ => None,
-        });
-        let mut records: Vec<_> =
-            self.records.into_iter().filter(|(key, _)| !in_scope(key)).chain(fresh).collect();
+        }));
         records.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         records.dedup_by(|a, b| a.0 == b.0);
         Self { records }
@@ -88,11 +157,12 @@ impl ChangeIndex {
     /// Writes the index for this folder and state, replacing the old one at once. An index that would be too large is
     /// not written.
     pub(super) fn save(&self, path: &Path, root: &Path, state: &TargetState) -> std::io::Result<()> {
-        let mut e = Encoder::new();
+        let room: usize = self.records.iter().map(|(key, ..)| key.len() + 40).sum();
+        let mut e = Encoder::with_capacity(room);
         e.raw(MAGIC).raw(&context(root, state)).uint(self.records.len() as u64);
-        for (key, stat) in &self.records {
+        for (key, stat, suspect) in &self.records {
             e.string(key).uint(stat.size).u64(stat.mtime as u64).u64(stat.ctime as u64);
-            e.uint(stat.inode).uint(stat.device);
+            e.uint(stat.inode).uint(stat.device).uint(suspect.map_or(0, Suspect::number));
         }
         let sum = hash(&[e.as_slice()]);
         e.raw(&sum);
@@ -100,18 +170,12 @@ impl ChangeIndex {
         if bytes.len() as u64 > MAX_LEN {
             return Ok(());
         }
-        let temp = path.with_extension(format!("{}.tmp", std::process::id()));
-        let written = std::fs::File::create(&temp)
-            .and_then(|mut f| f.write_all(&bytes))
-            .and_then(|()| std::fs::rename(&temp, path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&temp);
-        }
-        written
+        // One that a power cut tears fails its checksum.
+        Replace::new(Durability::Process).write(path, &bytes)
     }
 }
 
-fn decode(bytes: &[u8], context: &Hash) -> Result<Vec<(String, FileStat)>, DecodeError> {
+fn decode(bytes: &[u8], context: &Hash) -> Result<Vec<IndexRecord>, DecodeError> {
     let (body, sum) = bytes.split_last_chunk::<32>().ok_or(DecodeError::Truncated)?;
     if hash(&[body]) != *sum {
         return Err(DecodeError::Invalid("checksum"));
@@ -120,10 +184,15 @@ fn decode(bytes: &[u8], context: &Hash) -> Result<Vec<(String, FileStat)>, Decod
     if d.fixed::<8>()? != *MAGIC || d.fixed32()? != *context {
         return Err(DecodeError::Invalid("header"));
     }
-    let records = d.list(20, |d| {
+    let records = d.list(21, |d| {
         let key = d.string()?.to_owned();
         let (size, mtime, ctime) = (d.uint()?, d.u64()? as i64, d.u64()? as i64);
-        Ok((key, FileStat { size, mtime, ctime, inode: d.uint()?, device: d.uint()? }))
+        let stat = FileStat { size, mtime, ctime, inode: d.uint()?, device: d.uint()? };
+        let suspect = match d.uint()? {
+            0 => None,
+            n => Some(Suspect::from_number(n).ok_or(DecodeError::Invalid("suspect"))?),
+        };
+        Ok((key, stat, suspect))
     })?;
     d.finish()?;
     if records.iter().zip(records.iter().skip(1)).any(|(a, b)| a.0 >= b.0) {
@@ -173,10 +242,13 @@ mod tests {
         let (root, state) = (Path::new("/r"), TargetState::default());
         let now = UNIX_EPOCH + Duration::from_secs(1000);
         let files = [file("/a", 5), file("/b", 998_000_000_000), file("/c", 997_999_999_999)];
-        let index = ChangeIndex::default().update(&files, now, |_| true);
-        assert!(index.unchanged("/a", &stat_of(&files[0])) && index.unchanged("/c", &stat_of(&files[2])));
-        assert!(!index.unchanged("/b", &stat_of(&files[1])), "racy");
-        assert!(!index.unchanged("/a", &FileStat { size: 4, ..stat_of(&files[0]) }));
+        let suspects = BTreeMap::from([("/c".to_owned(), Suspect::PrivateKey)]);
+        let index =
+            ChangeIndex::default().update(files.to_vec(), &suspects, (now, Clock::default()), |_| true);
+        assert_eq!(index.unchanged("/a", &stat_of(&files[0])), Some(None));
+        assert_eq!(index.unchanged("/c", &stat_of(&files[2])), Some(Some(Suspect::PrivateKey)));
+        assert_eq!(index.unchanged("/b", &stat_of(&files[1])), None, "racy");
+        assert_eq!(index.unchanged("/a", &FileStat { size: 4, ..stat_of(&files[0]) }), None);
         index.save(&path, root, &state).unwrap();
         assert_eq!(ChangeIndex::load(&path, root, &state), index);
         assert_eq!(ChangeIndex::load(&path, Path::new("/s"), &state), ChangeIndex::default());
@@ -195,12 +267,82 @@ mod tests {
     }
 
     #[test]
+    fn a_fine_clock_has_a_short_window_on_its_own_device_only() {
+        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        let clock = Clock { fine: Some(8) };
+        let stat = |ctime, device| FileStat { size: 3, mtime: 5, ctime, inode: 7, device };
+        for (ctime, device, racy) in [
+            (999_940_000_001, 8, false),
+            (999_950_000_001, 8, true),
+            (1_000_500_000_001, 8, true),
+            // Another device, and times in whole seconds.
+            (999_940_000_001, 9, true),
+            (997_940_000_001, 9, false),
+            (999_000_000_000, 8, true),
+            (997_000_000_000, 8, false),
+        ] {
+            assert_eq!(clock.is_racy(&stat(ctime, device), now), racy, "{ctime} on {device}");
+        }
+    }
+
+    /// Somebody rewrites a file as fast as the disk allows, without changing its size: what the index would call
+    /// unchanged is unchanged.
+    #[test]
+    fn a_file_that_is_being_written_never_counts_as_unchanged() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "00000000").unwrap();
+        let (clock, stop) = (Clock::of(dir.path()), AtomicBool::new(false));
+        let (mut entered, mut believed) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0u64.. {
+                    if stop.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    // In place, in bursts with pauses about as long as the window.
+                    use std::io::Write;
+                    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+                    write!(file, "{n:08}").unwrap();
+                    if n % 7 == 0 {
+                        std::thread::sleep(Duration::from_millis(n % 100));
+                    }
+                }
+            });
+            let until = std::time::Instant::now() + Duration::from_secs(3);
+            while std::time::Instant::now() < until {
+                let now = SystemTime::now();
+                let stat = FileStat::new(&std::fs::metadata(&path).unwrap());
+                let content = std::fs::read(&path).unwrap();
+                if clock.is_racy(&stat, now) {
+                    continue;
+                }
+                entered += 1;
+                let again = std::fs::read(&path).unwrap();
+                if FileStat::new(&std::fs::metadata(&path).unwrap()) == stat {
+                    believed += 1;
+                    assert_eq!(content, again, "{stat:?}");
+                }
+            }
+            stop.store(true, Ordering::SeqCst);
+        });
+        assert!(clock == Clock::default() || (entered > 0 && believed > 0), "{entered} {believed}");
+    }
+
+    #[test]
     fn records_out_of_scope_stay() {
         let now = UNIX_EPOCH + Duration::from_secs(1000);
-        let index =
-            ChangeIndex::default().update(&[file("/a", 1), file("/b/x", 1), file("/b/y", 1)], now, |_| true);
-        let index = index.update(&[file("/b/x", 2)], now, |key| key.starts_with("/b"));
-        let keys: Vec<_> = index.records.iter().map(|(k, s)| (k.as_str(), s.mtime)).collect();
+        let index = ChangeIndex::default().update(
+            vec![file("/a", 1), file("/b/x", 1), file("/b/y", 1)],
+            &BTreeMap::new(),
+            (now, Clock::default()),
+            |_| true,
+        );
+        let index = index.update(vec![file("/b/x", 2)], &BTreeMap::new(), (now, Clock::default()), |key| {
+            key.starts_with("/b")
+        });
+        let keys: Vec<_> = index.records.iter().map(|(k, s, _)| (k.as_str(), s.mtime)).collect();
         assert_eq!(keys, [("/a", 1), ("/b/x", 2)]);
     }
 }

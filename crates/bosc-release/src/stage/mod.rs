@@ -1,6 +1,6 @@
 //! Staging: making a drive hold what a folder holds.
 //!
-//! 1. [`crate::scan`] lists the folder; the drive's entries are listed beside it.
+//! 1. [`crate::folder::scan`] lists the folder; the drive's entries are listed beside it.
 //! 2. What only the drive has is removed; what both have is compared: by size, then by the hashes of its chunks
 //!    against the leaves of the blobs core's tree. No content of the drive is read.
 //! 3. Changed files are cut by content; chunks the core already holds, of this file or any other, are only named.
@@ -10,23 +10,39 @@
 //! folder staged on the same drive gives the same blocks on every machine. At most [`BUDGET`] bytes of content are
 //! between reading and writing.
 //!
+//! Before anything is committed the folder has passed: no secret is in it ([`crate::secrets`]), no name that clients of its
+//! platform refuse ([`crate::folder::portable_names`]), and what looks like either was told.
+//!
 //! With an index ([`StageOptions::index`]) files that have not been touched since the last stage are not read at all.
 
 mod blocks;
 mod changes;
+mod checks;
+pub(crate) mod command;
 pub(crate) mod compare;
+pub(crate) mod event;
+mod from_drive;
 mod index;
+pub(crate) mod next_release;
 mod pipeline;
+pub mod rules;
 mod run;
 mod target;
 pub(crate) mod writer;
 
+#[cfg(test)]
+pub(crate) use event::tests::blobs as blobs_text;
+pub use event::{Addendum, BlobsSize, StageEvent, Staged, Summary};
 pub use run::stage;
 pub use target::{BlobBlock, CoreState, Leaf, StageTarget, TargetError, TargetState};
 
-use crate::diff::{ByteDiff, DiffCount};
-use crate::glob::GlobError;
-use crate::scan::{ScanError, Skipped};
+use crate::command::Stop;
+use crate::folder::diff::{ByteDiff, DiffCount};
+use crate::folder::pattern::GlobError;
+use crate::folder::portable_names::{NameFound, NameReport};
+use crate::folder::scan::{ScanError, Skipped};
+use crate::secrets::{Found, SecretFound};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::SystemTime;
 use thiserror::Error;
@@ -37,7 +53,7 @@ pub const BUDGET: usize = 16 * 1024 * 1024;
 /// How to stage.
 #[derive(Debug, Clone, Default)]
 pub struct StageOptions {
-    /// Patterns of files to leave out; see [`crate::glob`].
+    /// Patterns of files to leave out; see [`crate::folder::glob`].
     pub ignore: Vec<String>,
     /// Files and folders to look at; empty for all.
     pub only: Vec<String>,
@@ -54,12 +70,25 @@ pub struct StageOptions {
     pub hashers: Option<usize>,
     /// The time, for the index; `None`: the system's clock.
     pub now: Option<SystemTime>,
+    /// The folder of the store in use, which must not be staged.
+    pub store: Option<PathBuf>,
+    /// Names of folders in that store that may be.
+    pub store_work: Vec<String>,
+    /// What looks secret and is known: files, or folders with all they hold.
+    pub allow: Vec<String>,
+    /// Fail when anything else looks secret.
+    pub no_suspects: bool,
+    /// Names of the application and then of its programs: their builds are what clients read.
+    pub app: Vec<String>,
+    /// The version of the release, which its builds should say as well.
+    pub version: Option<String>,
+    /// Ends the stage before anything is written.
+    pub stop: Stop,
 }
 
-/// What happens while staging.
+/// What [`stage`] comes across, for the caller to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StageEvent {
+pub enum StageNews {
     /// The folder was listed: how many files, and how many bytes they have.
     Scanned {
         /// Files and symlinks.
@@ -69,6 +98,35 @@ pub enum StageEvent {
     },
     /// Something in the folder cannot be staged and was left out.
     Skipped(Skipped),
+    /// An ignore file counts.
+    IgnoreFile(PathBuf),
+    /// A pattern, or a path of `only` or `allow`, that matches nothing in the folder or the drive.
+    Unmatched {
+        /// `ignore`, `only` or `allow`.
+        list: &'static str,
+        /// As it was given.
+        pattern: String,
+    },
+    /// A name that not every platform of the drive can hold.
+    BadName(NameFound),
+    /// A symlink that leads nowhere in the drive. It is staged all the same.
+    Dangling {
+        /// Its key.
+        key: String,
+        /// Its target.
+        target: String,
+    },
+    /// A build says that it is another version than the release.
+    VersionMismatch {
+        /// The key of the file that says so.
+        key: String,
+        /// The release's version.
+        release: String,
+        /// The build's.
+        running: String,
+    },
+    /// Something that looks secret. All of them come before anything is committed.
+    Suspect(Found),
     /// A file differs. Removals come first, then all others in the order of keys.
     Diff(ByteDiff),
     /// A file was dealt with.
@@ -93,6 +151,8 @@ pub struct StageSummary {
     pub new_blocks: u64,
     /// Bytes that changed files share with what the drive held.
     pub shared_bytes: u64,
+    /// What looks secret.
+    pub suspects: Vec<Found>,
     /// The cores before.
     pub before: TargetState,
     /// The cores after; the same as before when nothing changed and on a dry run.
@@ -106,6 +166,23 @@ pub enum StageError {
     /// A pattern cannot be used.
     #[error(transparent)]
     Glob(#[from] GlobError),
+    /// The folder holds what must not be published.
+    #[error(transparent)]
+    Secret(#[from] SecretFound),
+    /// The folder holds what looks secret, and that was asked not to be.
+    #[error("{} files or folders look secret", .0.len())]
+    Suspects(Vec<Found>),
+    /// The folder holds names that clients refuse.
+    #[error("clients refuse {} of the names", .0.refused.len())]
+    Names(NameReport),
+    /// The ignore file cannot be used.
+    #[error("cannot use {}: {error}", path.display())]
+    IgnoreFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// The folder could not be listed.
     #[error(transparent)]
     Scan(#[from] ScanError),
@@ -129,6 +206,9 @@ pub enum StageError {
     /// The store failed.
     #[error("the store: {0}")]
     Target(#[from] TargetError),
+    /// It was stopped.
+    #[error("stopped; nothing was written")]
+    Stopped,
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -142,3 +222,37 @@ pub fn check_index(bytes: &[u8], whole: bool) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+/// `bosc stage`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// The link to stage to; its version part is ignored.
+    pub link: String,
+    /// The folder to stage; absolute.
+    pub dir: PathBuf,
+    /// Only tell what would change.
+    pub dry_run: bool,
+    /// Patterns to leave out, added to `pear.stage.ignore`.
+    pub ignore: Vec<String>,
+    /// Prefixes to restrict to, added to `pear.stage.only`.
+    pub only: Vec<String>,
+    /// Remove staged files that are ignored now.
+    pub purge: bool,
+    /// First cut the drive back to this length.
+    pub truncate: Option<u64>,
+    /// Do not ask peers for a newer version of a link whose key other machines have as well.
+    #[serde(default)]
+    pub newest: bool,
+    /// The store is the only copy of what it was copied from.
+    #[serde(default)]
+    pub sole_copy: bool,
+    /// Take the folder without a package.json, or with one that clients cannot use.
+    #[serde(default)]
+    pub skip_package: bool,
+    /// Files and folders that look secret and may be staged.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Fail when anything else looks secret.
+    #[serde(default)]
+    pub no_suspects: bool,
+}

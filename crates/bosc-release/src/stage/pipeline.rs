@@ -5,10 +5,15 @@
 //! jobs -> [reader] --items, in order--------------> caller
 //!             \--- pieces of 128 KiB and more ---> [hashers] --/
 //! ```
+//! Before the first piece of a file the reader looks at its first bytes: what must not be published ends the file there
+//! ([`crate::secrets`]). A file without a size that has content (`/proc`) is read to its end, which is bounded.
+//!
 //! The reader waits while more than the budget is read and not yet given back, so memory is bounded whatever the files.
 
-use crate::scan::FileStat;
+use crate::folder::scan::FileStat;
+use crate::secrets::{self, ContentVerdict, HEAD};
 use bosc_drive::chunker::{ChunkBuffer, MIN_CHUNK};
+use bosc_files::open_plain;
 use bosc_format::crypto::{Hash, leaf_hash};
 use bytes::{Bytes, BytesMut};
 use std::fs::File;
@@ -25,6 +30,8 @@ const HASH_INLINE: usize = 128 * 1024;
 const READ: usize = 256 * 1024;
 /// Items between reader and caller.
 const ITEMS: usize = 256;
+/// Most bytes of a file that says it has none.
+const SIZELESS_MAX: u64 = 64 << 20;
 
 /// Where to cut a file.
 #[derive(Debug, Clone)]
@@ -48,8 +55,10 @@ pub(super) struct Job {
 
 /// What reading a file gives, piece by piece.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(super) enum ReadItem {
     Piece(Bytes, Hash),
+    /// What the file's first bytes tell, unless that is nothing. Comes before all pieces.
+    Looked(ContentVerdict),
     /// The file ended, or reading it was given up because it was cancelled.
     End,
     Failed(io::Error),
@@ -57,8 +66,8 @@ pub(super) enum Item {
     Unstable,
 }
 
-enum Sent {
-    Ready(Item),
+enum PieceSent {
+    Ready(ReadItem),
     /// The hash comes through the channel.
     Hashing(Bytes, Receiver<Hash>),
 }
@@ -96,7 +105,7 @@ impl Budget {
 /// The caller's end. Dropping it stops the threads.
 pub(super) struct Pipeline {
     jobs: Option<Sender<Job>>,
-    items: Receiver<Sent>,
+    items: Receiver<PieceSent>,
     budget: Arc<Budget>,
     cancelled: Arc<AtomicU64>,
 }
@@ -129,7 +138,7 @@ impl Pipeline {
                 }
             })?;
         }
-        let mut reader = Reader {
+        let mut reader = FileReader {
             items: item_sender,
             hashers: (hashers > 0).then_some(hash_sender),
             budget: Arc::clone(&budget),
@@ -154,12 +163,12 @@ impl Pipeline {
     }
 
     /// The next item of the oldest file not finished.
-    pub(super) fn next(&self) -> Item {
-        let gone = || Item::Failed(io::Error::other("the reading thread ended"));
+    pub(super) fn next(&self) -> ReadItem {
+        let gone = || ReadItem::Failed(io::Error::other("the reading thread ended"));
         match self.items.recv() {
-            Ok(Sent::Ready(item)) => item,
-            Ok(Sent::Hashing(bytes, hash)) => match hash.recv() {
-                Ok(hash) => Item::Piece(bytes, hash),
+            Ok(PieceSent::Ready(item)) => item,
+            Ok(PieceSent::Hashing(bytes, hash)) => match hash.recv() {
+                Ok(hash) => ReadItem::Piece(bytes, hash),
                 Err(_) => gone(),
             },
             Err(_) => gone(),
@@ -185,8 +194,8 @@ fn spawn<'scope>(
     std::thread::Builder::new().name(name).spawn_scoped(scope, f)
 }
 
-struct Reader {
-    items: SyncSender<Sent>,
+struct FileReader {
+    items: SyncSender<PieceSent>,
     hashers: Option<Sender<(Bytes, Sender<Hash>)>>,
     budget: Arc<Budget>,
     cancelled: Arc<AtomicU64>,
@@ -196,18 +205,23 @@ struct Reader {
 /// The caller is gone.
 struct Closed;
 
-impl Reader {
+impl FileReader {
     /// Reads one file; `false` when there is nobody to read for.
     fn file(&mut self, job: &Job) -> bool {
         let mut sink = |piece: Bytes| self.piece(piece);
         let cancelled = || self.cancelled.load(Ordering::Relaxed) == job.number;
-        let last = match read_file(job, &mut sink, cancelled) {
-            Ok(Ok(true)) => Item::End,
-            Ok(Ok(false)) => Item::Unstable,
-            Ok(Err(Closed)) => return false,
-            Err(e) => Item::Failed(e),
+        let look = |head: &[u8]| {
+            let verdict = secrets::look(&job.path, head, job.stat.size.max(head.len() as u64))?;
+            let send = |v| self.items.send(PieceSent::Ready(ReadItem::Looked(v))).map_err(|_| Closed);
+            Ok(if verdict == ContentVerdict::Plain { Ok(()) } else { send(verdict) })
         };
-        self.items.send(Sent::Ready(last)).is_ok()
+        let last = match read_file(job, &mut sink, cancelled, look) {
+            Ok(Ok(true)) => ReadItem::End,
+            Ok(Ok(false)) => ReadItem::Unstable,
+            Ok(Err(Closed)) => return false,
+            Err(e) => ReadItem::Failed(e),
+        };
+        self.items.send(PieceSent::Ready(last)).is_ok()
     }
 
     fn piece(&self, bytes: Bytes) -> Result<(), Closed> {
@@ -218,66 +232,105 @@ impl Reader {
             Some(hashers) if bytes.len() >= HASH_INLINE => {
                 let (answer, hash) = channel();
                 hashers.send((bytes.clone(), answer)).map_err(|_| Closed)?;
-                Sent::Hashing(bytes, hash)
+                PieceSent::Hashing(bytes, hash)
             }
             _ => {
                 let hash = leaf_hash(&bytes);
-                Sent::Ready(Item::Piece(bytes, hash))
+                PieceSent::Ready(ReadItem::Piece(bytes, hash))
             }
         };
         self.items.send(sent).map_err(|_| Closed)
     }
 }
 
-/// Reads a file piece by piece. The outer error is the file's, the inner one the sink's. `false`: the file is not, or
-/// no longer, what it was when it was found.
+/// Reads a file piece by piece. `look` sees its first bytes before `sink` sees any. The outer error is the file's, the inner
+/// one theirs. `false`: the file is not, or no longer, what it was when it was found.
 fn read_file<E>(
     job: &Job,
     sink: &mut impl FnMut(Bytes) -> Result<(), E>,
     cancelled: impl Fn() -> bool,
+    look: impl FnOnce(&[u8]) -> io::Result<Result<(), E>>,
 ) -> io::Result<Result<bool, E>> {
-    let mut file = File::open(&job.path)?;
-    if !FileStat::new(&file.metadata()?).same_times(&job.stat) {
+    let mut file = open_plain(&job.path)?;
+    let meta = file.metadata()?;
+    if !same_file(&FileStat::new(&meta), &job.stat) {
         return Ok(Ok(false));
     }
     let mut pieces = Pieces::new(&job.cut, job.stat.size);
     let mut total = 0u64;
+    let mut end = job.stat.size;
+    if end == 0 && pieces.starts(&mut file, &job.cut)? {
+        // What the system makes up as it is read keeps saying that it is empty; what somebody writes does not.
+        if file.metadata()?.len() > 0 {
+            return Ok(Ok(false));
+        }
+        (total, end) = (1, SIZELESS_MAX);
+    }
+    let sizeless = end != job.stat.size;
+    let mut look = Some(look);
     loop {
         if cancelled() {
             return Ok(Ok(true));
         }
         let n = pieces.read(&mut file)?;
         total += n as u64;
-        while let Some(piece) = pieces.next() {
-            if let Err(e) = sink(piece) {
+        let over = n == 0 || total > end;
+        if over || total >= end.min(HEAD as u64) {
+            if let Some(look) = look.take()
+                && let Err(e) = look(pieces.head())?
+            {
                 return Ok(Err(e));
+            }
+            while let Some(piece) = pieces.next() {
+                if let Err(e) = sink(piece) {
+                    return Ok(Err(e));
+                }
             }
         }
         // A file that grows while it is read is noticed at once rather than at its end.
-        if n == 0 || total > job.stat.size {
+        if over {
             break;
         }
+    }
+    if sizeless && total > end {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it says that it is empty, and does not end",
+        ));
     }
     if let Some(piece) = pieces.finish()
         && let Err(e) = sink(piece)
     {
         return Ok(Err(e));
     }
-    Ok(Ok(total == job.stat.size && FileStat::new(&file.metadata()?).same_times(&job.stat)))
+    let now = FileStat::new(&file.metadata()?);
+    Ok(Ok(match sizeless {
+        true => now.size == 0,
+        false => total == job.stat.size && now.same_times(&job.stat),
+    }))
+}
+
+/// Whether what was opened is what was found. What the system makes up has the time of the moment.
+fn same_file(now: &FileStat, then: &FileStat) -> bool {
+    now.same_times(then)
+        || (now.size == 0
+            && then.size == 0
+            && now.inode != 0
+            && (now.inode, now.device) == (then.inode, then.device))
 }
 
 /// Reads and hashes a file on this thread. Calls `sink` with every piece; stops early when it returns `false`.
-pub(super) fn read_here(job: &Job, mut sink: impl FnMut(Bytes, Hash) -> bool) -> Item {
+pub(super) fn read_here(job: &Job, mut sink: impl FnMut(Bytes, Hash) -> bool) -> ReadItem {
     let mut stopped = false;
     let mut inner = |piece: Bytes| {
         let hash = leaf_hash(&piece);
         stopped = !sink(piece, hash);
         if stopped { Err(()) } else { Ok(()) }
     };
-    match read_file(job, &mut inner, || false) {
-        Ok(Ok(true)) | Ok(Err(())) => Item::End,
-        Ok(Ok(false)) => Item::Unstable,
-        Err(e) => Item::Failed(e),
+    match read_file(job, &mut inner, || false, |_| Ok(Ok(()))) {
+        Ok(Ok(true)) | Ok(Err(())) => ReadItem::End,
+        Ok(Ok(false)) => ReadItem::Unstable,
+        Err(e) => ReadItem::Failed(e),
     }
 }
 
@@ -308,6 +361,31 @@ impl Pieces {
                 Self::At { buffer: BytesMut::new(), sizes, size }
             }
         }
+    }
+
+    /// For a file that says it is empty: whether it is not. Its first byte is taken then, and it is cut as long files are.
+    fn starts(&mut self, file: &mut File, cut: &Cut) -> io::Result<bool> {
+        let mut first = BytesMut::new();
+        if read_into(file, &mut first, 1)? == 0 {
+            return Ok(false);
+        }
+        if let Self::One(..) = self {
+            *self = Self::new(cut, u64::MAX);
+        }
+        match self {
+            Self::One(buffer, _) | Self::At { buffer, .. } => buffer.extend_from_slice(&first),
+            Self::Content(chunks) => chunks.buffer().extend_from_slice(&first),
+        }
+        Ok(true)
+    }
+
+    /// What was read and not yet given out: before the first piece, the file's start.
+    fn head(&mut self) -> &[u8] {
+        let all: &[u8] = match self {
+            Self::One(buffer, _) | Self::At { buffer, .. } => buffer,
+            Self::Content(chunks) => chunks.buffer(),
+        };
+        all.get(..all.len().min(HEAD)).unwrap_or_default()
     }
 
     fn read(&mut self, file: &mut File) -> io::Result<usize> {

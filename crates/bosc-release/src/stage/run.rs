@@ -1,20 +1,23 @@
 //! One stage from start to commit.
 
 use super::changes::{self, ReadTask, Task};
+use super::checks::{self, CheckedFolder};
 use super::compare::Old;
-use super::index::ChangeIndex;
-use super::pipeline::{Cut, Item, Job, Pipeline, read_here};
-use super::target::StageTarget;
+use super::index::{ChangeIndex, Clock};
+use super::pipeline::{Cut, Job, Pipeline, ReadItem, read_here};
+use super::target::{StageTarget, TargetState};
 use super::writer::ContentWriter;
-use super::{BUDGET, StageError, StageEvent, StageOptions, StageSummary};
-use crate::diff::ByteDiff;
-use crate::glob::{Ignore, Only};
-use crate::scan::{FileStat, LocalFile, LocalKind, scan};
+use super::{BUDGET, StageError, StageNews, StageOptions, StageSummary};
+use crate::command::Stop;
+use crate::folder::diff::ByteDiff;
+use crate::folder::glob::{Ignore, Only};
+use crate::folder::scan::{FileStat, LocalFile, LocalKind, scan};
+use crate::secrets::{Allow, ContentVerdict, SecretFound, Suspect};
 use bosc_drive::blobs::ContentMap;
 use bosc_drive::drive::{DriveBatch, DriveEntry, EntryValue};
 use bosc_format::crypto::Hash;
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -27,7 +30,7 @@ pub fn stage<T: StageTarget>(
     target: &mut T,
     root: &Path,
     options: &StageOptions,
-    on: &mut dyn FnMut(StageEvent),
+    on: &mut dyn FnMut(StageNews),
 ) -> Result<StageSummary, StageError> {
     let result = run(target, root, options, on);
     if result.is_err() {
@@ -40,17 +43,19 @@ fn run<T: StageTarget>(
     target: &mut T,
     root: &Path,
     options: &StageOptions,
-    on: &mut dyn FnMut(StageEvent),
+    on: &mut dyn FnMut(StageNews),
 ) -> Result<StageSummary, StageError> {
     let now = options.now.unwrap_or_else(SystemTime::now);
-    let (ignore, only) = (Ignore::new(&options.ignore)?, Only::new(&options.only)?);
+    let ignore = Ignore::new(&options.ignore)?.with_file(checks::ignore_file(root, on)?);
+    let (only, allow) = (Only::new(&options.only)?, Allow::new(&options.allow)?);
     let before = target.state()?;
     let found = scan(root, &ignore, &only)?;
+    checks::places(root, &found, options)?;
     let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     let files = found.files;
     let bytes = files.iter().map(size_of).fold(0u64, u64::saturating_add);
-    on(StageEvent::Scanned { files: files.len() as u64, bytes });
-    found.skipped.into_iter().for_each(|s| on(StageEvent::Skipped(s)));
+    on(StageNews::Scanned { files: files.len() as u64, bytes });
+    found.skipped.into_iter().for_each(|s| on(StageNews::Skipped(s)));
     let index = match &options.index {
         Some(path) => ChangeIndex::load(path, &root, &before),
         None => ChangeIndex::default(),
@@ -60,10 +65,20 @@ fn run<T: StageTarget>(
         content: ContentWriter::new(target, &before.blobs),
         on,
         dry_run: options.dry_run,
+        stop: &options.stop,
         summary: StageSummary { before, after: before, ..StageSummary::default() },
         puts: Vec::new(),
+        suspects: BTreeMap::new(),
+        sizeless: BTreeSet::new(),
     };
     let removals = changes::removals(&files, &entries, &ignore, &only, options);
+    let checked = CheckedFolder { files: &files, entries: &entries, removals: &removals, options };
+    checked.names(writer.on)?;
+    checked.dangling(writer.on);
+    checked.versions(writer.on);
+    if options.no_suspects {
+        checked.suspects(&BTreeMap::new(), &allow)?;
+    }
     for entry in &removals {
         let size = Old::load(writer.content.target, entry)?.map_or(0, |o| o.size);
         writer.diff(ByteDiff::remove(&entry.key, size));
@@ -74,15 +89,29 @@ fn run<T: StageTarget>(
         let pipeline = Pipeline::start(scope, hashers, BUDGET).map_err(StageError::Thread)?;
         writer.files(&files, &entries, &index, &pipeline)
     })?;
-    let (puts, mut summary) = writer.finish()?;
+    let Writer { content, puts, mut summary, suspects, sizeless, on, .. } = writer;
+    // What is known of blocks is not needed any more, and is large.
+    drop(content);
+    summary.suspects = checked.suspects(&suspects, &allow)?;
+    summary.suspects.iter().for_each(|found| on(StageNews::Suspect(found.clone())));
+    checks::unmatched(&ignore, &only, &allow, on);
+    if options.stop.is_stopped() {
+        return Err(StageError::Stopped);
+    }
     if !options.dry_run {
         if !puts.is_empty() || !removals.is_empty() {
-            let blocks = entry_blocks(target, &puts, &removals)?;
-            summary.after = target.commit(blocks)?;
+            summary.after = commit(target, puts, &removals)?;
         }
+        drop(removals);
+        drop(entries);
         if let Some(path) = &options.index {
             // Only a memory aid: without it the next stage reads more.
-            let _ = index.update(&files, now, |key| only.takes(key)).save(path, &root, &summary.after);
+            let mut files = files;
+            if !sizeless.is_empty() {
+                files.retain(|f| !sizeless.contains(&f.key));
+            }
+            let index = index.update(files, &suspects, (now, Clock::of(&root)), |key| only.takes(key));
+            let _ = index.save(path, &root, &summary.after);
         }
     }
     Ok(summary)
@@ -95,31 +124,38 @@ fn size_of(file: &LocalFile) -> u64 {
     }
 }
 
-fn entry_blocks<T: StageTarget>(
-    target: &T,
-    puts: &[(String, EntryValue)],
+/// Writes the entries. Each exists once: as an operation, then as a block.
+fn commit<T: StageTarget>(
+    target: &mut T,
+    puts: Vec<(String, Bytes)>,
     removals: &[&DriveEntry],
-) -> Result<Vec<Bytes>, StageError> {
+) -> Result<TargetState, StageError> {
     let mut batch = DriveBatch::new(target.db());
     for entry in removals {
         batch.del(&entry.key)?;
     }
     for (key, value) in puts {
-        batch.put(key, value)?;
+        batch.put_encoded(&key, value)?;
     }
-    Ok(batch.into_blocks().into_iter().map(Bytes::from).collect())
+    let mut blocks = batch.blocks().map(Bytes::from);
+    Ok(target.commit(&mut blocks)?)
 }
 
 struct Writer<'a, T> {
     content: ContentWriter<'a, T>,
-    on: &'a mut dyn FnMut(StageEvent),
+    on: &'a mut dyn FnMut(StageNews),
     dry_run: bool,
+    stop: &'a Stop,
     summary: StageSummary,
-    puts: Vec<(String, EntryValue)>,
+    puts: Vec<(String, Bytes)>,
+    /// What the content of files looks like, by key.
+    suspects: BTreeMap<String, Suspect>,
+    /// Keys of files that say they are empty and are not: nothing tells when their content changes.
+    sizeless: BTreeSet<String>,
 }
 
 /// How far the comparison of a file has come.
-enum Progress {
+enum CompareProgress {
     /// All so far is as in the drive; the next piece is compared with this block.
     Equal(usize),
     Changed,
@@ -132,9 +168,13 @@ enum Progress {
 }
 
 impl<T: StageTarget> Writer<'_, T> {
+    fn go_on(&self) -> Result<(), StageError> {
+        if self.stop.is_stopped() { Err(StageError::Stopped) } else { Ok(()) }
+    }
+
     fn diff(&mut self, diff: ByteDiff) {
         self.summary.count.count(&diff);
-        (self.on)(StageEvent::Diff(diff));
+        (self.on)(StageNews::Diff(diff));
     }
 
     fn files(
@@ -149,9 +189,12 @@ impl<T: StageTarget> Writer<'_, T> {
         let mut undecided = files.iter().enumerate();
         let mut done = (0u64, 0u64);
         for file in files {
+            self.go_on()?;
             while ahead.is_empty() || (ahead.len() < AHEAD_FILES && blocks_ahead < AHEAD_BLOCKS) {
                 let Some((i, next)) = undecided.next() else { break };
-                let (task, job) = changes::decide(self.content.target, next, entries, index, i as u64 + 1)?;
+                let number = i as u64 + 1;
+                let (task, job) =
+                    changes::decide(self.content.target, next, entries, index, &mut self.suspects, number)?;
                 blocks_ahead += blocks_of(&task);
                 ahead.push_back(task);
                 if let Some(job) = job {
@@ -167,7 +210,7 @@ impl<T: StageTarget> Writer<'_, T> {
             }
             self.summary.count.files += 1;
             done = (done.0 + 1, done.1.saturating_add(size_of(file)));
-            (self.on)(StageEvent::Progress { files: done.0, bytes: done.1 });
+            (self.on)(StageNews::Progress { files: done.0, bytes: done.1 });
         }
         self.content.flush(Some(&|n| pipeline.release(n)))?;
         Ok(())
@@ -176,49 +219,64 @@ impl<T: StageTarget> Writer<'_, T> {
     fn put(&mut self, key: &str, value: EntryValue, diff: ByteDiff) {
         self.diff(diff);
         if !self.dry_run {
-            self.puts.push((key.to_owned(), value));
+            self.puts.push((key.to_owned(), value.encode().into()));
         }
     }
 
     fn read(&mut self, file: &LocalFile, mut task: ReadTask, pipeline: &Pipeline) -> Result<(), StageError> {
         self.summary.read += 1;
         let mut map = self.content.start();
-        let mut progress = if task.comparable { Progress::Equal(0) } else { Progress::Changed };
+        let mut progress = if task.comparable { CompareProgress::Equal(0) } else { CompareProgress::Changed };
         let mut runs = None;
+        let mut seen = 0u64;
         loop {
             let (bytes, hash) = match pipeline.next() {
-                Item::Piece(bytes, hash) => (bytes, hash),
-                Item::End => break,
+                ReadItem::Piece(bytes, hash) => (bytes, hash),
+                ReadItem::Looked(ContentVerdict::Secret(secret)) => {
+                    return Err(SecretFound { path: file.path.clone(), secret }.into());
+                }
+                ReadItem::Looked(ContentVerdict::Suspect(suspect)) => {
+                    self.suspects.insert(file.key.clone(), suspect);
+                    continue;
+                }
+                ReadItem::Looked(ContentVerdict::Plain) => continue,
+                ReadItem::End => break,
                 other => return Err(failed(file, other)),
             };
+            self.go_on()?;
             let size = bytes.len();
+            seen = seen.saturating_add(size as u64);
             runs.get_or_insert_with(|| looks_executable(&bytes));
-            if let Progress::Equal(at) = progress {
+            if let CompareProgress::Equal(at) = progress {
                 progress = self.compare(file, &task, at, &hash, size, &mut map)?;
-                if !matches!(progress, Progress::Equal(_) | Progress::Changed) {
+                if !matches!(progress, CompareProgress::Equal(_) | CompareProgress::Changed) {
                     pipeline.cancel(task.job);
                 }
-                if let Progress::Equal(_) = progress {
+                if let CompareProgress::Equal(_) = progress {
                     pipeline.release(size);
                     continue;
                 }
             }
             match progress {
-                Progress::Changed if self.dry_run => {
+                CompareProgress::Changed if self.dry_run => {
                     pipeline.cancel(task.job);
                     pipeline.release(size);
-                    progress = Progress::Known;
+                    progress = CompareProgress::Known;
                 }
-                Progress::Changed => self.place(&mut map, &mut task, bytes, hash, Some(pipeline))?,
+                CompareProgress::Changed => self.place(&mut map, &mut task, bytes, hash, Some(pipeline))?,
                 _ => pipeline.release(size),
             }
         }
         let same = match progress {
-            Progress::Equal(at) => task.old.as_ref().is_some_and(|o| o.blocks.len() == at),
-            Progress::Same => true,
+            CompareProgress::Equal(at) => task.old.as_ref().is_some_and(|o| o.blocks.len() == at),
+            CompareProgress::Same => true,
             _ => false,
         };
         let runs = runs.unwrap_or(false);
+        if task.size == 0 && seen > 0 {
+            self.sizeless.insert(file.key.clone());
+            task.size = seen;
+        }
         match (same, &task.entry) {
             (true, Some(entry)) => {
                 if let Task::Put(value, diff) = changes::same_content(entry, task.executable) {
@@ -227,7 +285,7 @@ impl<T: StageTarget> Writer<'_, T> {
                 Ok(())
             }
             _ => {
-                if !self.dry_run && matches!(progress, Progress::Again) {
+                if !self.dry_run && matches!(progress, CompareProgress::Again) {
                     self.read_again(file, &mut map, &mut task)?;
                 }
                 self.changed(file, map, &task, runs)
@@ -244,20 +302,20 @@ impl<T: StageTarget> Writer<'_, T> {
         hash: &Hash,
         size: usize,
         map: &mut ContentMap,
-    ) -> Result<Progress, StageError> {
-        let Some(old) = &task.old else { return Ok(Progress::Changed) };
+    ) -> Result<CompareProgress, StageError> {
+        let Some(old) = &task.old else { return Ok(CompareProgress::Changed) };
         if let Some(known) = old.matches(at, hash, size as u64) {
             map.push(hash, size as u64, |_| Some(known));
-            return Ok(Progress::Equal(at + 1));
+            return Ok(CompareProgress::Equal(at + 1));
         }
         if !old.mapped {
-            return Ok(if self.dry_run { Progress::Known } else { Progress::Again });
+            return Ok(if self.dry_run { CompareProgress::Known } else { CompareProgress::Again });
         }
         // Equal length and another hash: another content. Another length may be another way of cutting.
         if old.blocks.get(at).is_none_or(|b| b.leaf.size != size as u64) && equal_at_blocks(file, old)? {
-            return Ok(Progress::Same);
+            return Ok(CompareProgress::Same);
         }
-        Ok(Progress::Changed)
+        Ok(CompareProgress::Changed)
     }
 
     /// Puts a piece of a changed file in its place.
@@ -289,7 +347,7 @@ impl<T: StageTarget> Writer<'_, T> {
         });
         match (failure, last) {
             (Some(e), _) => Err(e),
-            (None, Item::End) => Ok(()),
+            (None, ReadItem::End) => Ok(()),
             (None, other) => Err(failed(file, other)),
         }
     }
@@ -319,10 +377,6 @@ impl<T: StageTarget> Writer<'_, T> {
         self.put(&file.key, EntryValue::file(id, executable), diff);
         Ok(())
     }
-
-    fn finish(self) -> Result<(Vec<(String, EntryValue)>, StageSummary), StageError> {
-        Ok((self.puts, self.summary))
-    }
 }
 
 fn blocks_of(task: &Task) -> usize {
@@ -340,9 +394,9 @@ fn job_of(file: &LocalFile, number: u64, cut: Cut) -> Job {
     Job { number, path: file.path.clone(), stat, cut }
 }
 
-fn failed(file: &LocalFile, item: Item) -> StageError {
+fn failed(file: &LocalFile, item: ReadItem) -> StageError {
     match item {
-        Item::Failed(error) => StageError::Read { path: file.path.clone(), error },
+        ReadItem::Failed(error) => StageError::Read { path: file.path.clone(), error },
         _ => StageError::Unstable { path: file.path.clone() },
     }
 }
@@ -358,7 +412,7 @@ fn equal_at_blocks(file: &LocalFile, old: &Old) -> Result<bool, StageError> {
         equal
     });
     match last {
-        Item::End => Ok(equal && at == old.blocks.len()),
+        ReadItem::End => Ok(equal && at == old.blocks.len()),
         other => Err(failed(file, other)),
     }
 }

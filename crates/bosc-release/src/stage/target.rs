@@ -79,7 +79,7 @@ pub trait StageTarget {
     fn append_blobs(&mut self, blocks: Vec<BlobBlock>) -> Result<(), TargetError>;
 
     /// Appends `blocks` to the db and makes all that was appended to both cores visible and durable at once.
-    fn commit(&mut self, blocks: Vec<Bytes>) -> Result<TargetState, TargetError>;
+    fn commit(&mut self, blocks: &mut dyn Iterator<Item = Bytes>) -> Result<TargetState, TargetError>;
 
     /// Drops what was appended since the last commit.
     fn rollback(&mut self);

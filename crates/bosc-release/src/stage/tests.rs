@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
-use crate::diff::DiffKind;
+use crate::folder::diff::DiffKind;
 use bosc_drive::blobs::{BlobId, BlobReader, load_map};
 use bosc_drive::chunker::Chunker;
 use bosc_drive::drive::{Drive, DriveBatch, EntryValue};
@@ -82,7 +82,7 @@ impl StageTarget for MemoryTarget {
         self.pending.extend(blocks);
         Ok(())
     }
-    fn commit(&mut self, blocks: Vec<Bytes>) -> Result<TargetState, TargetError> {
+    fn commit(&mut self, blocks: &mut dyn Iterator<Item = Bytes>) -> Result<TargetState, TargetError> {
         if self.fail == Some("commit") {
             return Err(TargetError::Failed("disk full".into()));
         }
@@ -101,7 +101,7 @@ impl StageTarget for MemoryTarget {
 fn run(target: &mut MemoryTarget, root: &Path, options: &StageOptions) -> (StageSummary, Vec<ByteDiff>) {
     let mut diffs = Vec::new();
     let summary = stage(target, root, options, &mut |e| {
-        if let StageEvent::Diff(d) = e {
+        if let StageNews::Diff(d) = e {
             diffs.push(d);
         }
     });
@@ -280,7 +280,7 @@ fn content_is_compared_however_it_was_cut() {
         fn append_blobs(&mut self, blocks: Vec<BlobBlock>) -> Result<(), TargetError> {
             self.0.append_blobs(blocks)
         }
-        fn commit(&mut self, _: Vec<Bytes>) -> Result<TargetState, TargetError> {
+        fn commit(&mut self, _: &mut dyn Iterator<Item = Bytes>) -> Result<TargetState, TargetError> {
             self.state()
         }
         fn rollback(&mut self) {}
@@ -417,13 +417,13 @@ fn failures_write_nothing_and_name_what_failed() {
     // A file that grows between listing and reading.
     let mut grown = false;
     let error = stage(&mut target, dir.path(), &StageOptions::default(), &mut |e| {
-        if matches!(e, StageEvent::Scanned { .. }) && !std::mem::replace(&mut grown, true) {
+        if matches!(e, StageNews::Scanned { .. }) && !std::mem::replace(&mut grown, true) {
             fs::write(&path, b"longer").unwrap();
         }
     });
     assert!(matches!(&error, Err(StageError::Unstable { path: p }) if p.ends_with("b")), "{error:?}");
     let error = stage(&mut target, dir.path(), &StageOptions::default(), &mut |e| {
-        if matches!(e, StageEvent::Scanned { .. }) {
+        if matches!(e, StageNews::Scanned { .. }) {
             fs::remove_file(&path).unwrap();
         }
     });

@@ -1,8 +1,13 @@
 //! One core: reading it. Changing it by its own signer is in `write`, by what peers send in `replicate`.
 
+mod damage;
+mod group;
 mod replicate;
 mod write;
 
+pub(crate) use damage::Counters;
+pub use damage::{Checked, Damage};
+pub use group::ReadAhead;
 pub use replicate::{Applied, ReorgSession};
 
 use crate::error::{Error, Result};
@@ -11,11 +16,12 @@ use crate::inner::{CoreShared, Inner, Owner, State, Tree, lock};
 use crate::page::{BITS, PageKey};
 use crate::record::{KeySource, Record};
 use crate::store::user_row;
-use bosc_format::crypto::{CoreKey, DiscoveryKey, Hash, KeyPair, discovery_key, leaf_hash};
+use bosc_format::crypto::{CoreKey, DiscoveryKey, Hash, KeyPair, discovery_key};
 use bosc_format::manifest::{Manifest, Verifier};
 use bosc_format::merkle::{self, Head, Node, Seek};
 use bosc_format::proof::{Proof, ProofRequest, RequestError, create_proof};
 use bytes::Bytes;
+use damage::Found;
 use std::sync::Arc;
 
 /// A handle of a core. Clones are handles of the same core.
@@ -93,6 +99,11 @@ impl Core {
 
     pub(crate) fn notify(&self, changes: &[CoreChange]) {
         notify(&self.shared.listeners, changes);
+    }
+
+    /// Its number in the store.
+    pub(crate) fn number(&self) -> u32 {
+        self.shared.id
     }
 
     /// The core's key.
@@ -185,39 +196,21 @@ impl Core {
     /// The block, checked against the tree. `None`: it is not here.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when the bytes on disk are not the block.
+    /// [`Error::Corrupt`] when the bytes on disk are not the block. It counts as not here from then on, so that it can
+    /// be fetched again.
     pub fn block(&self, index: u64) -> Result<Option<Bytes>> {
-        let state = self.shared.read();
-        let Some(bytes) = self.read_block(&state, index)? else { return Ok(None) };
-        let leaf = self.tree(&state.record.head).get(index.saturating_mul(2))?;
-        drop(state);
-        match leaf {
-            Some(leaf) if leaf.size == bytes.len() as u64 && leaf.hash == leaf_hash(&bytes) => {
-                Ok(Some(bytes))
+        let found = {
+            let state = self.shared.read();
+            self.look_at_block(&state, index)?
+        };
+        match found {
+            Found::Absent => Ok(None),
+            Found::Whole(bytes) => Ok(Some(bytes)),
+            Found::Unreadable(e) => Err(e),
+            Found::Damaged(e) => {
+                self.lose(&[index])?;
+                Err(e)
             }
-            _ => Err(Error::corrupt(format!(
-                "block {index} of core {} is not what was stored",
-                bosc_format::id::encode(&self.shared.key)
-            ))),
-        }
-    }
-
-    /// The block as it is on disk, for those who check it themselves (peers do).
-    pub fn block_unverified(&self, index: u64) -> Result<Option<Bytes>> {
-        let state = self.shared.read();
-        self.read_block(&state, index)
-    }
-
-    fn read_block(&self, state: &State, index: u64) -> Result<Option<Bytes>> {
-        if state.removed {
-            return Err(Error::NotFound("the core"));
-        }
-        if index >= state.record.head.length {
-            return Ok(None);
-        }
-        match self.inner.place(self.shared.id, index)? {
-            Some(place) => self.inner.segments.read(place).map(Some),
-            None => Ok(None),
         }
     }
 
@@ -275,16 +268,39 @@ impl Core {
         Ok(merkle::truncate(head, &self.tree(head), length, head.fork)?)
     }
 
-    /// Answers a peer's request. The block's bytes are not checked: the peer does. `None`: something it takes
-    /// is not here. The request's fork is to be compared with the head's before, and the proof's after.
+    /// Answers a peer's request. `None`: something it takes is not here, or is damaged here. The request's fork is to
+    /// be compared with the head's before, and the proof's after.
     ///
     /// # Errors
     /// [`Error::Invalid`] for requests that make no sense.
     pub fn prove(&self, request: &ProofRequest) -> Result<Option<Proof>> {
-        let state = self.shared.read();
-        let head = &state.record.head;
-        let mut block = |i| Ok(self.read_block(&state, i)?);
-        match create_proof(head, state.proof_manifest(), &self.tree(head), request, &mut block) {
+        self.prove_ahead(request, &ReadAhead::default())
+    }
+
+    /// [`Core::prove`] with blocks that were read before, beside others.
+    ///
+    /// # Errors
+    /// As [`Core::prove`].
+    pub fn prove_ahead(&self, request: &ProofRequest, ahead: &ReadAhead) -> Result<Option<Proof>> {
+        let mut damaged = None;
+        let proof = {
+            let state = self.shared.read();
+            let head = &state.record.head;
+            let mut block = |i| match self.look_ahead(&state, i, ahead)? {
+                Found::Whole(bytes) => Ok(Some(bytes)),
+                Found::Damaged(_) => {
+                    damaged = Some(i);
+                    Ok(None)
+                }
+                Found::Absent | Found::Unreadable(_) => Ok(None),
+            };
+            create_proof(head, state.proof_manifest(), &self.tree(head), request, &mut block)
+        };
+        if let Some(index) = damaged {
+            // Never served; that it could not be written down does not change that.
+            let _ = self.lose(&[index]);
+        }
+        match proof {
             Ok(proof) => Ok(proof),
             Err(RequestError::Invalid(what)) => Err(Error::Invalid(what)),
             Err(RequestError::Read(e)) => Err(e.into()),

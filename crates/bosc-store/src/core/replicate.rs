@@ -4,9 +4,13 @@ use super::Core;
 use crate::edits::Edits;
 use crate::error::{Error, Result};
 use crate::events::CoreChange;
-use crate::inner::lock;
+use crate::inner::{Tree, lock};
+use bosc_format::manifest::Manifest;
 use bosc_format::merkle::Head;
-use bosc_format::proof::{Proof, ProofError, Reorg, ReorgWant, Verified, same_history, verify_proof};
+use bosc_format::proof::{
+    HashedProof, HistoryComparison, Proof, ProofError, Reorg, ReorgWant, Verified, compare_history,
+    verify_hashed, verify_proof,
+};
 use std::sync::Arc;
 
 /// What became of a proof.
@@ -41,6 +45,26 @@ impl Core {
     /// # Errors
     /// [`Error::InvalidProof`] when the peer is to blame; disk errors, after which nothing of it is stored.
     pub fn apply(&self, proof: &Proof) -> Result<Applied> {
+        self.apply_verified(proof.upgrade.is_some(), |manifest, head, tree| {
+            verify_proof(self.key(), manifest, head, tree, proof)
+        })
+    }
+
+    /// [`Core::apply`] of a proof whose block may have been hashed before, beside others.
+    ///
+    /// # Errors
+    /// As [`Core::apply`].
+    pub fn apply_hashed(&self, proof: &HashedProof) -> Result<Applied> {
+        self.apply_verified(proof.upgrade.is_some(), |manifest, head, tree| {
+            verify_hashed(self.key(), manifest, head, tree, proof)
+        })
+    }
+
+    fn apply_verified(
+        &self,
+        upgrades: bool,
+        verify: impl Fn(Option<&Manifest>, &Head, &Tree<'_>) -> Result<Verified, ProofError>,
+    ) -> Result<Applied> {
         self.inner.make_room()?;
         loop {
             let (verified, based_on) = {
@@ -48,7 +72,7 @@ impl Core {
                 let record = &state.record;
                 let head = &record.head;
                 let manifest = record.manifest.as_deref();
-                match verify_proof(self.key(), manifest, head, &self.tree(head), proof) {
+                match verify(manifest, head, &self.tree(head)) {
                     Ok(verified) => (verified, head.clone()),
                     Err(e) => return proof_error(e, |why| Ok(Applied::Stale(why))),
                 }
@@ -63,7 +87,7 @@ impl Core {
             };
             // What was proved against a shorter tree of the same fork still holds; a new head has to start
             // at the length there is.
-            if head.fork != based_on.fork || (proof.upgrade.is_some() && head.length != based_on.length) {
+            if head.fork != based_on.fork || (upgrades && head.length != based_on.length) {
                 drop(intent);
                 continue;
             }
@@ -94,8 +118,12 @@ impl Core {
             record.head = Arc::new(head);
         }
         let block = match block {
-            Some((i, _)) if edits.place(&self.inner, i)?.is_some() => None,
+            Some((i, _)) if edits.has(&self.inner, i)? => None,
             other => other,
+        };
+        let mended = match &block {
+            Some((i, _)) => edits.place(&self.inner, *i)?.is_some(),
+            None => false,
         };
         if let Some((i, _)) = &block {
             changes.push(CoreChange::Blocks { start: *i, end: i.saturating_add(1) });
@@ -113,20 +141,23 @@ impl Core {
             }
             edits.finish(&self.inner, shared, record, Vec::new())
         })?;
+        if mended {
+            self.shared.damage.mended(1);
+        }
         Ok((applied, changes))
     }
 
-    /// Whether a peer's signed head is of the same history as this core. `proof` is of the peer's whole head, with an
+    /// Compares a peer's signed head with this core, and gives the head with the answer. `proof` is of the peer's whole head, with an
     /// upgrade from 0 to `length`, and `length` is not above this core's.
     ///
     /// # Errors
     /// [`Error::InvalidProof`] when the peer is to blame; [`Error::Conflict`] when it is of another fork or the core
     /// is shorter by now.
-    pub fn same_history(&self, proof: &Proof, length: u64) -> Result<bool> {
+    pub fn compare_history(&self, proof: &Proof, length: u64) -> Result<HistoryComparison> {
         let state = self.shared.read();
         let head = &state.record.head;
         let manifest = state.record.manifest.as_deref();
-        same_history(self.key(), manifest, head, &self.tree(head), proof, length)
+        compare_history(self.key(), manifest, head, &self.tree(head), proof, length)
             .or_else(|e| proof_error(e, |why| Err(Error::Conflict(why))))
     }
 

@@ -125,9 +125,8 @@ impl Core {
             }
             let mut edits = Edits::new(self.shared.id);
             for (block, _) in &places {
-                edits.remove_block(&self.inner, *block)?;
+                cleared += u64::from(edits.remove_block(&self.inner, *block)?);
             }
-            cleared += places.len() as u64;
             record.contiguous = record.contiguous.min(at);
             let changes = vec![CoreChange::Cleared { start: at, end: rest.unwrap_or(end) }];
             let delta = edits.finish(&self.inner, self.shared.clone(), record, changes.clone())?;

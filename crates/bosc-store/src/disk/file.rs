@@ -1,7 +1,7 @@
 //! A directory of the file system. Files are private to the user (mode 0600, directories 0700) because the
 //! database holds secret keys.
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, Place};
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -19,6 +19,7 @@ const OWNER_FILE: &str = "OWNER";
 #[derive(Debug)]
 pub struct DirDisk {
     dir: PathBuf,
+    place: Place,
     _lock: File,
 }
 
@@ -43,14 +44,14 @@ impl DirDisk {
             f.seek(SeekFrom::Start(0))?;
             f.write_all(std::process::id().to_string().as_bytes())
         });
-        Ok(Self { dir: dir.to_path_buf(), _lock: lock })
+        Ok(Self { dir: dir.to_path_buf(), place: Place::new(dir), _lock: lock })
     }
 }
 
 /// Process id the owner of `dir` left, if it can be read.
 fn owner(dir: &Path) -> Option<u32> {
     let mut text = String::new();
-    File::open(dir.join(OWNER_FILE)).ok()?.take(16).read_to_string(&mut text).ok()?;
+    bosc_files::open_plain(&dir.join(OWNER_FILE)).ok()?.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
 
@@ -115,6 +116,10 @@ impl Disk for DirDisk {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(&self.place)
     }
 }
 

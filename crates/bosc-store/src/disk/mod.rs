@@ -13,6 +13,7 @@ mod memory;
 pub use file::DirDisk;
 pub use memory::MemoryDisk;
 
+pub use crate::identity::Place;
 use std::fmt::Debug;
 use std::io;
 use std::path::PathBuf;
@@ -31,6 +32,10 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn sync_dirs(&self) -> io::Result<()>;
     /// The file's path as a person knows it, for errors.
     fn path(&self, name: &str) -> PathBuf;
+    /// The folder, where a copy of it can be told from it.
+    fn place(&self) -> Option<&Place> {
+        None
+    }
 }
 
 /// One open file. All operations take offsets; there is no cursor, so threads may share it.

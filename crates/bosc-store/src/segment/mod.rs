@@ -1,8 +1,10 @@
 //! Segments: the files block bytes are appended to.
 //!
 //! A segment only grows. The database knows how far it is in use (`end`) and how many of those bytes belong to
-//! blocks (`live`); whatever is behind `end` was never committed and is cut off or written over. A segment in
-//! which nothing lives is deleted after the commit that says so.
+//! blocks (`live`); whatever is behind `end` was never committed and is cut off or written over (but see
+//! [`crate::folder_state`] for what may be removed when a store is opened). A segment in which nothing lives is
+//! deleted after the commit that says so. One whose file is missing or too short gets no new writer; what is still
+//! in it can be read.
 //!
 //! Invariants:
 //! * Every committed place lies below the committed `end` of its segment, and those bytes were synced before
@@ -10,8 +12,10 @@
 //! * Bytes below `end` never change.
 //! * A writer has its segment for itself (`busy`), so a writer that gives up takes its bytes with it.
 
+mod claims;
 mod writer;
 
+pub(crate) use claims::Claims;
 pub(crate) use writer::SegmentWriter;
 
 use crate::disk::{Disk, DiskFile};
@@ -79,6 +83,17 @@ struct Segment {
     doomed: bool,
     /// A sync failed: all bytes are written again before the next one. No new writer meanwhile.
     suspect: bool,
+    /// Gets no writer: its file lacks bytes that it should have, or has some that are not to be written over.
+    closed: bool,
+    /// Holds bytes that the database does not name and that stay, whatever else goes.
+    kept: bool,
+}
+
+impl Segment {
+    /// Whether nothing in it is wanted.
+    fn is_dead(&self) -> bool {
+        self.live == 0 && !self.busy && !self.kept
+    }
 }
 
 #[derive(Debug, Default)]
@@ -118,45 +133,58 @@ pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
     /// A segment is full when it has this many bytes.
     limit: u32,
+    /// Bytes that the database does not name and that are kept.
+    unnamed_bytes: u64,
     state: Mutex<State>,
 }
 
 impl Segments {
-    /// Takes over what the database knows of segments (number, end, live), cuts off what it does not know, and
-    /// deletes what nobody lives in.
-    pub(crate) fn open(
-        disk: Arc<dyn Disk>,
-        limit: u32,
-        rows: impl IntoIterator<Item = (u32, u64, u64)>,
-    ) -> Result<Self> {
+    /// Takes over what the database knows of segments, and removes what `claims` says may go.
+    pub(crate) fn open(disk: Arc<dyn Disk>, limit: u32, claims: Claims) -> Result<Self> {
         let mut state = State { next: 1, ..State::default() };
-        for (id, end, live) in rows {
-            let end = u32::try_from(end).map_err(|_| Error::corrupt("a segment's length"))?;
+        for (id, row) in &claims.rows {
             state.next = state.next.max(id.saturating_add(1));
-            state.segments.insert(id, Segment { end, tail: end, live, ..Segment::default() });
+            let segment = Segment {
+                end: row.end,
+                tail: row.end,
+                live: row.live,
+                closed: row.short || claims.kept.contains(id),
+                kept: claims.kept.contains(id),
+                ..Segment::default()
+            };
+            state.segments.insert(*id, segment);
         }
-        let this = Self { disk, limit, state: Mutex::new(State::default()) };
-        let names = this.disk.list(FOLDER).map_err(|e| Error::io(this.disk.path(FOLDER), e))?;
-        for name in names {
-            let Some(id) = parse_name(&name) else { continue };
+        for id in claims.kept.iter().chain(claims.unnamed.keys()) {
             state.next = state.next.max(id.saturating_add(1));
+        }
+        let unnamed_bytes = claims.kept_bytes();
+        let this = Self { disk, limit, unnamed_bytes, state: Mutex::new(State::default()) };
+        for id in claims.removable() {
+            // Cleaning up is for disk space only: where it fails (a disk that cannot be written), reading still works,
+            // and writing will report it.
             match state.segments.get(&id) {
-                // Cleaning up is for disk space only: where it fails (a disk that cannot be written), reading
-                // still works, and writing will report it.
                 None => {
                     let _ = this.disk.remove(&file_name(id));
                 }
                 Some(segment) => {
-                    if let Ok(Some(file)) = this.disk.open(&file_name(id), false)
-                        && file.len().is_ok_and(|len| len > u64::from(segment.end))
-                    {
+                    if let Ok(Some(file)) = this.disk.open(&file_name(id), false) {
                         let _ = file.set_len(u64::from(segment.end));
                     }
                 }
             }
         }
+        if !claims.remove {
+            // Nobody writes over what may be somebody's.
+            for id in claims.unnamed.keys() {
+                if let Some(segment) = state.segments.get_mut(id) {
+                    segment.closed = true;
+                }
+            }
+        }
         // Dead segments: their rows go with the next commit.
-        state.changed = state.segments.iter().filter(|(_, s)| s.live == 0).map(|(id, _)| *id).collect();
+        if claims.remove {
+            state.changed = state.segments.iter().filter(|(_, s)| s.is_dead()).map(|(id, _)| *id).collect();
+        }
         *this.lock() = state;
         Ok(this)
     }
@@ -209,8 +237,10 @@ impl Segments {
         let (id, tail, new) = {
             let mut state = self.lock();
             let limit = self.limit;
-            let room =
-                state.segments.iter_mut().find(|(_, s)| !s.busy && !s.doomed && !s.suspect && s.tail < limit);
+            let room = state
+                .segments
+                .iter_mut()
+                .find(|(_, s)| !s.busy && !s.doomed && !s.suspect && !s.closed && s.tail < limit);
             match room {
                 Some((id, segment)) => {
                     segment.busy = true;
@@ -318,7 +348,7 @@ impl Segments {
             let Some(segment) = state.segments.get_mut(&id) else { continue };
             let u = sum.get(&id).copied().unwrap_or_default();
             let live = segment.live.saturating_add(u.added).saturating_sub(u.freed);
-            if live == 0 && !segment.busy {
+            if (Segment { live, ..*segment }).is_dead() {
                 segment.doomed = true;
                 out.doomed.push(id);
             } else {
@@ -445,6 +475,11 @@ impl Segments {
     /// Bytes of blocks that are visible and not part of a commit.
     pub(crate) fn pending_bytes(&self) -> u64 {
         self.lock().pending
+    }
+
+    /// Bytes that the database does not name and that are kept.
+    pub(crate) fn unnamed_bytes(&self) -> u64 {
+        self.unnamed_bytes
     }
 
     /// Bytes in use, and of those live.

@@ -84,6 +84,7 @@ pub struct Stream {
     readable_told: bool,
     remote_ended_told: bool,
     writer_paused: bool,
+    write_limit: usize,
     flush_wanted: bool,
     window_probe_at: Option<u64>,
     window_probes: u32,
@@ -122,6 +123,7 @@ impl Stream {
             readable_told: false,
             remote_ended_told: false,
             writer_paused: false,
+            write_limit: usize::MAX,
             flush_wanted: false,
             window_probe_at: None,
             window_probes: 0,
@@ -258,6 +260,12 @@ impl Stream {
         self.sender.buffered()
     }
 
+    /// Has [`Stream::write`] ask the writer to pause at so many unacknowledged bytes, even if the path would take more:
+    /// for an owner of many streams, who shares memory among them. Without it there is no such limit.
+    pub fn set_write_limit(&mut self, bytes: usize) {
+        self.write_limit = bytes;
+    }
+
     /// Asks for [`Event::Flushed`] when everything written so far is acknowledged (at once if it is).
     pub fn flush(&mut self) {
         if self.sender.buffered() == 0 {
@@ -376,7 +384,7 @@ impl Stream {
     fn high_watermark(&self) -> usize {
         let cwnd = usize::try_from(self.sender.bbr.cwnd()).unwrap_or(usize::MAX);
         let window = usize::try_from(self.sender.window()).unwrap_or(usize::MAX);
-        self.config.send_buffer.saturating_add(cwnd.min(window))
+        self.config.send_buffer.saturating_add(cwnd.min(window)).min(self.write_limit)
     }
 
     fn knows_socket(&self, socket: SocketTag) -> bool {

@@ -9,19 +9,25 @@
 //! leave the build (also by way of other links), hard links, devices, pipes, sparse files, encrypted entries, more
 //! entries, bytes or depth than [`Limits`] allow, and more bytes than the archive's own size explains.
 //!
-//! What the archive holds must be one build: for a file, one file; for a folder, one folder, or its contents without the
+//! What the archive holds must be one build: for a file, one file, or the one that [`Wanted::inside`] names; for a folder, one folder, or its contents without the
 //! folder around. `__MACOSX` at the top is what macOS's archiver adds, and is left out.
 
+#[cfg(feature = "_unpack")]
 mod names;
+#[cfg(feature = "_unpack")]
 mod sink;
+#[cfg(any(feature = "tar-gz", feature = "tar-zst"))]
 mod tarball;
+#[cfg(feature = "_unpack")]
+mod unpack;
+#[cfg(feature = "zip")]
 mod zipped;
+#[cfg(feature = "tar-zst")]
+mod zst;
 
 use crate::error::{ErrorKind, UpdateError};
-use crate::install::tree::{self, check_contents};
-use crate::install::{Kind, fs, integrity, io_error};
-use crate::release::{Contents, Entry, EntryKind};
-use sink::Sink;
+use crate::install::{Kind, fs, tree};
+use crate::release::Contents;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +55,47 @@ impl Format {
             ends(&[".zip"]).then_some(Self::Zip)
         }
     }
+
+    /// The format that a file's first bytes say; `None` for what is none of the three.
+    ///
+    /// # Errors
+    /// What opening or reading it returns.
+    pub fn of_file(path: &Path) -> std::io::Result<Option<Self>> {
+        let mut head = Vec::with_capacity(4);
+        fs::open(path)?.take(4).read_to_end(&mut head)?;
+        Ok(match head.as_slice() {
+            [0x1f, 0x8b, ..] => Some(Self::TarGz),
+            [0x28, 0xb5, 0x2f, 0xfd] => Some(Self::TarZst),
+            // Of entries, and of none.
+            [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => Some(Self::Zip),
+            _ => None,
+        })
+    }
+
+    /// Whether this program was built with it (features `tar-gz`, `tar-zst`, `zip`).
+    pub fn is_built_in(self) -> bool {
+        match self {
+            Self::TarGz => cfg!(feature = "tar-gz"),
+            Self::TarZst => cfg!(feature = "tar-zst"),
+            Self::Zip => cfg!(feature = "zip"),
+        }
+    }
+
+    fn refuse(self) -> Result<(), UpdateError> {
+        if self.is_built_in() {
+            return Ok(());
+        }
+        let (ending, feature) = match self {
+            Self::TarGz => (".tar.gz", "tar-gz"),
+            Self::TarZst => (".tar.zst", "tar-zst"),
+            Self::Zip => (".zip", "zip"),
+        };
+        Err(UpdateError::new(
+            ErrorKind::Unsupported,
+            format!("this program was built without {ending} archives"),
+        )
+        .hint(format!("release another archive, or build it with the feature `{feature}` of bosc-updater")))
+    }
 }
 
 /// What unpacking may cost.
@@ -68,6 +115,7 @@ impl Default for Limits {
     }
 }
 
+#[cfg(feature = "_unpack")]
 impl Limits {
     /// Bytes that an archive of this size may become.
     fn bytes_for(&self, archive: u64) -> u64 {
@@ -84,11 +132,20 @@ pub struct Unpacked {
     pub contents: Contents,
 }
 
+/// What is looked for in an archive.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// For a file: its path in the archive, with or without the one folder around everything. Needed when the archive holds more.
+    pub inside: Option<&'a str>,
+}
+
 /// Unpacks an archive into `into`, a folder that must not exist yet, and finds the build of this kind in it. When it fails
 /// the folder is removed again.
 ///
 /// # Errors
-/// `Integrity` for an archive that is damaged, hostile or holds no such build; `NoSpace`, `Permission`, `Disk`; `Input` when
+/// `Unsupported` when the program was built without the format; `Integrity` for an archive that is damaged, hostile or holds no such build; `NoSpace`, `Permission`, `Disk`; `Input` when
 /// `into` exists.
 pub fn unpack(
     archive: &Path,
@@ -97,93 +154,32 @@ pub fn unpack(
     into: &Path,
     limits: &Limits,
 ) -> Result<Unpacked, UpdateError> {
-    if !fs::make_dir(into).map_err(|e| io_error("make", into, e))? {
-        return Err(UpdateError::new(ErrorKind::Input, format!("{} exists already", into.display()))
-            .hint("Unpack into a new folder."));
-    }
-    let unpacked =
-        unpack_into(archive, format, into, limits).and_then(|entries| find_build(entries, kind, into));
-    if unpacked.is_err() {
-        let _ = tree::remove(into);
-    }
-    unpacked
+    unpack_wanted(archive, format, Wanted { kind, inside: None }, into, limits)
 }
 
-fn unpack_into(
+/// [`unpack`] for a build that has a name in the archive.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_wanted(
     archive: &Path,
     format: Format,
+    wanted: Wanted<'_>,
     into: &Path,
     limits: &Limits,
-) -> Result<Vec<Entry>, UpdateError> {
-    let file = fs::open(archive).map_err(|e| io_error("open", archive, e))?;
-    let size = file.size().map_err(|e| io_error("look at", archive, e))?;
-    let limits = Limits {
-        bytes: limits.bytes_for(size),
-        entries: limits.entries.min(tree::MAX_ENTRIES),
-        ratio: limits.ratio,
-    };
-    let mut sink = Sink::new(into, limits);
-    match format {
-        Format::TarGz => tarball::unpack(flate2::read::MultiGzDecoder::new(file), &mut sink)?,
-        Format::TarZst => tarball::unpack(tarball::Zst::new(file), &mut sink)?,
-        Format::Zip => zipped::unpack(file, &mut sink)?,
+) -> Result<Unpacked, UpdateError> {
+    format.refuse()?;
+    #[cfg(feature = "_unpack")]
+    {
+        unpack::run(archive, format, wanted, into, limits)
     }
-    Ok(sink.into_entries())
-}
-
-/// The build of this kind among what was unpacked.
-fn find_build(mut entries: Vec<Entry>, kind: Kind, into: &Path) -> Result<Unpacked, UpdateError> {
-    let top = |entry: &&Entry| !entry.path.contains('/');
-    let mut tops = entries.iter().filter(top);
-    let (first, more) = (tops.next().cloned(), tops.next().is_some());
-    let Some(first) = first else { return Err(integrity("the archive is empty".into())) };
-    let inner = match (kind, &first.kind, more) {
-        (Kind::File, ..) => {
-            let mut files = entries.iter().filter(|e| !matches!(e.kind, EntryKind::Directory));
-            match (files.next(), files.next()) {
-                (Some(Entry { path, kind: EntryKind::File { .. } }), None) => path.clone(),
-                _ => return Err(integrity("the archive must hold one file, and nothing else".into())),
-            }
-        }
-        (_, EntryKind::Directory, false) => first.path,
-        (Kind::Bundle, ..) => {
-            return Err(integrity("the archive must hold one .app folder, and nothing else".into()));
-        }
-        (Kind::Directory, ..) => String::new(),
-    };
-    if inner.is_empty() {
-        entries.insert(0, Entry { path: String::new(), kind: EntryKind::Directory });
-    } else {
-        let below = format!("{inner}/");
-        entries.retain_mut(|entry| {
-            let rest = if entry.path == inner {
-                Some(String::new())
-            } else {
-                entry.path.strip_prefix(&below).map(str::to_owned)
-            };
-            rest.map(|rest| entry.path = rest).is_some()
-        });
+    #[cfg(not(feature = "_unpack"))]
+    {
+        let _ = (archive, wanted, into, limits);
+        Err(UpdateError::new(ErrorKind::Unsupported, "this program was built without archives"))
     }
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    let contents = Contents { entries };
-    check_contents(&contents)?;
-    Ok(Unpacked { path: tree::disk_path(into, &inner), contents })
-}
-
-/// Reads up to `limit` bytes and no more: a longer one is an error.
-fn read_bounded(from: &mut impl Read, limit: u64, what: &str) -> Result<Vec<u8>, UpdateError> {
-    let mut bytes = Vec::new();
-    from.take(limit + 1).read_to_end(&mut bytes).map_err(damaged)?;
-    if bytes.len() as u64 > limit {
-        return Err(integrity(format!("{what} is longer than {limit} bytes")));
-    }
-    Ok(bytes)
-}
-
-/// The archive cannot be read.
-fn damaged(error: std::io::Error) -> UpdateError {
-    integrity(format!("the archive is damaged: {error}")).because(error)
 }
 
 #[cfg(test)]
+#[cfg(feature = "archives")]
 mod tests;

@@ -1,6 +1,7 @@
 //! Where entries go: checked, then written.
 
-use super::{Limits, damaged, names};
+use super::unpack::damaged;
+use super::{Limits, names};
 use crate::error::UpdateError;
 use crate::install::fs::{self, CHUNK};
 use crate::install::tree::{disk_path, link_stays};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::install::{contents_of, verify};
+use crate::release::{Entry, EntryKind};
 use std::io::Write;
 use tar::{Builder, EntryType, Header};
 

@@ -2,7 +2,7 @@
 //! with the header before its bytes.
 
 use super::sink::Sink;
-use super::{damaged, read_bounded};
+use super::unpack::{damaged, read_bounded};
 use crate::error::UpdateError;
 use crate::install::integrity;
 use crate::install::tree::MAX_PATH;

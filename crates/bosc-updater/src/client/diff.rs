@@ -1,8 +1,9 @@
 //! How a fetched build differs from the installed one, file by file: the `updating-delta` events.
 
 use crate::release::{EntryKind, Staged};
+use bosc_files::open_plain;
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -90,7 +91,7 @@ fn removed(folder: &Path, rel: &str, known: &HashSet<&str>, out: &mut Vec<Change
 
 /// Whether two files hold the same bytes.
 fn same_bytes(a: &Path, b: &Path) -> bool {
-    let (Ok(a), Ok(b)) = (File::open(a), File::open(b)) else { return false };
+    let (Ok(a), Ok(b)) = (open_plain(a), open_plain(b)) else { return false };
     let (mut a, mut b) = (BufReader::with_capacity(1 << 17, a), b);
     let (mut x, mut y) = (vec![0; 1 << 17], vec![0; 1 << 17]);
     loop {

@@ -1,26 +1,25 @@
 //! The thread that does what the policy says: it owns the source and what is staged.
 
-use super::Busy;
+use super::desk::{Command, Desk, superseded};
 use super::diff::changes;
-use super::event::{Event, Failure};
-use super::policy::{Action, Input, Policy, Verdict};
-use super::reply::Sender;
+use super::event::Event;
+use super::policy::{Action, Input, Policy};
+use super::remote::Busy;
+use super::running::lock;
+use super::sentinel::put_in_place;
 use crate::error::{ErrorKind, UpdateError};
-use crate::install::{Admission, Installed, Installer};
-use crate::perry::lifecycle;
-use crate::release::{Release, Staged};
+use crate::release::Release;
 use crate::source::{Progress, Source};
 use semver::Version;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::{Duration, Instant, SystemTime};
-
-/// Longest sleep; the system's clock may have stood still meanwhile.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 /// What an apply put in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AppliedUpdate {
     /// The new version.
     pub version: Version,
@@ -28,174 +27,46 @@ pub struct AppliedUpdate {
     pub previous: Version,
     /// Where it came from.
     pub link: String,
+    /// What the build before had on the disk and the new one has not (capabilities, attributes, permissions), a line for each file.
+    pub not_kept: Vec<String>,
 }
 
-type Reply<T> = Sender<Result<T, UpdateError>>;
-
-/// What the thread is told.
-pub(super) enum Command {
-    News,
-    CheckNow,
-    Pause,
-    Resume,
-    Cancel,
-    Apply(Reply<AppliedUpdate>),
-    End,
-}
+/// Opens the source; called again when that failed.
+pub(super) type Open = Box<dyn FnMut() -> Result<Box<dyn Source>, UpdateError> + Send>;
 
 pub(super) struct Driver {
     pub(super) policy: Policy,
     pub(super) source: Option<Box<dyn Source>>,
+    pub(super) open: Option<Open>,
+    /// This user's folder for the updater.
+    pub(super) folder: Option<PathBuf>,
+    /// Locked while this is the instance that looks for updates.
+    pub(super) instance: Option<File>,
     pub(super) desk: Desk,
+    /// How often a source is asked that cannot tell of news.
+    pub(super) poll: Duration,
 }
 
-/// Everything but policy and source, so that a running source can be interrupted.
-pub(super) struct Desk {
-    pub(super) installer: Option<Arc<Installer>>,
-    pub(super) sentinel: Option<PathBuf>,
-    pub(super) commands: Receiver<Command>,
-    pub(super) interrupt: Arc<super::Interrupt>,
-    pub(super) events: Sender<Event>,
-    pub(super) start: Instant,
-    pub(super) staged: Option<Staged>,
-    pub(super) replies: Vec<Reply<AppliedUpdate>>,
-    pub(super) ended: bool,
-    /// The error told last, so that the same one is not told again and again.
-    pub(super) told: Option<(ErrorKind, String)>,
-}
-
-impl Desk {
-    fn now(&self) -> Duration {
-        self.start.elapsed()
-    }
-
-    fn emit(&mut self, event: Event) {
-        if !matches!(event, Event::Error(_)) {
-            self.told = None;
+/// Makes this the instance that looks for updates in this user's folder, until the file is closed.
+fn only_instance(folder: &Path) -> Result<File, UpdateError> {
+    let path = folder.join("INSTANCE");
+    let failed = |e: std::io::Error| {
+        UpdateError::new(ErrorKind::Disk, format!("cannot lock {}", path.display()))
+            .hint("give the updater a folder that this user may write to")
+            .because(e)
+    };
+    super::options::device(folder)?;
+    let file =
+        bosc_files::private_options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(UpdateError::new(ErrorKind::Busy, "another instance of the application looks for updates")
+                .hint("nothing has to be done: this one takes over when the other one has ended"))
         }
-        let over = |last: &Event| matches!(last, Event::Progress(_));
-        if matches!(event, Event::Progress(_)) {
-            self.events.send_over(event, over);
-        } else {
-            self.events.send(event);
-        }
+        // A file system without locks: the journal beside the application still lets one work at a time.
+        Err(std::fs::TryLockError::Error(_)) => Ok(file),
     }
-
-    fn fail(&mut self, e: &UpdateError, version: Option<&Version>) {
-        let key = (e.kind(), e.to_string());
-        if self.told.as_ref() != Some(&key) {
-            self.told = Some(key);
-            self.events.send(Event::Error(Failure::of(e, version)));
-        }
-    }
-
-    /// Takes commands that came.
-    fn listen(&mut self, policy: &mut Policy) {
-        self.interrupt.clear();
-        loop {
-            match self.commands.try_recv() {
-                Ok(command) => self.take(policy, command),
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    self.ended = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, policy: &mut Policy, command: Command) {
-        let now = self.now();
-        match command {
-            Command::News => policy.handle(now, Input::News),
-            Command::CheckNow => {
-                self.told = None;
-                policy.handle(now, Input::CheckNow);
-            }
-            Command::Pause => policy.handle(now, Input::Pause),
-            Command::Resume => policy.handle(now, Input::Resume),
-            Command::Cancel => policy.handle(now, Input::Cancel),
-            Command::Apply(reply) => {
-                self.replies.push(reply);
-                policy.handle(now, Input::Apply);
-            }
-            Command::End => self.ended = true,
-        }
-    }
-
-    /// Tells what needs no source. `true`: what runs is to be interrupted.
-    fn tell(&mut self, action: Action) -> bool {
-        match action {
-            Action::Interrupt => return true,
-            Action::Scheduled(release, delay) => {
-                self.emit(Event::Scheduled { version: release.version, delay });
-            }
-            Action::Refused(release, verdict) => {
-                let e = refusal(&release, verdict);
-                self.fail(&e, Some(&release.version));
-            }
-            Action::NothingToApply => {
-                for reply in std::mem::take(&mut self.replies) {
-                    reply.send(Err(UpdateError::new(ErrorKind::Refused, "no update is ready to be applied")
-                        .hint("wait for `updated`, or check now")));
-                }
-            }
-            Action::Check(_) | Action::Prefetch | Action::Fetch(_) | Action::Apply => {}
-        }
-        false
-    }
-
-    /// Called while the source works: whether it may go on.
-    fn go_on(&mut self, policy: &mut Policy) -> bool {
-        self.listen(policy);
-        let mut stop = self.ended;
-        while let Some(action) = policy.poll(self.now()) {
-            stop |= self.tell(action);
-        }
-        !stop
-    }
-
-    fn verdict(&self, release: &Release) -> Result<Verdict, UpdateError> {
-        let Some(installer) = &self.installer else { return Ok(Verdict::Admitted) };
-        let now = SystemTime::now();
-        Ok(match installer.admit(release, now)? {
-            // While a build is on trial a newer one can be fetched; only its install has to wait.
-            Admission::Admitted | Admission::OnTrial => Verdict::Admitted,
-            Admission::NotNewer | Admission::BelowFloor(_) => Verdict::TooOld,
-            Admission::Rejected { until, .. } => Verdict::Rejected(
-                until.duration_since(now).unwrap_or(Duration::ZERO).max(Duration::from_secs(1)),
-            ),
-        })
-    }
-}
-
-fn refusal(release: &Release, verdict: Verdict) -> UpdateError {
-    let v = &release.version;
-    match verdict {
-        Verdict::Rejected(_) => UpdateError::new(
-            ErrorKind::Refused,
-            format!("version {v} did not work here and was taken back before"),
-        )
-        .hint("the next version is tried; a person may check again later"),
-        _ => UpdateError::new(ErrorKind::Refused, format!("version {v} is older than one that worked here"))
-            .hint("the publisher has to release it under a higher version"),
-    }
-}
-
-/// Installs; with Perry's sentinel armed around it where that is wanted.
-fn put_in_place(
-    installer: &Installer,
-    staged: &Staged,
-    sentinel: Option<&Path>,
-) -> Result<Installed, UpdateError> {
-    let Some(path) = sentinel else { return installer.install(staged, SystemTime::now()) };
-    let current = installer.options().version.to_string();
-    let next = staged.release.version.to_string();
-    let generation = lifecycle::arm(path, installer.target(), &current, &next)?;
-    installer.install(staged, SystemTime::now()).inspect_err(|_| {
-        // What failed is told; a sentinel that stays is about a version that does not run, and is cleared at the next start.
-        let _ = lifecycle::disarm(path, &generation);
-    })
 }
 
 impl Driver {
@@ -210,15 +81,33 @@ impl Driver {
                 self.act(action);
                 self.desk.listen(&mut self.policy);
             }
+            self.tidy();
             let next = self.policy.next_timeout().map(|t| t.saturating_sub(self.desk.now()));
             if self.desk.ended {
                 break;
             }
-            match self.desk.commands.recv_timeout(next.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)) {
+            // Nothing is due before that, and whatever happens comes as a command.
+            let command = match next {
+                Some(next) => self.desk.commands.recv_timeout(next),
+                None => self.desk.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match command {
                 Ok(command) => self.desk.take(&mut self.policy, command),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+        }
+        if let Some(source) = &mut self.source {
+            source.put_away();
+        }
+    }
+
+    /// What was fetched of a release that is not wanted goes, unless something else is on its way.
+    fn tidy(&mut self) {
+        let nothing_else = self.desk.staged.is_none() && self.policy.candidate().is_none();
+        if let Some(source) = self.source.as_mut().filter(|_| nothing_else && self.desk.unwanted) {
+            self.desk.unwanted = false;
+            self.desk.tidy(source.as_mut());
         }
     }
 
@@ -234,18 +123,67 @@ impl Driver {
         }
     }
 
+    /// Opens the source if it is not open. Whatever keeps it from that is told, and tried again with the next check.
+    fn ready(&mut self) -> Result<(), UpdateError> {
+        let Some(open) = self.open.as_mut().filter(|_| self.source.is_none()) else { return Ok(()) };
+        let opened = match (&self.instance, &self.folder) {
+            (None, Some(folder)) => only_instance(folder).map(|file| self.instance = Some(file)),
+            _ => Ok(()),
+        };
+        match opened.and_then(|()| open()) {
+            Ok(mut source) => {
+                let remote = self.desk.remote.clone();
+                let news = Box::new(move || drop(remote.commands.send(Command::News)));
+                if !source.on_news(news) {
+                    self.policy.handle(self.desk.now(), Input::AskEvery(self.poll));
+                }
+                self.source = Some(source);
+                self.desk.second.store(false, Ordering::SeqCst);
+                Ok(())
+            }
+            Err(e) if e.kind() == ErrorKind::Busy => {
+                self.desk.second.store(true, Ordering::SeqCst);
+                self.desk.tell_once(&e, Event::SecondInstance(e.clone()));
+                Err(e)
+            }
+            Err(e) => {
+                self.desk.fail(&e, None);
+                Err(e)
+            }
+        }
+    }
+
+    /// What the source keeps may be damaged: it is opened anew, and then puts that aside.
+    fn reopen_after(&mut self, e: ErrorKind) {
+        if e == ErrorKind::Disk && self.open.is_some() {
+            self.source = None;
+        }
+    }
+
     fn check(&mut self, threshold: &Version) {
+        if let Err(e) = self.ready() {
+            // A network that cannot be used is no link without peers: nobody would tell when it can.
+            let kind = if e.kind() == ErrorKind::Input { e.kind() } else { ErrorKind::Disk };
+            self.desk.checked(&Err(e));
+            return self.policy.handle(self.desk.now(), Input::Checked(Err(kind)));
+        }
         let Some(source) = &mut self.source else {
             return self.policy.handle(self.desk.now(), Input::Checked(Ok(None)));
         };
-        self.desk.interrupt.busy(Busy::Checking);
+        self.desk.remote.interrupt.busy(Busy::Checking);
         let found = source.check(threshold);
-        self.desk.interrupt.busy(Busy::No);
+        for conflict in source.conflicts() {
+            self.desk.emit(Event::Conflict(conflict));
+        }
+        self.desk.remote.interrupt.busy(Busy::No);
+        if let Ok(Some(release)) = &found {
+            self.desk.found(release.id, source.terms());
+        }
+        if matches!(found, Ok(None)) && self.desk.staged.is_none() {
+            self.desk.tidy(source.as_mut());
+        }
         let result = found.and_then(|found| match found {
-            Some(release) => {
-                let verdict = self.desk.verdict(&release)?;
-                Ok(Some((release, verdict)))
-            }
+            Some(release) => Ok(self.desk.verdict(&release)?.map(|verdict| (release, verdict))),
             None => Ok(None),
         });
         if let Err(e) = &result {
@@ -256,7 +194,17 @@ impl Driver {
                 self.desk.fail(e, None);
             }
         }
+        let failed = result.as_ref().err().cloned();
+        if let Some(e) = &failed {
+            self.reopen_after(e.kind());
+        }
         self.policy.handle(self.desk.now(), Input::Checked(result.map_err(|e| e.kind())));
+        match failed {
+            // Ended by another command: it is looked for again.
+            Some(e) if e.kind() == ErrorKind::Cancelled => {}
+            Some(e) => self.desk.checked(&Err(e)),
+            None => self.desk.checked(&Ok(self.policy.candidate().cloned())),
+        }
     }
 
     fn prefetch(&mut self) {
@@ -264,14 +212,19 @@ impl Driver {
         let (policy, desk) = (&mut self.policy, &mut self.desk);
         if let Some(source) = &mut self.source {
             // It only saves time later: nobody is told when it did not work.
-            desk.interrupt.busy(Busy::Fetching);
+            desk.remote.interrupt.busy(Busy::Fetching);
             let _ = source.prefetch(&installed, &mut |_| desk.go_on(policy));
-            desk.interrupt.busy(Busy::No);
+            desk.remote.interrupt.busy(Busy::No);
         }
         self.policy.handle(self.desk.now(), Input::Prefetched);
     }
 
     fn fetch(&mut self, release: &Release) {
+        self.desk.downloaded(release.id, false, &Err(superseded()));
+        if let Err(e) = self.ready() {
+            self.desk.downloaded(release.id, true, &Err(e));
+            return self.policy.handle(self.desk.now(), Input::Fetched(Err(ErrorKind::Disk)));
+        }
         let desk = &mut self.desk;
         desk.emit(Event::Updating {
             version: release.version.clone(),
@@ -284,33 +237,35 @@ impl Driver {
             None => Err(UpdateError::new(ErrorKind::Unsupported, "no application to update was named")),
         };
         let policy = &mut self.policy;
-        desk.interrupt.busy(Busy::Fetching);
+        desk.remote.interrupt.busy(Busy::Fetching);
         let result = match (&mut self.source, staging) {
             (Some(source), Ok(staging)) => source.fetch(release, &staging, &mut |p| {
                 if p != last {
                     last = p;
                     desk.emit(Event::Progress(p));
+                    for waiting in desk.downloads.iter_mut().filter(|waiting| waiting.id == release.id) {
+                        (waiting.on_progress)(p);
+                    }
                 }
                 desk.go_on(policy)
             }),
             (_, Err(e)) => Err(e),
             (None, Ok(_)) => Err(UpdateError::new(ErrorKind::Unsupported, "updates are switched off")),
         };
-        desk.interrupt.busy(Busy::No);
+        desk.remote.interrupt.busy(Busy::No);
         let kind = match result {
             Ok(staged) => {
                 if let Some(installer) = &desk.installer {
-                    desk.emit(Event::Delta(changes(installer.target(), &staged)));
+                    desk.emit(Event::Delta(changes(&installer.installed_build(), &staged)));
                 }
-                let r = &staged.release;
-                desk.emit(Event::Updated {
-                    version: r.version.clone(),
-                    link: r.origin.clone(),
-                    notes: r.notes.clone(),
-                    size: r.size,
-                    received: last.received,
-                });
+                let release = staged.release.clone();
+                *lock(&desk.ready) = Some(release.id);
+                desk.received = last.received;
                 desk.staged = Some(staged);
+                let id = release.id;
+                let update = desk.update(release);
+                desk.emit(Event::Updated(update));
+                desk.downloaded(id, true, &Ok(()));
                 if let Some(source) = &mut self.source {
                     source.settle();
                 }
@@ -319,7 +274,9 @@ impl Driver {
             Err(e) => {
                 if e.kind() != ErrorKind::Cancelled || policy.is_cancelled() {
                     desk.fail(&e, Some(&release.version));
+                    desk.downloaded(release.id, true, &Err(e.clone()));
                 }
+                self.reopen_after(e.kind());
                 Err(e.kind())
             }
         };
@@ -334,6 +291,7 @@ impl Driver {
                     version: done.new.version,
                     previous: done.old.version,
                     link: staged.release.origin.clone(),
+                    not_kept: done.not_kept,
                 })
             }
             _ => Err(UpdateError::new(ErrorKind::Refused, "no update is ready to be applied")),
@@ -341,10 +299,12 @@ impl Driver {
         let kind = match &result {
             Ok(done) => {
                 desk.staged = None;
+                *lock(&desk.ready) = None;
                 desk.emit(Event::Applied {
                     version: done.version.clone(),
                     previous: done.previous.clone(),
                     link: done.link.clone(),
+                    not_kept: done.not_kept.clone(),
                 });
                 Ok(())
             }
@@ -354,12 +314,13 @@ impl Driver {
                 desk.fail(e, version.as_ref());
                 if matches!(e.kind(), ErrorKind::Integrity | ErrorKind::Refused) {
                     desk.staged = None;
+                    *lock(&desk.ready) = None;
                 }
                 Err(e.kind())
             }
         };
         let mut result = Some(result);
-        for reply in std::mem::take(&mut desk.replies) {
+        for reply in std::mem::take(&mut desk.applies) {
             let answer = result.take().unwrap_or_else(|| {
                 Err(UpdateError::new(ErrorKind::Busy, "the update was applied by another call"))
             });

@@ -1,18 +1,22 @@
 //! What an updater tells the application.
 
 use super::diff::Change;
-use crate::error::{ErrorKind, UpdateError};
-use crate::install::{Reason, TakenBack};
-use crate::source::Progress;
+use super::update::Update;
+use crate::error::UpdateError;
+use crate::install::{Reason, RolledBack};
+use crate::source::{Conflict, Progress};
 use semver::Version;
-use std::error::Error;
 use std::time::Duration;
 
-/// Something happened.
+/// Something happened. All of it may be ignored: nothing waits for an answer.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// A release was found and is not downloaded, because
+    /// [`UpdaterBuilder::download_automatically`](crate::UpdaterBuilder::download_automatically) is off. Told once for each release.
+    Available(Update),
     /// A release was found and waits for so long, so that not everybody fetches it at once.
+    #[non_exhaustive]
     Scheduled {
         /// Its version.
         version: Version,
@@ -20,6 +24,7 @@ pub enum Event {
         delay: Duration,
     },
     /// A release is being fetched.
+    #[non_exhaustive]
     Updating {
         /// Its version.
         version: Version,
@@ -32,20 +37,10 @@ pub enum Event {
     Progress(Progress),
     /// The files that differ from the installed build.
     Delta(Vec<Change>),
-    /// The release is here, proved, and may be applied.
-    Updated {
-        /// Its version.
-        version: Version,
-        /// A verlink, or the URL of the artifact.
-        link: String,
-        /// Release notes, Markdown.
-        notes: Option<String>,
-        /// Bytes of the build, where known.
-        size: Option<u64>,
-        /// Bytes that came over the network for it.
-        received: u64,
-    },
+    /// The release is here, whole and proved, and may be applied.
+    Updated(Update),
     /// It is in the application's place. The next start runs it.
+    #[non_exhaustive]
     Applied {
         /// The new version.
         version: Version,
@@ -53,8 +48,12 @@ pub enum Event {
         previous: Version,
         /// A verlink, or the URL of the artifact.
         link: String,
+        /// What the build before had on the disk and the new one has not (capabilities, attributes, permissions), a line for each
+        /// file.
+        not_kept: Vec<String>,
     },
-    /// A build was taken back.
+    /// A build was rolled back.
+    #[non_exhaustive]
     RolledBack {
         /// The version that is gone.
         version: Version,
@@ -62,53 +61,41 @@ pub enum Event {
         restored: Version,
         /// Why.
         reason: Reason,
-        /// The running code is the build that was taken back: start the application again, then exit.
+        /// The running code is the build that was rolled back: start the application again, then exit.
         restart: bool,
     },
+    /// Somebody signed two histories of the link. This one is followed further, and nothing is installed from the other;
+    /// whoever publishes has to be told.
+    Conflict(Conflict),
+    /// The installed release and its own code say different versions: the version in the code was not raised. It is treated as
+    /// the release it is; the next one mends it.
+    #[non_exhaustive]
+    VersionMismatch {
+        /// What the release says.
+        release: Version,
+        /// What the running code says.
+        running: Version,
+    },
+    /// No application was named, and so nothing is looked for; this is why [`crate::client::this_app`] names none.
+    #[non_exhaustive]
+    NotInstalled {
+        /// One sentence.
+        reason: String,
+    },
+    /// Another instance of the application looks for updates, so this one does not. It takes over when the other one has ended.
+    /// Of kind [`Busy`](crate::ErrorKind::Busy).
+    SecondInstance(UpdateError),
     /// Something did not work. What can be tried again is.
-    Error(Failure),
+    Error(UpdateError),
 }
 
 impl Event {
-    pub(crate) fn rolled_back(t: &TakenBack, restart: bool) -> Self {
+    pub(crate) fn rolled_back(t: &RolledBack, restart: bool) -> Self {
         Self::RolledBack {
             version: t.bad.version.clone(),
             restored: t.restored.version.clone(),
             reason: t.reason,
             restart,
-        }
-    }
-}
-
-/// An [`UpdateError`] as an event: texts that can be copied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Who is to blame.
-    pub kind: ErrorKind,
-    /// What happened.
-    pub message: String,
-    /// What to do next.
-    pub hint: Option<String>,
-    /// The causes, outermost first.
-    pub causes: Vec<String>,
-    /// The release it was about.
-    pub version: Option<Version>,
-}
-
-impl Failure {
-    pub(crate) fn of(e: &UpdateError, version: Option<&Version>) -> Self {
-        let mut causes = Vec::new();
-        let mut next = e.source();
-        while let Some(cause) = next.filter(|_| causes.len() < 8) {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
-        Self {
-            kind: e.kind(),
-            message: e.to_string(),
-            hint: e.next_step().map(str::to_owned),
-            causes,
-            version: version.cloned(),
         }
     }
 }

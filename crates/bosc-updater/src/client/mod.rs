@@ -1,226 +1,253 @@
-//! The updater as an application uses it: options in, events out, a few calls.
-//!
-//! ```no_run
-//! use bosc_updater::client::{Event, Updater, UpdaterOptions, this_app};
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let options = UpdaterOptions::new(
-//!     "/home/me/.config/Demo", this_app(), "Demo", "1.0.0".parse()?,
-//!     "pear://nw4bt9ok4skpuyyhkjwatqryo4ko8mhbyzhwc4zmc3dstudouxwo",
-//! );
-//! let (updater, events) = Updater::start(options)?;
-//! updater.mark_healthy().wait()?; // once the application works
-//! while let Some(event) = events.recv() {
-//!     if let Event::Updated { version, .. } = event {
-//!         println!("{version} is ready");
-//!         updater.apply_update().wait()?;
-//!     }
-//! }
-//! # Ok(()) }
-//! ```
+//! The updater as an application uses it; its public items are at the top of the crate, and its state machine is described there.
 //!
 //! One thread does the work. Every answer and every event can be waited for by a thread (`wait`, `recv`) or awaited by
-//! any executor ([`Pending`] and [`Events::next`] are plain futures): no runtime is needed or started for it.
+//! any executor ([`Pending`] and [`Events::recv_async`] are plain futures): no runtime is needed or started for it.
+//! The thread sleeps until something is due or somebody calls: it has no tick.
 //!
+//! - `builder`: what an updater is made from.
+//! - `start`: what a start of the application finds.
 //! - `policy`: when to look, what to take, when to fetch: a state machine without a clock.
-//! - `driver`: the thread; it owns the source and what is staged.
+//! - `driver`: the thread; it owns the source. `desk`: what it has staged, and who waits for it. `remote`: how it is told something.
+//! - `running`: what the handles share. `lower`: the steps that the top is made of.
+//! - `update`: a release that may be downloaded and applied.
+//! - `skipped`: the version that the person does not want.
 //! - `reply`: answers and events.
+//!
+//! What is public here and not at the top of the crate is the lower level, for processes that update another program.
 
+mod builder;
+mod desk;
 mod diff;
 mod driver;
 mod event;
+mod lower;
 mod options;
+#[doc(hidden)]
 pub mod policy;
+mod remote;
 mod reply;
+mod running;
+#[cfg(feature = "perry")]
 mod sentinel;
+#[cfg(not(feature = "perry"))]
+#[path = "no_sentinel.rs"]
+mod sentinel;
+mod skipped;
 mod source;
+mod start;
+mod update;
 
+pub use builder::{PublicKey, UpdateSource, UpdaterBuilder};
 pub use diff::{Change, ChangeOp};
 pub use driver::AppliedUpdate;
-pub use event::{Event, Failure};
-pub use options::{UpdaterOptions, this_app};
-pub use reply::{Events, Next, Pending};
+pub use event::Event;
+#[doc(hidden)]
+pub use options::cargo_version;
+pub use options::{data_folder, this_app, why_no_app};
+pub use reply::{Events, Pending};
+pub use start::{FailedBuild, Started};
+pub use update::Update;
 
-use crate::error::{ErrorKind, UpdateError};
-use crate::health::{self, Outcome, Program, WatchEvent};
-use crate::install::{Installer, Options, StartState, Started};
-use crate::source::Source;
-use driver::{Command, Desk, Driver};
-use policy::{Policy, PolicyConfig};
+use crate::error::UpdateError;
+use crate::health::Outcome;
+use crate::install::{self, Installer, StartState, Status};
+use crate::release::ReleaseId;
+use desk::Command;
+use driver::Open;
+use lower::has_trial_of_another;
+use remote::Interrupt;
+use running::{Shared, lock};
+use semver::Version;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::mpsc::{Sender as CommandSender, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
-/// How long after the start a release is fetched without a delay.
-const GRACE: Duration = Duration::from_secs(60);
+/// A running updater: a handle that may be cloned and shared. It ends with [`Updater::quit`], [`Updater::restart`] or
+/// [`Updater::close`], or when the last handle goes; what was downloaded is kept.
+#[derive(Debug, Clone)]
+pub struct Updater(Arc<Shared>);
 
-/// What the source is asked for at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Busy {
-    No = 0,
-    /// Looking for a release, or bringing in what is installed: any command ends it.
-    Checking = 1,
-    /// Fetching. It asks for commands as bytes arrive; what wants it to end does not wait for a silent server.
-    Fetching = 2,
-}
-
-/// Ends what waits for the network when somebody wants something else.
-#[derive(Default)]
-pub(crate) struct Interrupt {
-    flag: Arc<AtomicBool>,
-    busy: AtomicU8,
-    cancel: OnceLock<Box<dyn Fn() + Send + Sync>>,
-}
-
-impl std::fmt::Debug for Interrupt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Interrupt").finish_non_exhaustive()
+/// How this start of the application was counted; errors are told.
+fn count_start(
+    installer: &Installer,
+    sentinel: Option<&PathBuf>,
+    tell: &mut dyn FnMut(UpdateError),
+) -> install::Started {
+    if let Some(Err(e)) = sentinel.map(|path| sentinel::before_start(path, installer)) {
+        tell(e);
     }
-}
-
-impl Interrupt {
-    pub(crate) fn clear(&self) {
-        self.flag.store(false, Ordering::SeqCst);
+    let started = installer.started(SystemTime::now()).unwrap_or_else(|e| {
+        tell(e);
+        install::Started { state: StartState::Settled, news: None, watched: false }
+    });
+    if let (Some(path), StartState::RolledBack(_)) = (sentinel, &started.state)
+        && let Err(e) = sentinel::over(path, installer)
+    {
+        tell(e);
     }
-
-    pub(crate) fn busy(&self, with: Busy) {
-        self.busy.store(with as u8, Ordering::SeqCst);
-    }
-
-    /// `ends_fetch`: it is also worth ending a fetch for.
-    fn raise(&self, ends_fetch: bool) {
-        self.flag.store(true, Ordering::SeqCst);
-        let busy = self.busy.load(Ordering::SeqCst);
-        if (busy == Busy::Checking as u8 || (ends_fetch && busy == Busy::Fetching as u8))
-            && let Some(cancel) = self.cancel.get()
-        {
-            cancel();
-        }
-    }
-}
-
-/// A running updater. Dropping it ends it; what was downloaded is kept.
-#[derive(Debug)]
-pub struct Updater {
-    commands: CommandSender<Command>,
-    interrupt: Arc<Interrupt>,
-    installer: Option<Arc<Installer>>,
-    started: Option<Started>,
-    sentinel: Option<PathBuf>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    started
 }
 
 impl Updater {
-    /// Starts to follow `options.upgrade`. Call it once, early in the program: it also counts this start when this
-    /// build is on trial, see [`Updater::started`].
+    /// An updater for the application called `name`, of which version `installed` runs, and which takes its updates from `source`.
     ///
-    /// # Errors
-    /// `Input` for options that cannot be; `Busy` while another process of the application has the folder; `Disk`,
-    /// `Permission`; `Unsupported` on iOS and Android.
-    pub fn start(options: UpdaterOptions) -> Result<(Self, Events<Event>), UpdateError> {
-        let interrupt = Arc::new(Interrupt::default());
-        let (installer, started) = match &options.app {
-            None => (None, None),
-            Some(app) => {
-                let mut o = Options::new(app, options.version.clone());
-                o.health = options.health;
-                let installer = Arc::new(Installer::open(o)?);
-                let on_mobile = cfg!(any(target_os = "ios", target_os = "android"));
-                let sentinel = options.sentinel.as_deref().filter(|_| !on_mobile);
-                if let Some(path) = sentinel {
-                    sentinel::before_start(path, &installer)?;
-                }
-                let started = installer.started(SystemTime::now())?;
-                if let (Some(path), StartState::TakenBack(_)) = (sentinel, &started.state) {
-                    sentinel::over(path, &installer)?;
-                }
-                (Some(installer), Some(started))
+    /// The name is that of the application's file in a drive, with its extension (`Demo`, `Demo.app`, `Demo.AppImage`). For the
+    /// version see [`crate::package_version!`].
+    pub fn builder(name: impl Into<String>, installed: Version, source: UpdateSource) -> UpdaterBuilder {
+        UpdaterBuilder::new(name.into(), installed, source)
+    }
+
+    fn launch(builder: UpdaterBuilder) -> Started {
+        let mut told = Vec::new();
+        let installer = match builder.installer() {
+            None => {
+                told.extend(why_no_app().map(|reason| Event::NotInstalled { reason }));
+                None
+            }
+            Some(Ok(installer)) => Some(Arc::new(installer)),
+            Some(Err(e)) => {
+                told.push(Event::Error(e));
+                None
             }
         };
-        // A build that was just taken back has to end, not to update.
-        let taken_back = matches!(&started, Some(Started { state: StartState::TakenBack(_), .. }));
-        let updates = options.updates && installer.is_some() && !taken_back;
-        let source = match &installer {
-            Some(installer) if updates => Some(source::open(&options, installer, &interrupt)?),
+        let settings = builder.settings;
+        let on_mobile = cfg!(any(target_os = "ios", target_os = "android"));
+        let sentinel = settings.sentinel.clone().filter(|_| !on_mobile);
+        let started = installer
+            .as_ref()
+            .map(|i| count_start(i, sentinel.as_ref(), &mut |e| told.push(Event::Error(e))));
+        let mut program = settings.program.clone().unwrap_or_default();
+        if let Some(installer) = &installer {
+            program.find_inside(installer);
+        }
+        // A build that was just rolled back has to end, not to update.
+        let failed = match &started {
+            Some(install::Started { state: StartState::RolledBack(what), watched, .. }) => {
+                Some((what.clone(), *watched))
+            }
             _ => None,
         };
-        Self::with(options, updates, source, installer, started, interrupt)
-    }
-
-    fn with(
-        options: UpdaterOptions,
-        updates: bool,
-        mut source: Option<Box<dyn Source>>,
-        installer: Option<Arc<Installer>>,
-        started: Option<Started>,
-        interrupt: Arc<Interrupt>,
-    ) -> Result<(Self, Events<Event>), UpdateError> {
-        let device = options::device(&options.folder())?;
-        let (commands, receiver) = channel();
-        let (sender, events) = reply::events();
-        if let Some(started) = &started {
-            if let Some(news) = &started.news {
-                sender.send(Event::rolled_back(news, false));
-            }
-            if let StartState::TakenBack(t) = &started.state {
-                sender.send(Event::rolled_back(t, true));
-            }
-        }
-        let news = Mutex::new(commands.clone());
-        let tells = source.as_mut().is_some_and(|s| {
-            s.on_news(Box::new(move || {
-                let _ = news.lock().unwrap_or_else(PoisonError::into_inner).send(Command::News);
-            }))
-        });
-        let policy = Policy::new(PolicyConfig {
-            updates,
-            installed: options.version.clone(),
-            device,
-            delay: options.delay,
-            grace: GRACE,
-            poll: (!tells).then_some(options.poll.max(Duration::from_secs(10))),
-        });
-        let desk = Desk {
-            installer: installer.clone(),
-            sentinel: options.sentinel.clone(),
-            commands: receiver,
-            interrupt: Arc::clone(&interrupt),
-            events: sender,
-            start: Instant::now(),
-            staged: None,
-            replies: Vec::new(),
-            ended: false,
-            told: None,
+        let updates = settings.updates && installer.is_some() && failed.is_none();
+        let interrupt = Arc::new(Interrupt::default());
+        let open = match installer.as_ref().filter(|_| updates) {
+            Some(installer) => source::check(&settings).map(|()| {
+                let (settings, installer) = (settings.clone(), Arc::clone(installer));
+                let interrupt = Arc::clone(&interrupt);
+                Some(Box::new(move || source::open(&settings, &installer, &interrupt)) as Open)
+            }),
+            None => Ok(None),
         };
-        let driver = Driver { policy, source, desk };
-        let thread = std::thread::Builder::new()
-            .name("bosc-updater".into())
-            .spawn(move || driver.run())
-            .map_err(|e| UpdateError::new(ErrorKind::Disk, "no thread could be started").because(e))?;
-        let thread = Mutex::new(Some(thread));
-        let sentinel = options.sentinel;
-        Ok((Self { commands, interrupt, installer, started, sentinel, thread }, events))
+        let open = open.unwrap_or_else(|e| {
+            told.push(Event::Error(e));
+            None
+        });
+        let (events, shared) = Shared::new(settings, open, installer, started, sentinel, program, interrupt);
+        let updater = Self(Arc::new(shared));
+        told.into_iter().for_each(|event| events.post(event));
+        match failed {
+            Some((what, watched)) => Started::RolledBack(FailedBuild { updater, what, watched }),
+            None => Started::Running(updater),
+        }
     }
 
-    fn tell(&self, command: Command) {
-        let ends_fetch =
-            matches!(command, Command::Apply(_) | Command::Pause | Command::Cancel | Command::End);
-        let _ = self.commands.send(command);
-        // After the command: whoever clears the flag finds it.
-        self.interrupt.raise(ends_fetch);
+    /// What happens, in order. See [`Events`]: there is one queue.
+    pub fn events(&self) -> Events {
+        self.0.events.clone()
     }
 
-    /// Where the application stood when it started. When this build was just taken back, start the application again
-    /// ([`Updater::relaunch`]) and exit. `None` without an application.
-    pub fn started(&self) -> Option<&Started> {
-        self.started.as_ref()
+    /// Looks for an update now, whatever the automatic checks do; `None` when there is none. With automatic downloads it is then
+    /// downloaded without a delay, also if it was stopped before.
+    ///
+    /// # Errors
+    /// `Network`, `Integrity`, `Disk`: it is tried again later by itself, if automatic checks are on. `Busy` in a second instance.
+    /// `Unsupported` with updates switched off or without an application, `Refused` while paused.
+    pub fn check(&self) -> Pending<Option<Update>> {
+        let (reply, answer) = reply::pending();
+        self.tell(Command::Check(reply));
+        answer
     }
 
-    /// Looks for updates now; what is found is fetched without delay, also if it was stopped before.
+    /// [`Updater::check`] for somebody who listens to the events.
     pub fn check_now(&self) {
         self.tell(Command::CheckNow);
+    }
+
+    /// Says that this build works: the window is drawn, the data is read. `false` when it was not on trial. Until then a new
+    /// build is rolled back when it crashes, when it does not start, and when it says nothing. Safe to repeat; nobody has to
+    /// wait for the answer: what does not work is told by an event then.
+    pub fn mark_healthy(&self) -> Pending<bool> {
+        let sentinel = self.0.sentinel.clone();
+        let keep = self.0.keep_previous;
+        let work = move |i: &Installer| {
+            let done = i.mark_healthy(SystemTime::now())?;
+            if done && !keep {
+                i.discard_previous(SystemTime::now())?;
+            }
+            match sentinel {
+                Some(path) if done => sentinel::over(&path, i).map(|()| done),
+                _ => Ok(done),
+            }
+        };
+        self.aside(work, false)
+    }
+
+    /// Says that this build needs longer until it is healthy, as for a migration of data: one health window from now. May be said
+    /// again and again. `false` when it is not on trial.
+    pub fn starting(&self) -> Pending<bool> {
+        self.aside(|i| i.starting(SystemTime::now()), false)
+    }
+
+    /// The person closes the application: this start does not count against a build on trial; a downloaded update is put in
+    /// place (the next start runs it); the updater ends. The last call in `main`. The version that was put in place, if one was.
+    ///
+    /// Blocking: as long as writing the build takes.
+    ///
+    /// # Errors
+    /// As [`Update::apply`]: the installed build stays in place, and the update is offered again. Nothing to worry a person with.
+    pub fn quit(&self) -> Result<Option<Version>, UpdateError> {
+        // It may have said just now that it is healthy.
+        self.0.finish_asides();
+        let closing = self.closing().wait();
+        let applied = match self.ready_to_apply().filter(|_| self.0.apply_on_quit) {
+            // The newest that is there: nobody agreed to a certain one.
+            Some(_) => self.0.remote.apply(None).wait().map(|done| Some(done.version)),
+            None => Ok(None),
+        };
+        self.0.end();
+        closing.and(applied)
+    }
+
+    /// Ends the updater, puts a downloaded update in place, starts the application again ([`UpdaterBuilder::program`]) and stays until
+    /// the new build has said that it is healthy; puts the old one back and starts that if it does not. The last call in `main`, in the
+    /// place of [`Updater::quit`].
+    ///
+    /// Blocking: the health window and half as much again at most. End everything that the new build needs first (windows, ports,
+    /// single-instance locks). When an update cannot be put in place, the installed build is started ([`Outcome::NotApplied`]): who
+    /// closed the application for a restart gets it back.
+    ///
+    /// # Errors
+    /// `Input` without an application, and for a folder whose program is not known; `Disk` when nothing could be started.
+    pub fn restart(&self) -> Result<Outcome, UpdateError> {
+        let installer = self.installer()?;
+        self.0.finish_asides();
+        let failed = self.ready_to_apply().and_then(|_| self.0.remote.apply(None).wait().err());
+        if failed.is_none() && has_trial_of_another(installer) {
+            return self.relaunch_and_watch(&self.0.program, &mut |_| true);
+        }
+        // Like a person who closes it.
+        let _ = self.closing().wait();
+        self.0.end();
+        let restarted = self.relaunch_again();
+        match failed {
+            Some(error) => Ok(Outcome::NotApplied { error, restarted: restarted.ok() }),
+            None => restarted.map(Outcome::Restarted),
+        }
+    }
+
+    /// Whether another instance looks for updates, so that this one does not.
+    pub fn is_second_instance(&self) -> bool {
+        self.0.second.load(Ordering::SeqCst)
     }
 
     /// Uses no network until [`Updater::resume`]. A running fetch stops and keeps what it has.
@@ -233,36 +260,31 @@ impl Updater {
         self.tell(Command::Resume);
     }
 
-    /// Stops the running fetch, or forgets the release that waits. It is taken up again by [`Updater::check_now`] only;
-    /// a newer release is fetched as usual.
+    /// Stops the running fetch, or forgets the release that waits. It is taken up again by [`Updater::check`] and
+    /// [`Update::download`] only; a newer release is fetched as usual.
     pub fn cancel(&self) {
         self.tell(Command::Cancel);
     }
 
-    /// Puts the update that was told of last in the application's place. May be called again when it failed.
-    pub fn apply_update(&self) -> Pending<AppliedUpdate> {
-        let (reply, answer) = reply::pending();
-        self.tell(Command::Apply(reply));
-        answer
+    /// Ends the updater and waits for it. What was downloaded is kept; nothing is put in place.
+    pub fn close(self) {
+        self.0.end();
     }
 
-    /// Says that this build works. `false` when it was not on trial. Until then a new build is taken back when it
-    /// crashes, when it does not start, and when it says nothing.
-    pub fn mark_healthy(&self) -> Pending<bool> {
-        let sentinel = self.sentinel.clone();
-        let work = move |i: &Installer| {
-            let done = i.mark_healthy(SystemTime::now())?;
-            match sentinel {
-                Some(path) if done => sentinel::over(&path, i).map(|()| done),
-                _ => Ok(done),
-            }
-        };
-        self.aside(work, false)
+    fn tell(&self, command: Command) {
+        self.0.remote.tell(command);
     }
 
-    /// Says that the person closes the application: this start does not count against a build on trial.
-    pub fn closing(&self) -> Pending<()> {
-        self.aside(|i| i.closed(SystemTime::now()), ())
+    fn ready(&self) -> Option<ReleaseId> {
+        *lock(&self.0.ready)
+    }
+
+    /// The update that is put in place when the application ends. While a build is on trial, none: the one before it is the only one
+    /// known to work.
+    fn ready_to_apply(&self) -> Option<ReleaseId> {
+        let installer = self.0.installer.as_ref()?;
+        let settled = matches!(installer.status(), Ok(Status::Settled { .. }));
+        self.ready().filter(|_| settled)
     }
 
     /// Does something with the installer on a thread of its own: it must not wait for a source that waits for a server.
@@ -272,78 +294,24 @@ impl Updater {
         without: T,
     ) -> Pending<T> {
         let (reply, answer) = reply::pending();
-        match &self.installer {
-            None => reply.send(Ok(without)),
-            Some(installer) => {
-                let installer = Arc::clone(installer);
-                let name = "bosc-updater-health".to_owned();
-                // When no thread can be started, the answer that never comes is an error.
-                let _ = std::thread::Builder::new().name(name).spawn(move || reply.send(work(&installer)));
+        let Some(installer) = self.0.installer.clone() else {
+            reply.send(Ok(without));
+            return answer;
+        };
+        let events = self.0.events.clone();
+        let work = move || {
+            let done = work(&installer);
+            match &done {
+                // Nobody waits for the answer.
+                Err(e) if !reply.is_heard() => events.post(Event::Error(e.clone())),
+                _ => reply.send(done),
             }
-        }
+        };
+        // When no thread can be started, the answer that never comes is an error.
+        let thread = std::thread::Builder::new().name("bosc-updater-health".to_owned()).spawn(work);
+        let mut asides = lock(&self.0.asides);
+        asides.retain(|thread| !thread.is_finished());
+        asides.extend(thread);
         answer
-    }
-
-    /// Starts the application again, detached, without watching it. Exit afterwards.
-    ///
-    /// # Errors
-    /// `Input` without an application, `Disk` when it cannot be started.
-    pub fn relaunch(&self, program: &Program) -> Result<u32, UpdateError> {
-        health::relaunch(self.installer()?, program)
-    }
-
-    /// Starts the new build and stays until it says that it is healthy; puts the old one back and starts that when it
-    /// does not. Blocking: end everything the new build needs first (windows, ports, single-instance locks), and
-    /// exit when it returns.
-    ///
-    /// # Errors
-    /// As [`health::watch`], and `Input` without an application.
-    pub fn relaunch_and_watch(
-        &self,
-        program: &Program,
-        on_event: &mut dyn FnMut(WatchEvent) -> bool,
-    ) -> Result<Outcome, UpdateError> {
-        let installer = Arc::clone(self.installer()?);
-        // The new build needs the store.
-        self.end();
-        let Some(path) = &self.sentinel else { return health::watch(&installer, program, on_event) };
-        let mut listener = sentinel::Listener::new(path, &installer)?;
-        let outcome = health::watch(&installer, program, &mut |event| {
-            if let Some(listener) = &mut listener {
-                listener.look(&installer);
-            }
-            on_event(event)
-        })?;
-        if matches!(outcome, Outcome::RolledBack { .. }) {
-            // What stays is about a version that does not run, and is cleared at the next start.
-            let _ = sentinel::over(path, &installer);
-        }
-        Ok(outcome)
-    }
-
-    fn installer(&self) -> Result<&Arc<Installer>, UpdateError> {
-        self.installer.as_ref().ok_or_else(|| {
-            UpdateError::new(ErrorKind::Input, "no application to update was named")
-                .hint("set `app` in the updater's options")
-        })
-    }
-
-    /// Ends the updater and waits for it. What was downloaded is kept.
-    pub fn close(self) {
-        self.end();
-    }
-
-    fn end(&self) {
-        self.tell(Command::End);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Updater {
-    fn drop(&mut self) {
-        self.end();
     }
 }

@@ -1,91 +1,91 @@
 //! What an updater is made from.
 
+use super::builder::UpdateSource;
 use crate::error::{ErrorKind, UpdateError};
+use crate::files;
+use crate::health::Program;
 use crate::install::HealthPolicy;
+use bosc_files::read_bounded;
 use semver::Version;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How an application updates itself.
+/// How an application updates itself, as a builder collected it.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct UpdaterOptions {
+pub(crate) struct Settings {
     /// The application's data folder of this user; the updater keeps what it downloads below `bosc-updater` in it.
-    pub dir: PathBuf,
-    /// What is replaced: an executable, an AppImage, a folder or a `.app`. `None` while developing: nothing is looked
-    /// for then.
-    pub app: Option<PathBuf>,
-    /// The application's name in a drive, with its extension (`Demo`, `Demo.app`, `Demo.AppImage`).
-    pub name: String,
+    pub(crate) dir: Option<PathBuf>,
+    /// What is replaced.
+    pub(crate) app: Option<PathBuf>,
+    /// The application's name in a drive, with its extension.
+    pub(crate) name: String,
     /// The version that runs.
-    pub version: Version,
-    /// Where updates come from: a `pear://` link, or the `https://` URL of a manifest.
-    pub upgrade: String,
-    /// Whether to look for updates. Rollback works without it, too.
-    pub updates: bool,
-    /// Longest random delay before a release that was found while running is fetched. Default: an hour.
-    pub delay: Duration,
-    /// How often a manifest is asked for. Default: an hour. Links tell by themselves.
-    pub poll: Duration,
-    /// DHT nodes to start from, as `host:port`; empty for the public ones.
-    pub bootstrap: Vec<String>,
-    /// Ed25519 public keys, in base64, of which one must have signed a manifest. Links carry their own. Give the next
-    /// key here a release before the old one goes.
-    pub public_keys: Vec<String>,
-    /// The application's name as its manifests are bound to it (`bosc updater manifest --app`). With it, a release of
-    /// another application that was signed with the same key is refused.
-    pub manifest_app: Option<String>,
-    /// Certificates (DER) of the authorities that may vouch for a server, in the place of the built-in list of the
-    /// well-known ones: a company's own, or a test's. See [`crate::http::Roots::certificates`] for PEM.
-    pub certificates: Vec<Vec<u8>>,
-    /// Perry's sentinel ([`crate::perry::get_sentinel_path`]), for an application whose build before or after this one
-    /// has Perry's updater: an update that its client made is taken over, with its starts; and what is installed here is
-    /// announced in it. `None`: no build has.
-    pub sentinel: Option<PathBuf>,
-    /// Lets other users find this one and fetch from it. Off by default: then it does not announce itself; peers that it
-    /// is connected to for its own downloads may still ask it for blocks.
-    pub seed_back: bool,
-    /// How a new build proves itself.
-    pub health: HealthPolicy,
+    pub(crate) version: Version,
+    /// Where updates come from.
+    pub(crate) source: UpdateSource,
+    /// Whether to do anything about updates but to roll back.
+    pub(crate) updates: bool,
+    pub(crate) auto_check: bool,
+    pub(crate) auto_download: bool,
+    pub(crate) apply_on_quit: bool,
+    /// Longest random delay before a release that was found while running is fetched.
+    pub(crate) delay: Duration,
+    /// How often a manifest is asked for. Links tell by themselves.
+    pub(crate) poll: Duration,
+    /// Perry's sentinel.
+    pub(crate) sentinel: Option<PathBuf>,
+    pub(crate) health: HealthPolicy,
+    pub(crate) allow_downgrade: bool,
+    /// Whether the build before a healthy one is kept.
+    pub(crate) keep_previous: bool,
+    /// How the application is started again; as this process was when `None`.
+    pub(crate) program: Option<Program>,
 }
 
-impl UpdaterOptions {
-    /// The usual options. `app` is [`this_app`] when the program runs installed.
-    pub fn new(
-        dir: impl Into<PathBuf>,
-        app: Option<PathBuf>,
-        name: impl Into<String>,
-        version: Version,
-        upgrade: impl Into<String>,
-    ) -> Self {
-        Self {
-            dir: dir.into(),
-            app,
-            name: name.into(),
-            version,
-            upgrade: upgrade.into(),
-            updates: true,
-            delay: Duration::from_secs(3600),
-            poll: Duration::from_secs(3600),
-            bootstrap: Vec::new(),
-            public_keys: Vec::new(),
-            manifest_app: None,
-            certificates: Vec::new(),
-            sentinel: None,
-            seed_back: false,
-            health: HealthPolicy::default(),
-        }
+impl Settings {
+    /// Where the updater keeps its files.
+    ///
+    /// # Errors
+    /// `Input` when no folder for this user's data is known.
+    pub(crate) fn folder(&self) -> Result<PathBuf, UpdateError> {
+        let dir = self.dir.clone().or_else(|| data_folder(&self.name)).ok_or_else(|| {
+            UpdateError::new(ErrorKind::Input, "no folder for the application's data is known")
+                .hint("name one with `UpdaterBuilder::data_folder`")
+        })?;
+        Ok(dir.join("bosc-updater"))
     }
+}
 
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.dir.join("bosc-updater")
-    }
+/// The folder in which applications of this name keep this user's data, as Pear has it: in `$XDG_CONFIG_HOME` or `~/.config`, in
+/// `~/Library/Application Support`, in `%LOCALAPPDATA%`. `None` where the environment names none.
+pub fn data_folder(name: &str) -> Option<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = if cfg!(windows) {
+        var("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        var("HOME").map(|h| h.join("Library/Application Support"))
+    } else {
+        var("XDG_CONFIG_HOME").or_else(|| var("HOME").map(|h| h.join(".config")))
+    };
+    let stem =
+        [".AppImage", ".app", ".exe", ".msix"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
+    base.map(|base| base.join(stem))
+}
+
+/// For [`crate::package_version!`]: what Cargo says is the version of a package.
+#[doc(hidden)]
+pub fn cargo_version(text: &str) -> Version {
+    // Cargo refuses a manifest whose version is none.
+    text.parse().unwrap_or(Version::new(0, 0, 0))
 }
 
 /// What holds the running program: the AppImage it was started from, the `.app` around it, or the executable itself.
-/// `None` when the system does not say.
+/// `None` when that is no installed application: a build folder (as under `cargo run`), an interpreter. [`why_no_app`] says why.
 pub fn this_app() -> Option<PathBuf> {
     let exe = std::env::current_exe().ok()?;
+    if no_app(&exe).is_some() {
+        return None;
+    }
     // A program that an AppImage started (a terminal, say) has these variables too, and is not in that image.
     if cfg!(target_os = "linux")
         && let Some(image) = std::env::var_os("APPIMAGE").filter(|v| !v.is_empty())
@@ -99,6 +99,51 @@ pub fn this_app() -> Option<PathBuf> {
     Some(bundle.filter(|_| cfg!(target_os = "macos")).unwrap_or(exe))
 }
 
+/// Why [`this_app`] names none, in one sentence; `None` when it names one.
+pub fn why_no_app() -> Option<String> {
+    match std::env::current_exe() {
+        Ok(exe) => no_app(&exe),
+        Err(e) => Some(format!("the path of this program is not known: {e}")),
+    }
+}
+
+/// Programs that run others' code: an update must not replace them.
+const INTERPRETERS: [&str; 18] = [
+    "bash",
+    "bun",
+    "dash",
+    "deno",
+    "dotnet",
+    "electron",
+    "java",
+    "javaw",
+    "lua",
+    "node",
+    "nodejs",
+    "perl",
+    "php",
+    "powershell",
+    "pwsh",
+    "python",
+    "ruby",
+    "sh",
+];
+
+fn no_app(exe: &Path) -> Option<String> {
+    // Cargo keeps its own files beside what it builds, wherever that folder is.
+    let is_build =
+        |folder: &Path| folder.join(".fingerprint").is_dir() || folder.join(".cargo-lock").is_file();
+    if exe.ancestors().skip(1).take(3).any(is_build) {
+        return Some(format!("{} lies in a build folder: it is not an installed application", exe.display()));
+    }
+    let stem = exe.file_stem().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let plain = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').trim_end_matches(['w', '-']);
+    if [stem.as_str(), plain].iter().any(|name| INTERPRETERS.contains(name)) {
+        return Some(format!("{} runs other programs: it is not the application", exe.display()));
+    }
+    None
+}
+
 /// The folder for this user's data of the updater, made for nobody else, and the name of this device in it.
 pub(crate) fn device(folder: &Path) -> Result<[u8; 16], UpdateError> {
     let failed = |e: std::io::Error| {
@@ -106,31 +151,22 @@ pub(crate) fn device(folder: &Path) -> Result<[u8; 16], UpdateError> {
             .hint("give the updater a folder that this user may write to")
             .because(e)
     };
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(failed)?;
+    bosc_files::make_private_folders(folder).map_err(failed)?;
     let path = folder.join("device");
     for _ in 0..2 {
-        if let Ok(known) = std::fs::read(&path)
+        if let Ok(Some(known)) = read_bounded(&path, 16)
             && let Ok(id) = known.as_slice().try_into()
         {
             return Ok(id);
         }
-        let id = random();
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(failed)?;
-        std::io::Write::write_all(&mut file, &id).map_err(failed)?;
+        files::state().write(&path, &random()).map_err(failed)?;
     }
-    std::fs::read(&path).map_err(failed).map(|id| id.as_slice().try_into().unwrap_or_default())
+    let id = read_bounded(&path, 16).map_err(failed)?.unwrap_or_default();
+    Ok(id.as_slice().try_into().unwrap_or_default())
 }
 
 /// Not secret, only different on every device: what the standard library seeds its hash maps with.
-fn random() -> [u8; 16] {
+pub(crate) fn random() -> [u8; 16] {
     use std::hash::{BuildHasher, RandomState};
     let mut id = [0; 16];
     for (half, n) in id.chunks_mut(8).zip(0u64..) {
@@ -142,6 +178,25 @@ fn random() -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neither_a_build_folder_nor_an_interpreter_is_an_application() {
+        let temp = tempfile::tempdir().unwrap();
+        let debug = temp.path().join("target/debug");
+        std::fs::create_dir_all(debug.join(".fingerprint")).unwrap();
+        for inside in ["demo", "deps/demo-1", "examples/demo"] {
+            assert!(no_app(&debug.join(inside)).unwrap().contains("build folder"), "{inside}");
+        }
+        for name in ["python3.12", "python", "pythonw.exe", "node", "Node.exe", "ruby3.2", "java"] {
+            assert!(no_app(&Path::new("/usr/bin").join(name)).unwrap().contains("other programs"), "{name}");
+        }
+        for name in ["/opt/target/demo", "/usr/bin/nodepad", "/usr/bin/rubyist", "/home/me/Demo.AppImage"] {
+            assert_eq!(no_app(Path::new(name)), None, "{name}");
+        }
+        // This test, as every program that cargo runs.
+        assert_eq!(this_app(), None);
+        assert!(why_no_app().is_some());
+    }
 
     #[test]
     fn a_device_keeps_its_name() {

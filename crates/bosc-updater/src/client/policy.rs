@@ -23,13 +23,17 @@
 //!    waits for a delay that depends on the device and the release alone: looking again never draws it again, and a
 //!    release that replaces one which waits never waits longer than that one would have. So appends, however frequent,
 //!    cannot put an update off by more than the longest delay.
-//! 4. Nothing that was taken back or that the person stopped is fetched again by itself. Errors are tried again after
+//! 4. Nothing that was rolled back or that the person stopped or does not want is fetched again by itself. Errors are tried again after
 //!    a back-off from 30 s to an hour; a missing network ends it early, when a peer appears.
 //! 5. With updates switched off nothing is ever done but what the person applies or says.
+//! 6. Without automatic checks nothing is looked for but what is asked for, not even after an error; without automatic downloads a
+//!    release that was found is told of and waits until it is asked for.
+//! 7. [`Policy::next_timeout`] names a moment only when something is due then: at rest nothing wakes.
 
 use crate::error::ErrorKind;
-use crate::release::{Release, ReleaseId, newer};
-use semver::Version;
+use crate::release::{Release, ReleaseId, newer, same};
+use semver::{Prerelease, Version};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// First pause after an error.
@@ -37,11 +41,19 @@ const BACK_OFF: Duration = Duration::from_secs(30);
 /// Longest pause after errors.
 const MAX_BACK_OFF: Duration = Duration::from_secs(3600);
 
+/// Below every release.
+static LOWEST: LazyLock<Version> =
+    LazyLock::new(|| Version { pre: Prerelease::new("0").unwrap_or_default(), ..Version::new(0, 0, 0) });
+
 /// How a client behaves.
 #[derive(Debug, Clone)]
 pub struct PolicyConfig {
     /// Whether to look for updates at all.
     pub updates: bool,
+    /// Whether to look without being asked.
+    pub auto_check: bool,
+    /// Whether to fetch without being asked.
+    pub auto_download: bool,
     /// The version that runs.
     pub installed: Version,
     /// Names this device; any bytes, the same at every start.
@@ -52,6 +64,10 @@ pub struct PolicyConfig {
     pub grace: Duration,
     /// How often a source that cannot tell of news is asked. `None`: it tells.
     pub poll: Option<Duration>,
+    /// Whether a person asked for a version below the installed one.
+    pub downgrade: bool,
+    /// The version that the person does not want.
+    pub skipped: Option<Version>,
 }
 
 /// What may be done with a release, as the installer sees it.
@@ -59,7 +75,7 @@ pub struct PolicyConfig {
 pub enum Verdict {
     /// It may be installed.
     Admitted,
-    /// It was taken back before, and may be tried again after so long.
+    /// It was rolled back before, and may be tried again after so long.
     Rejected(Duration),
     /// It is below the version floor, or not newer.
     TooOld,
@@ -72,8 +88,12 @@ pub enum Input {
     Open,
     /// The source says that there may be something new.
     News,
+    /// The source cannot tell of news, although its kind does: it is asked so often.
+    AskEvery(Duration),
     /// The person wants to know now.
     CheckNow,
+    /// The person wants this release, now.
+    Download(ReleaseId),
     /// A check ended.
     Checked(Result<Option<(Release, Verdict)>, ErrorKind>),
     /// A fetch ended.
@@ -86,6 +106,8 @@ pub enum Input {
     Resume,
     /// Stop the running fetch, or forget the release that waits.
     Cancel,
+    /// The person does not want this version, until they look for it themselves or ask for it.
+    Skip(Version),
     /// Put the staged release in place.
     Apply,
     /// An apply ended.
@@ -107,6 +129,8 @@ pub enum Action {
     Interrupt,
     /// Tell that a release waits for so long.
     Scheduled(Release, Duration),
+    /// Tell that a release was found, and is not fetched by itself.
+    Available(Release),
     /// Tell that a release was found and may not be installed.
     Refused(Release, Verdict),
     /// There is nothing to apply.
@@ -142,6 +166,8 @@ pub struct Policy {
     /// The check that runs is the first one, or the person's.
     urgent: bool,
     pending: Option<Pending>,
+    /// Found, and fetched only when somebody asks for it.
+    available: Option<Release>,
     staged: Option<Release>,
     /// Not fetched again by itself.
     unwanted: Option<ReleaseId>,
@@ -180,6 +206,7 @@ impl Policy {
             asked: false,
             urgent: false,
             pending: None,
+            available: None,
             staged: None,
             unwanted: None,
             refused: None,
@@ -204,6 +231,27 @@ impl Policy {
     /// What lies ready to be applied.
     pub fn staged(&self) -> Option<&Release> {
         self.staged.as_ref()
+    }
+
+    /// The release that is an update, however far it is: found, waiting, being fetched, or staged.
+    pub fn candidate(&self) -> Option<&Release> {
+        let fetching = match &self.running {
+            Running::Fetching(release) => Some(release),
+            _ => None,
+        };
+        let pending = self.pending.as_ref().map(|p| &p.release);
+        let all = [self.available.as_ref(), pending, fetching, self.staged.as_ref()];
+        all.into_iter().flatten().reduce(|a, b| if newer(&b.version, &a.version) { b } else { a })
+    }
+
+    /// Whether anything is ever looked for.
+    pub fn has_updates(&self) -> bool {
+        self.config.updates
+    }
+
+    /// Whether the network is not to be used.
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Whether the source tells of news by itself.
@@ -235,17 +283,25 @@ impl Policy {
         match input {
             Input::Open => {
                 self.opened = Some(now);
-                self.check_soon(now);
+                if self.config.auto_check {
+                    self.check_soon(now);
+                }
             }
             Input::News => {
                 if self.offline {
                     self.offline = false;
                     self.retry_at = now;
                 }
-                self.check_soon(now);
+                if self.config.auto_check {
+                    self.check_soon(now);
+                }
+            }
+            Input::AskEvery(poll) => {
+                self.config.poll.get_or_insert(poll);
             }
             Input::CheckNow => {
                 self.asked = true;
+                self.config.skipped = None;
                 self.unwanted = None;
                 self.refused = None;
                 self.retry_at = now;
@@ -254,6 +310,7 @@ impl Policy {
                 }
                 self.check_soon(now);
             }
+            Input::Download(id) => self.download(now, id),
             Input::Checked(result) => self.checked(now, result),
             Input::Fetched(result) => self.fetched(now, result),
             Input::Prefetched => self.running = Running::Nothing,
@@ -264,7 +321,19 @@ impl Policy {
                     self.cancelled = true;
                 } else if let Some(p) = self.pending.take() {
                     self.unwanted = Some(p.release.id);
+                } else if let Some(release) = self.available.take() {
+                    self.unwanted = Some(release.id);
                 }
+            }
+            Input::Skip(version) => {
+                let is_it = |release: &Release| same(&release.version, &version);
+                if matches!(&self.running, Running::Fetching(release) if is_it(release)) {
+                    self.cancelled = true;
+                }
+                self.pending.take_if(|p| is_it(&p.release));
+                self.available.take_if(|release| is_it(release));
+                self.staged.take_if(|release| is_it(release));
+                self.config.skipped = Some(version);
             }
             Input::Apply => {
                 if self.staged.is_some() {
@@ -316,7 +385,12 @@ impl Policy {
             self.running = Running::Fetching(release.clone());
             return Some(Action::Fetch(release));
         }
-        if self.prefetch && self.pending.is_none() && self.staged.is_none() && !self.first_check {
+        if self.prefetch
+            && self.config.auto_download
+            && self.pending.is_none()
+            && self.staged.is_none()
+            && !self.first_check
+        {
             self.prefetch = false;
             self.running = Running::Prefetching;
             return Some(Action::Prefetch);
@@ -348,7 +422,26 @@ impl Policy {
     fn threshold(&self) -> &Version {
         match &self.staged {
             Some(s) if newer(&s.version, &self.installed) => &s.version,
+            None if self.config.downgrade => &LOWEST,
             _ => &self.installed,
+        }
+    }
+
+    fn is_wanted(&self, release: &Release) -> bool {
+        newer(&release.version, self.threshold())
+            && !same(&release.version, &self.installed)
+            && self.unwanted != Some(release.id)
+            && self.config.skipped.as_ref().is_none_or(|skipped| !same(skipped, &release.version))
+    }
+
+    fn download(&mut self, now: Duration, id: ReleaseId) {
+        if let Some(release) = self.available.take_if(|release| release.id == id) {
+            self.pending = Some(Pending { release, due: now });
+        }
+        if let Some(p) = self.pending.as_mut().filter(|p| p.release.id == id) {
+            p.due = now;
+            self.unwanted.take_if(|unwanted| *unwanted == id);
+            self.retry_at = now;
         }
     }
 
@@ -359,6 +452,9 @@ impl Policy {
     }
 
     fn check_later(&mut self, at: Duration) {
+        if !self.config.auto_check {
+            return;
+        }
         self.check_due = Some(self.check_due.map_or(at, |due| due.min(at)));
     }
 
@@ -374,8 +470,10 @@ impl Policy {
                 }
             }
             Err(ErrorKind::Cancelled) => {
-                self.asked |= urgent;
-                self.check_soon(now);
+                if self.config.auto_check || urgent {
+                    self.asked |= urgent;
+                    self.check_soon(now);
+                }
                 return;
             }
             Err(ErrorKind::Network) if self.config.poll.is_none() => {
@@ -398,7 +496,7 @@ impl Policy {
 
     fn found(&mut self, now: Duration, release: Release, verdict: Verdict, urgent: bool) {
         let known = self.pending.as_ref().is_some_and(|p| p.release.id == release.id);
-        if !newer(&release.version, self.threshold()) || self.unwanted == Some(release.id) {
+        if !self.is_wanted(&release) {
             return;
         }
         if verdict != Verdict::Admitted {
@@ -409,6 +507,13 @@ impl Policy {
                 self.refused = Some(release.id);
                 self.out.push(Action::Refused(release, verdict));
             }
+            return;
+        }
+        if !self.config.auto_download && !known {
+            if self.available.as_ref().is_none_or(|there| there.id != release.id) {
+                self.out.push(Action::Available(release.clone()));
+            }
+            self.available = Some(release);
             return;
         }
         let early = self.opened.is_some_and(|at| now.saturating_sub(at) <= self.config.grace);
@@ -473,7 +578,9 @@ impl Policy {
         match result {
             Ok(()) => {
                 if let Some(release) = self.staged.take() {
+                    self.available.take_if(|there| !newer(&there.version, &release.version));
                     self.installed = release.version;
+                    self.config.downgrade = false;
                 }
             }
             // What is staged is not what was proved: fetched again, from blocks that are here.

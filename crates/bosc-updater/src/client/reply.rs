@@ -1,5 +1,6 @@
 //! Answers and events that can be waited for by a thread or by a future, without any runtime.
 
+use super::event::Event;
 use crate::error::{ErrorKind, UpdateError};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -7,6 +8,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+
+/// Most values that wait for somebody to take them.
+const MAX_QUEUE: usize = 1024;
 
 #[derive(Debug)]
 struct State<T> {
@@ -29,6 +33,16 @@ impl<T> Shared<T> {
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a value; the oldest one goes when there are too many.
+    fn push(&self, value: T) {
+        self.change(|s| {
+            if s.queue.len() >= MAX_QUEUE {
+                s.queue.pop_front();
+            }
+            s.queue.push_back(value);
+        });
     }
 
     fn change(&self, change: impl FnOnce(&mut State<T>)) {
@@ -54,10 +68,11 @@ impl<T> Shared<T> {
             if let Some(value) = Self::take(&mut state) {
                 return Some(value);
             }
-            let wait = match deadline {
-                None => Duration::from_secs(3600),
-                Some(d) => d.saturating_duration_since(Instant::now()),
+            let Some(deadline) = deadline else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
             };
+            let wait = deadline.saturating_duration_since(Instant::now());
             if wait.is_zero() {
                 return None;
             }
@@ -83,7 +98,12 @@ pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
 impl<T> Sender<T> {
     pub(crate) fn send(&self, value: T) {
-        self.0.change(|s| s.queue.push_back(value));
+        self.0.push(value);
+    }
+
+    /// Whether anybody waits, or may wait, for what is sent.
+    pub(crate) fn is_heard(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// Sends, or replaces the last value that nobody took yet if `replaces` says so of it.
@@ -91,6 +111,8 @@ impl<T> Sender<T> {
         self.0.change(|s| {
             if s.queue.back().is_some_and(replaces) {
                 s.queue.pop_back();
+            } else if s.queue.len() >= MAX_QUEUE {
+                s.queue.pop_front();
             }
             s.queue.push_back(value);
         });
@@ -103,9 +125,9 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// An answer on its way. Await it, or [`Pending::wait`] for it.
+/// An answer on its way: await it on any executor, or [`Pending::wait`] for it. What was asked for is done whether or not anybody
+/// takes the answer.
 #[derive(Debug)]
-#[must_use = "the answer may be an error"]
 pub struct Pending<T>(Arc<Shared<Result<T, UpdateError>>>);
 
 pub(crate) fn pending<T>() -> (Sender<Result<T, UpdateError>>, Pending<T>) {
@@ -135,40 +157,58 @@ impl<T> Future for Pending<T> {
     }
 }
 
-/// What happens, in order, for one listener. `None` when the updater has ended.
-#[derive(Debug)]
-pub struct Events<T>(Arc<Shared<T>>);
+/// What happens, in order: an [`Iterator`] that blocks, and with the feature `stream` a `Stream`. It ends when the updater has
+/// ended.
+///
+/// There is one queue: a clone takes from the same one, and each event goes to whoever takes it first. What nobody takes waits, the
+/// newest 1024 events of it.
+#[derive(Debug, Clone)]
+pub struct Events(Arc<Shared<Event>>);
 
-pub(crate) fn events<T>() -> (Sender<T>, Events<T>) {
+pub(crate) fn events() -> (Sender<Event>, Events) {
     let shared = Shared::new();
     (Sender(Arc::clone(&shared)), Events(shared))
 }
 
-impl<T> Events<T> {
-    /// Blocks until the next event.
-    pub fn recv(&self) -> Option<T> {
+impl Events {
+    pub(crate) fn post(&self, event: Event) {
+        self.0.push(event);
+    }
+
+    /// Blocks until the next event; `None` when the updater has ended. The same as the iterator's `next`, without `mut`.
+    pub fn recv(&self) -> Option<Event> {
         self.0.wait(None).flatten()
     }
 
     /// Blocks until the next event or for so long; `None` also when nothing happened.
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<T> {
+    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
         self.0.wait(Instant::now().checked_add(timeout)).flatten()
     }
 
-    /// The next event, for async code.
-    pub fn next(&self) -> Next<'_, T> {
-        Next(&self.0)
+    /// The next event, for async code on any executor; `None` when the updater has ended.
+    pub async fn recv_async(&self) -> Option<Event> {
+        std::future::poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// What a `Stream` is made of.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.poll(cx)
     }
 }
 
-/// A future of [`Events::next`].
-#[derive(Debug)]
-pub struct Next<'a, T>(&'a Shared<T>);
+impl Iterator for Events {
+    type Item = Event;
 
-impl<T> Future for Next<'_, T> {
-    type Output = Option<T>;
+    fn next(&mut self) -> Option<Event> {
+        self.recv()
+    }
+}
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx)
+#[cfg(feature = "stream")]
+impl futures_core::Stream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll_recv(cx)
     }
 }

@@ -5,12 +5,26 @@
 //! build that removes it while the old one is still kept says, in Perry's words, that it is healthy.
 
 use crate::error::UpdateError;
-use crate::install::{Installer, Options, Status};
+use crate::install::{Installed, Installer, Options, Status};
+use crate::perry::install::apply;
 use crate::perry::lifecycle::{is_about, is_other_version, versions};
 use crate::perry::sentinel::{Sentinel, clear_text, read_sentinel};
+use crate::release::Staged;
 use semver::Version;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+/// Installs; with the sentinel armed around it where there is one.
+pub(super) fn put_in_place(
+    installer: &Installer,
+    staged: &Staged,
+    sentinel: Option<&Path>,
+) -> Result<Installed, UpdateError> {
+    match sentinel {
+        Some(path) => apply(installer, staged, path),
+        None => installer.install(staged, SystemTime::now()),
+    }
+}
 
 /// Takes over what Perry's client installed. To be called before [`Installer::started`] counts this start.
 pub(super) fn before_start(path: &Path, installer: &Installer) -> Result<(), UpdateError> {

@@ -1,47 +1,104 @@
 //! The source for the upgrade link or URL.
 
-use super::{Interrupt, UpdaterOptions};
+use super::options::Settings;
+use super::remote::Interrupt;
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::Installer;
 use crate::source::Source;
 use std::sync::Arc;
 
+/// Whether `options.upgrade` and what belongs to it can be: nothing is opened. What is wrong here is the application's own mistake;
+/// everything else that a source lacks is told by events.
+pub(super) fn check(options: &Settings) -> Result<(), UpdateError> {
+    let upgrade = &options.source.upgrade;
+    match upgrade.split("://").next().unwrap_or_default() {
+        #[cfg(feature = "p2p")]
+        "pear" => crate::p2p::check(upgrade, &options.name),
+        #[cfg(feature = "http")]
+        "https" | "http" => crate::http::HttpSource::check_options(&https_options(options)),
+        #[cfg(not(feature = "p2p"))]
+        "pear" => Err(no_pear()),
+        #[cfg(not(feature = "http"))]
+        "https" | "http" => Err(no_https()),
+        _ => Err(neither()),
+    }
+}
+
+/// What the application itself said.
+#[cfg(feature = "http")]
+fn https_options(options: &Settings) -> crate::http::HttpOptions {
+    use crate::http::{Header, HttpOptions, Proxies, Roots};
+
+    let (source, https) = (&options.source, &options.source.https);
+    let mut o = HttpOptions::new(&source.upgrade, String::new());
+    o.mirrors.clone_from(&https.mirrors);
+    o.public_keys = source.public_keys.iter().map(|key| key.0.clone()).collect();
+    o.app.clone_from(&source.manifest_app);
+    // Who names the application wants no signature that leaves it out.
+    o.require_bound = source.manifest_app.is_some();
+    let (only, also) = (&source.certificates, &https.also_trusted);
+    o.roots = match (only.is_empty(), also.is_empty()) {
+        (false, _) => Roots::Only([only.as_slice(), also].concat()),
+        (true, false) => Roots::SystemAnd(also.clone()),
+        (true, true) => Roots::System,
+    };
+    if let Some(proxy) = &https.proxy {
+        o.proxies = if proxy.is_empty() { Proxies::none() } else { Proxies::through(proxy) };
+    }
+    let header = |(server, name, value): &(Option<String>, String, String)| Header {
+        server: server.clone().unwrap_or_else(|| source.upgrade.clone()),
+        name: name.clone(),
+        value: value.clone(),
+    };
+    o.headers = https.headers.iter().map(header).collect();
+    o.client_certificate = https.client.clone().map(|client| (source.upgrade.clone(), client));
+    o.max_rate = https.max_rate;
+    o
+}
+
+fn neither() -> UpdateError {
+    UpdateError::new(ErrorKind::Input, "the upgrade is neither a pear:// link nor an https:// URL")
+        .hint("a link looks like pear://<52 characters>, a URL like https://example.com/latest.json")
+}
+
 /// Opens what `options.upgrade` names. Nothing is fetched yet.
 pub(super) fn open(
-    options: &UpdaterOptions,
+    options: &Settings,
     installer: &Arc<Installer>,
     interrupt: &Interrupt,
 ) -> Result<Box<dyn Source>, UpdateError> {
-    match options.upgrade.split("://").next().unwrap_or_default() {
+    match options.source.upgrade.split("://").next().unwrap_or_default() {
         "pear" => pear(options, installer, interrupt),
         // `http` for tests on this machine; anything else is refused where the URL is read.
         "https" | "http" => https(options, installer, interrupt),
-        _ => Err(UpdateError::new(
-            ErrorKind::Input,
-            "the upgrade is neither a pear:// link nor an https:// URL",
-        )
-        .hint("a link looks like pear://<52 characters>, a URL like https://example.com/latest.json")),
+        _ => Err(neither()),
     }
 }
 
 #[cfg(not(feature = "p2p"))]
-fn pear(_: &UpdaterOptions, _: &Arc<Installer>, _: &Interrupt) -> Result<Box<dyn Source>, UpdateError> {
-    Err(UpdateError::new(ErrorKind::Unsupported, "this program was built without peer-to-peer updates")
-        .hint("build it with the feature `p2p` of bosc-updater"))
+fn pear(_: &Settings, _: &Arc<Installer>, _: &Interrupt) -> Result<Box<dyn Source>, UpdateError> {
+    Err(no_pear())
+}
+
+#[cfg(not(feature = "p2p"))]
+fn no_pear() -> UpdateError {
+    UpdateError::new(ErrorKind::Unsupported, "this program was built without peer-to-peer updates")
+        .hint("build it with the feature `p2p` of bosc-updater")
 }
 
 #[cfg(feature = "p2p")]
 fn pear(
-    options: &UpdaterOptions,
+    options: &Settings,
     installer: &Arc<Installer>,
     interrupt: &Interrupt,
 ) -> Result<Box<dyn Source>, UpdateError> {
-    let mut o = crate::p2p::P2pOptions::new(&options.upgrade, options.folder().join("p2p"), &options.name);
-    o.builds = vec![installer.target().to_owned(), installer.backup()];
+    let mut o =
+        crate::p2p::P2pOptions::new(&options.source.upgrade, options.folder()?.join("p2p"), &options.name);
+    o.builds = vec![installer.installed_build(), installer.backup()];
     o.version = Some(options.version.clone());
-    o.bootstrap.clone_from(&options.bootstrap);
-    o.seed_back = options.seed_back;
-    o.interrupt = Arc::clone(&interrupt.flag);
+    o.bootstrap.clone_from(&options.source.bootstrap);
+    o.seed_back = options.source.seed_back;
+    o.stop = interrupt.stop();
     let (room, data) = (Arc::clone(installer), o.dir.clone());
     o.room = Some(Arc::new(move |folder: &std::path::Path, bytes| {
         // Both are asked of the application's file system when they share one; the data folder's own is
@@ -52,36 +109,38 @@ fn pear(
 }
 
 #[cfg(not(feature = "http"))]
-fn https(_: &UpdaterOptions, _: &Arc<Installer>, _: &Interrupt) -> Result<Box<dyn Source>, UpdateError> {
-    Err(UpdateError::new(ErrorKind::Unsupported, "this program was built without updates over HTTPS")
-        .hint("build it with the feature `http` of bosc-updater"))
+fn https(_: &Settings, _: &Arc<Installer>, _: &Interrupt) -> Result<Box<dyn Source>, UpdateError> {
+    Err(no_https())
+}
+
+#[cfg(not(feature = "http"))]
+fn no_https() -> UpdateError {
+    UpdateError::new(ErrorKind::Unsupported, "this program was built without updates over HTTPS")
+        .hint("build it with the feature `http` of bosc-updater")
 }
 
 #[cfg(feature = "http")]
 fn https(
-    options: &UpdaterOptions,
+    options: &Settings,
     installer: &Arc<Installer>,
     interrupt: &Interrupt,
 ) -> Result<Box<dyn Source>, UpdateError> {
-    use crate::http::{HttpOptions, HttpSource, Roots};
-    use crate::perry::manifest::Schema;
+    use crate::http::HttpSource;
+    use crate::manifest::Schema;
 
-    let mut o = HttpOptions::new(&options.upgrade, String::new());
-    o.public_keys.clone_from(&options.public_keys);
-    o.app.clone_from(&options.manifest_app);
-    // Who names the application wants no signature that leaves it out.
-    o.require_bound = options.manifest_app.is_some();
+    let mut o = https_options(options);
     o.kind = installer.kind();
-    o.state = Some(options.folder().join("https.json"));
+    o.state = Some(options.folder()?.join("https.json"));
     // What another user of this installation saw counts, too.
     if installer.floor()?.schema >= 2 {
         o.min_schema = Schema::V2;
     }
     // A server that goes back to an older release is not followed: only a higher version mends a bad one.
     o.never_below_seen = true;
-    if !options.certificates.is_empty() {
-        o.roots = Roots::Only(options.certificates.clone());
-    }
+    o.current = Some(installer.installed_version()?);
+    o.installed = Some(installer.target().to_owned());
+    let inside = options.program.as_ref().and_then(|program| program.inside.as_ref());
+    o.inside = inside.and_then(|path| Some(path.to_str()?.replace('\\', "/")));
     o.interrupt = Some(Arc::clone(&interrupt.flag));
     let room = Arc::clone(installer);
     o.room = Some(Arc::new(move |bytes| room.room_for(bytes)));
@@ -98,6 +157,9 @@ struct Https {
     source: crate::http::HttpSource,
     installer: Arc<Installer>,
 }
+
+#[cfg(feature = "http")]
+impl crate::source::Sealed for Https {}
 
 #[cfg(feature = "http")]
 impl Source for Https {
@@ -118,5 +180,17 @@ impl Source for Https {
         on_progress: &mut crate::source::OnProgress<'_>,
     ) -> Result<crate::release::Staged, UpdateError> {
         self.source.fetch(release, staging, on_progress)
+    }
+
+    fn terms(&self) -> crate::source::Terms {
+        self.source.terms()
+    }
+
+    fn put_away(&mut self) {
+        self.source.put_away();
+    }
+
+    fn tidy(&mut self, staging: &std::path::Path) {
+        self.source.tidy(staging);
     }
 }

@@ -1,9 +1,10 @@
 //! Starting the application as a process of its own.
 
 use super::Program;
-use super::bundle;
+use super::{bundle, desktop};
 use crate::error::{ErrorKind, UpdateError};
-use crate::install::{Installer, Kind};
+use crate::install::{Installer, Kind, fs};
+use crate::secrets;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,14 +12,11 @@ use std::time::Duration;
 /// Set for a start that is watched: the number of the trial.
 const WATCHED: &str = "BOSC_UPDATER_WATCHED";
 
-/// What an AppImage's runtime tells the program inside it. The next one must hear it from its own runtime.
-const APPIMAGE: [&str; 4] = ["APPIMAGE", "APPDIR", "ARGV0", "OWD"];
-
 /// The file that a start of the application at the installer's target runs, where the application says it: the file itself, or
 /// what the `Info.plist` of a `.app` names.
 ///
 /// # Errors
-/// `Input` for a folder; `Integrity` for a bundle that names no program.
+/// `Input` for a folder without a program of its name; `Integrity` for a bundle that names no program.
 pub fn executable_of(installer: &Installer) -> Result<PathBuf, UpdateError> {
     executable(installer.target(), installer.kind(), None)
 }
@@ -28,10 +26,25 @@ pub(crate) fn is_watched(generation: u64) -> bool {
     std::env::var(WATCHED).is_ok_and(|text| text == generation.to_string())
 }
 
+/// Whether this process runs the program at `path`, or one inside it.
+pub(crate) fn runs_in(path: &Path) -> bool {
+    let exe = std::env::current_exe().ok().map(|exe| fs::canonical(&exe).unwrap_or(exe));
+    let path = fs::canonical(path).unwrap_or_else(|_| path.to_owned());
+    exe.is_some_and(|exe| exe.starts_with(path))
+}
+
+/// The program that this process runs, relative to a folder that holds it.
+pub(super) fn own_place_in(folder: &Path) -> Option<PathBuf> {
+    let exe = std::env::current_exe().ok()?;
+    let exe = fs::canonical(&exe).unwrap_or(exe);
+    let folder = fs::canonical(folder).unwrap_or_else(|_| folder.to_owned());
+    exe.strip_prefix(folder).ok().map(Path::to_owned).filter(|path| !path.as_os_str().is_empty())
+}
+
 /// The executable to start, for what lies at the target.
 pub(super) fn executable(target: &Path, kind: Kind, inside: Option<&Path>) -> Result<PathBuf, UpdateError> {
     match (kind, inside) {
-        (Kind::File, _) => Ok(target.to_owned()),
+        (Kind::File | Kind::Package, _) => Ok(target.to_owned()),
         (_, Some(inside)) => {
             let inner = inside.components().all(|part| matches!(part, std::path::Component::Normal(_)));
             if inner {
@@ -45,11 +58,51 @@ pub(super) fn executable(target: &Path, kind: Kind, inside: Option<&Path>) -> Re
             }
         }
         (Kind::Bundle, None) => bundle::executable(target),
-        (Kind::Directory, None) => Err(UpdateError::new(
-            ErrorKind::Input,
-            "which program in the application's folder to start is not known",
-        )
-        .hint("Set Program::inside to the executable relative to the folder, as bin/app.")),
+        (Kind::Directory, None) => named_as(target).ok_or_else(|| {
+            UpdateError::new(
+                ErrorKind::Input,
+                "which program in the application's folder to start is not known",
+            )
+            .hint("Set Program::inside to the executable relative to the folder, as bin/app.")
+        }),
+    }
+}
+
+/// The program in a folder that has the folder's name, in it or in its `bin`.
+fn named_as(folder: &Path) -> Option<PathBuf> {
+    let name = folder.file_name()?.to_str()?;
+    for name in [name.to_owned(), name.to_lowercase()] {
+        for place in [folder.to_owned(), folder.join("bin")] {
+            let path = place.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+            let found = fs::look(&path).ok().flatten();
+            if found.is_some_and(|found| found.is_file() && fs::mode_of(&found) & 0o111 != 0) {
+                return Some(path);
+            }
+        }
+    }
+    None
+}
+
+/// Whether it is known which program [`relaunch`] and [`super::watch()`] would start. Ask at the start, not when it is needed.
+///
+/// # Errors
+/// `Input` for a folder without [`Program::inside`] and without a program that is named as the folder.
+pub fn can_start(installer: &Installer, program: &Program) -> Result<(), UpdateError> {
+    executable(installer.target(), installer.kind(), program.inside.as_deref()).map(drop)
+}
+
+/// Whether something that a program started still runs, now that the program itself has ended: a launcher does so.
+pub(super) fn left_something(ended: &Child) -> bool {
+    #[cfg(unix)]
+    {
+        // Every program that is started here leads a group of its own.
+        let group = i32::try_from(ended.id()).ok().and_then(rustix::process::Pid::from_raw);
+        group.is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = ended;
+        false
     }
 }
 
@@ -57,15 +110,19 @@ pub(super) fn executable(target: &Path, kind: Kind, inside: Option<&Path>) -> Re
 pub(super) fn command(path: &Path, program: &Program, watched: Option<u64>) -> Command {
     let mut command = Command::new(path);
     command.args(&program.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    for name in APPIMAGE {
-        command.env_remove(name);
+    for (name, value) in desktop::changes(std::env::vars_os()) {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
     }
+    secrets::keep_from(&mut command);
     command.envs(program.env.iter().map(|(name, value)| (name, value)));
     match watched {
         Some(generation) => command.env(WATCHED, generation.to_string()),
         None => command.env_remove(WATCHED),
     };
-    if let Some(folder) = &program.current_dir {
+    if let Some(folder) = desktop::folder(program.current_dir.as_deref(), &|name| std::env::var_os(name)) {
         command.current_dir(folder);
     }
     detach(&mut command);
@@ -116,13 +173,21 @@ pub(super) fn spawn(command: &mut Command) -> std::io::Result<Child> {
 }
 
 /// Starts the application detached from this process: its own process group, no terminal, nothing inherited but the
-/// environment. Returns its process id. A `.app` goes through `open -n` (the id is then that of `open`, and `env` does not
+/// environment, less [the publisher's secrets](crate::secrets) and the folders of an AppImage that this process came in. Returns its process id. A `.app` goes through `open -n` (the id is then that of `open`, and `env` does not
 /// reach it). An AppImage is started by its own path.
 ///
 /// # Errors
-/// `Input` for a folder without [`Program::inside`], `Disk` when it cannot be started.
+/// `Input` for a folder without [`Program::inside`], `Disk` when it cannot be started; `Unsupported` for a program that came in an MSIX
+/// package, which Windows starts: as long as this process runs, it would be the version that runs here.
 pub fn relaunch(installer: &Installer, program: &Program) -> Result<u32, UpdateError> {
     let target = installer.target();
+    if installer.kind() == Kind::Package {
+        return Err(UpdateError::new(
+            ErrorKind::Unsupported,
+            "a program that came in an MSIX package cannot start itself again",
+        )
+        .hint("End the application; the person starts it from the menu, and it is the version that was put in place."));
+    }
     let failed = |e: std::io::Error| {
         UpdateError::new(ErrorKind::Disk, format!("cannot start {}", target.display()))
             .because(e)
@@ -134,12 +199,7 @@ pub fn relaunch(installer: &Installer, program: &Program) -> Result<u32, UpdateE
             arguments.push("--args".into());
             arguments.extend(program.args.iter().cloned());
         }
-        let open = Program {
-            args: arguments,
-            env: Vec::new(),
-            inside: None,
-            current_dir: program.current_dir.clone(),
-        };
+        let open = Program { args: arguments, env: Vec::new(), ..program.clone() };
         return Ok(spawn(&mut command(Path::new("/usr/bin/open"), &open, None)).map_err(failed)?.id());
     }
     let path = executable(target, installer.kind(), program.inside.as_deref())?;

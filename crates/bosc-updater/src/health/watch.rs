@@ -1,22 +1,47 @@
 //! The process that installed watches what it installed.
 
-use super::launch::{command, end, executable, spawn};
+use super::launch::{command, end, executable, left_something, spawn};
 use super::{Outcome, Program, WatchEvent};
 use crate::error::{ErrorKind, UpdateError};
-use crate::install::{Installer, Reason, TakenBack};
-use std::process::Child;
+use crate::install::{Installer, Kind, Reason, RolledBack};
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often is looked.
 const TICK: Duration = Duration::from_millis(40);
 
+/// A program that ends so soon with exit code 0 may have found another instance of itself.
+const AT_ONCE: Duration = Duration::from_secs(3);
+/// How long the other instance is given to end.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest time that a build may need, as it said itself.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Whether somebody ended the program, and not a fault of its own.
+fn was_cut_off(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::process::Signal;
+        let by = std::os::unix::process::ExitStatusExt::signal(&status);
+        [Signal::TERM, Signal::HUP, Signal::INT].iter().any(|signal| by == Some(signal.as_raw()))
+    }
+    #[cfg(not(unix))]
+    {
+        // STATUS_CONTROL_C_EXIT: Ctrl+C, and a console that was closed. DBG_TERMINATE_PROCESS: the end of the session.
+        status.code().is_some_and(|code| matches!(code.cast_unsigned(), 0xC000_013A | 0x4001_0004))
+    }
+}
+
 /// How one start of the new build ended.
 enum Ended {
     Healthy,
-    /// The trial is over, but not because of us: taken back by itself, or replaced.
+    /// The trial is over, but not because of us: rolled back by itself, or replaced.
     Over,
     /// Exit code 0 and then silence.
     Closed,
+    /// Exit code 0 at once, and nothing of it runs.
+    AtOnce,
     Failed(Reason),
     Stopped,
 }
@@ -29,7 +54,7 @@ enum Ended {
 ///
 /// # Errors
 /// `Refused` when no build is on trial, and when the build to return to is gone; `Input` for a folder without
-/// [`Program::inside`]; `Busy`, `Disk` and `Permission` when the build cannot be taken back.
+/// [`Program::inside`]; `Busy`, `Disk` and `Permission` when the build cannot be rolled back.
 pub fn watch(
     installer: &Installer,
     program: &Program,
@@ -41,17 +66,29 @@ pub fn watch(
             UpdateError::new(ErrorKind::Refused, "no build is on trial").hint("Install an update first.")
         );
     };
+    if installer.kind() == Kind::Package {
+        return Ok(Outcome::WhenEnded);
+    }
     let watch = Watch { installer, program, generation };
     let policy = installer.options().health;
     let mut failures = 0;
+    let mut once_more = true;
     loop {
         let mut child = None;
-        let reason = match watch.run_once(&mut child, on_event)? {
+        let reason = match watch.run_once(&mut child, once_more, on_event)? {
             Ended::Healthy => return Ok(Outcome::Healthy),
             Ended::Stopped => return Ok(Outcome::Stopped),
             Ended::Closed => return Ok(Outcome::Closed),
-            Ended::Over => match installer.untold()?.filter(|taken_back| taken_back.bad == new) {
-                Some(taken_back) => return Ok(watch.restart(taken_back)),
+            Ended::AtOnce => {
+                once_more = false;
+                if !on_event(WatchEvent::EndedAtOnce) {
+                    return Ok(Outcome::Stopped);
+                }
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            Ended::Over => match installer.untold()?.filter(|rolled_back| rolled_back.bad == new) {
+                Some(rolled_back) => return Ok(watch.restart(rolled_back)),
                 None => return Ok(Outcome::Stopped),
             },
             Ended::Failed(reason) => reason,
@@ -66,19 +103,19 @@ pub fn watch(
         if !policy.automatic {
             return Ok(Outcome::LeftInPlace(reason));
         }
-        // Windows does not rename a folder while a program in it runs. Elsewhere the build is taken back first: one that says
+        // Windows does not rename a folder while a program in it runs. Elsewhere the build is rolled back first: one that says
         // in this moment that it is healthy is then not ended.
         if let Some(child) = child.as_mut().filter(|_| cfg!(windows)) {
             end(child);
         }
-        let taken_back = installer.end_trial(generation, reason, SystemTime::now())?;
-        let Some(taken_back) = taken_back else {
+        let rolled_back = installer.end_trial(generation, reason, SystemTime::now())?;
+        let Some(rolled_back) = rolled_back else {
             return Ok(if installer.took_off(generation)? { Outcome::Healthy } else { Outcome::Stopped });
         };
         if let Some(child) = child.as_mut() {
             end(child);
         }
-        return Ok(watch.restart(taken_back));
+        return Ok(watch.restart(rolled_back));
     }
 }
 
@@ -93,6 +130,7 @@ impl Watch<'_> {
     fn run_once(
         &self,
         child: &mut Option<Child>,
+        once_more: bool,
         on_event: &mut dyn FnMut(WatchEvent) -> bool,
     ) -> Result<Ended, UpdateError> {
         let policy = self.installer.options().health;
@@ -109,7 +147,8 @@ impl Watch<'_> {
             return Ok(Ended::Failed(Reason::CannotStart));
         };
         let grace = (policy.window / 2).clamp(Duration::from_secs(1), Duration::from_secs(30));
-        let deadline = Instant::now() + policy.window + grace;
+        let begun = Instant::now();
+        let deadline = begun + policy.window + grace;
         let mut go_on = on_event(WatchEvent::Started(started.id()));
         let mut closed = false;
         let ended = loop {
@@ -125,6 +164,15 @@ impl Watch<'_> {
                     Ok(Some(status)) if status.success() => {
                         closed = true;
                         let _ = self.installer.forgive(self.generation, SystemTime::now());
+                        if once_more && begun.elapsed() < AT_ONCE && !left_something(&started) {
+                            break self.over().ok().flatten().unwrap_or(Ended::AtOnce);
+                        }
+                    }
+                    Ok(Some(status)) if was_cut_off(status) => {
+                        // A logout, a person, the end of a terminal: no fault of its own. Its next start decides.
+                        let _ = self.installer.forgive(self.generation, SystemTime::now());
+                        closed = true;
+                        break self.over().ok().flatten().unwrap_or(Ended::Closed);
                     }
                     Ok(Some(_)) => {
                         // What it wrote before it ended counts: it may have said that it is healthy, or left.
@@ -133,6 +181,15 @@ impl Watch<'_> {
                     _ => {}
                 }
             }
+            // It may have said that it needs longer.
+            let now = SystemTime::now();
+            let needs = self
+                .installer
+                .needs_until(self.generation)
+                .ok()
+                .and_then(|until| until.duration_since(now).ok());
+            let deadline =
+                needs.map_or(deadline, |needs| deadline.max(Instant::now() + needs.min(DAY) + grace));
             if Instant::now() >= deadline {
                 break if closed { Ended::Closed } else { Ended::Failed(Reason::Silent) };
             }
@@ -155,10 +212,10 @@ impl Watch<'_> {
     }
 
     /// Starts the build that was put back.
-    fn restart(&self, taken_back: TakenBack) -> Outcome {
+    fn restart(&self, rolled_back: RolledBack) -> Outcome {
         let path = executable(self.installer.target(), self.installer.kind(), self.program.inside.as_deref());
         let restarted =
             path.ok().and_then(|path| spawn(&mut command(&path, self.program, None)).ok()).map(|c| c.id());
-        Outcome::RolledBack { taken_back, restarted }
+        Outcome::RolledBack { rolled_back, restarted }
     }
 }

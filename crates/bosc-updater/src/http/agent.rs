@@ -1,17 +1,16 @@
 //! One GET at a time, with every redirect checked by us.
 
-use super::options::{HttpOptions, Roots};
+use super::identity::Identity;
+use super::options::HttpOptions;
 use crate::error::{ErrorKind, UpdateError};
-use crate::perry::url::{SecureUrl, UrlKind};
+use crate::manifest::url::{SecureUrl, UrlKind};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::http::HeaderMap;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 /// Longest wait between two tries, also when the server asks for more.
@@ -45,29 +44,60 @@ impl Reply {
         self.headers.get(name).and_then(|v| v.to_str().ok()).filter(|v| v.len() <= 1024)
     }
 
+    /// Whether the end of the body is told apart from a connection that was cut.
+    pub(super) fn says_its_end(&self) -> bool {
+        self.length().is_some()
+            || self.header("transfer-encoding").is_some_and(|t| t.to_ascii_lowercase().contains("chunked"))
+    }
+
     /// Length of the body if the server says it.
     pub(super) fn length(&self) -> Option<u64> {
         self.header("content-length").and_then(|v| v.trim().parse().ok())
     }
 }
 
-/// What ends a running operation from another thread.
+/// What ends a running operation from another thread. Flag and connections change together: one operation is cancelled whole,
+/// and the next one not at all.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Canceller {
-    flag: Arc<AtomicBool>,
-    agents: Arc<Mutex<Vec<Agent>>>,
+pub(super) struct Canceller(Arc<Mutex<Operation>>);
+
+#[derive(Debug, Default)]
+struct Operation {
+    cancelled: bool,
+    agents: Vec<Agent>,
 }
 
 impl Canceller {
+    fn lock(&self) -> MutexGuard<'_, Operation> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn cancel(&self) {
-        self.flag.store(true, Ordering::SeqCst);
-        for agent in self.agents.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let mut operation = self.lock();
+        operation.cancelled = true;
+        for agent in operation.agents.drain(..) {
             agent.shutdown();
         }
     }
 
+    /// A new operation begins.
+    fn begin(&self) {
+        *self.lock() = Operation::default();
+    }
+
+    /// One more that ends with it. `false`: it has ended.
+    fn join(&self, agent: Agent) -> bool {
+        let mut operation = self.lock();
+        if operation.cancelled {
+            agent.shutdown();
+        } else {
+            operation.agents.push(agent);
+        }
+        !operation.cancelled
+    }
+
     pub(super) fn is_cancelled(&self) -> bool {
-        self.flag.load(Ordering::SeqCst)
+        self.lock().cancelled
     }
 }
 
@@ -78,50 +108,60 @@ pub(super) fn cancelled() -> UpdateError {
 /// The connections of one check or fetch.
 pub(super) struct Http<'a> {
     options: &'a HttpOptions,
-    /// The first trusts one set of roots, the second (if any) another; each with and without the system's proxy.
-    agents: Vec<Agent>,
+    identity: &'a Identity,
+    /// One for each list of authorities, without and with the client's certificate; made when it is needed.
+    agents: Vec<Option<Agent>>,
     canceller: Canceller,
     deadline: Instant,
-    /// Which agent the server's certificate was good for.
+    /// Which list the last server's certificate was good for.
     good: usize,
 }
 
 impl<'a> Http<'a> {
-    pub(super) fn new(options: &'a HttpOptions, canceller: &Canceller, total: Duration) -> Self {
-        let certificates = |ders: &[Vec<u8>]| {
-            let all: Vec<_> = ders.iter().map(|d| Certificate::from_der(d).to_owned()).collect();
-            RootCerts::new_with_certs(&all)
-        };
-        let roots = match &options.roots {
-            Roots::Bundled => vec![RootCerts::WebPki],
-            Roots::Only(ders) => vec![certificates(ders)],
-            Roots::BundledAnd(ders) => vec![RootCerts::WebPki, certificates(ders)],
-        };
-        let agents: Vec<Agent> = roots
-            .into_iter()
-            .map(|roots| {
-                let tls = TlsConfig::builder().root_certs(roots).build();
-                Agent::config_builder()
-                    .tls_config(tls)
-                    .http_status_as_error(false)
-                    .max_redirects(0)
-                    .max_redirects_will_error(false)
-                    .max_response_header_size(32 * 1024)
-                    .max_idle_connections(2)
-                    .user_agent(options.user_agent.as_str())
-                    .timeout_resolve(Some(options.connect_timeout))
-                    .timeout_connect(Some(options.connect_timeout))
-                    .timeout_per_read(Some(options.idle_timeout))
-                    .timeout_per_write(Some(options.idle_timeout))
-                    .build()
-                    .new_agent()
-            })
-            .collect();
-        canceller.flag.store(false, Ordering::SeqCst);
-        *canceller.agents.lock().unwrap_or_else(PoisonError::into_inner) = agents.clone();
+    pub(super) fn new(
+        options: &'a HttpOptions,
+        identity: &'a Identity,
+        canceller: &Canceller,
+        total: Duration,
+    ) -> Self {
+        canceller.begin();
         let now = Instant::now();
         let deadline = now.checked_add(total).unwrap_or(now);
-        Self { options, agents, canceller: canceller.clone(), deadline, good: 0 }
+        let agents = vec![None; options.roots.steps() * 2];
+        Self { options, identity, agents, canceller: canceller.clone(), deadline, good: 0 }
+    }
+
+    /// The agent that trusts list number `list`, for this URL.
+    fn agent(&mut self, list: usize, url: &SecureUrl) -> Result<Agent, UpdateError> {
+        let client = self.identity.client(url);
+        let at = list * 2 + usize::from(client.is_some());
+        if let Some(Some(agent)) = self.agents.get(at) {
+            return Ok(agent.clone());
+        }
+        let tls = TlsConfig::builder().root_certs(self.options.roots.step(list)).client_cert(client).build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            // Each request says by itself what it goes through.
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_response_header_size(32 * 1024)
+            .max_idle_connections(2)
+            .user_agent(self.options.user_agent.as_str())
+            .timeout_resolve(Some(self.options.connect_timeout))
+            .timeout_connect(Some(self.options.connect_timeout))
+            .timeout_per_read(Some(self.options.idle_timeout))
+            .timeout_per_write(Some(self.options.idle_timeout))
+            .build()
+            .new_agent();
+        if !self.canceller.join(agent.clone()) {
+            return Err(cancelled());
+        }
+        if let Some(slot) = self.agents.get_mut(at) {
+            *slot = Some(agent.clone());
+        }
+        Ok(agent)
     }
 
     /// Asks for a URL and follows redirects.
@@ -135,18 +175,6 @@ impl<'a> Http<'a> {
         for _ in 0..=self.options.max_redirects {
             let reply = self.one(&url, headers)?;
             if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
-                if reply
-                    .header("content-encoding")
-                    .is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity"))
-                {
-                    return Err(Fault::Final(
-                        UpdateError::new(
-                            ErrorKind::Network,
-                            format!("updater: the server compresses the {kind}, which was not asked for"),
-                        )
-                        .hint("the publisher's server must send files as they are"),
-                    ));
-                }
                 return Ok(reply);
             }
             let location = reply.header("location").ok_or_else(|| {
@@ -165,14 +193,15 @@ impl<'a> Http<'a> {
     }
 
     fn one(&mut self, url: &SecureUrl, headers: &[(&str, &str)]) -> Result<Reply, Fault> {
+        let lists = self.options.roots.steps();
         let mut last = None;
-        for step in 0..self.agents.len() {
-            let at = (self.good + step) % self.agents.len().max(1);
-            match self.try_agent(at, url, headers) {
+        for step in 0..lists {
+            let list = (self.good + step) % lists;
+            match self.try_list(list, url, headers) {
                 Err((fault, true)) => last = Some(fault),
                 Err((fault, false)) => return Err(fault),
                 Ok(reply) => {
-                    self.good = at;
+                    self.good = list;
                     return Ok(reply);
                 }
             }
@@ -180,23 +209,26 @@ impl<'a> Http<'a> {
         Err(last.unwrap_or_else(|| Fault::Final(cancelled())))
     }
 
-    /// The flag of an error says that the certificate's issuer is not known to this agent.
-    fn try_agent(
-        &self,
-        at: usize,
+    /// The flag of an error says that the certificate's issuer is not in this list.
+    fn try_list(
+        &mut self,
+        list: usize,
         url: &SecureUrl,
         headers: &[(&str, &str)],
     ) -> Result<Reply, (Fault, bool)> {
-        let Some(agent) = self.agents.get(at) else { return Err((Fault::Final(cancelled()), false)) };
-        let left = self.left().map_err(|e| (Fault::Final(e), false))?;
+        let last = |e: UpdateError| (Fault::Final(e), false);
+        let left = self.left().map_err(last)?;
+        let proxy = self.options.proxies.of(url).map_err(last)?;
+        let agent = self.agent(list, url).map_err(last)?;
         let mut request = agent.get(url.to_string()).header("accept-encoding", "identity");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut config = request.config().timeout_global(Some(left));
-        if url.is_loopback() {
-            config = config.proxy(None);
+        for (name, value) in self.identity.headers(url) {
+            request = request.header(name, value);
         }
+        let by_proxy = proxy.is_some();
+        let config = request.config().timeout_global(Some(left)).proxy(proxy);
         match config.build().call() {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
@@ -205,7 +237,7 @@ impl<'a> Http<'a> {
             Err(e) => {
                 let unknown = certificate_error(&e)
                     .is_some_and(|c| matches!(c, rustls::CertificateError::UnknownIssuer));
-                Err((self.fault(url, e), unknown))
+                Err((self.failed(url, e, by_proxy), unknown))
             }
         }
     }
@@ -220,8 +252,12 @@ impl<'a> Http<'a> {
         Ok(left)
     }
 
-    /// What a failed request, or a failed read of a body, means.
+    /// What a failed read of a body means.
     pub(super) fn fault(&self, url: &SecureUrl, e: ureq::Error) -> Fault {
+        self.failed(url, e, false)
+    }
+
+    fn failed(&self, url: &SecureUrl, e: ureq::Error, by_proxy: bool) -> Fault {
         if self.canceller.is_cancelled() {
             return Fault::Final(cancelled());
         }
@@ -231,7 +267,10 @@ impl<'a> Http<'a> {
                     ErrorKind::Network,
                     format!("updater: the certificate of {url} is not good"),
                 )
-                .hint("check the clock of this machine and whether something intercepts its connections")
+                .hint(
+                    "check the clock of this machine, and whether something intercepts its connections: the authority of a company \
+                     belongs into the system's store or SSL_CERT_FILE",
+                )
                 .because(e),
             );
         }
@@ -244,7 +283,11 @@ impl<'a> Http<'a> {
                 | ureq::Error::ConnectProxyFailed(_)
                 | ureq::Error::Protocol(_)
         );
-        let error = UpdateError::new(ErrorKind::Network, format!("updater: no answer from {url}"))
+        let through = match self.options.proxies.named().filter(|_| by_proxy) {
+            Some(name) => format!(" through the proxy of {name}"),
+            None => String::new(),
+        };
+        let error = UpdateError::new(ErrorKind::Network, format!("updater: no answer from {url}{through}"))
             .hint("check the network, then try again; what was received is kept")
             .because(e);
         if again { Fault::Again(error, None) } else { Fault::Final(error) }
@@ -295,7 +338,7 @@ impl<'a> Http<'a> {
 }
 
 /// Reads at most `max` bytes of a body; `None` when there are more.
-pub(super) fn read_bounded(body: Body, max: usize) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_body(body: Body, max: usize) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     body.into_reader().take(max as u64 + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() <= max).then_some(bytes))

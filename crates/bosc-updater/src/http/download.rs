@@ -5,12 +5,14 @@
 
 use super::agent::{Fault, Http, Reply, cancelled};
 use super::options::HttpOptions;
+use super::pace::Pace;
 use crate::error::{ErrorKind, UpdateError};
-use crate::perry::manifest::Asset;
-use crate::perry::sentinel::{private_options, sync_parent, write_sentinel};
-use crate::perry::url::UrlKind;
-use crate::perry::verify::{digest_file, hex};
+use crate::files;
+use crate::manifest::Asset;
+use crate::manifest::url::UrlKind;
+use crate::manifest::verify::{digest_file, hex};
 use crate::source::{OnProgress, Progress};
+use bosc_files::{Durability, private_options};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,8 +22,15 @@ use std::path::{Path, PathBuf};
 const BLOCK: usize = 64 * 1024;
 /// Room asked for at a time for an artifact whose length nobody signed, in bytes.
 const ROOM_STEP: u64 = 16 << 20;
-/// Progress that makes a broken answer count as no failure.
+/// Bytes more than ever before that make a broken answer count as no failure.
 const PROGRESS: u64 = 64 * 1024;
+/// Bytes of the file beside a part that are read.
+const MAX_META: u64 = 64 * 1024;
+/// How often the bytes of an artifact may come over the network in one fetch, with [`SLACK`] more: an honest server sends them
+/// once, or twice when the file changed in between.
+const TIMES: u64 = 3;
+/// See [`TIMES`].
+const SLACK: u64 = 1 << 20;
 
 /// The files of one artifact in the staging folder.
 #[derive(Debug, Clone)]
@@ -48,6 +57,11 @@ impl Files {
         self.with("json")
     }
 
+    /// Another answer than the part is of.
+    fn another(&self) -> PathBuf {
+        self.with("new")
+    }
+
     /// The whole, proved artifact.
     pub(super) fn build(&self) -> PathBuf {
         self.with("build")
@@ -58,25 +72,41 @@ impl Files {
         self.with("d")
     }
 
+    /// One for the whole folder: who is done with a release removes what others left there.
     pub(super) fn lock(&self) -> PathBuf {
-        self.with("lock")
+        self.folder.join("http.lock")
     }
 
     /// Removes what other releases left. Errors are not looked at: it only frees room.
     pub(super) fn remove_others(&self) {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if !name.starts_with("http-") || name.starts_with(&self.stem) || name.ends_with(".lock") {
-                continue;
-            }
-            let path = entry.path();
-            let _ = match entry.file_type() {
-                Ok(t) if t.is_dir() => std::fs::remove_dir_all(&path),
-                _ => std::fs::remove_file(&path),
-            };
+        remove(&self.folder, Some(&self.stem));
+    }
+}
+
+/// Removes what was fetched into a folder, unless somebody fetches into it now. Errors are not looked at.
+pub(super) fn remove_all(staging: &Path) {
+    let lock = staging.join("http.lock");
+    // Where nothing was ever fetched, nothing is made.
+    if is_file(&lock)
+        && let Ok(Some(_held)) = bosc_files::lock(&lock, std::time::Duration::ZERO)
+    {
+        remove(staging, None);
+    }
+}
+
+fn remove(folder: &Path, but: Option<&str>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with("http-") || but.is_some_and(|stem| name.starts_with(stem)) {
+            continue;
         }
+        let path = entry.path();
+        let _ = match entry.file_type() {
+            Ok(t) if t.is_dir() => std::fs::remove_dir_all(&path),
+            _ => std::fs::remove_file(&path),
+        };
     }
 }
 
@@ -92,6 +122,8 @@ struct Meta {
 enum Step {
     /// The part has every byte there is.
     Whole,
+    /// The answer came to its end after so many bytes, and that is not all.
+    Short(u64),
     /// The part cannot be continued.
     StartOver,
 }
@@ -105,6 +137,9 @@ pub(super) struct Download<'a, 'b> {
     on_progress: &'a mut OnProgress<'b>,
     /// Bytes over the network so far.
     received: u64,
+    /// Most bytes that the part ever had in this fetch.
+    most: u64,
+    pace: Pace,
 }
 
 impl<'a, 'b> Download<'a, 'b> {
@@ -115,12 +150,18 @@ impl<'a, 'b> Download<'a, 'b> {
         files: &'a Files,
         on_progress: &'a mut OnProgress<'b>,
     ) -> Self {
-        Self { http, options, asset, files, on_progress, received: 0 }
+        let pace = Pace::new(options.max_rate);
+        Self { http, options, asset, files, on_progress, received: 0, most: 0, pace }
     }
 
     /// Most bytes the artifact may have.
     fn bound(&self) -> u64 {
         self.asset.size.unwrap_or(u64::MAX).min(self.options.max_artifact)
+    }
+
+    /// Most bytes that are taken over the network in this fetch.
+    fn most_received(&self) -> u64 {
+        self.asset.size.unwrap_or(self.most).saturating_mul(TIMES).saturating_add(SLACK)
     }
 
     fn tell(&mut self, bytes: u64) -> Result<(), UpdateError> {
@@ -171,8 +212,8 @@ impl<'a, 'b> Download<'a, 'b> {
         }
         drop(file);
         let (part, build) = (self.files.part(), self.files.build());
-        std::fs::rename(&part, &build).map_err(|e| disk(&part, e))?;
-        sync_parent(&build).map_err(|e| disk(&build, e))?;
+        let name = build.file_name().unwrap_or_default();
+        bosc_files::rename_beside(&part, name, Durability::Disk).map_err(|e| disk(&part, e))?;
         let _ = std::fs::remove_file(self.files.meta());
         Ok(self.received)
     }
@@ -199,7 +240,7 @@ impl<'a, 'b> Download<'a, 'b> {
 
     /// Asks until the part has all bytes. How many answers gave bytes.
     fn bring(&mut self, file: &mut File) -> Result<u32, UpdateError> {
-        let (mut failed, mut answers, mut mark) = (0_u32, 0_u32, 0_u64);
+        let (mut failed, mut answers, mut mark) = (0_u32, 0_u32, self.most);
         loop {
             let have = file.seek(SeekFrom::End(0)).map_err(|e| disk(&self.files.part(), e))?;
             if have > self.bound() {
@@ -207,6 +248,7 @@ impl<'a, 'b> Download<'a, 'b> {
                 continue;
             }
             self.tell(have)?;
+            self.most = self.most.max(have);
             if self.asset.size == Some(have) {
                 return Ok(answers);
             }
@@ -216,9 +258,15 @@ impl<'a, 'b> Download<'a, 'b> {
             let before = self.received;
             let step = self.ask(file, have);
             answers += u32::from(self.received > before);
+            let step = match step {
+                Ok(Step::Short(end)) => Err(self.short(end)),
+                Ok(Step::Whole) => Ok(true),
+                Ok(Step::StartOver) => Ok(false),
+                Err(fault) => Err(fault),
+            };
             match step {
-                Ok(Step::Whole) => return Ok(answers),
-                Ok(Step::StartOver) => {
+                Ok(true) => return Ok(answers),
+                Ok(false) => {
                     self.empty(file)?;
                     failed += 1;
                     if failed >= self.options.tries {
@@ -231,8 +279,9 @@ impl<'a, 'b> Download<'a, 'b> {
                 }
                 Err(Fault::Final(e)) => return Err(e),
                 Err(Fault::Again(e, after)) => {
-                    if self.received - mark >= PROGRESS {
-                        mark = self.received;
+                    // What was here before and came again is no progress.
+                    if self.most.saturating_sub(mark) >= PROGRESS {
+                        mark = self.most;
                         failed = 0;
                     }
                     failed += 1;
@@ -246,6 +295,13 @@ impl<'a, 'b> Download<'a, 'b> {
                 }
             }
         }
+    }
+
+    fn short(&self, end: u64) -> Fault {
+        let of = self.asset.size.map(|size| format!(" of {size}")).unwrap_or_default();
+        let e =
+            UpdateError::new(ErrorKind::Network, format!("updater: the server ended after {end}{of} bytes"));
+        Fault::Again(e.hint("try again; what was received is kept"), None)
     }
 
     /// One request for what is missing.
@@ -262,10 +318,10 @@ impl<'a, 'b> Download<'a, 'b> {
         let reply = self.http.get(UrlKind::Asset, &self.asset.url, &headers)?;
         match reply.status {
             200 => {
-                self.empty(file)?;
+                // Before anything is given up for it: the page of a network that wants a sign-in says 200 as well.
                 self.check_length(reply.length(), 0)?;
-                self.save_meta(&reply)?;
-                self.pour(file, reply, 0)
+                self.check_page(&reply)?;
+                if have > 0 { self.begin_anew(file, reply, have) } else { self.begin(file, reply) }
             }
             206 if have > 0 => match content_range(reply.header("content-range")) {
                 Some((start, end, total))
@@ -275,7 +331,7 @@ impl<'a, 'b> Download<'a, 'b> {
                         && self.asset.size.is_none_or(|s| s == end + 1) =>
                 {
                     self.check_length(reply.length(), have)?;
-                    self.pour(file, reply, have)
+                    self.pour(file, &mut reply.body.into_reader(), have)
                 }
                 // Other bytes than were asked for are not looked at.
                 _ => Ok(Step::StartOver),
@@ -300,22 +356,166 @@ impl<'a, 'b> Download<'a, 'b> {
         Ok(())
     }
 
-    /// Writes the body behind what is there.
-    fn pour(&mut self, file: &mut File, reply: Reply, start: u64) -> Result<Step, Fault> {
-        file.seek(SeekFrom::Start(start)).map_err(|e| disk(&self.files.part(), e))?;
+    /// A page for people in the place of a file whose length is known.
+    fn check_page(&self, reply: &Reply) -> Result<(), Fault> {
+        let is_page = reply
+            .header("content-type")
+            .is_some_and(|t| t.trim().to_ascii_lowercase().starts_with("text/html"));
+        if is_page && self.asset.size.is_some() && reply.length().is_none() {
+            return Err(Fault::Again(
+                UpdateError::new(ErrorKind::Network, "updater: a web page came in the place of the artifact")
+                    .hint("sign in to the network if it asks for that, then try again; what was received is kept"),
+                None,
+            ));
+        }
+        Ok(())
+    }
+
+    /// A whole answer, and nothing here yet.
+    fn begin(&mut self, file: &mut File, reply: Reply) -> Result<Step, Fault> {
+        self.empty(file)?;
+        self.save_meta(etag(&reply))?;
+        let said_all = reply.says_its_end();
+        let step = self.pour(file, &mut reply.body.into_reader(), 0)?;
+        if said_all && matches!(step, Step::Short(_)) {
+            // It was all there is, and something else: nothing can be appended to it.
+            self.empty(file)?;
+        }
+        Ok(step)
+    }
+
+    /// A whole answer where the rest was asked for. What is here stays until the answer turns out to be the better one: as long as
+    /// both say the same there is nothing to write; where they part, the answer goes into a file beside.
+    fn begin_anew(&mut self, file: &mut File, reply: Reply, have: u64) -> Result<Step, Fault> {
+        let part = self.files.part();
+        let etag = etag(&reply);
         let mut body = reply.body.into_reader();
+        let (mut came, mut here) = (vec![0; BLOCK], vec![0; BLOCK]);
+        file.rewind().map_err(|e| disk(&part, e))?;
+        let mut at = 0_u64;
+        while at < have {
+            let most = usize::try_from(have - at).unwrap_or(BLOCK).min(BLOCK);
+            let n = self.take(&mut body, came.get_mut(..most).unwrap_or_default())?;
+            if n == 0 && at > 0 && self.asset.size.is_none() {
+                // All there is, for all that is known: the digest says whether the rest was too much.
+                file.set_len(at).map_err(|e| disk(&part, e))?;
+                return Ok(Step::Whole);
+            }
+            if n == 0 {
+                return Ok(Step::Short(at));
+            }
+            let known = here.get_mut(..n).unwrap_or_default();
+            file.read_exact(known).map_err(|e| disk(&part, e))?;
+            let new = came.get(..n).unwrap_or_default();
+            if new != known {
+                return self.pour_beside(file, &mut body, (at, new), etag, have);
+            }
+            at += n as u64;
+            self.tell(have)?;
+        }
+        self.save_meta(etag)?;
+        self.pour(file, &mut body, have)
+    }
+
+    /// Goes on with a file of its own, which begins with `at` bytes of the part and with `next`. It takes the part's place when it is
+    /// whole, or when it was cut off and is the longer one.
+    fn pour_beside(
+        &mut self,
+        file: &mut File,
+        body: &mut impl Read,
+        (at, next): (u64, &[u8]),
+        etag: Option<String>,
+        have: u64,
+    ) -> Result<Step, Fault> {
+        let (part, path) = (self.files.part(), self.files.another());
+        if let (Some(room), Some(size)) = (&self.options.room, self.asset.size)
+            && room(size).is_err()
+        {
+            // No room for both.
+            file.set_len(at).and_then(|()| file.seek(SeekFrom::End(0))).map_err(|e| disk(&part, e))?;
+            file.write_all(next).map_err(|e| disk(&part, e))?;
+            self.save_meta(etag)?;
+            return self.pour(file, body, at + next.len() as u64);
+        }
+        let _ = std::fs::remove_file(&path);
+        let mut other =
+            private_options().read(true).write(true).create(true).open(&path).map_err(|e| disk(&path, e))?;
+        // Whatever is there in spite of the removal.
+        other.set_len(0).map_err(|e| disk(&path, e))?;
+        file.rewind().map_err(|e| disk(&part, e))?;
+        io::copy(&mut Read::by_ref(file).take(at), &mut other).map_err(|e| disk(&path, e))?;
+        other.write_all(next).map_err(|e| disk(&path, e))?;
+        let step = self.pour(&mut other, body, at + next.len() as u64);
+        let length = other.metadata().map_err(|e| disk(&path, e))?.len();
+        let better = match &step {
+            Ok(Step::Whole) => matches!(digest_file(&path), Ok((digest, _)) if digest == self.asset.sha256),
+            Err(Fault::Again(..)) => length > have,
+            _ => false,
+        };
+        if !better {
+            drop(other);
+            let _ = std::fs::remove_file(&path);
+            return match step {
+                Ok(Step::Whole) => Err(Fault::Final(
+                    UpdateError::new(
+                        ErrorKind::Integrity,
+                        "updater: another file came in the place of the artifact",
+                    )
+                    .hint("nothing was installed; try again later, what was received before is kept"),
+                )),
+                other => other,
+            };
+        }
+        // Closes the part: Windows replaces no open file.
+        *file = other;
+        let name = part.file_name().unwrap_or_default();
+        bosc_files::rename_beside(&path, name, Durability::Whole).map_err(|e| disk(&part, e))?;
+        self.save_meta(etag)?;
+        step
+    }
+
+    /// Reads what comes next, counts it, and keeps to the pace. 0 at the end.
+    fn take(&mut self, body: &mut impl Read, block: &mut [u8]) -> Result<usize, Fault> {
+        let most = self.pace.block(block.len());
+        let n = loop {
+            match body.read(block.get_mut(..most).unwrap_or_default()) {
+                Ok(n) => break n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(self.http.fault(&self.asset.url, ureq::Error::from(e))),
+            }
+        };
+        self.received += n as u64;
+        if self.received > self.most_received() {
+            return Err(Fault::Final(
+                UpdateError::new(
+                    ErrorKind::Network,
+                    format!("updater: the server sent {} bytes and not the whole artifact", self.received),
+                )
+                .hint("try again later; the server begins anew again and again"),
+            ));
+        }
+        self.pace.count(n as u64);
+        while let Some(wait) = self.pace.wait() {
+            std::thread::sleep(wait);
+            self.tell(self.most)?;
+        }
+        Ok(n)
+    }
+
+    /// Writes the body behind what is there.
+    fn pour(&mut self, file: &mut File, body: &mut impl Read, start: u64) -> Result<Step, Fault> {
+        file.seek(SeekFrom::Start(start)).map_err(|e| disk(&self.files.part(), e))?;
         let mut block = vec![0; BLOCK];
         let mut have = start;
         let mut room_until = start;
         loop {
-            let n = match body.read(&mut block) {
-                Ok(0) => break,
-                Ok(n) => n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(self.http.fault(&self.asset.url, ureq::Error::from(e))),
-            };
+            // Before they are counted: what may come depends on it.
+            self.most = self.most.max(have);
+            let n = self.take(body, &mut block)?;
+            if n == 0 {
+                break;
+            }
             have += n as u64;
-            self.received += n as u64;
             if have > self.bound() {
                 self.empty(file)?;
                 return Err(Fault::Final(too_long(format!(
@@ -334,38 +534,31 @@ impl<'a, 'b> Download<'a, 'b> {
                 room_until = have.saturating_add(ROOM_STEP);
             }
             file.write_all(block.get(..n).unwrap_or_default()).map_err(|e| disk(&self.files.part(), e))?;
+            self.most = self.most.max(have);
             self.tell(have)?;
         }
         match self.asset.size {
-            Some(size) if have < size => Err(Fault::Again(
-                UpdateError::new(
-                    ErrorKind::Network,
-                    format!("updater: the server ended after {have} of {size} bytes"),
-                )
-                .hint("try again; what was received is kept"),
-                None,
-            )),
+            Some(size) if have < size => Ok(Step::Short(have)),
             _ => Ok(Step::Whole),
         }
     }
 
     fn load_meta(&self) -> Meta {
         let url = self.asset.url.to_string();
-        let text = crate::perry::read_sentinel(&self.files.meta()).ok().flatten().unwrap_or_default();
+        let text = files::read_text(&self.files.meta(), MAX_META).ok().flatten().unwrap_or_default();
         match serde_json::from_str::<Meta>(&text) {
             Ok(meta) if meta.url == url => meta,
             _ => Meta { url, etag: None },
         }
     }
 
-    fn save_meta(&self, reply: &Reply) -> Result<(), UpdateError> {
-        // Only a strong ETag says that bytes are the same.
-        let etag = reply.header("etag").filter(|e| e.starts_with('"')).map(str::to_owned);
+    fn save_meta(&self, etag: Option<String>) -> Result<(), UpdateError> {
         let meta = Meta { url: self.asset.url.to_string(), etag };
         if meta == self.load_meta() {
             return Ok(());
         }
-        write_sentinel(&self.files.meta(), &serde_json::to_string(&meta).unwrap_or_default())
+        let (path, text) = (self.files.meta(), serde_json::to_string(&meta).unwrap_or_default());
+        files::cache().write(&path, text.as_bytes()).map_err(|e| disk(&path, e))
     }
 }
 
@@ -378,6 +571,11 @@ fn content_range(text: Option<&str>) -> Option<(u64, u64, Option<u64>)> {
     Some((start.parse().ok()?, end, total))
 }
 
+/// Only a strong ETag says that bytes are the same.
+fn etag(reply: &Reply) -> Option<String> {
+    reply.header("etag").filter(|e| e.starts_with('"')).map(str::to_owned)
+}
+
 fn is_file(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file())
 }
@@ -387,12 +585,11 @@ fn too_long(message: String) -> UpdateError {
 }
 
 pub(super) fn disk(path: &Path, e: io::Error) -> UpdateError {
-    let (kind, hint) = match e.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            (ErrorKind::NoSpace, "free some room on the disk, then try again; what was received is kept")
-        }
-        io::ErrorKind::PermissionDenied => (ErrorKind::Permission, "run the application as its owner"),
-        _ => (ErrorKind::Disk, "check the disk, then try again"),
+    let kind = files::kind(&e);
+    let hint = match kind {
+        ErrorKind::NoSpace => "free some room on the disk, then try again; what was received is kept",
+        ErrorKind::Permission => "run the application as its owner",
+        _ => "check the disk, then try again",
     };
     UpdateError::new(kind, format!("updater: cannot write {}", path.display())).hint(hint).because(e)
 }

@@ -26,19 +26,29 @@
 //! | memory | one block of 64 KiB and ureq's two buffers of 128 KiB, whatever the size |
 //! | time | to connect, for each read, in all |
 //! | redirects | [`HttpOptions::max_redirects`], each checked; never to http, never from elsewhere to this machine |
+//! | bytes a second | [`HttpOptions::max_rate`] |
 //! | tries without 64 KiB of progress | [`HttpOptions::tries`], with back-off |
 //!
 //! # In the staging folder
 //!
-//! `http-<32 hex>.part` while it comes, `.json` beside it (URL and ETag), `.build` when proved, `.d` for what was unpacked,
-//! `.lock` while somebody fetches. What belongs to another release is removed at the next fetch.
+//! `http-<32 hex>.part` while it comes, `.json` beside it (URL and ETag), `.new` for another answer until it is known to be the better
+//! one, `.build` when proved, `.d` for what was unpacked, `.lock` while somebody fetches. `.d` goes when it is not installed in this run: it
+//! can be made anew. What belongs to another release is removed at the next fetch, and all of it when a check finds nothing newer.
 
 mod agent;
 mod download;
+mod identity;
 mod options;
+mod pace;
+mod proxy;
+mod roots;
 mod sniff;
 mod source;
 mod state;
+mod template;
 
-pub use options::{HttpOptions, Room, Roots};
+pub use identity::{ClientCertificate, Header};
+pub use options::{HttpOptions, Room};
+pub use proxy::Proxies;
+pub use roots::Roots;
 pub use source::{CancelHandle, HttpSource};

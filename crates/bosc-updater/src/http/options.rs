@@ -1,46 +1,17 @@
 //! What an [`super::HttpSource`] is made with.
 
-use crate::error::{ErrorKind, UpdateError};
+use super::identity::{ClientCertificate, Header};
+use super::proxy::Proxies;
+use super::roots::Roots;
+use crate::error::UpdateError;
 use crate::install::Kind;
-use crate::perry::manifest::{Schema, platform_key};
+use crate::manifest::{Schema, platform_key};
+use semver::Version;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-/// Whose certificates servers may have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Roots {
-    /// Mozilla's list, as built into this program. The list of the system is not read: that would add a dozen crates, and
-    /// machines whose list is old or altered are the ones that need updates most.
-    #[default]
-    Bundled,
-    /// These certificates (DER) and no others: a company's own authority.
-    Only(Vec<Vec<u8>>),
-    /// Mozilla's list and these (DER).
-    BundledAnd(Vec<Vec<u8>>),
-}
-
-impl Roots {
-    /// The certificates of a PEM text; what else is in it is skipped.
-    ///
-    /// # Errors
-    /// `Input` when there is none.
-    pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, UpdateError> {
-        let mut found = Vec::new();
-        for item in ureq::tls::parse_pem(pem) {
-            if let Ok(ureq::tls::PemItem::Certificate(c)) = item {
-                found.push(c.der().to_vec());
-            }
-        }
-        if found.is_empty() {
-            return Err(UpdateError::new(ErrorKind::Input, "no certificate in the PEM text")
-                .hint("it holds parts that begin with -----BEGIN CERTIFICATE-----"));
-        }
-        Ok(found)
-    }
-}
 
 /// Whether so many bytes more fit; `NoSpace` if not. [`crate::install::Installer::room_for`] is one.
 pub type Room = Arc<dyn Fn(u64) -> Result<(), UpdateError> + Send + Sync>;
@@ -48,8 +19,13 @@ pub type Room = Arc<dyn Fn(u64) -> Result<(), UpdateError> + Send + Sync>;
 /// What an [`super::HttpSource`] is made with. [`HttpOptions::new`] has good values for everything.
 #[derive(Clone)]
 pub struct HttpOptions {
-    /// URL of the manifest.
+    /// URL of the manifest. `{{current_version}}`, `{{target}}` (`linux`, `darwin`, `windows`) and `{{arch}}` (`x86_64`, …) in it are
+    /// replaced, for servers that decide by who asks; such a server answers 204 when there is nothing.
     pub manifest_url: String,
+    /// Other URLs of the same manifest, asked in this order when the ones before give none that can be used.
+    pub mirrors: Vec<String>,
+    /// The version that runs, for `{{current_version}}` [default: what the check is asked to go beyond].
+    pub current: Option<Version>,
     /// Keys of which one must have signed, Base64. Give the next key here a release before the old one goes.
     pub public_keys: Vec<String>,
     /// Platform key of the manifest's entry [default: this build's].
@@ -69,8 +45,21 @@ pub struct HttpOptions {
     pub state: Option<PathBuf>,
     /// What the application is: a directory or bundle comes in an archive.
     pub kind: Kind,
+    /// For an application that is one file, the name of that file in an archive that holds more (a README, say). The folder around
+    /// everything, if there is one, may be left out.
+    pub inside: Option<String>,
+    /// What is installed, so that an artifact of its kind is not unpacked for an archive (a `.jar` is a zip as well).
+    pub installed: Option<PathBuf>,
     /// Whose certificates servers may have.
     pub roots: Roots,
+    /// Through which proxies they are reached.
+    pub proxies: Proxies,
+    /// Headers, each for one server.
+    pub headers: Vec<Header>,
+    /// A certificate for the server of this URL.
+    pub client_certificate: Option<(String, ClientCertificate)>,
+    /// Most bytes of an artifact in a second [default: as many as come].
+    pub max_rate: Option<u64>,
     /// Time to find the host, connect and shake hands. Default 15 s.
     pub connect_timeout: Duration,
     /// Longest time between two bytes. Default 30 s.
@@ -101,6 +90,8 @@ impl HttpOptions {
     pub fn new(manifest_url: impl Into<String>, public_key: impl Into<String>) -> Self {
         Self {
             manifest_url: manifest_url.into(),
+            mirrors: Vec::new(),
+            current: None,
             public_keys: vec![public_key.into()],
             platform: platform_key(),
             app: None,
@@ -109,7 +100,13 @@ impl HttpOptions {
             never_below_seen: false,
             state: None,
             kind: Kind::File,
-            roots: Roots::Bundled,
+            inside: None,
+            installed: None,
+            roots: Roots::System,
+            proxies: Proxies::from_environment(),
+            headers: Vec::new(),
+            client_certificate: None,
+            max_rate: None,
             connect_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
             manifest_timeout: Duration::from_secs(60),
@@ -122,6 +119,13 @@ impl HttpOptions {
             user_agent: concat!("bosc-updater/", env!("CARGO_PKG_VERSION")).to_owned(),
             interrupt: None,
         }
+    }
+}
+
+impl HttpOptions {
+    /// Every address of the manifest, in the order in which they are asked.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.manifest_url).chain(&self.mirrors)
     }
 }
 

@@ -3,7 +3,6 @@
 //! Perry's signatures do not say for which platform an artifact is. Where the bytes do, an entry that carries another
 //! platform's build is refused instead of being installed and failing to start.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -13,7 +12,7 @@ type Platform = (&'static str, &'static str);
 /// What the file is for; `None` when its first bytes do not tell.
 fn platforms_of(path: &Path) -> Option<Vec<Platform>> {
     let mut head = Vec::with_capacity(4096);
-    File::open(path).ok()?.take(4096).read_to_end(&mut head).ok()?;
+    bosc_files::open_plain(path).ok()?.take(4096).read_to_end(&mut head).ok()?;
     if head.starts_with(b"\x7fELF") {
         let little = head.get(5) == Some(&1);
         return Some(vec![("linux", elf_machine(u16_at(&head, 18, little)?))]);

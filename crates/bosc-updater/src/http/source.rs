@@ -1,41 +1,56 @@
 //! The source: check and fetch.
 
-use super::agent::{Canceller, Fault, Http, cancelled, read_bounded};
-use super::download::{Download, Files, disk};
+use super::agent::{Canceller, Fault, Http, cancelled, read_body};
+use super::download::{self, Download, Files, disk};
+use super::identity::Identity;
 use super::options::HttpOptions;
 use super::sniff;
 use super::state::Seen;
+use super::template::expand;
 use crate::archive::{self, Format, Limits};
 use crate::error::{ErrorKind, UpdateError};
-use crate::install::Kind;
-use crate::perry::manifest::{Asset, MAX_MANIFEST_LEN, Manifest, Proof, Schema};
-use crate::perry::sentinel::{make_private_dir, private_options};
-use crate::perry::url::{SecureUrl, UrlKind};
-use crate::perry::verify::PublicKey;
-use crate::release::{Contents, Entry, EntryKind, Release, ReleaseId, Staged};
-use crate::source::{OnProgress, Source};
+use crate::install::{Kind, fs};
+use crate::manifest::url::{SecureUrl, UrlKind};
+use crate::manifest::verify::PublicKey;
+use crate::manifest::{Asset, MAX_MANIFEST_LEN, Manifest, Proof, Schema};
+use crate::release::{Contents, Entry, EntryKind, Release, ReleaseId, Staged, newer};
+use crate::source::{OnProgress, Source, Terms};
 use semver::Version;
-use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Releases from an HTTPS manifest. See [`crate::http`].
 #[derive(Debug)]
 pub struct HttpSource {
     options: HttpOptions,
     keys: Vec<PublicKey>,
-    url: SecureUrl,
+    identity: Identity,
     canceller: Canceller,
     seen: Seen,
     cached: Option<Cached>,
     offered: Option<Offer>,
+    /// What was unpacked, and can be again from the archive beside it.
+    unpacked: Option<PathBuf>,
 }
 
-/// A manifest and the ETag it came with.
+/// A manifest, where it is from, and the ETag it came with.
 #[derive(Debug)]
 struct Cached {
+    url: SecureUrl,
     etag: String,
     bytes: Vec<u8>,
+}
+
+/// An answer to the question for the manifest.
+enum Answer {
+    /// It is still the cached one.
+    Same,
+    /// Its bytes and its ETag.
+    New(Vec<u8>, Option<String>),
+    /// The server says that there is no newer release.
+    Nothing,
 }
 
 /// An entry whose signature is good.
@@ -62,19 +77,37 @@ impl HttpSource {
     /// A source for these options. Nothing is fetched yet.
     ///
     /// # Errors
-    /// `Input` for a key that is none, or no key at all; `Refused` for a URL that may not be fetched; `Disk` when the state
-    /// file cannot be read.
+    /// `Input` for a key that is none, no key at all, and for headers and words of the URL that cannot be; `Refused` for a URL that
+    /// may not be fetched; `Disk` when the state file cannot be read.
     pub fn new(options: HttpOptions) -> Result<Self, UpdateError> {
+        let (keys, identity, url) = Self::checked(&options)?;
+        let seen = Seen::load(options.state.as_deref(), &options.public_keys, &url.to_string())?;
+        let canceller = Canceller::default();
+        Ok(Self { options, keys, identity, canceller, seen, cached: None, offered: None, unpacked: None })
+    }
+
+    /// Whether a source could be made for these: nothing is read or fetched.
+    pub(crate) fn check_options(options: &HttpOptions) -> Result<(), UpdateError> {
+        Self::checked(options).map(drop)
+    }
+
+    fn checked(options: &HttpOptions) -> Result<(Vec<PublicKey>, Identity, SecureUrl), UpdateError> {
         let keys: Vec<PublicKey> =
             options.public_keys.iter().map(|k| PublicKey::parse(k)).collect::<Result<_, _>>()?;
         if keys.is_empty() {
             return Err(UpdateError::new(ErrorKind::Input, "no public key was given")
                 .hint("give the `public_key` of the file that `bosc updater keygen` wrote"));
         }
+        // What was seen belongs to the address as it was written, whatever version asks.
         let url = SecureUrl::parse(UrlKind::Manifest, &options.manifest_url)?;
-        let seen = Seen::load(options.state.as_deref(), &options.public_keys)?;
-        let canceller = Canceller::default();
-        Ok(Self { options, keys, url, canceller, seen, cached: None, offered: None })
+        for address in options.addresses() {
+            SecureUrl::parse(
+                UrlKind::Manifest,
+                &expand(address, &options.platform, &Version::new(1, 0, 0))?,
+            )?;
+        }
+        let identity = Identity::new(&options.headers, options.client_certificate.as_ref())?;
+        Ok((keys, identity, url))
     }
 
     /// What ends a running call.
@@ -92,25 +125,29 @@ impl HttpSource {
         self.options.min_schema = self.options.min_schema.max(schema);
     }
 
-    /// Gets the manifest: its bytes, from the server or, if it did not change, from the last time.
-    fn manifest(&mut self) -> Result<Vec<u8>, UpdateError> {
-        let mut http = Http::new(&self.options, &self.canceller, self.options.manifest_timeout);
+    /// Asks one address for the manifest: its bytes, from the server or, if it did not change, from the last time. `None` when the
+    /// server says that there is nothing newer.
+    fn manifest(&mut self, url: &SecureUrl, tries: u32) -> Result<Option<Vec<u8>>, UpdateError> {
+        let total = self.options.manifest_timeout;
+        let mut http = Http::new(&self.options, &self.identity, &self.canceller, total);
         // Only now: whoever sets it after this finds connections to close.
         if self.options.interrupt.as_ref().is_some_and(|i| i.load(Ordering::SeqCst)) {
             return Err(cancelled());
         }
+        let cached = self.cached.as_ref().filter(|cached| cached.url == *url);
         let mut failed = 0;
         loop {
-            match get_manifest(&mut http, &self.url, self.cached.as_ref()) {
-                Ok(Some((bytes, etag))) => {
-                    self.cached = etag.map(|etag| Cached { etag, bytes: bytes.clone() });
-                    return Ok(bytes);
+            match get_manifest(&mut http, url, cached) {
+                Ok(Answer::New(bytes, etag)) => {
+                    self.cached = etag.map(|etag| Cached { url: url.clone(), etag, bytes: bytes.clone() });
+                    return Ok(Some(bytes));
                 }
-                Ok(None) => return Ok(self.cached.as_ref().map(|c| c.bytes.clone()).unwrap_or_default()),
+                Ok(Answer::Same) => return Ok(cached.map(|cached| cached.bytes.clone())),
+                Ok(Answer::Nothing) => return Ok(None),
                 Err(Fault::Final(e)) => return Err(e),
                 Err(Fault::Again(e, after)) => {
                     failed += 1;
-                    if failed >= self.options.tries {
+                    if failed >= tries {
                         return Err(e);
                     }
                     http.wait(failed, after, &mut || true)?;
@@ -119,12 +156,41 @@ impl HttpSource {
         }
     }
 
+    /// Asks one address after another, until one gives a manifest that can be used.
+    fn ask(&mut self, installed: Option<&Version>) -> Result<Option<Offer>, UpdateError> {
+        let current = self.options.current.clone().or_else(|| installed.cloned());
+        let current = current.unwrap_or(Version::new(0, 0, 0));
+        let addresses: Vec<String> = self.options.addresses().cloned().collect();
+        let mut first = None;
+        for (number, address) in addresses.iter().enumerate() {
+            // Another address is asked sooner than the same one again.
+            let is_last = number + 1 == addresses.len();
+            let tries = if is_last { self.options.tries } else { 1 };
+            let asked = expand(address, &self.options.platform, &current)
+                .and_then(|address| SecureUrl::parse(UrlKind::Manifest, &address))
+                .and_then(|url| match self.manifest(&url, tries)? {
+                    Some(bytes) => self.offer(&url, &bytes, installed),
+                    None => Ok(None),
+                });
+            match asked {
+                Err(e) if e.kind() != ErrorKind::Cancelled => first = first.or(Some(e)),
+                done => return done,
+            }
+        }
+        Err(first.unwrap_or_else(cancelled))
+    }
+
     /// What a manifest offers this platform, after every check that needs no artifact. Nothing when it is not newer than
     /// `installed`.
-    fn offer(&mut self, bytes: &[u8], installed: Option<&Version>) -> Result<Option<Offer>, UpdateError> {
+    fn offer(
+        &mut self,
+        from: &SecureUrl,
+        bytes: &[u8],
+        installed: Option<&Version>,
+    ) -> Result<Option<Offer>, UpdateError> {
         let manifest = Manifest::parse(bytes, &self.options.platform)?;
         let min = self.min_schema();
-        if installed.is_some_and(|i| manifest.version <= *i) {
+        if installed.is_some_and(|i| !newer(&manifest.version, i)) {
             // Its signatures may be those of an old key: that is no error. Good ones still tell what the publisher uses.
             if let Some(asset) = &manifest.asset
                 && let Ok(proof) = asset.verify(&manifest, &self.keys, self.options.app.as_deref())
@@ -142,7 +208,7 @@ impl HttpSource {
             .hint("its signatures do not say the version: an old build could be passed off as new"));
         }
         let Some(asset) = manifest.asset.clone() else { return Ok(None) };
-        if asset.url.is_loopback() && !self.url.is_loopback() {
+        if asset.url.is_loopback() && !from.is_loopback() {
             return Err(refused("updater: the manifest points to this machine".into())
                 .hint("an artifact is fetched from a server; addresses of this machine are for tests"));
         }
@@ -160,9 +226,11 @@ impl HttpSource {
             ))
             .hint("install the newest version by hand"));
         }
-        if self.options.never_below_seen && self.seen.newest.as_ref().is_some_and(|n| *n > manifest.version) {
+        if self.options.never_below_seen
+            && self.seen.newest.as_ref().is_some_and(|n| newer(n, &manifest.version))
+        {
             return Err(refused(format!(
-                "updater: {} is older than a release seen before",
+                "updater: {} is older than a release that was seen at the same address before",
                 manifest.version
             ))
             .hint("the server, or something before it, offers an old manifest; try again later"));
@@ -175,8 +243,7 @@ impl HttpSource {
         if let Some(offer) = self.offered.clone().filter(|o| o.is(release)) {
             return Ok(offer);
         }
-        let bytes = self.manifest()?;
-        let offer = self.offer(&bytes, None)?.filter(|o| o.is(release));
+        let offer = self.ask(None)?.filter(|o| o.is(release));
         self.offered.clone_from(&offer);
         offer.ok_or_else(|| {
             refused(format!("updater: the server does not offer {} any more", release.version))
@@ -184,19 +251,34 @@ impl HttpSource {
         })
     }
 
-    /// Turns the proved artifact into what the installer takes.
-    fn stage(&self, offer: &Offer, files: &Files) -> Result<(std::path::PathBuf, Contents), UpdateError> {
+    /// Turns the proved artifact into what the installer takes. What it is, its first bytes say: a server may call it as it likes.
+    fn stage(&mut self, offer: &Offer, files: &Files) -> Result<(PathBuf, Contents), UpdateError> {
         let build = files.build();
         let name = offer.asset.url.file_name();
-        if let Some(format) = Format::of_name(name) {
+        let is_package = name.to_ascii_lowercase().ends_with(".msix");
+        if (self.options.kind == Kind::Package) != is_package {
+            let message = if is_package {
+                format!("updater: {name} is an MSIX package, and the application did not come in one")
+            } else {
+                format!("updater: {name} is no MSIX package, and the application came in one")
+            };
+            return Err(UpdateError::new(ErrorKind::Unsupported, message).hint(
+                "the publisher has to release for each kind of installation under an address of its own",
+            ));
+        }
+        if let Some(format) = self.format(&build, name)? {
             let into = files.unpacked();
             remove_dir(&into)?;
-            let unpacked = archive::unpack(&build, format, self.options.kind, &into, &Limits::default())?;
+            let what = archive::Wanted { kind: self.options.kind, inside: self.options.inside.as_deref() };
+            let unpacked = archive::unpack_wanted(&build, format, what, &into, &Limits::default())?;
+            self.unpacked = Some(into);
             return Ok((unpacked.path, unpacked.contents));
         }
-        if self.options.kind != Kind::File {
-            return Err(integrity(format!("updater: {name} is no archive, and the application is a folder"))
-                .hint("the publisher must pack the folder: .tar.gz, .tar.zst or .zip"));
+        if !matches!(self.options.kind, Kind::File | Kind::Package) {
+            return Err(integrity(
+                "updater: the artifact is no archive, and the application is a folder".into(),
+            )
+            .hint("the publisher must pack the folder: .tar.gz, .tar.zst or .zip"));
         }
         if let Some(found) = sniff::mismatch(&build, &offer.asset.platform) {
             return Err(integrity(format!(
@@ -205,15 +287,29 @@ impl HttpSource {
             ))
             .hint("nothing was installed; the manifest names another platform's artifact"));
         }
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(&build, mode).map_err(|e| disk(&build, e))?;
+        let found = std::fs::symlink_metadata(&build).map_err(|e| disk(&build, e))?;
+        if !found.is_file() {
+            return Err(disk(&build, std::io::Error::other("something else was put in its place")));
         }
-        let size = std::fs::metadata(&build).map_err(|e| disk(&build, e))?.len();
+        fs::set_mode(&build, &found, 0o755).map_err(|e| disk(&build, e))?;
+        let size = found.len();
         let kind = EntryKind::File { size, sha256: offer.asset.sha256, executable: true };
         Ok((build, Contents { entries: vec![Entry { path: String::new(), kind }] }))
+    }
+}
+
+impl HttpSource {
+    /// The archive that an artifact is; `None` for what is the build itself.
+    fn format(&self, build: &Path, name: &str) -> Result<Option<Format>, UpdateError> {
+        let Some(format) = Format::of_file(build).map_err(|e| disk(build, e))? else { return Ok(None) };
+        if self.options.kind == Kind::Package {
+            return Ok(None);
+        }
+        // An application may itself be of such a kind, as a `.jar` is; then only a name says that it was packed once more.
+        let installed = self.options.installed.as_deref().filter(|_| self.options.kind == Kind::File);
+        let same_kind =
+            installed.is_some_and(|path| matches!(Format::of_file(path), Ok(Some(f)) if f == format));
+        Ok((!same_kind || Format::of_name(name).is_some()).then_some(format))
     }
 }
 
@@ -235,9 +331,22 @@ impl Offer {
 
 impl Source for HttpSource {
     fn check(&mut self, installed: &Version) -> Result<Option<Release>, UpdateError> {
-        let bytes = self.manifest()?;
-        self.offered = self.offer(&bytes, Some(installed))?;
+        self.offered = self.ask(Some(installed))?;
         Ok(self.offered.as_ref().map(Offer::release))
+    }
+
+    fn terms(&self) -> Terms {
+        self.offered.as_ref().map(|offer| offer.manifest.terms.clone()).unwrap_or_default()
+    }
+
+    fn put_away(&mut self) {
+        if let Some(unpacked) = self.unpacked.take() {
+            let _ = remove_dir(&unpacked);
+        }
+    }
+
+    fn tidy(&mut self, staging: &Path) {
+        download::remove_all(staging);
     }
 
     fn fetch(
@@ -247,12 +356,13 @@ impl Source for HttpSource {
         on_progress: &mut OnProgress<'_>,
     ) -> Result<Staged, UpdateError> {
         let offer = self.offer_for(release)?;
-        make_private_dir(staging).map_err(|e| disk(staging, e))?;
+        bosc_files::make_private_folders(staging).map_err(|e| disk(staging, e))?;
         let files = Files::new(staging, &offer.asset);
         let _lock = lock(&files)?;
         let mut freed = false;
         loop {
-            let http = Http::new(&self.options, &self.canceller, self.options.total_timeout);
+            let total = self.options.total_timeout;
+            let http = Http::new(&self.options, &self.identity, &self.canceller, total);
             match Download::new(http, &self.options, &offer.asset, &files, &mut *on_progress).run() {
                 // What is staged of another release stays until this one is whole, if there is room for both.
                 Err(e) if e.kind() == ErrorKind::NoSpace && !freed => {
@@ -275,13 +385,8 @@ impl Source for HttpSource {
     }
 }
 
-/// One try: bytes and ETag, or `None` when the cached manifest still is the server's.
-#[allow(clippy::type_complexity)]
-fn get_manifest(
-    http: &mut Http<'_>,
-    url: &SecureUrl,
-    cached: Option<&Cached>,
-) -> Result<Option<(Vec<u8>, Option<String>)>, Fault> {
+/// One try.
+fn get_manifest(http: &mut Http<'_>, url: &SecureUrl, cached: Option<&Cached>) -> Result<Answer, Fault> {
     let mut headers = vec![("accept", "application/json, */*")];
     if let Some(cached) = cached {
         headers.push(("if-none-match", cached.etag.as_str()));
@@ -289,7 +394,8 @@ fn get_manifest(
     let reply = http.get(UrlKind::Manifest, url, &headers)?;
     match reply.status {
         200 => {}
-        304 if cached.is_some() => return Ok(None),
+        204 => return Ok(Answer::Nothing),
+        304 if cached.is_some() => return Ok(Answer::Same),
         _ => return Err(Http::status_fault(UrlKind::Manifest, &reply)),
     }
     let too_large = || {
@@ -302,8 +408,24 @@ fn get_manifest(
         return Err(too_large());
     }
     let etag = reply.header("etag").map(str::to_owned);
-    match read_bounded(reply.body, MAX_MANIFEST_LEN) {
-        Ok(Some(bytes)) => Ok(Some((bytes, etag))),
+    let packed = reply.header("content-encoding").is_some_and(|e| !e.trim().eq_ignore_ascii_case("identity"));
+    match read_body(reply.body, MAX_MANIFEST_LEN) {
+        Ok(Some(bytes)) => match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
+            Some(b'<') => Err(Fault::Final(
+                UpdateError::new(ErrorKind::Network, "updater: a web page came in the place of the manifest")
+                    .hint("sign in to the network if it asks for that, then try again"),
+            )),
+            // What the header says is of no matter, as long as the bytes are a manifest.
+            Some(b'{' | 0xef) | None => Ok(Answer::New(bytes, etag)),
+            Some(_) if packed => Err(Fault::Final(
+                UpdateError::new(
+                    ErrorKind::Network,
+                    "updater: the server compresses the manifest, which was not asked for",
+                )
+                .hint("the publisher's server must send files as they are"),
+            )),
+            Some(_) => Ok(Answer::New(bytes, etag)),
+        },
         Ok(None) => Err(too_large()),
         Err(e) => Err(http.fault(url, ureq::Error::from(e))),
     }
@@ -312,17 +434,10 @@ fn get_manifest(
 /// One fetch of an artifact at a time; the lock ends with the process.
 fn lock(files: &Files) -> Result<File, UpdateError> {
     let path = files.lock();
-    let file =
-        private_options().write(true).create(true).truncate(false).open(&path).map_err(|e| disk(&path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(UpdateError::new(
-            ErrorKind::Busy,
-            "updater: this release is being fetched by another process",
-        )
-        .hint("wait for it to end")),
-        Err(TryLockError::Error(e)) => Err(disk(&path, e)),
-    }
+    bosc_files::lock(&path, Duration::ZERO).map_err(|e| disk(&path, e))?.ok_or_else(|| {
+        UpdateError::new(ErrorKind::Busy, "updater: this release is being fetched by another process")
+            .hint("wait for it to end")
+    })
 }
 
 fn remove_dir(path: &Path) -> Result<(), UpdateError> {
@@ -365,7 +480,8 @@ mod tests {
                 options.platform.clone(): { "url": to, "sha256": data_encoding::HEXLOWER.encode(&Sha256::digest(b"x")),
                     "signature": base64(&key.sign(&payload).to_bytes()), "size": 1 } } });
             let mut source = HttpSource::new(options).unwrap();
-            let offer = source.offer(manifest.to_string().as_bytes(), None);
+            let url = SecureUrl::parse(UrlKind::Manifest, from).unwrap();
+            let offer = source.offer(&url, manifest.to_string().as_bytes(), None);
             assert_eq!(offer.is_ok(), good, "{from} {to}");
         }
     }

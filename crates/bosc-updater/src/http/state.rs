@@ -1,12 +1,23 @@
 //! What was seen, remembered between runs: it only ever gets stricter.
+//!
+//! The oldest signature format and the binding belong to the keys. How new the newest release was belongs to the source, the
+//! manifest's URL: a look at a beta channel says nothing about the stable one. The file is read again and written under a lock, so
+//! that of two processes with one file none lowers what the other saw.
 
+use super::download::disk;
 use crate::error::UpdateError;
-use crate::perry::manifest::{Proof, Schema};
-use crate::perry::sentinel::{read_sentinel, write_sentinel};
-use crate::perry::version::parse_version;
+use crate::files;
+use crate::manifest::version::parse_version;
+use crate::manifest::{Proof, Schema};
+use crate::release::newer;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// Sources that are remembered; the one that was not seen for longest goes first.
+const MAX_SOURCES: usize = 32;
+/// Bytes of the file that are read. A larger one counts as damaged.
+const MAX_LEN: u64 = 64 * 1024;
 
 /// What was seen with a good signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,17 +26,13 @@ pub(super) struct Seen {
     pub(super) min_schema: Schema,
     /// Whether a release bound to the application was seen.
     pub(super) bound: bool,
-    /// The newest version.
+    /// The newest version of this source.
     pub(super) newest: Option<Version>,
     /// The public keys that were good at the time. With others the newest version starts anew: whoever had a stolen key
     /// may have signed one that is far ahead, and a new key must not be held to it.
     pub(super) keys: Vec<String>,
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self { min_schema: Schema::V1, bound: false, newest: None, keys: Vec::new() }
-    }
+    /// The manifest's URL.
+    source: String,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -33,6 +40,14 @@ impl Default for Seen {
 struct File {
     min_schema: u64,
     bound: bool,
+    /// Last seen last.
+    sources: Vec<Newest>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Newest {
+    source: String,
     newest: Option<String>,
     keys: Vec<String>,
 }
@@ -40,16 +55,24 @@ struct File {
 impl Seen {
     /// Reads the file; nothing seen when there is none. A damaged file counts as having seen format 2: what it said is lost,
     /// and the safe side is the newer format.
-    pub(super) fn load(path: Option<&Path>, keys: &[String]) -> Result<Self, UpdateError> {
-        let none = || Self { keys: keys.to_vec(), ..Self::default() };
+    pub(super) fn load(path: Option<&Path>, keys: &[String], source: &str) -> Result<Self, UpdateError> {
+        let none = || Self {
+            min_schema: Schema::V1,
+            bound: false,
+            newest: None,
+            keys: keys.to_vec(),
+            source: source.to_owned(),
+        };
         let Some(path) = path else { return Ok(none()) };
-        let Some(text) = read_sentinel(path)? else { return Ok(none()) };
+        let text = files::read_text(path, MAX_LEN).map_err(|e| disk(path, e))?;
+        let Some(text) = text else { return Ok(none()) };
         let Ok(file) = serde_json::from_str::<File>(&text) else {
             return Ok(Self { min_schema: Schema::V2, ..none() });
         };
         let min_schema = if file.min_schema >= 2 { Schema::V2 } else { Schema::V1 };
-        let same = file.keys.iter().any(|k| keys.contains(k));
-        let newest = file.newest.as_deref().and_then(parse_version).filter(|_| same);
+        let here =
+            file.sources.iter().filter(|s| s.source == source && s.keys.iter().any(|k| keys.contains(k)));
+        let newest = here.filter_map(|s| parse_version(s.newest.as_deref()?)).next();
         Ok(Self { min_schema, bound: file.bound, newest, ..none() })
     }
 
@@ -61,22 +84,62 @@ impl Seen {
         path: Option<&Path>,
     ) -> Result<(), UpdateError> {
         let before = self.clone();
-        self.min_schema = self.min_schema.max(proof.schema);
-        self.bound |= proof.bound;
-        // Without the version in it a signature says nothing about how new a release is.
-        if proof.schema == Schema::V2 && self.newest.as_ref().is_none_or(|n| n < version) {
-            self.newest = Some(version.clone());
-        }
-        if *self == before {
-            return Ok(());
-        }
-        let Some(path) = path else { return Ok(()) };
-        let file = File {
-            min_schema: self.min_schema.number().into(),
-            bound: self.bound,
+        self.see(proof.schema, proof.bound, (proof.schema == Schema::V2).then_some(version));
+        let Some(path) = path.filter(|_| *self != before) else { return Ok(()) };
+        let _lock = files::lock(path).map_err(|e| disk(path, e))?;
+        // Another process may have seen more meanwhile.
+        let there = Self::load(Some(path), &self.keys, &self.source)?;
+        self.see(there.min_schema, there.bound, there.newest.as_ref());
+        let text = files::read_text(path, MAX_LEN).map_err(|e| disk(path, e))?.unwrap_or_default();
+        let mut sources = serde_json::from_str::<File>(&text).unwrap_or_default().sources;
+        sources.retain(|s| s.source != self.source);
+        sources.push(Newest {
+            source: self.source.clone(),
             newest: self.newest.as_ref().map(ToString::to_string),
             keys: self.keys.clone(),
-        };
-        write_sentinel(path, &serde_json::to_string(&file).unwrap_or_default())
+        });
+        sources.drain(..sources.len().saturating_sub(MAX_SOURCES));
+        let file = File { min_schema: self.min_schema.number().into(), bound: self.bound, sources };
+        let text = serde_json::to_string(&file).unwrap_or_default();
+        files::state().write(path, text.as_bytes()).map_err(|e| disk(path, e))
+    }
+
+    /// Without the version in it a signature says nothing about how new a release is: then `version` is `None`.
+    fn see(&mut self, schema: Schema, bound: bool, version: Option<&Version>) {
+        self.min_schema = self.min_schema.max(schema);
+        self.bound |= bound;
+        if let Some(version) = version.filter(|v| self.newest.as_ref().is_none_or(|n| newer(v, n))) {
+            self.newest = Some(version.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Proof = Proof { schema: Schema::V2, bound: true };
+
+    #[test]
+    fn each_source_has_a_floor_of_its_own_and_two_processes_never_lower_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("https.json");
+        let keys = vec!["key".to_owned()];
+        let load = |source: &str| Seen::load(Some(&path), &keys, source).unwrap();
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        // Both were opened before either saw anything.
+        let (mut one, mut two, mut beta) = (load("stable"), load("stable"), load("beta"));
+        one.note(GOOD, &version("1.2.0"), Some(&path)).unwrap();
+        beta.note(GOOD, &version("2.0.0-beta.1"), Some(&path)).unwrap();
+        two.note(GOOD, &version("1.1.0"), Some(&path)).unwrap();
+        assert_eq!(two.newest, Some(version("1.2.0")), "it hears of it as well");
+        assert_eq!(load("stable").newest, Some(version("1.2.0")));
+        assert_eq!(load("beta").newest, Some(version("2.0.0-beta.1")));
+        assert!(load("another").bound, "the binding is the keys'");
+        assert_eq!(load("another").newest, None);
+        for n in 0..100 {
+            load(&format!("source-{n}")).note(GOOD, &version("1.0.0"), Some(&path)).unwrap();
+        }
+        assert!(std::fs::metadata(&path).unwrap().len() < 8 * 1024);
     }
 }

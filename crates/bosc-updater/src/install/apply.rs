@@ -2,8 +2,9 @@
 
 use super::errors::{At, busy, integrity};
 use super::fs;
-use super::journal::{Flight, MAX_VERSION, Piece, State, millis};
-use super::msix;
+use super::journal::{Flight, MAX_VERSION, Piece, State};
+use super::owner::Owner;
+use super::package;
 use super::session::Session;
 use super::swap::{swap, take_in};
 use super::tree;
@@ -18,13 +19,11 @@ pub(crate) const SPARE: u64 = 16 * 1024 * 1024;
 
 impl Session<'_> {
     pub(crate) fn install(&mut self, staged: &Staged) -> Result<Installed, UpdateError> {
-        msix::refuse_as_file(staged)?;
+        package::refuse_as_file(staged)?;
         self.refuse(&staged.release)?;
         self.check_kind(&staged.path, &staged.contents)?;
-        tree::settle(&staged.path, &staged.contents)?;
-        tree::verify(&staged.path, &staged.contents)?;
         let old = self.describe_installed()?;
-        self.bring_in(staged)?;
+        let not_kept = self.bring_in(staged)?;
 
         let place = self.place();
         let incoming = place.incoming();
@@ -33,17 +32,11 @@ impl Session<'_> {
             release: Some(staged.release.id.0),
             contents: Some(tree::fingerprint(&staged.contents)),
             identity: Some(fs::identity(&incoming).at("look at", &incoming)?),
+            slot: 1,
+            says: None,
         };
-        let flight = Flight {
-            generation: self.journal.next_generation(self.now),
-            new,
-            old,
-            since_ms: millis(self.now),
-            starts: 0,
-            forgiven: 0,
-            forgiven_start: 0,
-            reason: None,
-        };
+        let mut flight = Flight::new(self.journal.next_generation(self.now), new, old, self.now);
+        flight.downgrade = self.installer.options().downgrade;
         self.journal.flight = Some(flight.clone());
         self.journal.state = State::Installing;
         let swapped = self.write().and_then(|()| swap(place, self.patience()));
@@ -53,8 +46,7 @@ impl Session<'_> {
         };
         // From here on the new build is in place. What is left to do is finished by whoever comes next if it fails now.
         let _ = self.installed();
-        let _ = place.discard(&place.broken());
-        Ok(Installed { new: flight.new.build(), old: flight.old.build(), backup: place.prev(), method })
+        Ok(Installed { not_kept, ..self.installation(&flight, method) })
     }
 
     /// The builds did not change places, or did and the call failed afterwards.
@@ -67,13 +59,7 @@ impl Session<'_> {
         let place = self.place();
         if flight.new.is_at(&place.target).unwrap_or(false) {
             let _ = self.installed();
-            let installed = Installed {
-                new: flight.new.build(),
-                old: flight.old.build(),
-                backup: place.prev(),
-                method: Method::Renames,
-            };
-            return Ok(installed);
+            return Ok(self.installation(flight, Method::Renames));
         }
         // The caller may try again with what it staged.
         if flight.new.is_at(&place.incoming()).unwrap_or(false) {
@@ -84,6 +70,16 @@ impl Session<'_> {
         // When this cannot be written either, the next call undoes what the journal says.
         let _ = self.write();
         Err(error)
+    }
+
+    fn installation(&self, flight: &Flight, method: Method) -> Installed {
+        Installed {
+            new: flight.new.build(),
+            old: flight.old.build(),
+            backup: self.installer.backup(),
+            method,
+            not_kept: Vec::new(),
+        }
     }
 
     /// Refuses a release that may not be installed now.
@@ -139,31 +135,43 @@ impl Session<'_> {
         // An application may hold things that a release cannot, or that this user cannot read. Its identity is enough.
         let contents = tree::known_fingerprint(target);
         let version = self.installer.options().version.clone();
-        Ok(Piece { version, release: None, contents, identity: Some(identity) })
+        Ok(Piece { version, release: None, contents, identity: Some(identity), slot: 1, says: None })
     }
 
-    /// Brings the staged build beside the installed one, as a copy where it lies on another file system.
-    fn bring_in(&self, staged: &Staged) -> Result<(), UpdateError> {
+    /// Brings the staged build into a folder that only those can write to who may replace the application, and proves it there:
+    /// as a copy where it lies on another file system, or where somebody else has a hand in it.
+    fn bring_in(&self, staged: &Staged) -> Result<Vec<String>, UpdateError> {
         let place = self.place();
-        if take_in(place, &staged.path, self.patience())? {
-            return Ok(());
-        }
         let incoming = place.incoming();
+        let found = fs::look(&place.target).at("look at", &place.target)?;
+        let before = found.as_ref().map_or(place.owner()?, Owner::of);
+        let prove = || {
+            let not_kept =
+                tree::settle(&incoming, &staged.contents, before, found.as_ref().map(|_| &*place.target))?;
+            tree::verify(&incoming, &staged.contents).map(|()| not_kept)
+        };
+        if tree::is_ours(&staged.path, &staged.contents, before)?
+            && take_in(place, &staged.path, self.patience())?
+        {
+            return prove().inspect_err(|_| {
+                // The caller may try again with what it staged.
+                let _ = fs::rename(&incoming, &staged.path, self.patience());
+            });
+        }
         let bytes = staged.contents.entries.iter().fold(0u64, |sum, entry| match entry.kind {
             EntryKind::File { size, .. } => sum.saturating_add(size),
             _ => sum,
         });
         let copied = self.installer.room_for(bytes).and_then(|()| {
             tree::copy(&staged.path, &incoming, &staged.contents)?;
-            tree::settle(&incoming, &staged.contents)?;
-            tree::verify(&incoming, &staged.contents)?;
-            fs::sync_dir(&place.folder).at("sync", &place.folder)
+            let not_kept = prove()?;
+            fs::sync_dir(&place.folder).at("sync", &place.folder).map(|()| not_kept)
         });
         match copied {
-            Ok(()) => {
+            Ok(not_kept) => {
                 // The copy is what counts from here on.
                 let _ = tree::remove(&staged.path);
-                Ok(())
+                Ok(not_kept)
             }
             Err(e) => {
                 let _ = place.discard(&incoming);
@@ -189,20 +197,21 @@ pub(crate) fn admitted(
         Admission::Admitted => Ok(()),
         Admission::OnTrial => Err(busy(
             "the installed build has not said yet that it is healthy",
-            "Try again when it has, or when it was taken back.",
+            "Try again when it has, or when it was rolled back.",
         )),
-        Admission::NotNewer => {
-            Err(UpdateError::new(ErrorKind::Refused, format!("{version} is not newer than what runs"))
-                .hint("Release the change under a higher version."))
-        }
+        Admission::NotNewer => Err(UpdateError::new(
+            ErrorKind::Refused,
+            format!("{version} is not newer than what is installed"),
+        )
+        .hint("Release the change under a higher version, or ask for the downgrade.")),
         Admission::BelowFloor(floor) => Err(UpdateError::new(
             ErrorKind::Refused,
             format!("{version} is older than {floor}, which worked here"),
         )
-        .hint("Release the change under a higher version.")),
+        .hint("Release the change under a higher version, or ask for the downgrade.")),
         Admission::Rejected { times, .. } => Err(UpdateError::new(
             ErrorKind::Refused,
-            format!("{version} was taken back here before ({times}x)"),
+            format!("{version} was rolled back here before ({times}x)"),
         )
         .hint("Release the repair under a higher version; this one is tried again after its back-off.")),
     }

@@ -1,14 +1,16 @@
 //! The journal: one small JSON file that says where the application stands, replaced as a whole at every change.
 //!
-//! State, floor and rejected releases are in one file so that they change together: a build that is being taken back is
+//! State, floor and rejected releases are in one file so that they change together: a build that is being rolled back is
 //! on the list of rejected releases in the same instant, and the floor rises in the instant a build becomes healthy.
 
 use super::errors::{At, io_error};
 use super::fs;
+use super::owner::Owner;
 use super::tree;
 use super::types::{Build, Reason};
 use crate::error::{ErrorKind, UpdateError};
-use crate::release::ReleaseId;
+use crate::release::{ReleaseId, newer};
+use bosc_files::{Dir, Durability, Replace};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -54,6 +56,21 @@ pub(crate) struct Piece {
     /// [`fs::identity`] of its root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) identity: Option<String>,
+    /// Where it is kept beside the application, as a number of [`super::place::Place::kept`]; 1 in old journals.
+    #[serde(default = "first_slot", skip_serializing_if = "is_first_slot")]
+    pub(crate) slot: u32,
+    /// The version its code said when it started, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) says: Option<Version>,
+}
+
+fn first_slot() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_first_slot(slot: &u32) -> bool {
+    *slot == 1
 }
 
 impl Piece {
@@ -97,12 +114,42 @@ pub(crate) struct Flight {
     /// The last start that was forgiven.
     #[serde(default)]
     pub(crate) forgiven_start: u32,
-    /// Why it is taken back.
+    /// The system's start in which the last start was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) boot: Option<String>,
+    /// Until when the build needs, as it said itself.
+    #[serde(default)]
+    pub(crate) until_ms: u64,
+    /// How often it said so.
+    #[serde(default)]
+    pub(crate) extended: u32,
+    /// A person asked for a version below what was here.
+    #[serde(default)]
+    pub(crate) downgrade: bool,
+    /// Why it is rolled back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
 
 impl Flight {
+    /// An update that begins.
+    pub(crate) fn new(generation: u64, new: Piece, old: Piece, now: SystemTime) -> Self {
+        Self {
+            generation,
+            new,
+            old,
+            since_ms: millis(now),
+            starts: 0,
+            forgiven: 0,
+            forgiven_start: 0,
+            boot: None,
+            until_ms: 0,
+            extended: 0,
+            downgrade: false,
+            reason: None,
+        }
+    }
+
     pub(crate) fn reason(&self) -> Reason {
         self.reason.as_deref().and_then(Reason::parse).unwrap_or(Reason::Asked)
     }
@@ -123,7 +170,7 @@ impl Flight {
     }
 }
 
-/// A build that was taken back and not told of yet.
+/// A build that was rolled back and not told of yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct News {
     pub(crate) bad: Piece,
@@ -131,7 +178,7 @@ pub(crate) struct News {
     pub(crate) reason: String,
 }
 
-/// A release that was taken back.
+/// A release that was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rejected {
     pub(crate) version: Version,
@@ -156,9 +203,12 @@ pub(crate) struct Journal {
     /// The build at the application's path, as far as this updater put it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<Piece>,
-    /// The build at `<target>.prev` that may be returned to. Whatever else is there is never used.
+    /// The build that may be returned to, at `<target>.prev`. Whatever else is there is never used, and never removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kept: Option<Piece>,
+    /// The build that was rolled back last, at `<target>.broken`. Whatever else is there is never removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) broken: Option<Piece>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) news: Option<News>,
     /// The newest version that said it is healthy.
@@ -231,17 +281,19 @@ impl Journal {
     /// Writes it: a new file, synced, takes the place of the old one, and the folder is synced.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), UpdateError> {
         let path = folder.join("journal.json");
-        let new = folder.join("journal.new");
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|e| UpdateError::new(ErrorKind::Disk, "cannot write the journal").because(e))?;
         text.push(b'\n');
-        tree::remove(&new)?;
-        let mut file = fs::create(&new).at("make", &new)?;
-        file.write(&text).at("write", &new)?;
-        let mode = fs::look(folder).at("look at", folder)?.map_or(0o600, |meta| fs::mode_of(&meta) & 0o666);
-        file.finish(mode | 0o600).at("write", &new)?;
-        fs::rename(&new, &path, Duration::from_secs(2)).at("write", &path)?;
-        fs::sync_dir(folder).at("sync", folder)
+        let dir = Dir::open(folder).at("open", folder)?;
+        let meta = dir.own_metadata().at("look at", folder)?;
+        let how = Replace::new(Durability::Disk).private().temporary_name("journal.new");
+        let mut new = how.begin(&dir, "journal.json").at("make", &path)?;
+        new.write(&text).at("write", &path)?;
+        // Elsewhere than on Unix the folder's permissions are the file's.
+        let mode = if cfg!(unix) { meta.mode & 0o664 | 0o600 } else { 0o600 };
+        let owner = Owner { uid: meta.uid, gid: meta.gid, mode };
+        fs::give_open(new.file(), &path, owner, !0o020).at("set the owner of", &path)?;
+        new.commit().at("write", &path)
     }
 
     /// The next attempt's number.
@@ -254,10 +306,10 @@ impl Journal {
     /// The new build works: it is the one to return to from now on, and nothing older comes back.
     pub(crate) fn proved(&mut self, flight: Flight) {
         let version = flight.new.version.clone();
-        if self.floor.as_ref().is_none_or(|floor| *floor < version) {
+        if flight.downgrade || self.floor.as_ref().is_none_or(|floor| newer(&version, floor)) {
             self.floor = Some(version.clone());
         }
-        self.rejected.retain(|rejected| rejected.version > version);
+        self.rejected.retain(|rejected| newer(&rejected.version, &version));
         self.state = State::Settled;
         self.flight = None;
         self.healthy = flight.generation;
@@ -265,7 +317,7 @@ impl Journal {
         self.kept = Some(flight.old);
     }
 
-    /// Remembers that a build was taken back.
+    /// Remembers that a build was rolled back.
     pub(crate) fn reject(&mut self, piece: &Piece, reason: &str, generation: u64, now: SystemTime) {
         let last_ms = millis(now);
         let same = |r: &Rejected| {

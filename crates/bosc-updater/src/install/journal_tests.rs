@@ -9,6 +9,8 @@ fn piece(version: &str) -> Piece {
         release: Some([1; 32]),
         contents: Some([2; 32]),
         identity: Some("1.2".into()),
+        slot: 1,
+        says: None,
     }
 }
 
@@ -23,6 +25,10 @@ fn full() -> Journal {
         starts: 3,
         forgiven: 1,
         forgiven_start: 2,
+        boot: Some("b".repeat(36)),
+        until_ms: u64::MAX,
+        extended: 256,
+        downgrade: true,
         reason: Some("crashed".into()),
     });
     journal.current = Some(piece("1.0.0"));

@@ -2,12 +2,25 @@
 
 use super::errors::{At, io_error};
 use super::fs;
+use super::owner::Owner;
 use super::tree;
 use super::types::Kind;
 use crate::error::{ErrorKind, UpdateError};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// A build that is kept beside the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// The one before the installed one: `<target>.prev`.
+    Previous,
+    /// The last one that was rolled back: `<target>.broken`.
+    Broken,
+}
+
+/// Names that are tried for a kept build. Somebody who uses more of them has to clear them away.
+pub(crate) const MAX_SLOTS: u32 = 64;
 
 /// The application's path and everything that is named after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,14 +74,19 @@ impl Place {
         self.parent.join(name)
     }
 
-    /// The build before the installed one. Perry's name.
-    pub(crate) fn prev(&self) -> PathBuf {
-        self.sibling(".prev")
+    /// A name beside the application for a build that is kept. Slot 1 has Perry's name; the others are for when that is
+    /// somebody else's.
+    pub(crate) fn kept(&self, what: Kept, slot: u32) -> PathBuf {
+        let ending = match what {
+            Kept::Previous => ".prev",
+            Kept::Broken => ".broken",
+        };
+        if slot <= 1 { self.sibling(ending) } else { self.sibling(&format!("{ending}-{slot}")) }
     }
 
-    /// The build that was taken back. Perry's name.
-    pub(crate) fn broken(&self) -> PathBuf {
-        self.sibling(".broken")
+    /// The build before the installed one, under Perry's name.
+    pub(crate) fn prev(&self) -> PathBuf {
+        self.kept(Kept::Previous, 1)
     }
 
     /// Where the build that is to come waits; after an exchange the one that went is here.
@@ -81,8 +99,8 @@ impl Place {
         self.folder.join("outgoing")
     }
 
-    pub(crate) fn staging(&self) -> PathBuf {
-        self.folder.join("staging")
+    pub(crate) fn staging(&self, number: u32) -> PathBuf {
+        self.folder.join(if number <= 1 { "staging".to_owned() } else { format!("staging-{number}") })
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
@@ -114,41 +132,106 @@ impl Place {
         Ok(Kind::File)
     }
 
-    /// Makes the folder. Who may write beside the application may write in it: they could replace the application
-    /// anyway, and then they can also take a bad build back. Where only owners may remove (`/tmp`), it is the owner's.
+    /// What the state folder is to have; see [`Owner`].
+    pub(crate) fn owner(&self) -> Result<Owner, UpdateError> {
+        let parent = fs::look(&self.parent).at("look at", &self.parent)?.ok_or_else(|| self.no_parent())?;
+        let target = fs::look(&self.target).at("look at", &self.target)?;
+        Ok(Owner::of_state(&parent, target.as_ref()))
+    }
+
+    fn no_parent(&self) -> UpdateError {
+        UpdateError::new(ErrorKind::Input, format!("there is no folder {}", self.parent.display()))
+            .hint("Install the application again.")
+    }
+
+    /// Makes the folder. Who may write beside the application may write in it, nobody else: they could replace the application
+    /// anyway, and then they can also roll a bad build back.
     pub(crate) fn make_folder(&self) -> Result<(), UpdateError> {
-        // Where one may only read, one may still look whether there is something to know.
-        if let Some(found) = fs::look(&self.folder).at("look at", &self.folder)?
-            && found.is_dir()
-        {
-            return self.trust_folder(fs::is_ours_alone(&found));
+        let parent = fs::look(&self.parent).at("look at", &self.parent)?.ok_or_else(|| self.no_parent())?;
+        let target = fs::look(&self.target).at("look at", &self.target)?;
+        let owner = Owner::of_state(&parent, target.as_ref());
+        let parent = Owner::of(&parent);
+        if let Some(found) = fs::look(&self.folder).at("look at", &self.folder)? {
+            return self.trust_folder(&found, parent, owner);
         }
-        if fs::make_dir(&self.folder).at("make", &self.folder)? {
-            let parent =
-                fs::look(&self.parent).at("look at", &self.parent)?.map_or(0o755, |meta| fs::mode_of(&meta));
-            let mode = if parent & 0o1000 == 0 { parent & 0o777 | 0o700 } else { 0o700 };
-            fs::set_mode(&self.folder, mode).at("set the permissions of", &self.folder)?;
-            fs::sync_dir(&self.parent).at("sync", &self.parent)?;
-            return Ok(());
+        if fs::make_private_dir(&self.folder).at("make", &self.folder)? {
+            owner.apply(&self.folder)?;
+            return fs::sync_dir(&self.parent).at("sync", &self.parent);
         }
         match fs::look(&self.folder).at("look at", &self.folder)? {
-            Some(found) => self.trust_folder(fs::is_ours_alone(&found)),
+            Some(found) => self.trust_folder(&found, parent, owner),
             None => Ok(()),
         }
     }
 
-    /// In a folder where everybody may make names (`/tmp`) ours may have been made by somebody else, to have their file
-    /// put in the application's place.
-    fn trust_folder(&self, ours: bool) -> Result<(), UpdateError> {
-        let parent = fs::look(&self.parent).at("look at", &self.parent)?.map_or(0o755, |m| fs::mode_of(&m));
-        if parent & 0o1000 == 0 || ours {
-            return Ok(());
+    /// In a folder where everybody may make names ours may have been made by somebody else, to have their file put in the
+    /// application's place. Elsewhere only its permissions can be too wide.
+    fn trust_folder(&self, found: &fs::Metadata, parent: Owner, owner: Owner) -> Result<(), UpdateError> {
+        let there = Owner::of(found);
+        let wide =
+            there.mode & 0o022 & !owner.mode != 0 || (there.mode & 0o020 != 0 && there.gid != owner.gid);
+        let stranger = parent.is_open_to_all() && !owner.trusts(there.uid) && there.uid != 0;
+        if !found.is_dir() || stranger || (wide && parent.is_sticky()) {
+            return Err(UpdateError::new(
+                ErrorKind::Permission,
+                format!("{} was made by somebody else, or others may write to it", self.folder.display()),
+            )
+            .hint(
+                "install the application in a folder where only its owner makes files, or remove that folder",
+            ));
+        }
+        if wide && (there.uid == fs::me() || fs::me() == 0) {
+            owner.apply(&self.folder)?;
+            // Whoever could write there until now may have.
+            self.discard(&self.staging(1))?;
+        }
+        Ok(())
+    }
+
+    /// A folder that only this user writes to, whatever the umask is. What others made under its name, or could write to, is not
+    /// used: it goes if it is this user's, and another name is taken if it is not.
+    pub(crate) fn make_staging(&self) -> Result<PathBuf, UpdateError> {
+        let owner = self.owner()?.private();
+        for number in 1..=MAX_SLOTS {
+            let staging = self.staging(number);
+            if let Some(found) = fs::look(&staging).at("look at", &staging)? {
+                let there = Owner::of(&found);
+                if !owner.trusts(there.uid) {
+                    continue;
+                }
+                if found.is_dir() && there.mode & 0o022 == 0 {
+                    return Ok(staging);
+                }
+                self.discard(&staging)?;
+            }
+            if fs::make_private_dir(&staging).at("make", &staging)? {
+                owner.apply(&staging)?;
+                return Ok(staging);
+            }
         }
         Err(UpdateError::new(
             ErrorKind::Permission,
-            format!("{} was made by somebody else, or others may write to it", self.folder.display()),
+            format!("{} and so on belong to others", self.staging(1).display()),
         )
-        .hint("install the application in a folder where only its owner makes files, or remove that folder"))
+        .hint("Remove them as their owner."))
+    }
+
+    /// Nothing that was fetched is needed any more. Errors are not looked at: it only frees room.
+    pub(crate) fn clear_staging(&self) {
+        for number in 1..=MAX_SLOTS {
+            let staging = self.staging(number);
+            match fs::look(&staging) {
+                Ok(Some(_)) => drop(tree::remove(&staging)),
+                _ => break,
+            }
+        }
+    }
+
+    /// The folder that [`Self::make_staging`] gives, if it is there.
+    pub(crate) fn staging_there(&self) -> Option<PathBuf> {
+        let me = |found: &fs::Metadata| found.is_dir() && fs::owner_of(found).0 == fs::me();
+        let mut all = (1..=MAX_SLOTS).map(|number| self.staging(number));
+        all.find(|path| matches!(fs::look(path), Ok(Some(found)) if me(&found)))
     }
 
     /// Waits until every name is on the disk.
@@ -163,7 +246,9 @@ impl Place {
             return Ok(());
         }
         let trash = self.trash();
-        fs::make_dir(&trash).at("make", &trash)?;
+        if fs::make_private_dir(&trash).at("make", &trash)? {
+            self.owner()?.private().apply(&trash)?;
+        }
         let mut number = 0u32;
         let slot = loop {
             let slot = trash.join(number.to_string());
@@ -206,6 +291,9 @@ mod tests {
         std::fs::create_dir(&place.folder).unwrap();
         set(&place.folder, 0o777);
         place.make_folder().unwrap();
+        let mode = || std::fs::metadata(&place.folder).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode() & 0o022, 0, "narrowed to what the folder around it allows");
+        set(&place.folder, 0o777);
         set(dir.path(), 0o1777);
         assert_eq!(place.make_folder().unwrap_err().kind(), ErrorKind::Permission);
         set(&place.folder, 0o700);

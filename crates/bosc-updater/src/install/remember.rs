@@ -1,14 +1,14 @@
-//! What is remembered: the floor, the releases that were taken back, what was not told yet.
+//! What is remembered: the floor, the releases that were rolled back, what was not told yet.
 
 use super::Installer;
 use super::errors::At;
 use super::fs;
-use super::journal::{Flight, Journal, MAX_VERSION, Piece, Rejected, State, millis, time};
+use super::journal::{Flight, Journal, MAX_VERSION, Piece, Rejected, State, time};
 use super::session::Session;
 use super::tree;
-use super::types::{Admission, Floor, Reason, Rejection, StartState, TakenBack};
+use super::types::{Admission, Floor, Reason, Rejection, RolledBack, StartState};
 use crate::error::UpdateError;
-use crate::release::{Release, ReleaseId};
+use crate::release::{Release, ReleaseId, newer, same};
 use semver::Version;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -17,13 +17,14 @@ use std::time::{Duration, SystemTime};
 const CLOCK_ERROR: Duration = Duration::from_secs(86_400);
 
 impl Installer {
-    /// Whether a release may be installed: newer than what runs and what is installed, not below the floor, not taken
-    /// back before. A release that was taken back is held back by its version and by its identity, for
+    /// Whether a release may be installed: newer than what runs and what is installed, not below the floor, not rolled
+    /// back before. A release that was rolled back is held back by its version and by its identity, for
     /// [`super::Options::back_off`], twice as long each time; a newer version is free at once.
     ///
     /// # Errors
     /// `Disk`, and `Refused` when a newer updater wrote the journal.
     pub fn admit(&self, release: &Release, now: SystemTime) -> Result<Admission, UpdateError> {
+        package!(self, p => p.admit(release, now));
         self.admission(&self.journal()?, release, now)
     }
 
@@ -34,23 +35,59 @@ impl Installer {
         now: SystemTime,
     ) -> Result<Admission, UpdateError> {
         let version = &release.version;
-        if *version <= self.options().version {
+        // Another process may have installed something since this one started. A build on trial is no measure yet.
+        let installed = match &journal.current {
+            Some(current) if is_there(current, self.target())? => &current.version,
+            _ => &self.options().version,
+        };
+        let downgrade = self.options().downgrade && !same(version, installed);
+        if !downgrade && !newer(version, installed) {
             return Ok(Admission::NotNewer);
         }
-        // Another process may have installed something since this one started.
-        if let Some(current) = &journal.current
-            && *version <= current.version
-            && is_there(current, self.target())?
-        {
-            return Ok(Admission::NotNewer);
-        }
-        if let Some(floor) = journal.floor.as_ref().filter(|floor| version < floor) {
+        if let Some(floor) = journal.floor.as_ref().filter(|floor| !downgrade && newer(floor, version)) {
             return Ok(Admission::BelowFloor(floor.clone()));
         }
         if let Some(rejected) = held_back(journal, release, self.options().back_off, now) {
             return Ok(rejected);
         }
         Ok(if journal.flight.is_some() { Admission::OnTrial } else { Admission::Admitted })
+    }
+
+    /// The version of what is at the application's path, where the journal knows it. The code may say another one: see
+    /// [`Installer::mismatch`]. Another process may have installed it since this one started.
+    fn known_version(&self, journal: &Journal) -> Result<Option<Version>, UpdateError> {
+        let new = journal.flight.as_ref().filter(|_| journal.state == State::Trial).map(|flight| &flight.new);
+        for piece in [new, journal.current.as_ref()].into_iter().flatten() {
+            if is_there(piece, self.target())? {
+                return Ok(Some(piece.version.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The version of the installed release where it is known, else what the running code says.
+    ///
+    /// # Errors
+    /// `Disk`, and `Refused` when a newer updater wrote the journal.
+    pub fn installed_version(&self) -> Result<Version, UpdateError> {
+        Ok(self.known_version(&self.journal()?)?.unwrap_or_else(|| self.options().version.clone()))
+    }
+
+    /// The release that is installed says another version than its code did when it started: the version in the code was not
+    /// raised. The release's version and the code's.
+    ///
+    /// # Errors
+    /// `Disk`, and `Refused` when a newer updater wrote the journal.
+    pub fn mismatch(&self) -> Result<Option<(Version, Version)>, UpdateError> {
+        let journal = self.journal()?;
+        let new = journal.flight.as_ref().filter(|_| journal.state == State::Trial).map(|flight| &flight.new);
+        let piece = new.or(journal.current.as_ref()).filter(|piece| piece.says.is_some());
+        match piece {
+            Some(piece) if is_there(piece, self.target())? => {
+                Ok(piece.says.clone().map(|says| (piece.version.clone(), says)))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn rejection(&self, rejected: &Rejected, now: SystemTime) -> Rejection {
@@ -71,6 +108,7 @@ impl Installer {
     /// # Errors
     /// `Busy`, `Disk`, `Permission`.
     pub fn raise_schema(&self, schema: u32) -> Result<(), UpdateError> {
+        package!(self, p => p.raise_schema(schema, SystemTime::now()));
         if self.journal()?.schema >= schema {
             return Ok(());
         }
@@ -82,7 +120,7 @@ impl Installer {
         Ok(())
     }
 
-    /// The releases that were taken back, newest last, at most 32.
+    /// The releases that were rolled back, newest last, at most 32.
     ///
     /// # Errors
     /// `Disk`, and `Refused` when a newer updater wrote the journal.
@@ -91,7 +129,7 @@ impl Installer {
     }
 }
 
-/// Whether a release was taken back and its time is not over yet.
+/// Whether a release was rolled back and its time is not over yet.
 pub(crate) fn held_back(
     journal: &Journal,
     release: &Release,
@@ -132,15 +170,15 @@ fn is_there(piece: &Piece, path: &Path) -> Result<bool, UpdateError> {
 }
 
 impl Session<'_> {
-    /// What was taken back and not told yet. A build that is told to leave now says it later, as the one before it.
-    pub(crate) fn tell_news(&mut self, state: &StartState) -> Option<TakenBack> {
-        if matches!(state, StartState::TakenBack(_)) {
+    /// What was rolled back and not told yet. A build that is told to leave now says it later, as the one before it.
+    pub(crate) fn tell_news(&mut self, state: &StartState) -> Option<RolledBack> {
+        if matches!(state, StartState::RolledBack(_)) {
             return None;
         }
         let news = self.journal.news.take()?;
         // Told again rather than never: only when it is off the journal it is told.
         self.write().ok()?;
-        Some(news.taken_back())
+        Some(news.rolled_back())
     }
 
     /// The caller knows.
@@ -154,12 +192,12 @@ impl Session<'_> {
         let prev = place.prev();
         let long = |version: &Version| version.to_string().len() > MAX_VERSION;
         let nothing = fs::look(&prev).at("look at", &prev)?.is_none();
-        if self.journal.flight.is_some() || nothing || new <= old || long(new) || long(old) {
+        if self.journal.flight.is_some() || nothing || !newer(new, old) || long(new) || long(old) {
             return Ok(false);
         }
         // Ours, and healthy: a sentinel about it is older than that.
         if let Some(current) = &self.journal.current
-            && current.version >= *new
+            && !newer(new, &current.version)
             && is_there(current, &place.target)?
         {
             return Ok(false);
@@ -170,18 +208,13 @@ impl Session<'_> {
                 release: None,
                 contents: tree::known_fingerprint(path),
                 identity: Some(fs::identity(path).at("look at", path)?),
+                slot: 1,
+                says: None,
             })
         };
-        let flight = Flight {
-            generation: self.journal.next_generation(self.now),
-            new: piece(&place.target, new)?,
-            old: piece(&prev, old)?,
-            since_ms: millis(self.now),
-            starts: starts.min(64),
-            forgiven: 0,
-            forgiven_start: 0,
-            reason: None,
-        };
+        let (new, old) = (piece(&place.target, new)?, piece(&prev, old)?);
+        let mut flight = Flight::new(self.journal.next_generation(self.now), new, old, self.now);
+        flight.starts = starts.min(64);
         self.journal.state = State::Trial;
         self.journal.flight = Some(flight);
         self.journal.current = None;

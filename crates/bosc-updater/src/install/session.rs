@@ -3,8 +3,9 @@
 use super::Installer;
 use super::errors::{At, busy, io_error};
 use super::fs;
-use super::journal::{Journal, News, State};
-use super::place::Place;
+use super::journal::{Journal, News, Piece, State};
+use super::owner::Owner;
+use super::place::{Kept, Place};
 use super::swap::{is_full, keep_outgoing, swap};
 use crate::error::{ErrorKind, UpdateError};
 use std::fs::File;
@@ -28,7 +29,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self, UpdateError> {
         let place = installer.place();
         place.make_folder()?;
-        let lock = lock(&place.lock(), wait)?;
+        let lock = lock(&place.lock(), place.owner()?.lock(), wait)?;
         let journal = Journal::read(&place.folder, true)?;
         let mut session = Self { installer, journal, now, _lock: lock };
         session.recover()?;
@@ -64,7 +65,7 @@ impl<'a> Session<'a> {
             State::RollingBack => self.go_back(),
             State::Trial | State::Settled if there && flight.new.is_at(&place.target)? => Ok(()),
             State::Trial | State::Settled if !there || flight.old.is_at(&place.target)? => {
-                // Killed, or out of room, while it was taken back; or another updater took it back.
+                // Killed, or out of room, while it was rolled back; or another updater rolled it back.
                 let reason = flight.reason();
                 self.journal.reject(&flight.new, reason.as_str(), flight.generation, self.now);
                 self.go_back()
@@ -98,11 +99,43 @@ impl<'a> Session<'a> {
     /// The swap happened: everything gets its lasting name, and the trial begins.
     pub(crate) fn installed(&mut self) -> Result<(), UpdateError> {
         let place = self.place();
-        keep_outgoing(place, &place.prev(), self.patience())?;
+        let Some(mut flight) = self.journal.flight.clone() else { return Ok(()) };
+        let kept = self.journal.kept.as_ref();
+        flight.old.slot = keep_outgoing(place, Kept::Previous, &flight.old, kept, self.patience())?;
+        self.journal.flight = Some(flight);
+        self.discard_broken();
+        // What it was made from. A newer release that was fetched meanwhile is fetched again.
+        place.clear_staging();
         self.journal.state = State::Trial;
         self.journal.kept = None;
         self.journal.current = None;
         self.write()
+    }
+
+    /// The last build that was rolled back goes, if it still is what lies there. It stays in the journal until it is gone.
+    pub(crate) fn discard_broken(&mut self) {
+        let Some(broken) = &self.journal.broken else { return };
+        let name = self.place().kept(Kept::Broken, broken.slot);
+        let gone = match broken.is_at(&name) {
+            Ok(true) => self.place().discard(&name).is_ok(),
+            Ok(false) => true,
+            Err(_) => false,
+        };
+        if gone {
+            self.journal.broken = None;
+        }
+    }
+
+    /// The build before a healthy one goes, if it still is what lies there.
+    pub(crate) fn discard_kept(&mut self) -> Result<(), UpdateError> {
+        if self.journal.state != State::Settled {
+            return Ok(());
+        }
+        // First out of the journal: what is not there any more is nothing to return to.
+        let Some(kept) = self.journal.kept.take() else { return Ok(()) };
+        self.write()?;
+        let name = self.place().kept(Kept::Previous, kept.slot);
+        if kept.is_at(&name)? { self.place().discard(&name) } else { Ok(()) }
     }
 
     /// The swap did not happen, or only half of it.
@@ -125,10 +158,17 @@ impl<'a> Session<'a> {
         {
             candidates.push(place.incoming());
         }
-        // An updater of Perry's that was killed between its two renames. When `.prev` is ours and settled, somebody
-        // removed the application: that is their right.
-        if self.journal.kept.is_none() {
-            candidates.push(place.prev());
+        match &self.journal.flight {
+            Some(flight) => {
+                let prev = place.kept(Kept::Previous, flight.old.slot);
+                if flight.old.is_at(&prev)? {
+                    candidates.push(prev);
+                }
+            }
+            // An updater of Perry's that was killed between its two renames. When `.prev` is ours and settled, somebody
+            // removed the application: that is their right.
+            None if self.journal.kept.is_none() => candidates.push(place.prev()),
+            None => {}
         }
         for candidate in candidates {
             if fs::look(&candidate).at("look at", &candidate)?.is_some() {
@@ -148,12 +188,13 @@ impl<'a> Session<'a> {
     pub(crate) fn go_back(&mut self) -> Result<(), UpdateError> {
         let place = self.place();
         let Some(flight) = self.journal.flight.clone() else { return Ok(()) };
-        let (target, incoming, prev) = (&place.target, &place.incoming(), &place.prev());
+        let (target, incoming) = (&place.target, &place.incoming());
+        let prev = &place.kept(Kept::Previous, flight.old.slot);
         if !flight.old.is_at(target)? {
             if !flight.old.is_at(incoming)? {
                 place.discard(incoming)?;
                 if !flight.old.is_at(prev)? {
-                    return self.no_way_back();
+                    return self.no_way_back(prev);
                 }
                 fs::rename(prev, incoming, self.patience()).at("take the build before from", prev)?;
                 place.sync()?;
@@ -166,7 +207,9 @@ impl<'a> Session<'a> {
                 return Err(e);
             }
         }
-        keep_outgoing(place, &place.broken(), self.patience())?;
+        let before = self.journal.broken.as_ref();
+        let slot = keep_outgoing(place, Kept::Broken, &flight.new, before, self.patience())?;
+        self.journal.broken = Some(Piece { slot, ..flight.new.clone() });
         self.journal.state = State::Settled;
         self.journal.flight = None;
         self.journal.kept = None;
@@ -184,7 +227,7 @@ impl<'a> Session<'a> {
     }
 
     /// The build to return to is not where the journal says. What is at `.prev` may be any build: it is not used.
-    fn no_way_back(&mut self) -> Result<(), UpdateError> {
+    fn no_way_back(&mut self, prev: &Path) -> Result<(), UpdateError> {
         let place = self.place();
         if fs::look(&place.target).at("look at", &place.target)?.is_none() {
             self.find_a_build()?;
@@ -193,17 +236,17 @@ impl<'a> Session<'a> {
         self.write()?;
         Err(UpdateError::new(
             ErrorKind::Refused,
-            format!("{} is not the build before the installed one", place.prev().display()),
+            format!("{} is not the build before the installed one", prev.display()),
         )
         .hint("Install a good version of the application by hand; the installed one is left as it is."))
     }
 }
 
 /// Takes the application's lock, waiting for it if need be.
-pub(crate) fn lock(path: &Path, wait: Duration) -> Result<File, UpdateError> {
+pub(crate) fn lock(path: &Path, owner: Owner, wait: Duration) -> Result<File, UpdateError> {
     let deadline = Instant::now() + wait;
     loop {
-        match fs::try_lock(path) {
+        match fs::try_lock(path, owner) {
             Ok(Some(file)) => return Ok(file),
             Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
             Ok(None) => {

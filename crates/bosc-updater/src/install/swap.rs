@@ -2,7 +2,8 @@
 
 use super::errors::{At, busy, io_error};
 use super::fs;
-use super::place::Place;
+use super::journal::Piece;
+use super::place::{Kept, MAX_SLOTS, Place};
 use super::tree;
 use super::types::Method;
 use crate::error::{ErrorKind, UpdateError};
@@ -75,22 +76,70 @@ fn in_use(path: &Path, error: std::io::Error) -> UpdateError {
     io_error("rename", path, error)
 }
 
-/// Gives the build that went its lasting name: `.prev` or `.broken`. What has that name goes.
-pub(crate) fn keep_outgoing(place: &Place, name: &Path, patience: Duration) -> Result<(), UpdateError> {
+/// Gives the build that went its lasting name, and says which slot that is. What has the name is removed only if it is `ours`,
+/// the one the journal says was kept there before; else another name is taken. `moving` is found again under the name that a
+/// killed call gave it.
+pub(crate) fn keep_outgoing(
+    place: &Place,
+    what: Kept,
+    moving: &Piece,
+    ours: Option<&Piece>,
+    patience: Duration,
+) -> Result<u32, UpdateError> {
     for slot in [place.outgoing(), place.incoming()] {
         if fs::look(&slot).at("look at", &slot)?.is_some() {
-            place.discard(name)?;
-            fs::rename(&slot, name, patience).at("keep the build before as", name)?;
-            return place.sync();
+            return keep(place, what, &slot, ours, patience);
         }
     }
-    Ok(())
+    let mut free = 0;
+    for number in 1..=MAX_SLOTS {
+        let name = place.kept(what, number);
+        if moving.is_at(&name)? {
+            return Ok(number);
+        }
+        free = if fs::look(&name).at("look at", &name)?.is_some() { 0 } else { free + 1 };
+        if free == 2 {
+            break;
+        }
+    }
+    Ok(1)
+}
+
+fn keep(
+    place: &Place,
+    what: Kept,
+    slot: &Path,
+    ours: Option<&Piece>,
+    patience: Duration,
+) -> Result<u32, UpdateError> {
+    for number in 1..=MAX_SLOTS {
+        let name = place.kept(what, number);
+        if fs::look(&name).at("look at", &name)?.is_some() {
+            match ours.filter(|piece| piece.slot == number) {
+                Some(piece) if piece.is_at(&name)? => place.discard(&name)?,
+                _ => continue,
+            }
+        }
+        match fs::rename_new(slot, &name, patience) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            done => {
+                done.at("keep the build before as", &name)?;
+                place.sync()?;
+                return Ok(number);
+            }
+        }
+    }
+    Err(UpdateError::new(
+        ErrorKind::Disk,
+        format!("every name for a kept build is in use: {} and so on", place.kept(what, 1).display()),
+    )
+    .hint("Remove the ones that nobody needs."))
 }
 
 /// Moves a staged build to `incoming`. `false` when it lies on another file system.
 pub(crate) fn take_in(place: &Place, staged: &Path, patience: Duration) -> Result<bool, UpdateError> {
     let incoming = place.incoming();
-    #[cfg(any(test, feature = "faults"))]
+    #[cfg(feature = "faults")]
     if fs::faults::is_other_file_system() {
         return Ok(false);
     }
@@ -103,7 +152,7 @@ pub(crate) fn take_in(place: &Place, staged: &Path, patience: Duration) -> Resul
     Ok(true)
 }
 
-/// Whether an error means that there is no room, which must not keep a build from being taken back.
+/// Whether an error means that there is no room, which must not keep a build from being rolled back.
 pub(crate) fn is_full(error: &UpdateError) -> bool {
     error.kind() == ErrorKind::NoSpace
 }

@@ -2,6 +2,7 @@
 
 use super::errors::{At, integrity, io_error};
 use super::fs::{self, CHUNK};
+use super::owner::Owner;
 use crate::error::UpdateError;
 use crate::release::{Contents, Entry, EntryKind};
 use sha2::{Digest, Sha256};
@@ -29,29 +30,8 @@ pub(crate) fn is_inner_path(path: &str) -> bool {
 }
 
 /// Whether a link at `path` that points at `target` stays inside the build.
-///
-/// Only leading `..` are allowed. A `..` after a name could follow another link first and leave from there; leading ones
-/// start at the link's own folder, which is a real one, so counting them is exact.
 pub(crate) fn link_stays(path: &str, target: &str) -> bool {
-    if target.is_empty()
-        || target.len() > MAX_PATH
-        || target.starts_with('/')
-        || target.contains(['\\', '\0', ':'])
-    {
-        return false;
-    }
-    let depth = path.split('/').count().saturating_sub(1);
-    let mut ups = 0;
-    let mut named = false;
-    for part in target.split('/') {
-        match part {
-            ".." if named => return false,
-            ".." => ups += 1,
-            "" | "." => {}
-            _ => named = true,
-        }
-    }
-    ups <= depth
+    target.len() <= MAX_PATH && bosc_names::check_link(path, target, bosc_names::Target::Archive).is_ok()
 }
 
 /// The disk's path of an entry.
@@ -286,13 +266,22 @@ pub(crate) fn fingerprint(contents: &Contents) -> [u8; 32] {
 /// Files from which one wait for the whole file system is shorter than one for each.
 const MANY: usize = 64;
 
-/// Gives every entry the permissions it is to have and waits until all of it is on the disk. What is of another kind than
-/// listed is not touched: permissions would go through a link.
-pub(crate) fn settle(path: &Path, contents: &Contents) -> Result<(), UpdateError> {
+/// Lines of what could not be kept.
+const MAX_LOST: usize = 32;
+
+/// Gives every entry the owner, the permissions and the attributes it is to have as the successor of `before`, whose build lies at
+/// `old`, and waits until all of it is on the disk. What is of another kind than listed is not touched: permissions would go through a
+/// link. A line for each file of which something could not be kept.
+pub(crate) fn settle(
+    path: &Path,
+    contents: &Contents,
+    before: Owner,
+    old: Option<&Path>,
+) -> Result<Vec<String>, UpdateError> {
     let entries = &contents.entries;
-    set_modes(path, contents)?;
+    let lost = set_owners(path, contents, before, old)?;
     if entries.len() >= MANY && fs::sync_all(path).at("sync", path)? {
-        return Ok(());
+        return Ok(lost);
     }
     for entry in entries.iter().rev() {
         let at = disk_path(path, &entry.path);
@@ -304,28 +293,66 @@ pub(crate) fn settle(path: &Path, contents: &Contents) -> Result<(), UpdateError
             EntryKind::File { .. } => fs::sync_file(&at).at("sync", &at)?,
         }
     }
-    Ok(())
+    Ok(lost)
 }
 
-fn set_modes(path: &Path, contents: &Contents) -> Result<(), UpdateError> {
+fn set_owners(
+    path: &Path,
+    contents: &Contents,
+    before: Owner,
+    old: Option<&Path>,
+) -> Result<Vec<String>, UpdateError> {
+    let mut lost = Vec::new();
     for entry in contents.entries.iter().rev() {
         let at = disk_path(path, &entry.path);
         let found = fs::look(&at).at("look at", &at)?;
         let other = || integrity(format!("{:?} of the release is missing or something else", entry.path));
         let found = found.ok_or_else(other)?;
-        match entry.kind {
-            EntryKind::Symlink { .. } => {}
-            EntryKind::Directory if found.is_dir() => {
-                fs::set_mode(&at, 0o755).at("set the permissions of", &at)?;
-            }
-            EntryKind::File { executable, .. } if found.is_file() => {
-                let mode = if executable || entry.path.is_empty() { 0o755 } else { 0o644 };
-                fs::set_mode(&at, mode).at("set the permissions of", &at)?;
-            }
+        let program = match entry.kind {
+            EntryKind::Symlink { .. } if found.file_type().is_symlink() => false,
+            EntryKind::Directory if found.is_dir() => true,
+            EntryKind::File { executable, .. } if found.is_file() => executable || entry.path.is_empty(),
             _ => return Err(other()),
+        };
+        let was = old.map(|root| disk_path(root, &entry.path));
+        // What cannot be looked at has nothing to be kept.
+        let known = was.as_deref().and_then(|was| fs::look(was).ok().flatten());
+        let bits = before.succeed(&at, &found, program, known.as_ref())?;
+        let mut gone: Vec<String> = bits.map(str::to_owned).into_iter().collect();
+        if let (Some(was), Some(known)) = (&was, &known)
+            && known.file_type() == found.file_type()
+            && !found.file_type().is_symlink()
+        {
+            gone.extend(fs::carry_over(was, &at).at("set the attributes of", &at)?);
+            // An access list brings the old entry's bits along.
+            let now = fs::look(&at).at("look at", &at)?.map_or(0, |now| fs::mode_of(&now));
+            let run =
+                if found.is_file() && program && !executable(now) { (now & 0o444) >> 2 | 0o100 } else { 0 };
+            let mode = now & !0o002 | run;
+            if mode != now {
+                fs::set_mode(&at, &found, mode).at("set the permissions of", &at)?;
+            }
+        }
+        if !gone.is_empty() && lost.len() < MAX_LOST {
+            let name = if entry.path.is_empty() { "the application" } else { &entry.path };
+            lost.push(format!("{name}: {}", gone.join(", ")));
         }
     }
-    Ok(())
+    lost.reverse();
+    Ok(lost)
+}
+
+/// Whether every entry that is there is this user's own, so that nobody else can write to it.
+pub(crate) fn is_ours(path: &Path, contents: &Contents, before: Owner) -> Result<bool, UpdateError> {
+    for entry in &contents.entries {
+        let at = disk_path(path, &entry.path);
+        if let Some(found) = fs::look(&at).at("look at", &at)?
+            && !before.trusts(fs::owner_of(&found).0)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Copies a build, entry by entry as `contents` lists them. `to` must not exist.
@@ -334,7 +361,7 @@ pub(crate) fn copy(from: &Path, to: &Path, contents: &Contents) -> Result<(), Up
         let (source, target) = (disk_path(from, &entry.path), disk_path(to, &entry.path));
         match &entry.kind {
             EntryKind::Directory => {
-                fs::make_dir(&target).at("make", &target)?;
+                fs::make_private_dir(&target).at("make", &target)?;
             }
             EntryKind::Symlink { target: points_at } => {
                 fs::make_link(points_at, &target).at("make the link", &target)?;
@@ -378,8 +405,9 @@ pub(crate) fn remove(path: &Path) -> Result<(), UpdateError> {
             fs::remove_dir(&at).at("remove", &at)?;
         } else {
             // A folder that does not let its owner in or write, as a build may have made one.
-            if fs::mode_of(&meta) & 0o700 != 0o700 {
-                fs::set_mode(&at, 0o700).at("set the permissions of", &at)?;
+            // Root needs no permission.
+            if fs::me() != 0 && fs::mode_of(&meta) & 0o700 != 0o700 {
+                fs::set_mode(&at, &meta, 0o700).at("set the permissions of", &at)?;
             }
             let names = fs::names(&at, usize::MAX).map_err(|e| io_error("list", &at, e))?;
             open.push((at.clone(), true));

@@ -1,17 +1,24 @@
-//! A new build proves itself, or is taken back.
+//! A new build proves itself, or is rolled back.
 
 use super::errors::At;
 use super::fs;
-use super::journal::{Flight, News, Piece, State, millis};
+use super::journal::{Flight, News, Piece, State, millis, time};
+use super::place::Kept;
 use super::session::Session;
 use super::swap::is_full;
-use super::types::{Reason, StartState, TakenBack};
+use super::types::{Reason, RolledBack, StartState};
 use crate::error::{ErrorKind, UpdateError};
+use crate::health;
 use crate::install::tree;
+use crate::release::same;
+use std::time::SystemTime;
+
+/// How often a build may say that it needs longer.
+const MAX_EXTENSIONS: u32 = 256;
 
 impl News {
-    pub(crate) fn taken_back(&self) -> TakenBack {
-        TakenBack {
+    pub(crate) fn rolled_back(&self) -> RolledBack {
+        RolledBack {
             bad: self.bad.build(),
             restored: self.restored.build(),
             reason: Reason::parse(&self.reason).unwrap_or(Reason::Asked),
@@ -24,33 +31,48 @@ impl Session<'_> {
     fn own_trial(&mut self) -> Option<&mut Flight> {
         let version = &self.installer.options().version;
         let on_trial = self.journal.state == State::Trial;
-        self.journal.flight.as_mut().filter(|flight| on_trial && flight.new.version == *version)
+        self.journal.flight.as_mut().filter(|flight| on_trial && same(&flight.new.version, version))
     }
 
-    /// The flight on trial that the calling code was started for: whatever is not the old build is the new one, even if it
-    /// says another version than its release. Such a build cannot be healthy, and must not be on trial for ever.
+    /// The flight on trial that the calling code was started for. What counts is what it is, not the version it says: a release
+    /// whose version was not raised in the code says that of the old build, and must not be on trial for ever.
     fn started_trial(&mut self) -> Option<&mut Flight> {
-        let version = &self.installer.options().version;
-        let on_trial = self.journal.state == State::Trial;
-        self.journal.flight.as_mut().filter(|flight| on_trial && flight.old.version != *version)
+        let running = &self.installer.options().version;
+        let flight = self.journal.flight.as_mut().filter(|_| self.journal.state == State::Trial)?;
+        if !same(running, &flight.new.version) && same(running, &flight.old.version) {
+            // What starts from the application's path is the new build. The old one may still be started from where it is kept;
+            // a process that is neither (`bosc watch`) speaks for what is at the path.
+            let kept = self.installer.place().kept(Kept::Previous, flight.old.slot);
+            if health::runs_in(&kept) && !health::runs_in(self.installer.target()) {
+                return None;
+            }
+        }
+        Some(flight)
     }
 
-    /// Counts a start; takes the build back when it had all that it is allowed. A start beside one that is counted and
+    /// Counts a start; rolls the build back when it had all that it is allowed. A start beside one that is counted and
     /// still has time is somebody's second click.
     pub(crate) fn count_start(&mut self) -> Result<(StartState, Option<u64>), UpdateError> {
         let health = self.installer.options().health;
+        let running = self.installer.options().version.clone();
         let Some(flight) = self.started_trial() else { return Ok((StartState::Settled, None)) };
+        if flight.boot.is_some() && flight.boot != fs::boot() {
+            // The system was started anew meanwhile: that ended it, or it ended before, which nobody knows.
+            flight.forgive();
+        }
         let (generation, counted) = (flight.generation, flight.counted());
         if counted > 0 && self.is_running()? {
             return Ok((StartState::Trial { start: counted, window: health.window }, Some(generation)));
         }
-        if health.automatic && counted >= health.starts() {
-            let taken_back = self.take_back(Reason::TooManyStarts)?;
-            return Ok((StartState::TakenBack(taken_back), Some(generation)));
+        if health.automatic && counted >= health.unfinished {
+            let rolled_back = self.roll_back(Reason::TooManyStarts)?;
+            return Ok((StartState::RolledBack(rolled_back), Some(generation)));
         }
         self.hold_running()?;
         let Some(flight) = self.started_trial() else { return Ok((StartState::Settled, None)) };
         flight.starts = flight.starts.saturating_add(1);
+        flight.boot = fs::boot();
+        flight.new.says = (!same(&running, &flight.new.version)).then_some(running);
         let start = flight.counted();
         self.write()?;
         Ok((StartState::Trial { start, window: health.window }, Some(generation)))
@@ -61,57 +83,77 @@ impl Session<'_> {
     fn is_running(&self) -> Result<bool, UpdateError> {
         let path = self.installer.place().running();
         let Some(found) = fs::look(&path).at("look at", &path)? else { return Ok(false) };
+        let until =
+            self.journal.flight.as_ref().map_or(SystemTime::UNIX_EPOCH, |flight| time(flight.until_ms));
         let allowed = self.installer.options().health.window.saturating_mul(3) / 2;
         let in_time = found.modified().is_ok_and(|begun| {
             self.now
                 .duration_since(begun)
                 .map_or_else(|early| early.duration() < allowed, |age| age < allowed)
         });
-        Ok(in_time && fs::try_lock(&path).at("lock", &path)?.is_none())
+        Ok((in_time || self.now < until)
+            && fs::try_lock(&path, self.installer.place().owner()?.lock()).at("lock", &path)?.is_none())
     }
 
     /// From now on this process is the one that [`Self::is_running`] asks for.
     fn hold_running(&self) -> Result<(), UpdateError> {
         let path = self.installer.place().running();
         // Held by one whose time is over: it keeps it, and every start counts.
-        if let Some(file) = fs::try_lock_since(&path, self.now).at("lock", &path)? {
+        let owner = self.installer.place().owner()?.lock();
+        if let Some(file) = fs::try_lock_since(&path, owner, self.now).at("lock", &path)? {
             self.installer.hold(file);
         }
         Ok(())
     }
 
-    /// Forgives the last start, once.
-    pub(crate) fn forgive(&mut self, generation: Option<u64>) -> Result<(), UpdateError> {
-        let flight = match generation {
+    /// The flight of a trial: the one this code was started in, else the one of its version.
+    fn flight_of(&mut self, generation: Option<u64>) -> Option<&mut Flight> {
+        let on_trial = self.journal.state == State::Trial;
+        match generation {
             Some(generation) => {
-                let on_trial = self.journal.state == State::Trial;
                 self.journal.flight.as_mut().filter(|flight| on_trial && flight.generation == generation)
             }
             None => self.own_trial(),
+        }
+    }
+
+    /// The build on trial needs longer, one window from now. `false` when there is no such trial, or it said so too often.
+    pub(crate) fn extend(&mut self, generation: Option<u64>) -> Result<bool, UpdateError> {
+        let until = self.now.checked_add(self.installer.options().health.window).unwrap_or(self.now);
+        let Some(flight) = self.flight_of(generation).filter(|flight| flight.extended < MAX_EXTENSIONS)
+        else {
+            return Ok(false);
         };
-        let Some(flight) = flight else { return Ok(()) };
+        flight.until_ms = flight.until_ms.max(millis(until));
+        flight.extended += 1;
+        self.write()?;
+        Ok(true)
+    }
+
+    /// Forgives the last start, once.
+    pub(crate) fn forgive(&mut self, generation: Option<u64>) -> Result<(), UpdateError> {
+        let Some(flight) = self.flight_of(generation) else { return Ok(()) };
         if flight.forgive() { self.write() } else { Ok(()) }
     }
 
     /// The new build works: it is the one to return to from now on, and nothing older comes back.
     pub(crate) fn healthy(&mut self, generation: Option<u64>) -> Result<bool, UpdateError> {
-        let Some(flight) = self.own_trial().cloned() else { return Ok(false) };
-        if generation.is_some_and(|generation| generation != flight.generation) {
-            return Ok(false);
-        }
+        let Some(flight) = self.flight_of(generation).cloned() else { return Ok(false) };
         self.journal.proved(flight);
         self.write()?;
         Ok(true)
     }
 
-    /// Takes the build on trial back, or returns to the one before a settled one.
-    pub(crate) fn take_back(&mut self, reason: Reason) -> Result<TakenBack, UpdateError> {
+    /// Rolls the build on trial back, or returns to the one before a settled one.
+    pub(crate) fn roll_back(&mut self, reason: Reason) -> Result<RolledBack, UpdateError> {
         let place = self.place();
         let mut flight = match self.journal.flight.take() {
             Some(flight) => flight,
             None => self.flight_back()?,
         };
-        if !flight.old.is_at(&place.prev())? && !flight.old.is_at(&place.incoming())? {
+        if !flight.old.is_at(&place.kept(Kept::Previous, flight.old.slot))?
+            && !flight.old.is_at(&place.incoming())?
+        {
             // Nothing was touched; what is at `.prev` is not what the journal means.
             self.journal.state = State::Settled;
             self.journal.kept = None;
@@ -125,15 +167,15 @@ impl Session<'_> {
         match self.write() {
             // Renames need no room. What can be spared is removed; a kill in between is understood without the journal.
             Err(e) if is_full(&e) => {
-                let _ = tree::remove(&place.broken());
-                let _ = tree::remove(&place.staging());
+                self.discard_broken();
+                place.clear_staging();
                 let _ = self.write();
             }
             other => other?,
         }
         self.go_back()?;
         let news = self.journal.news.as_ref().ok_or_else(no_backup)?;
-        Ok(news.taken_back())
+        Ok(news.rolled_back())
     }
 
     /// The way from a settled build to the one before it.
@@ -146,19 +188,10 @@ impl Session<'_> {
             None => {
                 let contents = tree::known_fingerprint(target);
                 let version = self.installer.options().version.clone();
-                Piece { version, release: None, contents, identity: Some(identity) }
+                Piece { version, release: None, contents, identity: Some(identity), slot: 1, says: None }
             }
         };
-        Ok(Flight {
-            generation: self.journal.next_generation(self.now),
-            new,
-            old,
-            since_ms: millis(self.now),
-            starts: 0,
-            forgiven: 0,
-            forgiven_start: 0,
-            reason: None,
-        })
+        Ok(Flight::new(self.journal.next_generation(self.now), new, old, self.now))
     }
 }
 

@@ -14,33 +14,45 @@ pub enum Kind {
     Directory,
     /// A macOS bundle: a folder whose name ends in `.app`.
     Bundle,
+    /// A program that Windows installed from an MSIX package, and keeps where nobody else may write.
+    Package,
 }
 
-/// How a new build proves itself.
+/// How a new build proves itself. Take [`HealthPolicy::default`] and set what is to differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HealthPolicy {
     /// How long a new build may take from its start until it says that it is healthy. 1 s to 1 day; default 60 s.
     pub window: Duration,
-    /// The start at which a build that never said it is healthy is taken back: it gets `threshold - 1` starts (at least
-    /// one). 1 to 16; default 2, as in Perry's updater.
+    /// The death of its own at which a build that never said it is healthy is rolled back, as a watcher sees them
+    /// ([`crate::health::watch`]): it is started `threshold - 1` times (at least once). 1 to 16; default 2, as in Perry's updater.
     pub threshold: u32,
-    /// Whether builds are taken back without anyone's help. Default true.
+    /// Starts that may end without a word before the build is rolled back at the next one. What ended them nobody saw: a person, a
+    /// logout, a power cut, or a fault of the build. 1 to 64; default 3. One that a reboot ended is not counted, up to eight times.
+    pub unfinished: u32,
+    /// Whether builds are rolled back without anyone's help. Default true.
     pub automatic: bool,
 }
 
 impl Default for HealthPolicy {
     fn default() -> Self {
-        Self { window: Duration::from_secs(60), threshold: 2, automatic: true }
+        Self { window: Duration::from_secs(60), threshold: 2, unfinished: 3, automatic: true }
     }
 }
 
 impl HealthPolicy {
+    /// The default with another [`HealthPolicy::window`].
+    pub fn within(window: Duration) -> Self {
+        Self { window, ..Self::default() }
+    }
+
     /// The policy with every number inside its bounds.
     #[must_use]
     pub fn bounded(self) -> Self {
         Self {
             window: self.window.clamp(Duration::from_secs(1), Duration::from_secs(86_400)),
             threshold: self.threshold.clamp(1, 16),
+            unfinished: self.unfinished.clamp(1, 64),
             automatic: self.automatic,
         }
     }
@@ -65,8 +77,11 @@ pub struct Options {
     /// How long to wait for another updater of the same application, and for files that something else (a virus
     /// scanner) holds open. Default 10 s.
     pub patience: Duration,
-    /// How long a release that was taken back is held back; doubled each time, up to 64 times. Default 1 day.
+    /// How long a release that was rolled back is held back; doubled each time, up to 64 times. Default 1 day.
     pub back_off: Duration,
+    /// Whether a version may be installed that is below the installed one, or below one that worked here: because a person asked
+    /// for it. It then becomes the oldest one that is taken. For one install. Default false.
+    pub downgrade: bool,
 }
 
 impl Options {
@@ -78,6 +93,7 @@ impl Options {
             health: HealthPolicy::default(),
             patience: Duration::from_secs(10),
             back_off: Duration::from_secs(86_400),
+            downgrade: false,
         }
     }
 }
@@ -91,7 +107,7 @@ pub struct Build {
     pub release: Option<ReleaseId>,
 }
 
-/// Why a build was taken back.
+/// Why a build was rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -101,7 +117,7 @@ pub enum Reason {
     Crashed,
     /// It ran, but did not say that it is healthy in time.
     Silent,
-    /// It was started as often as the policy allows and never said that it is healthy.
+    /// It was started as often as the policy allows, every start was cut off, and it never said that it is healthy.
     TooManyStarts,
     /// Somebody asked for it.
     Asked,
@@ -126,9 +142,9 @@ impl Reason {
     }
 }
 
-/// A build that was taken back.
+/// A build that was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TakenBack {
+pub struct RolledBack {
     /// The build that was removed. It lies at `<target>.broken` until the next install.
     pub bad: Build,
     /// The build that is in its place.
@@ -148,6 +164,9 @@ pub struct Installed {
     pub backup: PathBuf,
     /// How it came into place.
     pub method: Method,
+    /// What the build before had on the disk and the new one has not (capabilities, attributes, set-user-id bits), a line for each file,
+    /// at most 32. Nothing for a package.
+    pub not_kept: Vec<String>,
 }
 
 /// How builds change places. See the table in [`crate::install`].
@@ -159,6 +178,8 @@ pub enum Method {
     Replace,
     /// Two renames; a kill between them is undone by whoever starts next.
     Renames,
+    /// A package was handed to the system, which puts it in place when the application has ended.
+    Package,
 }
 
 /// Where an application stands.
@@ -187,10 +208,10 @@ pub enum Status {
 pub struct Started {
     /// Where it stands.
     pub state: StartState,
-    /// A build that was taken back since the application last asked. Told once.
-    pub news: Option<TakenBack>,
+    /// A build that was rolled back since the application last asked. Told once.
+    pub news: Option<RolledBack>,
     /// Whether a process that watches this start ([`crate::health::watch`]) said so when it made it. That one starts the
-    /// build before it, so one that was taken back only exits.
+    /// build before it, so one that was rolled back only exits.
     pub watched: bool,
 }
 
@@ -206,9 +227,9 @@ pub enum StartState {
         /// How long it has from now.
         window: Duration,
     },
-    /// This code is a build that was just taken back: the application's path holds the build before it. Start that one
+    /// This code is a build that was just rolled back: the application's path holds the build before it. Start that one
     /// ([`crate::health::relaunch`]) unless [`Started::watched`], and exit.
-    TakenBack(TakenBack),
+    RolledBack(RolledBack),
 }
 
 /// Whether a release may be installed.
@@ -220,27 +241,27 @@ pub enum Admission {
     NotNewer,
     /// It is older than a version that was healthy here.
     BelowFloor(Version),
-    /// It was taken back before, and may be tried again at this time, or is lifted by a newer version.
+    /// It was rolled back before, and may be tried again at this time, or is lifted by a newer version.
     Rejected {
         /// When it may be tried again.
         until: SystemTime,
-        /// How often it was taken back.
+        /// How often it was rolled back.
         times: u32,
     },
     /// The installed build has not said yet that it is healthy.
     OnTrial,
 }
 
-/// A release that was taken back.
+/// A release that was rolled back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Its version: any release with this version is held back.
     pub version: Version,
     /// Its identity: this release is held back whatever version it says.
     pub release: Option<ReleaseId>,
-    /// How often it was taken back.
+    /// How often it was rolled back.
     pub times: u32,
-    /// When it was last taken back.
+    /// When it was last rolled back.
     pub last: SystemTime,
     /// When it may be tried again.
     pub until: SystemTime,

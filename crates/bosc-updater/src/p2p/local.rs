@@ -1,13 +1,14 @@
 //! Builds that lie on this disk, cut into the blocks a drive would hold of them.
 
-use crate::error::{ErrorKind, UpdateError};
 use bosc_drive::blobs::BLOCK_SIZE;
 use bosc_drive::chunker::{ChunkBuffer, MAX_CHUNK};
+use bosc_files::open_plain;
+use bosc_follow::FollowError;
 use bosc_format::crypto::{Hash, leaf_hash, leaf_hashes};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,17 +100,14 @@ impl Local {
         &mut self,
         file: usize,
         scheme: Scheme,
-        tell: &mut dyn FnMut() -> Result<(), UpdateError>,
-    ) -> Result<Arc<Vec<Chunk>>, UpdateError> {
+        tell: &mut dyn FnMut() -> Result<(), FollowError>,
+    ) -> Result<Arc<Vec<Chunk>>, FollowError> {
         if let Some(known) = self.chunks.get(&(file, scheme)) {
             return Ok(Arc::clone(known));
         }
         let path = self.files.get(file).map(|f| f.path.clone()).unwrap_or_default();
-        let chunks = match cut(&path, scheme, tell) {
-            Ok(chunks) => chunks,
-            Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
-            Err(_) => Vec::new(),
-        };
+        // What cannot be read has no blocks.
+        let chunks = cut(&path, scheme, tell)?.unwrap_or_default();
         let chunks = Arc::new(chunks);
         self.chunks.insert((file, scheme), Arc::clone(&chunks));
         Ok(chunks)
@@ -120,8 +118,8 @@ impl Local {
         &mut self,
         wanted: &HashSet<Hash>,
         schemes: &[Scheme],
-        tell: &mut dyn FnMut() -> Result<(), UpdateError>,
-    ) -> Result<HashMap<Hash, (usize, Chunk)>, UpdateError> {
+        tell: &mut dyn FnMut() -> Result<(), FollowError>,
+    ) -> Result<HashMap<Hash, (usize, Chunk)>, FollowError> {
         let mut out = HashMap::new();
         for file in 0..self.files.len() {
             for scheme in schemes {
@@ -141,7 +139,7 @@ impl Local {
     /// Reads a chunk again; `None` when the file is not what it was.
     pub(super) fn read(&self, file: usize, chunk: Chunk) -> Option<Bytes> {
         let len = usize::try_from(chunk.len).ok().filter(|n| *n <= MAX_CHUNK)?;
-        let mut opened = File::open(&self.files.get(file)?.path).ok()?;
+        let mut opened = open_plain(&self.files.get(file)?.path).ok()?;
         opened.seek(SeekFrom::Start(chunk.offset)).ok()?;
         let mut bytes = vec![0; len];
         opened.read_exact(&mut bytes).ok()?;
@@ -149,16 +147,16 @@ impl Local {
     }
 }
 
-fn read_error(path: &Path) -> impl Fn(std::io::Error) -> UpdateError + '_ {
-    move |e| UpdateError::new(ErrorKind::Disk, format!("{} cannot be read", path.display())).because(e)
-}
-
+/// Cuts a file into blocks. The outer error is that of `tell`.
 fn cut(
     path: &Path,
     scheme: Scheme,
-    tell: &mut dyn FnMut() -> Result<(), UpdateError>,
-) -> Result<Vec<Chunk>, UpdateError> {
-    let mut file = File::open(path).map_err(read_error(path))?;
+    tell: &mut dyn FnMut() -> Result<(), FollowError>,
+) -> Result<io::Result<Vec<Chunk>>, FollowError> {
+    let mut file = match open_plain(path) {
+        Ok(file) => file,
+        Err(e) => return Ok(Err(e)),
+    };
     let mut out: Vec<Chunk> = Vec::new();
     let mut offset = 0u64;
     let mut push = |out: &mut Vec<Chunk>, len: usize, hash: Hash| {
@@ -171,13 +169,16 @@ fn cut(
             loop {
                 tell()?;
                 buffer.clear();
-                let n = file.by_ref().take(READ as u64).read_to_end(&mut buffer).map_err(read_error(path))?;
+                let n = match file.by_ref().take(READ as u64).read_to_end(&mut buffer) {
+                    Ok(n) => n,
+                    Err(e) => return Ok(Err(e)),
+                };
                 let blocks: Vec<&[u8]> = buffer.chunks(BLOCK_SIZE).collect();
                 for (block, hash) in blocks.iter().zip(leaf_hashes(&blocks)) {
                     push(&mut out, block.len(), hash);
                 }
                 if n < READ {
-                    return Ok(out);
+                    return Ok(Ok(out));
                 }
             }
         }
@@ -186,7 +187,10 @@ fn cut(
             let mut part = vec![0; READ / 4];
             loop {
                 tell()?;
-                let n = file.read(&mut part).map_err(read_error(path))?;
+                let n = match file.read(&mut part) {
+                    Ok(n) => n,
+                    Err(e) => return Ok(Err(e)),
+                };
                 let Some(read) = part.get(..n).filter(|p| !p.is_empty()) else { break };
                 chunks.buffer().extend_from_slice(read);
                 while let Some(chunk) = chunks.next_chunk() {
@@ -196,7 +200,7 @@ fn cut(
             if let Some(chunk) = chunks.finish() {
                 push(&mut out, chunk.len(), leaf_hash(&chunk));
             }
-            Ok(out)
+            Ok(Ok(out))
         }
     }
 }

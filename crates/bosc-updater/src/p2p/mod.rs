@@ -7,7 +7,7 @@
 //!         version ── /package.json at that head; only a strictly newer SemVer goes on
 //!         build ── is there an entry below /by-arch/<platform>/app/<name>?
 //! fetch   plan ── all entries of the build, checked (see `plan`, `paths`)
-//!         reuse ── blocks that builds on this disk hold (see `reuse`, `confirm`)
+//!         reuse ── blocks that builds on this disk hold (see `reuse`, `bosc_follow::offer`)
 //!         room ── is there space for the rest and for the build?
 //!         download ── the rest, from peers
 //!         write ── the build into staging, hashed as it is written (see `write`)
@@ -17,13 +17,15 @@
 //!
 //! 1. Every byte that is written comes out of a core of the store, and nothing gets into one that does not hang below a
 //!    head signed by the link's key: not from a peer, and not from the installed build.
+//!    A history that parts from the one that is here is never followed, whoever signed it; it is told of
+//!    ([`crate::client::Event::Conflict`]), because somebody has signed two.
 //! 2. A head never goes back: the store keeps the newest one that was proved, so a peer with an older one is no
 //!    source of releases.
 //! 3. A killed fetch loses nothing that was acknowledged; the next one fetches the rest.
 //! 4. Blocks of older releases are given up once a newer one is whole, so the store stays about as large as one build.
 
-mod confirm;
-mod core;
+mod cache;
+mod error;
 mod fetching;
 mod link;
 mod local;
@@ -34,34 +36,49 @@ mod plan;
 mod reuse;
 mod write;
 
+pub use bosc_follow::Stop;
 pub use options::{P2pOptions, Room, host};
 
-use self::core::{CoreSource, store_error};
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Release, ReleaseId, Staged};
-use crate::source::{OnProgress, Source};
+use crate::source::{Conflict, OnProgress, Source};
 use bosc_drive::blobs::BlobId;
+use bosc_follow::offer::Peers;
+use bosc_follow::{CoreSource, TimedOut};
 use bosc_format::link::PearLink;
-use bosc_node::Download;
-use fetching::{Fetching, cancelled};
-use link::Link;
+use error::store_error;
+use fetching::Fetching;
+use link::FollowedLink;
 use local::Local;
 use plan::Plan;
-use reuse::Needs;
+use reuse::{LocalBuilds, Needs};
 use semver::Version;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Name under which the store remembers the last version whose build it holds whole.
 const WHOLE: &str = "bosc-updater/whole";
 
+/// Whether a link could be followed for an application of this name: nothing is opened.
+pub(crate) fn check(link: &str, name: &str) -> Result<(), UpdateError> {
+    let key = format!("/{name}");
+    if !bosc_drive::drive::path::components(&key).is_ok_and(|p| p.len() == 1) {
+        return Err(UpdateError::new(ErrorKind::Input, "the application's name is not the name of a file")
+            .hint("give the name it has in the release, such as Demo, Demo.app or Demo.AppImage"));
+    }
+    link::parse(link).map(drop)
+}
+
 /// A followed link. Dropping it leaves the network.
 #[derive(Debug)]
 pub struct P2pSource {
     options: P2pOptions,
-    link: Link,
+    link: FollowedLink,
     found: Option<Found>,
     /// What was fetched last and is not yet written down: its blocks, the staging folder, and the build's folder in it.
     unsettled: Option<(Found, Needs, PathBuf, PathBuf)>,
+    /// Heads of other histories that were told of.
+    told: BTreeSet<[u8; 32]>,
 }
 
 /// A release that a check found.
@@ -80,16 +97,9 @@ impl P2pSource {
     /// # Errors
     /// `Input` for a bad link, name or bootstrap node; `Busy` while another process has the folder; `Disk`.
     pub fn open(options: P2pOptions) -> Result<Self, UpdateError> {
-        let key = format!("/{}", options.name);
-        if !bosc_drive::drive::path::components(&key).is_ok_and(|p| p.len() == 1) {
-            return Err(UpdateError::new(
-                ErrorKind::Input,
-                "the application's name is not the name of a file",
-            )
-            .hint("give the name it has in the release, such as Demo, Demo.app or Demo.AppImage"));
-        }
-        let link = Link::open(&options)?;
-        Ok(Self { options, link, found: None, unsettled: None })
+        check(&options.link, &options.name)?;
+        let link = FollowedLink::open(&options)?;
+        Ok(Self { options, link, found: None, unsettled: None, told: BTreeSet::new() })
     }
 
     /// Bytes received and sent on the network since the start.
@@ -100,25 +110,24 @@ impl P2pSource {
 
     /// How many peers that have the link are connected.
     pub fn peers(&self) -> usize {
-        self.link.db.status().peers.len()
+        self.link.db().status().peers.len()
     }
 
-    fn interrupted(&self) -> bool {
-        self.options.interrupt.load(std::sync::atomic::Ordering::SeqCst)
+    /// What listens to a check: nobody is told, and a stop ends it.
+    fn quiet(&self) -> impl FnMut(crate::source::Progress) -> bool + Send + use<> {
+        let stop = self.options.stop.clone();
+        move |_| !stop.is_stopped()
     }
 
     /// What the newest head holds, whatever its version is.
     fn look(&self) -> Result<Option<Found>, UpdateError> {
         let received_before = self.link.node.status().received;
-        let Some(head) = self.link.newest(self.options.patience, &|| self.interrupted())? else {
-            if self.interrupted() {
-                return Err(cancelled());
-            }
-            return Err(fetching::nobody(&self.link.db.status()));
+        let Some(head) = self.link.newest(self.options.patience)? else {
+            return Err(error::nobody(&TimedOut::of(&self.link.db().status())));
         };
-        let source = CoreSource::new(self.link.db.core(), head.length);
-        let mut go_on = |_| !self.interrupted();
-        let mut fetching = Fetching::new(&self.link, &mut go_on, self.options.patience, received_before);
+        let source = CoreSource::cut(self.link.db().core(), head.length);
+        let mut quiet = self.quiet();
+        let mut fetching = Fetching::new(&self.link, &mut quiet, self.options.patience, received_before);
         let Some(version) = package::version(&mut fetching, &source, head.length)? else { return Ok(None) };
         let id = ReleaseId(head.tree_hash());
         Ok(Some(Found { id, version, length: head.length, received_before }))
@@ -135,7 +144,7 @@ impl P2pSource {
         };
         let link = PearLink::parse(&release.origin).map_err(|e| gone().because(e))?;
         let version = link.version.filter(|_| link.key == self.link.link.key).ok_or_else(gone)?;
-        let head = self.link.db.core().head_at(version.length).map_err(|e| gone().because(e))?;
+        let head = self.link.db().core().head_at(version.length).map_err(|e| gone().because(e))?;
         if head.tree_hash() != release.id.0 || head.fork != version.fork {
             return Err(gone());
         }
@@ -155,35 +164,31 @@ impl P2pSource {
         installed: Option<&Version>,
         staging: Option<&Path>,
     ) -> Result<(Plan, Needs, CoreSource), UpdateError> {
-        let db = CoreSource::new(self.link.db.core(), found.length);
+        let db = CoreSource::cut(self.link.db().core(), found.length);
         let options = &self.options;
         let name = plan::find_name(fetching, &db, found.length, &options.name, &options.platform)?;
         let plan = plan::load(fetching, &db, found.length, &name, &options.platform)?;
         let blobs = self.link.need_blobs()?;
         let end = |id: BlobId| id.block_offset.saturating_add(id.block_length);
         let needed = plan.files.iter().filter_map(|f| f.blob).map(end).max().unwrap_or(0);
-        let source = package::long_enough(fetching, &blobs, needed)?;
+        let source = package::long_enough(fetching, blobs, needed)?;
         // A store that holds the installed build or a later one whole can learn little from the build itself.
         let whole = self.link.store.user_data(WHOLE).map_err(store_error)?;
         let whole = whole.and_then(|v| Version::parse(std::str::from_utf8(&v).ok()?).ok());
         let known = installed.zip(whole).is_some_and(|(installed, whole)| whole >= *installed);
         if !known {
-            let mut local = Local::scan(&options.builds);
-            reuse::reuse(fetching, &blobs, &source, &plan, &mut local)?;
+            let mut builds = LocalBuilds::new(&plan, Local::scan(&options.builds));
+            fetching.gather(blobs, reuse::needed_first(&plan), &mut [&mut builds])?;
         }
-        let needs = reuse::needs(fetching, &blobs, &source, &plan)?;
+        let needs = reuse::needs(fetching, blobs, &source, &plan)?;
         let core = blobs.core();
         let missing: Vec<u64> =
             needs.blocks.iter().copied().filter(|b| !core.has(*b).unwrap_or(false)).collect();
         self.check_room(&needs, missing.len(), staging)?;
-        fetching.local = needs.bytes.saturating_sub(self.weight(&missing, &plan, &source));
-        fetching.total = Some(needs.bytes);
-        fetching.count_from_here();
+        let local = needs.bytes.saturating_sub(self.weight(&missing, &plan, &source));
+        fetching.count(local, needs.bytes);
         fetching.tell_now()?;
-        if !missing.is_empty() {
-            let download = blobs.download(Download::list(missing));
-            fetching.wait_while_it_comes(&blobs, || download.is_done())?;
-        }
+        fetching.gather(blobs, missing, &mut [&mut Peers])?;
         Ok((plan, needs, source))
     }
 
@@ -225,8 +230,8 @@ impl P2pSource {
         let blobs = self.link.need_blobs()?;
         let core = blobs.core();
         // What the next check, and whoever fetches from this one, reads first.
-        let db = CoreSource::new(self.link.db.core(), found.length);
-        let source = CoreSource::new(core, core.length());
+        let db = CoreSource::cut(self.link.db().core(), found.length);
+        let source = CoreSource::new(core);
         let mut kept = needs.blocks.clone();
         kept.extend(package::blocks(&db, &source, found.length));
         kept.sort_unstable();
@@ -254,26 +259,7 @@ impl P2pSource {
 
 impl Source for P2pSource {
     fn check(&mut self, installed: &Version) -> Result<Option<Release>, UpdateError> {
-        let Some(found) = self.look()? else { return Ok(None) };
-        let newer = crate::release::newer(&found.version, installed);
-        self.found = Some(found.clone());
-        if !newer {
-            return Ok(None);
-        }
-        let db = CoreSource::new(self.link.db.core(), found.length);
-        let mut go_on = |_| !self.interrupted();
-        let mut fetching =
-            Fetching::new(&self.link, &mut go_on, self.options.patience, found.received_before);
-        plan::find_name(&mut fetching, &db, found.length, &self.options.name, &self.options.platform)?;
-        let notes = package::notes(&mut fetching, &db, found.length, &found.version)?;
-        let fork = self.link.db.core().head().fork;
-        Ok(Some(Release {
-            version: found.version,
-            id: found.id,
-            origin: PearLink::verlink(self.link.link.key, fork, found.length).to_string(),
-            notes,
-            size: None,
-        }))
+        self.newest(installed).inspect_err(|e| cache::mark_if_damaged(&self.options.dir, e))
     }
 
     fn fetch(
@@ -282,19 +268,8 @@ impl Source for P2pSource {
         staging: &Path,
         on_progress: &mut OnProgress<'_>,
     ) -> Result<Staged, UpdateError> {
-        let found = self.recall(release)?;
-        let mut fetching =
-            Fetching::new(&self.link, on_progress, self.options.patience, found.received_before);
-        let installed = self.options.version.clone();
-        let (plan, needs, source) = self.gather(&mut fetching, &found, installed.as_ref(), Some(staging))?;
-        let folder = write::folder_of(staging, &release.id.0);
-        let (path, contents) = write::write(&mut fetching, &source, &plan, &folder)?;
-        fetching.local = needs.bytes;
-        fetching.tell_now()?;
-        let size = Some(needs.bytes);
-        self.unsettled = Some((found, needs, staging.to_owned(), folder));
-        let release = Release { size, ..release.clone() };
-        Ok(Staged { release, path, contents })
+        let staged = self.bring(release, staging, on_progress);
+        staged.inspect_err(|e| cache::mark_if_damaged(&self.options.dir, e))
     }
 
     fn prefetch(&mut self, installed: &Version, on_progress: &mut OnProgress<'_>) -> Result<(), UpdateError> {
@@ -309,15 +284,69 @@ impl Source for P2pSource {
         self.keep_only(&found, &needs)
     }
 
+    fn conflicts(&mut self) -> Vec<Conflict> {
+        self.link.conflicts(&mut self.told)
+    }
+
+    fn tidy(&mut self, staging: &Path) {
+        write::clean(staging, staging);
+    }
+
     fn settle(&mut self) {
         let Some((found, needs, staging, folder)) = self.unsettled.take() else { return };
         write::clean(&staging, &folder);
         // Only room and time are lost when it fails, and the next fetch tries again.
         let _ = self.keep_only(&found, &needs);
+        cache::forget_damaged(&self.options.dir);
     }
 
     fn on_news(&mut self, notify: Box<dyn Fn() + Send + Sync>) -> bool {
-        self.link.on_news(notify);
-        true
+        self.link.on_news(notify)
+    }
+}
+
+impl P2pSource {
+    fn newest(&mut self, installed: &Version) -> Result<Option<Release>, UpdateError> {
+        let Some(found) = self.look()? else { return Ok(None) };
+        let newer = crate::release::newer(&found.version, installed);
+        self.found = Some(found.clone());
+        if !newer {
+            return Ok(None);
+        }
+        let db = CoreSource::cut(self.link.db().core(), found.length);
+        let mut quiet = self.quiet();
+        let mut fetching =
+            Fetching::new(&self.link, &mut quiet, self.options.patience, found.received_before);
+        plan::find_name(&mut fetching, &db, found.length, &self.options.name, &self.options.platform)?;
+        let notes = package::notes(&mut fetching, &db, found.length, &found.version)?;
+        let fork = self.link.db().core().head().fork;
+        Ok(Some(Release {
+            version: found.version,
+            id: found.id,
+            origin: PearLink::verlink(self.link.link.key, fork, found.length).to_string(),
+            notes,
+            size: None,
+        }))
+    }
+
+    fn bring(
+        &mut self,
+        release: &Release,
+        staging: &Path,
+        on_progress: &mut OnProgress<'_>,
+    ) -> Result<Staged, UpdateError> {
+        let found = self.recall(release)?;
+        let mut fetching =
+            Fetching::new(&self.link, on_progress, self.options.patience, found.received_before);
+        let installed = self.options.version.clone();
+        let (plan, needs, source) = self.gather(&mut fetching, &found, installed.as_ref(), Some(staging))?;
+        let folder = write::folder_of(staging, &release.id.0);
+        let (path, contents) = write::write(&mut fetching, &source, &plan, &folder)?;
+        fetching.is_here(needs.bytes);
+        fetching.tell_now()?;
+        let size = Some(needs.bytes);
+        self.unsettled = Some((found, needs, staging.to_owned(), folder));
+        let release = Release { size, ..release.clone() };
+        Ok(Staged { release, path, contents })
     }
 }

@@ -1,11 +1,11 @@
 //! What a P2P source is made from.
 
 use crate::error::UpdateError;
+use bosc_follow::Stop;
 use semver::Version;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Fails with `NoSpace` unless so many bytes more fit on the file system of a folder.
@@ -36,8 +36,9 @@ pub struct P2pOptions {
     pub patience: Duration,
     /// Asked before anything large is written; the disk is not asked without it.
     pub room: Option<Room>,
-    /// Set by others to end a running call with `Cancelled`.
-    pub interrupt: Arc<AtomicBool>,
+    /// Ends a running check with `Cancelled`. While a release is fetched it has the progress told at once, and who is told
+    /// decides.
+    pub stop: Stop,
 }
 
 impl fmt::Debug for P2pOptions {
@@ -67,7 +68,7 @@ impl P2pOptions {
             platform: host(),
             patience: Duration::from_secs(60),
             room: None,
-            interrupt: Arc::new(AtomicBool::new(false)),
+            stop: Stop::new(),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What a release says of itself: `/package.json` and `/CHANGELOG.md`.
 
-use super::core::CoreSource;
 use super::fetching::Fetching;
 use crate::error::{ErrorKind, UpdateError};
 use bosc_drive::blobs::{BlobReader, content_blocks, content_length};
 use bosc_drive::drive::Drive;
+use bosc_follow::{CoreSource, Fetch, FollowedCore};
 use semver::Version;
 
 /// Largest package.json read, in bytes.
@@ -94,13 +94,13 @@ fn read_file(
     path: &str,
     limit: u64,
 ) -> Result<Option<Vec<u8>>, UpdateError> {
-    let db = fetching.link.db.clone();
+    let db = fetching.link.db();
     let drive = Drive::checkout(db_source.clone(), length);
-    let entry = fetching.read(&db, || drive.entry_follow(path).map_err(|e| (e, Vec::new())))?;
+    let entry = fetching.of(db).read(|| drive.entry_follow(path))?;
     let Some(entry) = entry else { return Ok(None) };
     let Some(id) = entry.value.blob else { return Ok(Some(Vec::new())) };
     let blobs = fetching.link.need_blobs()?;
-    let source = long_enough(fetching, &blobs, id.block_offset.saturating_add(id.block_length))?;
+    let source = long_enough(fetching, blobs, id.block_offset.saturating_add(id.block_length))?;
     let too_large = || invalid(format!("the release's {path} is too large"));
     if id.block_length > limit {
         return Err(too_large());
@@ -109,22 +109,16 @@ fn read_file(
     let near = id.block_offset.saturating_sub(u64::from(id.block_map))
         ..id.block_offset.saturating_add(id.block_length);
     let near: Vec<u64> = near.take(64).collect();
-    let size = fetching.read(&blobs, || content_length(&source, &id).map_err(|e| (e, near.clone())))?;
+    let size = fetching.of(blobs).read(|| content_length(&source, &id).map_err(|e| (e, near.clone())))?;
     if size > limit {
         return Err(too_large());
     }
     let mut reader = BlobReader::new(source, id);
     let mut out = Vec::new();
-    loop {
-        match reader.next() {
-            None => return Ok(Some(out)),
-            Some(Ok(part)) => out.extend_from_slice(&part),
-            Some(Err(e)) => {
-                let Some(block) = e.missing() else { return Err(super::core::drive_error(e)) };
-                fetching.blocks(&blobs, block, reader.wanted(64))?;
-            }
-        }
+    while let Some(part) = fetching.of(blobs).next(&mut reader)? {
+        out.extend_from_slice(&part);
     }
+    Ok(Some(out))
 }
 
 /// The blocks of the blobs core that package.json and changelog are in, as far as that can be told from what is here.
@@ -144,18 +138,11 @@ pub(super) fn blocks(db: &CoreSource, blobs: &CoreSource, length: u64) -> Vec<u6
 /// The blobs core, once its head holds `needed` blocks.
 pub(super) fn long_enough(
     fetching: &mut Fetching<'_, '_>,
-    blobs: &bosc_node::LiveCore,
+    blobs: &FollowedCore,
     needed: u64,
 ) -> Result<CoreSource, UpdateError> {
-    let core = blobs.core().clone();
-    if core.length() < needed {
-        // A request for the last block makes peers prove a head that holds it.
-        if let Some(last) = needed.checked_sub(1) {
-            blobs.want(vec![last]);
-        }
-        fetching.wait(blobs, || (core.length() >= needed).then_some(()))?;
-    }
-    Ok(CoreSource::new(&core, core.length()))
+    fetching.wait(|wait, _| blobs.longer(needed, wait))?;
+    Ok(blobs.source())
 }
 
 #[cfg(test)]

@@ -1,11 +1,8 @@
-//! Which names of a drive may become names on this disk.
+//! Which names of a drive may become names on this disk: the rules of [`bosc_names`], which the publisher's tools ask too.
 
 use crate::error::{ErrorKind, UpdateError};
-use bosc_drive::drive::path::{MAX_PATH_LEN, components, windows_name};
-use std::collections::HashSet;
-
-/// Longest name of a file, in bytes, that common file systems take.
-const MAX_NAME: usize = 255;
+use bosc_drive::drive::path::components;
+use bosc_names::{Clash, NameProblem, Target, Twins, check_link, check_name};
 
 fn refuse(key: &str, why: &str) -> UpdateError {
     let shown: String = key.chars().take(200).collect();
@@ -14,66 +11,37 @@ fn refuse(key: &str, why: &str) -> UpdateError {
 }
 
 /// The path of `key` below the folder `root` of the drive (without a slash at its end), parts joined by `/`.
-pub(super) fn below(root: &str, key: &str, windows: bool) -> Result<String, UpdateError> {
+pub(super) fn below(root: &str, key: &str, on: Target) -> Result<String, UpdateError> {
     let rest = key.strip_prefix(root).ok_or_else(|| refuse(key, "lies elsewhere"))?;
     let parts = components(rest).map_err(|_| refuse(key, "is no plain path"))?;
     for part in &parts {
-        if part.len() > MAX_NAME {
-            return Err(refuse(key, "has a name that is too long"));
-        }
-        if windows && !windows_name(part) {
-            return Err(refuse(key, "has a name that Windows cannot have"));
+        match check_name(part, on) {
+            Ok(()) => {}
+            Err(NameProblem::TooLong) => return Err(refuse(key, "has a name that is too long")),
+            Err(_) => return Err(refuse(key, &format!("has a name that {} cannot have", on.name()))),
         }
     }
     Ok(parts.join("/"))
 }
 
-/// The text of a symlink at `rel`: a relative path that stays in the build. `..` is taken only in front: behind a
-/// name it could climb out through another symlink.
+/// The text of a symlink at `rel`: a relative path that stays in the build.
 pub(super) fn link_target(rel: &str, linkname: &str) -> Result<String, UpdateError> {
-    let bad = |why: &str| refuse(rel, &format!("is a symlink that {why}"));
-    if linkname.is_empty() || linkname.contains('\0') || linkname.len() > MAX_PATH_LEN {
-        return Err(bad("leads nowhere"));
-    }
-    let target = linkname.replace('\\', "/");
-    if target.starts_with('/') || target.split('/').next().is_some_and(|p| p.ends_with(':')) {
-        return Err(bad("leads out of the build"));
-    }
-    let depth = rel.split('/').count().saturating_sub(1);
-    let (mut ups, mut named) = (0, false);
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if named => return Err(bad("goes up behind a name")),
-            ".." if ups == depth => return Err(bad("leads out of the build")),
-            ".." => ups += 1,
-            _ => named = true,
-        }
-    }
-    Ok(target)
+    check_link(rel, linkname, Target::Linux).map_err(|e| refuse(rel, &format!("is a symlink that {e}")))?;
+    Ok(linkname.replace('\\', "/"))
 }
 
-/// Checks that no path is below another that is no folder, and, where the file system does not tell upper from lower
-/// case, that no two fall together. `paths` are all files and symlinks.
-pub(super) fn no_clashes<'a>(
-    paths: impl Iterator<Item = &'a str> + Clone,
-    ignores_case: bool,
-) -> Result<(), UpdateError> {
-    let fold = |p: &str| if ignores_case { p.to_lowercase() } else { p.to_owned() };
-    let mut seen = HashSet::new();
-    for path in paths.clone() {
-        if !seen.insert(fold(path)) {
-            return Err(refuse(path, "stands there twice"));
-        }
-    }
+/// Checks that no path is below another that is no folder, and that no two are one to the file system. `paths` are all
+/// files and symlinks.
+pub(super) fn no_clashes<'a>(paths: impl Iterator<Item = &'a str>, on: Target) -> Result<(), UpdateError> {
+    let mut twins = Twins::new(on);
     for path in paths {
-        let mut folder = path;
-        while let Some((above, _)) = folder.rsplit_once('/') {
-            if seen.contains(&fold(above)) {
-                return Err(refuse(path, "lies below a file"));
-            }
-            folder = above;
-        }
+        twins.add(path).map_err(|e| match e {
+            Clash::Twin(other) => refuse(
+                path,
+                &format!("differs from {other:?} in case or Unicode form only: it stands there twice"),
+            ),
+            e => refuse(path, &e.to_string()),
+        })?;
     }
     Ok(())
 }
@@ -84,14 +52,17 @@ mod tests {
 
     #[test]
     fn names_stay_in_the_build() {
-        assert_eq!(below("/app/Demo", "/app/Demo/bin/x", false).unwrap(), "bin/x");
+        assert_eq!(below("/app/Demo", "/app/Demo/bin/x", Target::Linux).unwrap(), "bin/x");
         for key in
             ["/app/Demo", "/app/Demo/", "/app/Demo/../x", "/app/Demo//x", "/app/Demox", "/app/Demo/a\\b"]
         {
-            assert!(below("/app/Demo", key, false).is_err(), "{key}");
+            assert!(below("/app/Demo", key, Target::Darwin).is_err(), "{key}");
         }
-        assert!(below("/a", "/a/nul.txt", false).is_ok() && below("/a", "/a/nul.txt", true).is_err());
-        assert!(below("/a", &format!("/a/{}", "x".repeat(256)), false).is_err());
+        assert!(
+            below("/a", "/a/nul.txt", Target::Linux).is_ok()
+                && below("/a", "/a/nul.txt", Target::Windows).is_err()
+        );
+        assert!(below("/a", &format!("/a/{}", "x".repeat(256)), Target::Linux).is_err());
     }
 
     #[test]
@@ -108,10 +79,14 @@ mod tests {
 
     #[test]
     fn clashes_are_found() {
-        let check = |paths: &[&str], fold| no_clashes(paths.iter().copied(), fold);
-        assert!(check(&["a", "A", "b/c"], false).is_ok());
-        assert!(check(&["a", "A"], true).is_err());
-        assert!(check(&["a", "a/b"], false).is_err());
-        assert!(check(&["a/b", "A/B/c"], true).is_err());
+        let check = |paths: &[&str], on| no_clashes(paths.iter().copied(), on);
+        assert!(check(&["a", "A", "b/c"], Target::Linux).is_ok());
+        assert!(check(&["a", "A"], Target::Windows).is_err());
+        assert!(check(&["a", "a/b"], Target::Linux).is_err());
+        assert!(check(&["a/b", "A/B/c"], Target::Darwin).is_err());
+        assert!(
+            check(&["N/a", "n/b"], Target::Darwin).is_err() && check(&["N/a", "n/b"], Target::Linux).is_ok()
+        );
+        assert!(check(&["caf\u{e9}", "cafe\u{301}"], Target::Darwin).is_err());
     }
 }

@@ -1,18 +1,17 @@
 //! What a release consists of: its entries in the drive, checked, as files, symlinks and folders of a build.
 
-use super::core::CoreSource;
 use super::fetching::Fetching;
 use super::options::candidates;
 use super::paths::{below, link_target, no_clashes};
 use crate::error::{ErrorKind, UpdateError};
 use bosc_drive::blobs::BlobId;
 use bosc_drive::drive::{Drive, DriveEntry};
+use bosc_follow::{CoreSource, Fetch};
+use bosc_names::Target;
 use std::collections::BTreeSet;
 
 /// Most files of a build.
 const MAX_ENTRIES: usize = 1 << 18;
-/// Blocks of the db asked for at once.
-const AHEAD: usize = 256;
 
 /// A file of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +49,11 @@ pub(super) fn find_name(
     name: &str,
     platform: &str,
 ) -> Result<String, UpdateError> {
-    let db = fetching.link.db.clone();
+    let db = fetching.link.db();
     let drive = Drive::checkout(source.clone(), version);
     for candidate in candidates(name, platform) {
         let path = format!("{}/{candidate}", app_folder(platform));
-        let found = fetching.read(&db, || {
+        let found = fetching.of(db).read(|| {
             if drive.entry(&path).map_err(|e| (e, Vec::new()))?.is_some() {
                 return Ok(true);
             }
@@ -84,45 +83,30 @@ pub(super) fn load(
     name: &str,
     platform: &str,
 ) -> Result<Plan, UpdateError> {
-    let db = fetching.link.db.clone();
+    let db = fetching.link.db();
     let drive = Drive::checkout(source.clone(), version);
     let root = format!("{}/{name}", app_folder(platform));
-    let one = fetching.read(&db, || drive.entry_follow(&root).map_err(|e| (e, Vec::new())))?;
+    let one = fetching.of(db).read(|| drive.entry_follow(&root))?;
     if let Some(entry) = one {
         let file =
             PlanFile { rel: String::new(), blob: entry.value.blob, executable: entry.value.executable };
         return Ok(Plan { name: name.to_owned(), files: vec![file], single: true, ..Plan::default() });
     }
-    let mut list = drive.list(&root).map_err(super::core::drive_error)?;
+    let mut list = drive.list(&root)?;
     let mut entries = Vec::new();
-    loop {
-        match list.next() {
-            None => break,
-            Some(Ok(entry)) => {
-                if entries.len() >= MAX_ENTRIES {
-                    return Err(UpdateError::new(ErrorKind::Integrity, "the release has too many files"));
-                }
-                entries.push(entry);
-            }
-            Some(Err(e)) => {
-                let Some(block) = e.missing() else { return Err(super::core::drive_error(e)) };
-                fetching.blocks(&db, block, list.wanted(AHEAD))?;
-            }
+    while let Some(entry) = fetching.of(db).next(&mut list)? {
+        if entries.len() >= MAX_ENTRIES {
+            return Err(UpdateError::new(ErrorKind::Integrity, "the release has too many files"));
         }
+        entries.push(entry);
     }
-    checked(name, &root, entries, cfg!(windows), cfg!(any(windows, target_os = "macos")))
+    checked(name, &root, entries, Target::here())
 }
 
-fn checked(
-    name: &str,
-    root: &str,
-    entries: Vec<DriveEntry>,
-    windows: bool,
-    ignores_case: bool,
-) -> Result<Plan, UpdateError> {
+fn checked(name: &str, root: &str, entries: Vec<DriveEntry>, on: Target) -> Result<Plan, UpdateError> {
     let mut plan = Plan { name: name.to_owned(), ..Plan::default() };
     for entry in entries {
-        let rel = below(root, &entry.key, windows)?;
+        let rel = below(root, &entry.key, on)?;
         let mut folder = rel.as_str();
         while let Some((above, _)) = folder.rsplit_once('/') {
             if !plan.folders.insert(above.to_owned()) {
@@ -143,7 +127,7 @@ fn checked(
     plan.files.sort_by(|a, b| a.rel.cmp(&b.rel));
     plan.links.sort();
     let paths = plan.files.iter().map(|f| f.rel.as_str()).chain(plan.links.iter().map(|l| l.0.as_str()));
-    no_clashes(paths, ignores_case)?;
+    no_clashes(paths, on)?;
     Ok(plan)
 }
 
@@ -168,7 +152,7 @@ mod tests {
             entry("/r/b/x", None),
             entry("/r/z", None),
         ];
-        let plan = checked("r", "/r", entries, true, true).unwrap();
+        let plan = checked("r", "/r", entries, Target::Windows).unwrap();
         assert_eq!(plan.files.iter().map(|f| f.rel.as_str()).collect::<Vec<_>>(), ["b/c/d", "b/x", "z"]);
         assert_eq!(plan.links, [("a".to_owned(), "b/c".to_owned())]);
         assert_eq!(plan.folders.iter().map(String::as_str).collect::<Vec<_>>(), ["b", "b/c"]);
@@ -181,7 +165,7 @@ mod tests {
             vec![entry("/r/a", Some("../../x"))],
             vec![entry("/r/a", Some("b")), entry("/r/a/x", None)],
         ] {
-            assert_eq!(checked("r", "/r", bad, false, false).unwrap_err().kind(), ErrorKind::Integrity);
+            assert_eq!(checked("r", "/r", bad, Target::Linux).unwrap_err().kind(), ErrorKind::Integrity);
         }
     }
 }

@@ -8,59 +8,72 @@
 //! 3. For what is still missing, the leaf hashes are fetched and looked up in every file there is: moved blocks,
 //!    renamed files, older builds.
 
-use super::confirm::{Guess, Guesses, ask};
-use super::core::CoreSource;
+use super::error::drive_error;
 use super::fetching::Fetching;
 use super::local::{Chunk, Local, Scheme};
 use super::plan::{Plan, PlanFile};
 use crate::error::{ErrorKind, UpdateError};
 use bosc_drive::BlockSource;
 use bosc_drive::blobs::{BLOCK_SIZE, BlobId, BlockRef, MAX_MAP_BLOCKS, encode_map, load_map};
+use bosc_follow::offer::{Cost, Gathering, Guesses, MAX_LEAVES, Offer};
+use bosc_follow::{CoreSource, FollowError, FollowedCore};
 use bosc_format::crypto::Hash;
-use bosc_node::LiveCore;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Below so many missing bytes the third look is not worth its round trip.
 const SMALL: u64 = 128 << 10;
 /// A block of fewer bytes is cheaper fetched than looked for.
 const TINY: u64 = 128;
-/// Most leaf hashes asked for in the third look.
-const MAX_HASHES: usize = 1 << 16;
-/// Map blocks asked for at once.
-const AHEAD: usize = 512;
 
-/// Fills what it can of the blocks `plan` needs. Whatever it does not find is left to be fetched.
-pub(super) fn reuse(
-    fetching: &mut Fetching<'_, '_>,
-    live: &LiveCore,
-    source: &CoreSource,
-    plan: &Plan,
-    local: &mut Local,
-) -> Result<(), UpdateError> {
-    if local.is_empty() {
-        return Ok(());
-    }
-    let mut guesses = Guesses::default();
-    for file in plan.files.iter().filter(|f| !is_here(source, f)) {
-        guess_unchanged(fetching, file, local, &mut guesses)?;
-    }
-    settle(guesses, fetching, live, local)?;
-    fetch_maps(fetching, live, source, plan)?;
-    let mut guesses = Guesses::default();
-    for file in plan.files.iter().filter(|f| !is_here(source, f)) {
-        guess_around_a_change(fetching, source, file, local, &mut guesses)?;
-    }
-    settle(guesses, fetching, live, local)?;
-    look_everywhere(fetching, live, source, plan, local)
+/// Builds on this disk, as a source of the blocks that a plan needs.
+pub(super) struct LocalBuilds<'a> {
+    plan: &'a Plan,
+    local: Local,
 }
 
-fn settle(
-    guesses: Guesses,
-    fetching: &mut Fetching<'_, '_>,
-    live: &LiveCore,
-    local: &Local,
-) -> Result<(), UpdateError> {
-    if guesses.is_empty() { Ok(()) } else { guesses.settle(fetching, live, local) }
+/// A piece of a file, by the file's number.
+type Piece = (usize, Chunk);
+
+impl<'a> LocalBuilds<'a> {
+    pub(super) fn new(plan: &'a Plan, local: Local) -> Self {
+        Self { plan, local }
+    }
+
+    fn prove(&self, to: &mut Gathering<'_, '_>, guesses: Guesses<Piece>) -> Result<(), FollowError> {
+        if guesses.is_empty() {
+            return Ok(());
+        }
+        to.prove(guesses, &mut |(file, chunk)| self.local.read(*file, *chunk))
+    }
+}
+
+impl Offer for LocalBuilds<'_> {
+    fn name(&self) -> &'static str {
+        "builds on this disk"
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Disk
+    }
+
+    fn bring(&mut self, to: &mut Gathering<'_, '_>) -> Result<(), FollowError> {
+        if self.local.is_empty() {
+            return Ok(());
+        }
+        let (plan, source) = (self.plan, CoreSource::new(to.core()));
+        let mut guesses = Guesses::default();
+        for file in plan.files.iter().filter(|f| !is_here(&source, f)) {
+            guess_unchanged(to, file, &mut self.local, &mut guesses)?;
+        }
+        self.prove(to, guesses)?;
+        to.fetch(maps(&source, plan))?;
+        let mut guesses = Guesses::default();
+        for file in plan.files.iter().filter(|f| !is_here(&source, f)) {
+            guess_around_a_change(to, &source, file, &mut self.local, &mut guesses)?;
+        }
+        self.prove(to, guesses)?;
+        self.look_everywhere(to, &source)
+    }
 }
 
 /// Whether all that a file needs is in the core.
@@ -77,14 +90,14 @@ fn no_such_size(chunks: &[Chunk], size: u64) -> bool {
 
 /// The file as if it had not changed since it was first staged.
 fn guess_unchanged(
-    fetching: &mut Fetching<'_, '_>,
+    to: &mut Gathering<'_, '_>,
     file: &PlanFile,
     local: &mut Local,
-    guesses: &mut Guesses,
-) -> Result<(), UpdateError> {
+    guesses: &mut Guesses<Piece>,
+) -> Result<(), FollowError> {
     let (Some(id), Some(at)) = (file.blob, local.at(&file.rel)) else { return Ok(()) };
     let size = local.file(at).map_or(0, |f| f.size);
-    let mut tell = || fetching.tell();
+    let mut tell = || to.go_on();
     if id.block_map {
         let chunks = local.chunks(at, Scheme::Rabin, &mut tell)?;
         if no_such_size(&chunks, size) {
@@ -107,10 +120,10 @@ fn guess_unchanged(
             return Ok(());
         }
         for (r, chunk) in refs.iter().zip(chunks.iter()) {
-            guesses.add(r.index, Guess::File(at, *chunk));
+            guesses.add(r.index, (at, *chunk), chunk.len, chunk.hash);
         }
         for (i, block) in map.into_iter().enumerate() {
-            guesses.add(id.block_offset.saturating_add(i as u64), Guess::Bytes(block.into()));
+            guesses.add_made(id.block_offset.saturating_add(i as u64), block.into());
         }
         return Ok(());
     }
@@ -124,13 +137,13 @@ fn guess_unchanged(
     }
     let count = usize::try_from(id.block_length).unwrap_or(usize::MAX);
     for (i, chunk) in chunks.iter().take(count).enumerate() {
-        guesses.add(id.block_offset.saturating_add(i as u64), Guess::File(at, *chunk));
+        guesses.add(id.block_offset.saturating_add(i as u64), (at, *chunk), chunk.len, chunk.hash);
     }
     // Cut by content, what lies behind an insertion is the same again, counted from the end.
     if scheme == Scheme::Rabin && chunks.len() != count && size != id.byte_length {
         for (i, chunk) in chunks.iter().rev().take(count / 2).enumerate() {
             let block = id.block_offset.saturating_add(id.block_length).saturating_sub(1 + i as u64);
-            guesses.add(block, Guess::File(at, *chunk));
+            guesses.add(block, (at, *chunk), chunk.len, chunk.hash);
         }
     }
     Ok(())
@@ -141,100 +154,121 @@ fn plain_scheme(id: &BlobId) -> Scheme {
     if id.byte_length.div_ceil(BLOCK_SIZE as u64) == id.block_length { Scheme::Fixed } else { Scheme::Rabin }
 }
 
-/// Gets the block maps that are not here.
-fn fetch_maps(
-    fetching: &mut Fetching<'_, '_>,
-    live: &LiveCore,
-    source: &CoreSource,
-    plan: &Plan,
-) -> Result<(), UpdateError> {
-    let missing: Vec<u64> = plan
-        .files
+/// Blocks of maps that are not here.
+fn maps(source: &CoreSource, plan: &Plan) -> Vec<u64> {
+    plan.files
         .iter()
         .filter_map(|f| f.blob)
         .filter(|id| id.block_map)
         .flat_map(|id| id.block_offset..id.block_offset.saturating_add(id.block_length.min(MAX_MAP_BLOCKS)))
         .filter(|b| !source.has(*b))
-        .collect();
-    for part in missing.chunks(AHEAD) {
-        for block in part {
-            if !source.has(*block) {
-                fetching.blocks(live, *block, part.to_vec())?;
+        .collect()
+}
+
+/// What a plan needs of the core, as far as that can be told before the maps are here.
+pub(super) fn needed_first(plan: &Plan) -> Vec<u64> {
+    let mut out = BlockSet::default();
+    for id in plan.files.iter().filter_map(|f| f.blob) {
+        out.extend(id.block_offset..id.block_offset.saturating_add(id.block_length));
+    }
+    out.into_sorted()
+}
+
+/// Blocks that many entries may name over and over: it takes no more memory than about twice as many as there are.
+#[derive(Default)]
+struct BlockSet {
+    blocks: Vec<u64>,
+    /// How many there may be before doubles are taken out.
+    room: usize,
+}
+
+impl BlockSet {
+    fn extend(&mut self, blocks: impl IntoIterator<Item = u64>) {
+        for block in blocks {
+            if self.blocks.len() >= self.room {
+                self.tidy();
             }
+            self.blocks.push(block);
         }
     }
-    Ok(())
+
+    fn tidy(&mut self) {
+        self.blocks.sort_unstable();
+        self.blocks.dedup();
+        self.room = self.blocks.len().saturating_mul(2).max(1 << 16);
+    }
+
+    fn into_sorted(mut self) -> Vec<u64> {
+        self.tidy();
+        self.blocks
+    }
 }
 
 /// The blocks before and behind the place where the file at the same path differs.
 fn guess_around_a_change(
-    fetching: &mut Fetching<'_, '_>,
+    to: &mut Gathering<'_, '_>,
     source: &CoreSource,
     file: &PlanFile,
     local: &mut Local,
-    guesses: &mut Guesses,
-) -> Result<(), UpdateError> {
+    guesses: &mut Guesses<Piece>,
+) -> Result<(), FollowError> {
     let (Some(id), Some(at)) = (file.blob.filter(|id| id.block_map), local.at(&file.rel)) else {
         return Ok(());
     };
-    let refs = load_map(source, &id).map_err(super::core::drive_error)?;
-    let chunks = local.chunks(at, Scheme::Rabin, &mut || fetching.tell())?;
+    let refs = load_map(source, &id)?;
+    let chunks = local.chunks(at, Scheme::Rabin, &mut || to.go_on())?;
     let fits = |(r, c): &(&BlockRef, &Chunk)| r.byte_length == c.len;
     for (r, chunk) in refs.iter().zip(chunks.iter()).take_while(fits) {
-        guesses.add(r.index, Guess::File(at, *chunk));
+        guesses.add(r.index, (at, *chunk), chunk.len, chunk.hash);
     }
     for (r, chunk) in refs.iter().rev().zip(chunks.iter().rev()).take_while(fits) {
-        guesses.add(r.index, Guess::File(at, *chunk));
+        guesses.add(r.index, (at, *chunk), chunk.len, chunk.hash);
     }
     Ok(())
 }
 
-/// Asks for the leaf hashes of what is missing and looks for them in all files.
-fn look_everywhere(
-    fetching: &mut Fetching<'_, '_>,
-    live: &LiveCore,
-    source: &CoreSource,
-    plan: &Plan,
-    local: &mut Local,
-) -> Result<(), UpdateError> {
-    let (missing, bytes, schemes) = missing(source, plan)?;
-    if missing.is_empty() || missing.len() > MAX_HASHES || bytes < SMALL {
-        return Ok(());
-    }
-    let blocks: Vec<u64> = missing.iter().copied().collect();
-    if !ask(fetching, live, &blocks)? {
-        return Ok(());
-    }
-    let core = live.core();
-    let mut leaves: BTreeMap<u64, Hash> = BTreeMap::new();
-    for block in blocks {
-        if let Some(hash) = core.leaf_hash(block).map_err(super::core::store_error)? {
-            leaves.insert(block, hash);
+impl LocalBuilds<'_> {
+    /// Asks for the leaf hashes of what is missing and looks for them in all files.
+    fn look_everywhere(
+        &mut self,
+        to: &mut Gathering<'_, '_>,
+        source: &CoreSource,
+    ) -> Result<(), FollowError> {
+        let (missing, bytes, schemes) = missing(source, self.plan)?;
+        if missing.is_empty() || missing.len() > MAX_LEAVES || bytes < SMALL {
+            return Ok(());
         }
-    }
-    let wanted: HashSet<Hash> = leaves.values().copied().collect();
-    let found = local.find(&wanted, &schemes, &mut || fetching.tell())?;
-    let mut guesses = Guesses::default();
-    for (block, hash) in leaves {
-        if let Some((file, chunk)) = found.get(&hash) {
-            guesses.add(block, Guess::File(*file, *chunk));
+        let blocks: Vec<u64> = missing.iter().copied().collect();
+        if !to.leaves(&blocks)? {
+            return Ok(());
         }
+        let mut leaves: BTreeMap<u64, Hash> = BTreeMap::new();
+        for block in blocks {
+            if let Some(hash) = to.leaf(block)? {
+                leaves.insert(block, hash);
+            }
+        }
+        let wanted: HashSet<Hash> = leaves.values().copied().collect();
+        let found = self.local.find(&wanted, &schemes, &mut || to.go_on())?;
+        let mut guesses = Guesses::default();
+        for (block, hash) in leaves {
+            if let Some((file, chunk)) = found.get(&hash) {
+                guesses.add(block, (*file, *chunk), chunk.len, hash);
+            }
+        }
+        self.prove(to, guesses)
     }
-    settle(guesses, fetching, live, local)
 }
 
 /// Content blocks that are not here and may be found by their hash, about how many bytes they have, and how they were
 /// cut.
-fn missing(
-    source: &CoreSource,
-    plan: &Plan,
-) -> Result<(std::collections::BTreeSet<u64>, u64, Vec<Scheme>), UpdateError> {
-    let mut out = std::collections::BTreeSet::new();
+fn missing(source: &CoreSource, plan: &Plan) -> Result<(BTreeSet<u64>, u64, Vec<Scheme>), bosc_drive::Error> {
+    let mut out = BTreeSet::new();
     let (mut bytes, mut schemes) = (0u64, Vec::new());
     for id in plan.files.iter().filter_map(|f| f.blob) {
         let before = out.len();
         let scheme = if id.block_map {
-            for r in load_map(source, &id).map_err(super::core::drive_error)? {
+            for r in load_map(source, &id)? {
                 if !source.has(r.index) && r.byte_length > TINY && out.insert(r.index) {
                     bytes = bytes.saturating_add(r.byte_length);
                 }
@@ -246,7 +280,7 @@ fn missing(
                 if !source.has(block) && mean > TINY && out.insert(block) {
                     bytes = bytes.saturating_add(mean);
                 }
-                if out.len() > MAX_HASHES {
+                if out.len() > MAX_LEAVES {
                     return Ok((out, bytes, schemes));
                 }
             }
@@ -273,12 +307,12 @@ pub(super) struct Needs {
 /// Reads the maps (fetching those that are not here) and adds up what the build needs.
 pub(super) fn needs(
     fetching: &mut Fetching<'_, '_>,
-    live: &LiveCore,
+    blobs: &FollowedCore,
     source: &CoreSource,
     plan: &Plan,
 ) -> Result<Needs, UpdateError> {
-    fetch_maps(fetching, live, source, plan)?;
-    let mut out = Needs::default();
+    fetching.wait(|wait, _| blobs.blocks(maps(source, plan), wait))?;
+    let (mut out, mut blocks) = (Needs::default(), BlockSet::default());
     for file in &plan.files {
         let mut size = 0u64;
         if let Some(id) = &file.blob {
@@ -286,11 +320,11 @@ pub(super) fn needs(
             if end > source.length() {
                 return Err(damaged());
             }
-            out.blocks.extend(id.block_offset..end);
+            blocks.extend(id.block_offset..end);
             if id.block_map {
-                for r in load_map(source, id).map_err(super::core::drive_error)? {
+                for r in load_map(source, id).map_err(drive_error)? {
                     size = size.saturating_add(r.byte_length);
-                    out.blocks.push(r.index);
+                    blocks.extend([r.index]);
                 }
             } else {
                 size = id.byte_length;
@@ -299,8 +333,7 @@ pub(super) fn needs(
         out.sizes.push(size);
         out.bytes = out.bytes.saturating_add(size);
     }
-    out.blocks.sort_unstable();
-    out.blocks.dedup();
+    out.blocks = blocks.into_sorted();
     Ok(out)
 }
 

@@ -4,22 +4,22 @@
 //! are written. The files are not synced here: the installer reads all of them again, and syncs, before anything is
 //! swapped.
 
-use super::core::{CoreSource, drive_error};
+use super::error::drive_error;
 use super::fetching::Fetching;
 use super::plan::Plan;
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Contents, Entry, EntryKind};
 use bosc_drive::blobs::BlobReader;
+use bosc_follow::CoreSource;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> UpdateError + '_ {
     move |e| {
         let (kind, hint) = match e.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                (ErrorKind::NoSpace, "free some space; what was downloaded is kept")
+                (ErrorKind::NoSpace, "free some disk space; what was downloaded is kept")
             }
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 (ErrorKind::Permission, "let this user write to the folder of the application")
@@ -81,10 +81,12 @@ pub(super) fn write(
             for part in BlobReader::new(source.clone(), id) {
                 let part = part.map_err(drive_error)?;
                 hasher.update(&part);
-                out.write_all(&part).map_err(io(&path))?;
+                bosc_files::write_sparsely(&mut out, size, &part).map_err(io(&path))?;
                 size = size.saturating_add(part.len() as u64);
                 fetching.tell()?;
             }
+            // It may end in a hole.
+            out.set_len(size).map_err(io(&path))?;
         }
         let kind = EntryKind::File { size, sha256: hasher.finalize().into(), executable: file.executable };
         entries.push(Entry { path: file.rel.clone(), kind });

@@ -10,7 +10,7 @@
 use super::lifecycle::{arm, disarm};
 use crate::error::{ErrorKind, UpdateError};
 use crate::health::{self, Program};
-use crate::install::{Installed, Installer, Options, Reason, TakenBack};
+use crate::install::{Installed, Installer, Options, Reason, RolledBack};
 use crate::release::Staged;
 use semver::Version;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn install_with(installer: &Installer, staged: &Staged) -> Result<Installed, Upd
 ///
 /// # Errors
 /// `Refused` when there is none, and what the installer says.
-pub fn perform_rollback(target: &Path, running: &Version) -> Result<TakenBack, UpdateError> {
+pub fn perform_rollback(target: &Path, running: &Version) -> Result<RolledBack, UpdateError> {
     open(target, running)?.roll_back(Reason::Asked, SystemTime::now())
 }
 
@@ -68,7 +68,7 @@ fn relaunch_with(installer: &Installer, program: &Program) -> Result<u32, Update
 /// Installs with the sentinel armed around it: what Perry's `installAndRelaunch` does before it relaunches.
 ///
 /// # Errors
-/// As [`install_update`], with the sentinel taken back; `updater: failed to write sentinel`, with nothing installed.
+/// As [`install_update`], with the sentinel withdrawn; `updater: failed to write sentinel`, with nothing installed.
 pub fn apply(installer: &Installer, staged: &Staged, sentinel: &Path) -> Result<Installed, UpdateError> {
     let current = installer.options().version.to_string();
     let next = staged.release.version.to_string();

@@ -8,15 +8,15 @@
 //!                                               roll-back failed ─▶ error, sentinel kept
 //! ```
 //!
-//! With a threshold of n the new build has n − 1 boots; the default of 2 takes it back at the second start after one that
+//! With a threshold of n the new build has n − 1 boots; the default of 2 rolls it back at the second start after one that
 //! did not become healthy. There is one lifecycle a process: a later call, or a new install, makes the earlier one's timer
 //! and exit hook powerless. The sentinel is removed only while it is still about the same update.
 
 use super::paths::{backup_path, get_exe_path, get_sentinel_path};
 use super::sentinel::{Lock, Sentinel, clear_generation, clear_text, read_sentinel, write_sentinel};
-use super::version::parse_version;
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::{Installer, Options, Reason, StartState};
+use crate::manifest::version::parse_version;
 use semver::Version;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +32,7 @@ pub struct InitOptions {
     pub auto_rollback: bool,
     /// How long a build must run to be healthy; zero leaves it to [`mark_healthy`].
     pub health_check_ms: u64,
-    /// The boot on which it is taken back; 1 would take back every update at its first start and counts as 2.
+    /// The boot on which it is rolled back; 1 would roll back every update at its first start and counts as 2.
     pub crash_loop_threshold: u32,
     /// What an update replaces [default: [`get_exe_path`]].
     pub target: Option<PathBuf>,
@@ -55,6 +55,7 @@ impl InitOptions {
 }
 
 /// What [`init_updater`] found.
+#[must_use = "after a roll-back this process has to end"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Boot {
     /// No build is on trial.
@@ -81,8 +82,8 @@ pub enum TrialStart {
         /// 1 for the first.
         start: u32,
     },
-    /// It was taken back.
-    TakenBack,
+    /// It was rolled back.
+    RolledBack,
 }
 
 /// The installer as a lifecycle uses it.
@@ -122,7 +123,7 @@ impl Trial for Installer {
                 TrialStart::Settled { healthy: floor.is_some_and(|f| f >= self.options().version) }
             }
             StartState::Trial { start, .. } => TrialStart::Trial { start },
-            StartState::TakenBack(_) => TrialStart::TakenBack,
+            StartState::RolledBack(_) => TrialStart::RolledBack,
         })
     }
 
@@ -164,6 +165,8 @@ pub fn init_updater(options: &InitOptions) -> Result<Boot, UpdateError> {
     })?;
     let mut install = Options::new(&target, version);
     install.health.threshold = options.crash_loop_threshold.max(2);
+    // Its documented counting: every start counts, and the one that reaches the threshold rolls back.
+    install.health.unfinished = install.health.threshold.saturating_sub(1);
     if options.health_check_ms > 0 {
         install.health.window = Duration::from_millis(options.health_check_ms);
     }
@@ -197,7 +200,7 @@ pub fn init_with(
         None => Found::None,
         Some(None) => Found::Useless("malformed sentinel"),
         Some(Some(s)) if !s.is_armed() || !is_about(s, target) => Found::None,
-        Some(Some(s)) if is_other_version(s, &options.running_version) && start != TrialStart::TakenBack => {
+        Some(Some(s)) if is_other_version(s, &options.running_version) && start != TrialStart::RolledBack => {
             Found::Useless("stale sentinel")
         }
         // Killed between the two steps of becoming healthy.
@@ -216,12 +219,12 @@ pub fn init_with(
         _ => Boot::Idle,
     };
     let mut sentinel = match (state, start) {
-        (Found::Armed(_) | Found::Useless(_), TrialStart::TakenBack) => {
+        (Found::Armed(_) | Found::Useless(_), TrialStart::RolledBack) => {
             drop(lock);
             clear("after rollback")?;
             return Ok(Boot::RolledBack);
         }
-        (Found::None, TrialStart::TakenBack) => return Ok(Boot::RolledBack),
+        (Found::None, TrialStart::RolledBack) => return Ok(Boot::RolledBack),
         (Found::None, _) => return Ok(without_sentinel(trial)),
         (Found::Useless(context), _) => {
             drop(lock);

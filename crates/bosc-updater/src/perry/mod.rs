@@ -1,40 +1,66 @@
-//! Perry's updater, format by format: what its clients and servers write is read here, and the other way round.
+//! Perry's updater by its own names: a program that uses it moves over line by line, and the files that its clients write are read
+//! and written here as they are.
 //!
-//! Nothing in here touches a network. [`crate::http`] fetches; this module decides.
+//! Nothing else in this crate depends on this module but the client's option for its sentinel; it is built on [`crate::manifest`],
+//! [`crate::install`], [`crate::health`] and `crate::http`.
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`manifest`] | the JSON a server offers, versions 1 and 2 |
-//! | [`verify`] | SHA-256, Ed25519 over the digest (1) or digest and version (2), and our binding to application and platform |
-//! | [`cli_manifest`] | the newer, wholly signed manifest of a command-line tool |
+//! | [`check_for_update`], [`Update`], [`init_updater`], [`mark_healthy`] | the wrapper, `@perry/updater` |
+//! | [`primitives`] | the low-level calls with their return codes, `perry/updater` |
 //! | [`sentinel`], [`lifecycle`] | the file that counts boots of a new build, and what is done with it at start |
-//! | [`install`] | staged build in, previous build back, relaunch |
-//! | [`paths`], [`url`], [`version`] | where things are, what may be fetched, what is newer |
+//! | [`install`] | staged build in, previous build back, relaunch, with errors that say why |
+//! | [`paths`] | where the application, its previous build and the sentinel are |
+//!
+//! # Its quick start
+//!
+//! ```no_run
+//! use bosc_updater::perry::{self, Boot, CheckOptions, InitOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! if perry::init_updater(&InitOptions::new("1.4.0"))? == Boot::RolledBack {
+//!     return Ok(()); // the build before is back; it runs at the next start
+//! }
+//!
+//! let update = perry::check_for_update(CheckOptions::new(
+//!     "https://example.com/updates/manifest.json",
+//!     "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",
+//!     "1.4.0",
+//! ))?;
+//!
+//! if let Some(mut update) = update {
+//!     update.download(|done, total| println!("{done} of {total}"))?;
+//!     update.install_and_relaunch()?;
+//!     return Ok(()); // the new build was started
+//! }
+//!
+//! perry::mark_healthy()?; // once the application works
+//! # Ok(()) }
+//! ```
 //!
 //! # What differs from the original, with the same bytes on the wire and on the disk
 //!
 //! - A signature is checked against the digest the manifest claims before anything is downloaded, and the digest against
 //!   the bytes afterwards; `size` is a bound, not a remark.
+//! - What was not downloaded and proved is not installed, and what was rolled back is not offered again.
 //! - A sentinel counts only when the build it speaks of is the one that runs. A crash between arming and installing does
 //!   not roll back to an older `.prev`, and another copy of the application does not disturb it.
-//! - Leaving the process is not health. [`lifecycle::exiting`] with code 0 is.
+//! - Leaving the process is not health. [`exiting`] with code 0 is.
 //! - Every write is synced, every file is made with mode 0600, every read is bounded.
 
-pub mod cli_manifest;
 pub mod install;
 pub mod lifecycle;
-pub mod manifest;
 pub mod paths;
+pub mod primitives;
 pub mod sentinel;
-pub mod url;
-pub mod verify;
-pub mod version;
+#[cfg(feature = "http")]
+mod update;
 
-pub use cli_manifest::CliManifest;
-pub use install::{install_update, perform_rollback, relaunch};
 pub use lifecycle::{Boot, InitOptions, exiting, init_updater, mark_healthy};
-pub use manifest::{Asset, Manifest};
-pub use paths::{get_backup_path, get_exe_path, get_sentinel_path};
-pub use sentinel::{Sentinel, clear_sentinel, read_sentinel, write_sentinel};
-pub use verify::{compute_file_sha256, verify_hash, verify_signature, verify_signature_v2};
-pub use version::compare_versions;
+pub use primitives::{
+    clear_sentinel, compare_versions, compute_file_sha256, get_backup_path, get_exe_path, get_sentinel_path,
+    install_update, perform_rollback, read_sentinel, relaunch, verify_hash, verify_signature,
+    verify_signature_v2, write_sentinel,
+};
+#[cfg(feature = "http")]
+pub use update::{CheckOptions, Update, check_for_update};

@@ -9,19 +9,21 @@
 //! It is written to `<path>.tmp`, synced, renamed and the folder synced; mode 0600. Changes by this client happen under a
 //! lock on `<path>.lock`, so that of two processes one sees what the other wrote.
 
-use crate::error::{ErrorKind, UpdateError};
+use crate::error::UpdateError;
+use crate::files;
+use crate::manifest::iso_8601;
+use bosc_files::Durability;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use std::ffi::OsString;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Largest sentinel that is read, in bytes. A larger one counts as malformed.
 pub const MAX_SENTINEL_LEN: u64 = 64 * 1024;
@@ -165,44 +167,18 @@ impl<'de> Deserialize<'de> for Sentinel {
 /// # Errors
 /// `Disk` or `Permission`: `updater: failed to write sentinel`.
 pub fn write_sentinel(path: &Path, json: &str) -> Result<(), UpdateError> {
-    let write = || -> io::Result<()> {
-        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            make_private_dir(parent)?;
-        }
-        let tmp = with_suffix(path, ".tmp");
-        match std::fs::remove_file(&tmp) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        let mut file = private_new_file(&tmp)?;
-        file.write_all(json.as_bytes())?;
-        file.sync_all()?;
-        drop(file);
-        std::fs::rename(&tmp, path)?;
-        sync_parent(path)
-    };
-    write().map_err(|e| failed("updater: failed to write sentinel", path, e))
+    files::state()
+        .write(path, json.as_bytes())
+        .map_err(|e| failed("updater: failed to write sentinel", path, e))
 }
 
 /// Perry's `readSentinel`: the text, `None` when there is no file.
 ///
 /// # Errors
 /// `Disk` or `Permission` when it is there and cannot be read. A file above [`MAX_SENTINEL_LEN`], or one that is not UTF-8,
-/// is given back as an empty text, which no parser takes.
+/// is given back as an empty text, which no parser takes. What is no file (a fifo, a folder) counts as none.
 pub fn read_sentinel(path: &Path) -> Result<Option<String>, UpdateError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed("updater: failed to read sentinel", path, e)),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_SENTINEL_LEN + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| failed("updater: failed to read sentinel", path, e))?;
-    if bytes.len() as u64 > MAX_SENTINEL_LEN {
-        return Ok(Some(String::new()));
-    }
-    Ok(Some(String::from_utf8(bytes).unwrap_or_default()))
+    files::read_text(path, MAX_SENTINEL_LEN).map_err(|e| failed("updater: failed to read sentinel", path, e))
 }
 
 /// Perry's `clearSentinel`: removes the file; good when there is none. `context` ends the text of the error.
@@ -210,12 +186,9 @@ pub fn read_sentinel(path: &Path) -> Result<Option<String>, UpdateError> {
 /// # Errors
 /// `Disk` or `Permission`: `updater: failed to clear sentinel <context>`.
 pub fn clear_sentinel(path: &Path, context: &str) -> Result<(), UpdateError> {
-    let clear = || match std::fs::remove_file(path) {
-        Ok(()) => sync_parent(path),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-    };
-    clear().map_err(|e| failed(&format!("updater: failed to clear sentinel {context}"), path, e))
+    bosc_files::remove_file(path, Durability::Disk)
+        .map(drop)
+        .map_err(|e| failed(&format!("updater: failed to clear sentinel {context}"), path, e))
 }
 
 /// Removes the sentinel if it still is about this update. Whether it was removed.
@@ -252,76 +225,22 @@ pub(crate) struct Lock {
 
 impl Lock {
     pub(crate) fn take(sentinel: &Path) -> Result<Self, UpdateError> {
-        let path = with_suffix(sentinel, ".lock");
-        let take = || -> io::Result<File> {
-            if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-                make_private_dir(parent)?;
-            }
-            let file = private_options().write(true).create(true).truncate(false).open(&path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        take()
-            .map(|file| Self { _file: file })
-            .map_err(|e| failed("updater: failed to lock the sentinel", &path, e))
+        files::lock(sentinel).map(|file| Self { _file: file }).map_err(|e| {
+            failed("updater: failed to lock the sentinel", &files::with_ending(sentinel, ".lock"), e)
+        })
     }
 }
 
 fn failed(message: &str, path: &Path, e: io::Error) -> UpdateError {
-    let kind = match e.kind() {
-        io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
-        _ => ErrorKind::Disk,
-    };
-    UpdateError::new(kind, message)
+    UpdateError::new(files::kind(&e), message)
         .hint(format!("check that this user may write {}", path.display()))
         .because(e)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
-
-pub(crate) fn private_options() -> OpenOptions {
-    #[cfg_attr(not(unix), allow(unused_mut))]
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-pub(crate) fn private_new_file(path: &Path) -> io::Result<File> {
-    private_options().write(true).create_new(true).open(path)
-}
-
-pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// Makes a rename or removal in the folder of `path` durable. Windows has no such call; its rename is journalled.
-pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        Ok(())
-    }
 }
 
 /// `<base36 ms>-<base36 counter>-<base36 random>`.
 fn new_generation(now: SystemTime) -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let ms = since_epoch(now).as_millis() as u64;
+    let ms = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     let counter = COUNTER.fetch_add(1, Ordering::Relaxed) + 1;
     // Seeded by the system for each process; a name needs no more.
     let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
@@ -340,30 +259,4 @@ fn base36(mut n: u64) -> String {
             return digits.iter().rev().collect();
         }
     }
-}
-
-fn since_epoch(now: SystemTime) -> Duration {
-    now.duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// `YYYY-MM-DDTHH:MM:SS.mmmZ`, as `Date.toISOString` writes it.
-pub fn iso_8601(now: SystemTime) -> String {
-    let since = since_epoch(now);
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Days since 0000-03-01 in eras of 400 years: no month has to be looked up.
-    let z = days + 719_468;
-    let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
-    )
 }

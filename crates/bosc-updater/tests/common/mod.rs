@@ -10,7 +10,7 @@
 )]
 
 use bosc_updater::install::contents_of;
-use bosc_updater::{Contents, Release, ReleaseId, Staged};
+use bosc_updater::release::{Contents, Release, ReleaseId, Staged};
 use semver::Version;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -11,11 +11,16 @@
 )]
 
 use bosc_node::Node;
-use bosc_release::command::{Request, Seed, Stage, Stop, Touch};
+use bosc_release::command::Stop;
 use bosc_release::dht::{DhtConfig, start};
 use bosc_release::engine::{Engine, EngineConfig};
+use bosc_release::event::{Event, Output};
+use bosc_release::request::Request;
+use bosc_release::seed::Seed;
+use bosc_release::stage::Stage;
+use bosc_release::touch::Touch;
+use bosc_release::touch::event::Touched;
 use bosc_updater::p2p::host;
-use serde_json::Value;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -58,14 +63,15 @@ impl Publisher {
         let engine = Arc::new(Engine::open(&config).unwrap());
         let touched =
             engine.execute_request(&Request::Touch(Touch::default()), &mut quiet, &Stop::new()).unwrap();
-        let link = touched["link"].as_str().unwrap().to_owned();
+        let Output::Touch(Touched { link, .. }) = touched else { panic!("{touched:?}") };
         Self { engine, link, stop: Stop::new(), thread: None }
     }
 
     pub fn stage(&self, dir: &Path) -> String {
         let request = Stage { link: self.link.clone(), dir: dir.to_owned(), ..Stage::default() };
         let done = self.engine.execute_request(&Request::Stage(request), &mut quiet, &Stop::new()).unwrap();
-        done["verlink"].as_str().unwrap().to_owned()
+        let Output::Stage(staged) = done else { panic!("{done:?}") };
+        staged.verlink
     }
 
     pub fn seed(&mut self) {
@@ -93,7 +99,7 @@ impl Drop for Publisher {
     }
 }
 
-fn quiet(_: &str, _: Value) {}
+fn quiet(_: Event) {}
 
 /// Bytes that no chunker finds twice.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {

@@ -9,8 +9,8 @@
 )]
 
 use bosc_updater::http::{HttpOptions, Roots};
-use bosc_updater::perry::manifest::platform_key;
-use bosc_updater::perry::verify::{Binding, binding_payload, hex};
+use bosc_updater::manifest::platform_key;
+use bosc_updater::manifest::verify::{Binding, binding_payload, hex};
 use data_encoding::BASE64;
 use ed25519_dalek::{Signer, SigningKey};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -32,6 +32,8 @@ pub enum Cert {
     Good,
     OtherHost,
     Expired,
+    /// For `updates.example`, `cdn.example` and `127.0.0.2`: names that only a proxy leads here.
+    Example,
     /// Plain HTTP.
     None,
 }
@@ -41,6 +43,34 @@ pub enum Cert {
 pub struct Request {
     pub path: String,
     pub headers: BTreeMap<String, String>,
+    /// Whether the client showed a certificate.
+    pub client: bool,
+}
+
+/// What is known of who asks.
+trait Peer {
+    fn has_certificate(&self) -> bool;
+}
+
+impl Peer for TcpStream {
+    fn has_certificate(&self) -> bool {
+        false
+    }
+}
+
+impl Peer for StreamOwned<ServerConnection, TcpStream> {
+    fn has_certificate(&self) -> bool {
+        self.conn.peer_certificates().is_some_and(|all| !all.is_empty())
+    }
+}
+
+/// Whether a server wants a certificate of its clients.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Clients {
+    Any,
+    /// It is asked for one, and taken without.
+    Asked,
+    Known,
 }
 
 impl Request {
@@ -60,6 +90,8 @@ pub struct Answer {
 #[derive(Clone)]
 pub enum Body {
     Bytes(Vec<u8>),
+    /// As it is: the headers say what it is.
+    Raw(Vec<u8>),
     /// Says `declared` bytes (or nothing: until the connection closes), sends these, closes.
     Cut {
         declared: Option<u64>,
@@ -85,6 +117,16 @@ pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -
     Answer { status, headers, body: Body::Bytes(body.into()) }
 }
 
+/// A whole body whose length is not said beforehand.
+pub fn chunked(bytes: &[u8]) -> Answer {
+    let mut body = format!("{:x}\r\n", bytes.len()).into_bytes();
+    body.extend_from_slice(bytes);
+    body.extend_from_slice(b"\r\n0\r\n\r\n");
+    let mut answer = answer(200, &[("transfer-encoding", "chunked")], "");
+    answer.body = Body::Raw(body);
+    answer
+}
+
 pub type Handler = Box<dyn Fn(&Request) -> Answer + Send + Sync>;
 
 pub struct Server {
@@ -100,7 +142,17 @@ pub struct Server {
 
 impl Server {
     pub fn start(cert: Cert, handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
-        let (config, ca) = tls(cert);
+        Self::start_for(cert, Clients::Any, &Authority::new(), handler)
+    }
+
+    /// A server that knows clients by certificates of this authority.
+    pub fn start_for(
+        cert: Cert,
+        clients: Clients,
+        authority: &Authority,
+        handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let (config, ca) = tls(cert, clients, authority);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (log, sent, stop) =
@@ -167,9 +219,10 @@ struct Shared {
 }
 
 impl Shared {
-    fn serve<S: Read + Write>(&self, stream: S) {
+    fn serve<S: Read + Write + Peer>(&self, stream: S) {
         let mut stream = BufReader::new(stream);
-        while let Some(request) = read_request(&mut stream) {
+        while let Some(mut request) = read_request(&mut stream) {
+            request.client = stream.get_ref().has_certificate();
             self.log.lock().unwrap().push(request.clone());
             let answer = (self.handler)(&request);
             match self.write(stream.get_mut(), answer) {
@@ -186,13 +239,17 @@ impl Shared {
             Body::Slow { bytes, .. } => Some(bytes.len() as u64),
             Body::Cut { declared, .. } => *declared,
             Body::Stall { declared, .. } => Some(*declared),
-            Body::Endless => None,
+            Body::Endless | Body::Raw(_) => None,
         };
+        let raw = matches!(answer.body, Body::Raw(_));
         let mut head = format!("HTTP/1.1 {} X\r\n", answer.status);
         for (k, v) in &answer.headers {
             head += &format!("{k}: {v}\r\n");
         }
-        if answer.status != 304 && !answer.headers.iter().any(|(k, _)| k == "content-length") {
+        if !matches!(answer.status, 204 | 304)
+            && !raw
+            && !answer.headers.iter().any(|(k, _)| k == "content-length")
+        {
             match length {
                 Some(n) => head += &format!("content-length: {n}\r\n"),
                 None => head += "connection: close\r\n",
@@ -206,7 +263,7 @@ impl Shared {
             Ok(())
         };
         match answer.body {
-            Body::Bytes(b) => {
+            Body::Bytes(b) | Body::Raw(b) => {
                 for piece in b.chunks(64 * 1024) {
                     put(piece)?;
                 }
@@ -253,25 +310,50 @@ fn read_request(stream: &mut impl BufRead) -> Option<Request> {
         stream.read_line(&mut line).ok()?;
         let line = line.trim_end();
         if line.is_empty() {
-            return Some(Request { path, headers });
+            return Some(Request { path, headers, client: false });
         }
         let (k, v) = line.split_once(':')?;
         headers.insert(k.to_ascii_lowercase(), v.trim().to_owned());
     }
 }
 
-fn tls(cert: Cert) -> (Option<Arc<ServerConfig>>, Vec<u8>) {
+/// Who vouches for servers, or for clients.
+pub struct Authority {
+    pub der: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::default()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let key = KeyPair::generate().unwrap();
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        Self { der, issuer: Issuer::new(params, key) }
+    }
+
+    /// Certificate and key of a client, in PEM.
+    pub fn client(&self) -> (String, String) {
+        let mut params = CertificateParams::new(vec!["a client".to_owned()]).unwrap();
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+fn tls(cert: Cert, clients: Clients, known: &Authority) -> (Option<Arc<ServerConfig>>, Vec<u8>) {
     if cert == Cert::None {
         return (None, Vec::new());
     }
-    let mut params = CertificateParams::new(Vec::default()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let key = KeyPair::generate().unwrap();
-    let ca = params.self_signed(&key).unwrap();
-    let issuer = Issuer::new(params, key);
-    let name = if cert == Cert::OtherHost { "other.example" } else { "localhost" };
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let Authority { der: ca, issuer } = Authority::new();
+    let names: &[&str] = match cert {
+        Cert::OtherHost => &["other.example"],
+        Cert::Example => &["updates.example", "cdn.example", "127.0.0.2"],
+        _ => &["localhost"],
+    };
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
     if cert == Cert::Expired {
         params.not_before = rcgen::date_time_ymd(2019, 1, 1);
         params.not_after = rcgen::date_time_ymd(2020, 1, 1);
@@ -280,13 +362,20 @@ fn tls(cert: Cert) -> (Option<Arc<ServerConfig>>, Vec<u8>) {
     let leaf = params.signed_by(&key, &issuer).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)
         .unwrap();
-    (Some(Arc::new(config)), ca.der().to_vec())
+    let config = if clients == Clients::Any {
+        config.with_no_client_auth()
+    } else {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(known.der.clone().into()).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = if clients == Clients::Asked { verifier.allow_unauthenticated() } else { verifier };
+        config.with_client_cert_verifier(verifier.build().unwrap())
+    };
+    let config = config.with_single_cert(vec![leaf.der().clone()], key).unwrap();
+    (Some(Arc::new(config)), ca)
 }
 
 /// Signs as Perry's command does.

@@ -1,7 +1,8 @@
 //! The seam between replication and whatever keeps the core.
 
+use bosc_format::crypto::Hash;
 use bosc_format::flat_tree;
-use bosc_format::proof::{Proof, ProofRequest};
+use bosc_format::proof::{HashedProof, Proof, ProofRequest};
 use thiserror::Error;
 
 /// What is known of the core's manifest.
@@ -27,6 +28,26 @@ pub struct HeadInfo {
     pub byte_length: u64,
     /// The manifest.
     pub manifest: ManifestState,
+}
+
+/// A signed head, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeadSummary {
+    /// Length in blocks.
+    pub length: u64,
+    /// Tree hash of the whole head.
+    pub tree_hash: Hash,
+}
+
+/// What comparing a peer's signed head with ours showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Comparison {
+    /// Whether the two share one history up to the length that was compared.
+    pub same: bool,
+    /// Our head.
+    pub ours: HeadSummary,
+    /// The peer's, proved.
+    pub theirs: HeadSummary,
 }
 
 /// A core failed to do what only disk or memory can refuse: nobody's fault but ours.
@@ -112,6 +133,9 @@ pub trait CoreAccess {
         length <= self.head().length && flat_tree::full_roots(length).all(|n| self.has_node(n))
     }
 
+    /// Proofs of these blocks will be asked for next, the first of them at once: a core may read them together.
+    fn expect(&mut self, _blocks: &[u64]) {}
+
     /// Makes a proof against the current head (replication has checked the fork), with the block's value when a
     /// block is asked for and the manifest when it is. `None` when something asked for is not held.
     fn prove(&self, request: &ProofRequest) -> Result<Option<Proof>, ProveError>;
@@ -119,11 +143,11 @@ pub trait CoreAccess {
     /// Checks a proof for the current fork against the head (or, with an upgrade, against the manifest's
     /// signatures) and keeps what it proves: the block, the longer head, the manifest, and *every* node of the
     /// proof and those computed on the way, all or nothing. Later calls see the effect at once.
-    fn apply(&mut self, proof: &Proof) -> Result<(), ApplyError>;
+    fn apply(&mut self, proof: &HashedProof) -> Result<(), ApplyError>;
 
-    /// Whether the signed head in a proof from 0 on is of the same history as ours up to `length`, to which the proof's
-    /// upgrade goes. A core that cannot tell says that it moved on.
-    fn same_history(&self, _proof: &Proof, _length: u64) -> Result<bool, ApplyError> {
+    /// Compares the signed head in a proof from 0 on with ours up to `length`, to which the proof's upgrade goes. A core
+    /// that cannot tell says that it moved on.
+    fn compare_history(&self, _proof: &Proof, _length: u64) -> Result<Comparison, ApplyError> {
         Err(ApplyError::Stale)
     }
 

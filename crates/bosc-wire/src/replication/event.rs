@@ -1,5 +1,6 @@
 //! What goes in and comes out of the replicator besides messages.
 
+use super::access::HeadSummary;
 use super::messages::{MessageType, Payload};
 use std::time::Duration;
 
@@ -106,6 +107,19 @@ pub enum InvalidPeer {
     BadRequests,
 }
 
+/// Two histories of one core, both signed by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// The fork of both.
+    pub fork: u64,
+    /// A length both reach, up to which they differ.
+    pub length: u64,
+    /// Our head.
+    pub ours: HeadSummary,
+    /// The peer's.
+    pub theirs: HeadSummary,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -154,6 +168,13 @@ pub enum Event {
     Compared {
         /// The peer.
         peer: PeerId,
+    },
+    /// A peer proved that it has another history than we do, signed by the core's key. Nothing more is asked of it.
+    Conflict {
+        /// The peer.
+        peer: PeerId,
+        /// Both heads.
+        conflict: Conflict,
     },
     /// A peer misbehaved and was removed; close its channel.
     InvalidPeer {

@@ -17,8 +17,9 @@
 //!
 //! Per peer: a `sync` goes out first, then what we hold. A peer is asked only after its own `sync`, at our fork,
 //! for blocks it announced. A peer at a higher fork is asked to prove it, and the core moves to it (see `reorg`).
-//! What is wrong in a way no honest peer is drops the peer at once ([`Event::InvalidPeer`]); silence makes its
-//! requests go to others.
+//! What is wrong in a way no honest peer is drops the peer at once ([`Event::InvalidPeer`]); a proof that does not hold
+//! may also come from a second history that the core's key signed, which is looked into first (see `compare`). Silence
+//! makes a peer's requests go to others.
 //!
 //! Invariants:
 //! * Nothing from a peer reaches the core but through [`CoreAccess::apply`] and the reorg calls, which prove it.
@@ -33,6 +34,7 @@ mod block_set;
 mod capability;
 mod compare;
 mod event;
+mod incoming;
 pub mod messages;
 mod peer;
 mod receive;
@@ -46,19 +48,24 @@ mod timers;
 mod wants;
 mod window;
 
-pub use access::{ApplyError, CoreAccess, CoreError, HeadInfo, ManifestState, ProveError, ReorgStep};
+pub use access::{
+    ApplyError, Comparison, CoreAccess, CoreError, HeadInfo, HeadSummary, ManifestState, ProveError,
+    ReorgStep,
+};
 pub use capability::{
     PROTOCOL, PROTOCOL_ALIAS, capability, channel_id, local_handshake, verify_remote_handshake,
 };
 pub use event::{
-    Blocks, Config, Download, DownloadId, Event, InvalidPeer, LocalChange, Outgoing, PeerId, PeerStats,
+    Blocks, Config, Conflict, Download, DownloadId, Event, InvalidPeer, LocalChange, Outgoing, PeerId,
+    PeerStats,
 };
 pub use messages::{MessageType, Payload};
 
 use bosc_format::codec::DecodeError;
 use bosc_format::flat_tree::MAX_LENGTH;
 use bytes::Bytes;
-use messages::{BitfieldPart, Cancel, Data, NoData, Range, Request, Sync, Want};
+use incoming::{Incoming, Message};
+use messages::{BitfieldPart, Cancel, NoData, Range, Request, Sync, Want};
 use peer::{Owners, Peer};
 use selection::Selection;
 use std::collections::{BTreeMap, VecDeque};
@@ -319,11 +326,35 @@ impl Replicator {
         core: &mut dyn CoreAccess,
         now: Duration,
     ) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.stats.received_bytes = peer.stats.received_bytes.saturating_add(payload.len() as u64);
-        let Some(kind) = MessageType::from_number(kind) else { return };
-        if let Err(e) = self.dispatch(id, kind, &payload, core, now) {
-            self.drop_peer(id, InvalidPeer::Malformed(e.to_string()), core, now);
+        self.handle_messages(id, vec![(kind, payload)], core, now);
+    }
+
+    /// Messages came on the peer's channel, in this order. The same as one by one, and faster where several bring blocks:
+    /// those are hashed side by side.
+    pub fn handle_messages(
+        &mut self,
+        id: PeerId,
+        messages: Vec<(u32, Bytes)>,
+        core: &mut dyn CoreAccess,
+        now: Duration,
+    ) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        for Incoming { bytes, message } in incoming::read(messages, peer) {
+            // It may have been dropped for the message before.
+            let Some(peer) = self.peers.get_mut(&id) else { return };
+            peer.stats.received_bytes = peer.stats.received_bytes.saturating_add(bytes as u64);
+            let done = match message {
+                Message::Data(rid, proof) => {
+                    self.on_data(id, rid, *proof, bytes, core, now);
+                    Ok(())
+                }
+                Message::Other(kind, payload) => self.dispatch(id, kind, &payload, core, now),
+                Message::Unknown => Ok(()),
+                Message::Malformed(e) => Err(e),
+            };
+            if let Err(e) = done {
+                self.drop_peer(id, InvalidPeer::Malformed(e.to_string()), core, now);
+            }
         }
     }
 
@@ -339,7 +370,8 @@ impl Replicator {
             MessageType::Sync => self.on_sync(id, Sync::decode(payload)?)?,
             MessageType::Request => self.on_request(id, Request::decode(payload)?, core, now),
             MessageType::Cancel => self.on_cancel(id, Cancel::decode(payload)?.request),
-            MessageType::Data => self.on_data(id, Data::decode(payload)?, payload.len(), core, now),
+            // Read before, with others.
+            MessageType::Data => {}
             MessageType::NoData => self.on_no_data(id, NoData::decode(payload)?, core, now),
             MessageType::Want => self.on_want(id, Want::decode(payload)?, core, now),
             MessageType::Unwant => {
@@ -380,7 +412,10 @@ impl Replicator {
         let same = sync.fork == head.fork;
         if p.remote.fork != sync.fork {
             p.forgive();
+            // Whoever is suspect stays so: its own word must not clear it.
+            let suspect = p.suspect.take();
             p.forget_comparison();
+            p.suspect = suspect;
         }
         p.remote = peer::Remote {
             synced: true,
@@ -461,6 +496,7 @@ impl Replicator {
         let out = if opened { self.next_news(id, core, now) } else { None }
             .or_else(|| self.next_sync(id, core))
             .or_else(|| self.next_news(id, core, now))
+            .or_else(|| self.next_conflict_proof(id, core))
             .or_else(|| self.next_control(id))
             .or_else(|| self.next_request(id, core, now))
             .or_else(|| self.next_answer(id, core, now))?;

@@ -7,7 +7,7 @@ use super::messages::{NoData, Request, Sync, Want};
 use super::wants::{LocalWants, RemoteWants};
 use super::window::Window;
 use bosc_format::flat_tree;
-use bosc_format::proof::Proof;
+use bosc_format::proof::HashedProof;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) struct Sent {
     pub(crate) reorg: Option<ReorgAsk>,
     /// The head from 0 on was asked for, to compare the trees at this length.
     pub(crate) compare: Option<u64>,
+    /// Nothing waits for the comparison, and a peer that refuses it did nothing wrong.
+    pub(crate) quiet: bool,
     /// Levels asked for above the leaf.
     pub(crate) nodes: u64,
     /// The node the proof ends at, which must be known to check it. `None` for proofs with an upgrade.
@@ -82,7 +84,7 @@ pub(crate) struct Remote {
 pub(crate) struct Early {
     pub(crate) id: u64,
     pub(crate) sent: Sent,
-    pub(crate) proof: Proof,
+    pub(crate) proof: HashedProof,
 }
 
 #[derive(Debug)]
@@ -149,6 +151,14 @@ pub(crate) struct Peer {
     pub(crate) proved: u64,
     /// It proved that it has another one.
     pub(crate) other_history: bool,
+    /// Why a proof of it did not hold, until it is known whether it has another history.
+    pub(crate) suspect: Option<String>,
+    /// When it may be compared again with nothing waiting for that.
+    pub(crate) compare_after: Duration,
+    /// At which length it refused to be compared, and until when it is not asked again at that length.
+    pub(crate) compare_refused: (Option<u64>, Duration),
+    /// Length up to which it is owed our head, because its own is of another history.
+    pub(crate) owed_proof: Option<u64>,
 }
 
 impl Peer {
@@ -194,6 +204,10 @@ impl Peer {
             unproved: 0,
             proved: 0,
             other_history: false,
+            suspect: None,
+            compare_after: Duration::ZERO,
+            compare_refused: (None, Duration::ZERO),
+            owed_proof: None,
         }
     }
 
@@ -209,6 +223,11 @@ impl Peer {
         self.in_flight_bytes = self.in_flight_bytes.saturating_add(sent.size);
         self.in_flight.insert(id, sent);
         id
+    }
+
+    /// Whether an answer to this request would be taken.
+    pub(crate) fn was_asked(&self, id: u64) -> bool {
+        self.in_flight.contains_key(&id) || self.expired.contains_key(&id)
     }
 
     /// Takes a request out of those in flight.
@@ -302,6 +321,10 @@ impl Peer {
     pub(crate) fn forget_comparison(&mut self) {
         self.proved = 0;
         self.other_history = false;
+        self.suspect = None;
+        self.owed_proof = None;
+        self.compare_after = Duration::ZERO;
+        self.compare_refused = (None, Duration::ZERO);
     }
 
     pub(crate) fn figures(&self) -> PeerStats {

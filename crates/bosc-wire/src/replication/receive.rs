@@ -7,15 +7,15 @@
 use super::Replicator;
 use super::access::{ApplyError, CoreAccess, ManifestState};
 use super::event::{Event, InvalidPeer, PeerId};
-use super::messages::{Data, NoData, NoDataReason};
+use super::messages::{NoData, NoDataReason};
 use super::peer::{Early, Sent};
-use bosc_format::proof::Proof;
+use bosc_format::proof::{HashedProof, Proof};
 use std::time::Duration;
 
 /// Bytes of answers waiting for others, for each peer.
 const MAX_EARLY: usize = 8 << 20;
 /// Answers to nothing that are forgiven.
-const MAX_UNASKED: u32 = 256;
+pub(super) const MAX_UNASKED: u32 = 256;
 
 /// Refusals in a row after which a peer is left alone for a while.
 const MAX_DENIALS: u32 = 16;
@@ -53,16 +53,19 @@ impl Replicator {
     pub(super) fn on_data(
         &mut self,
         id: PeerId,
-        data: Data,
+        rid: u64,
+        proof: HashedProof,
         bytes: usize,
         core: &mut dyn CoreAccess,
         now: Duration,
     ) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let rid = data.request;
+        if rid == 0 && proof.upgrade.as_ref().is_some_and(|u| u.start == 0) {
+            return self.on_conflict_proof(id, &proof, core, now);
+        }
         let was_late = peer.expired.contains_key(&rid);
         let Some(sent) = peer.take(rid).or_else(|| peer.expired.remove(&rid)) else {
-            // Pushes are not taken; conflict proofs have no use for a core that follows signatures only.
+            // Pushes are not taken.
             peer.unasked += 1;
             if peer.unasked > MAX_UNASKED {
                 self.drop_peer(id, InvalidPeer::Unasked, core, now);
@@ -78,28 +81,29 @@ impl Replicator {
         }
         super::mark(&mut self.ready, id, peer);
         self.forget_upgrade(id, rid);
-        match fit(&sent, &data.proof) {
+        match fit(&sent, &proof) {
             Fit::Wrong => {
                 self.release(id, rid, &sent, core);
                 self.drop_peer(id, InvalidPeer::Unasked, core, now);
             }
             Fit::Partial => {
                 self.on_refused(id, rid, &sent, NoDataReason::NotAvailable, core, now);
-                if data.proof.manifest.is_some() {
+                if proof.manifest.is_some() {
                     // The peer gave what it could: the manifest alone.
-                    let p = Proof { fork: self.head.fork, manifest: data.proof.manifest, ..Proof::default() };
-                    self.apply(id, &p, core, now);
+                    let manifest = proof.manifest.clone();
+                    let p = Proof { fork: self.head.fork, manifest, ..Proof::default() };
+                    self.apply(id, &p.into(), core, now);
                 }
                 self.settle_early(id, rid, core, now);
             }
             Fit::Full if sent.reorg.is_some() => {
                 if !was_late {
-                    self.on_reorg_data(id, rid, &sent, &data, core, now);
+                    self.on_reorg_data(id, rid, &sent, &proof, core, now);
                 }
             }
             Fit::Full => match sent.compare {
-                Some(length) => self.on_comparison(id, length, &data.proof, core, now),
-                None => self.on_answer(id, rid, sent, data.proof, core, now),
+                Some(length) => self.on_comparison(id, length, &proof, core, now),
+                None => self.on_answer(id, rid, sent, proof, core, now),
             },
         }
     }
@@ -110,7 +114,7 @@ impl Replicator {
         id: PeerId,
         rid: u64,
         sent: Sent,
-        proof: Proof,
+        proof: HashedProof,
         core: &mut dyn CoreAccess,
         now: Duration,
     ) {
@@ -135,7 +139,7 @@ impl Replicator {
     }
 
     /// Keeps an answer until the one it depends on comes. Gives the request back when that will not be.
-    fn wait_for_dependency(&mut self, id: PeerId, rid: u64, sent: Sent, proof: Proof) -> Option<Sent> {
+    fn wait_for_dependency(&mut self, id: PeerId, rid: u64, sent: Sent, proof: HashedProof) -> Option<Sent> {
         let Some(peer) = self.peers.get_mut(&id) else { return Some(sent) };
         let size = early_size(&proof);
         let waits_for = sent
@@ -156,7 +160,7 @@ impl Replicator {
         id: PeerId,
         rid: u64,
         sent: &Sent,
-        proof: Proof,
+        proof: HashedProof,
         core: &mut dyn CoreAccess,
         now: Duration,
     ) {
@@ -185,7 +189,7 @@ impl Replicator {
     }
 
     /// Gives a proof to the core. `true` when it was kept.
-    fn apply(&mut self, id: PeerId, proof: &Proof, core: &mut dyn CoreAccess, now: Duration) -> bool {
+    fn apply(&mut self, id: PeerId, proof: &HashedProof, core: &mut dyn CoreAccess, now: Duration) -> bool {
         let before = self.head;
         match core.apply(proof) {
             Ok(()) => {
@@ -198,6 +202,8 @@ impl Replicator {
                 if before.length != self.head.length {
                     if let Some(p) = self.peers.get_mut(&id) {
                         p.unproved = 0;
+                        // Its signature covers what was here before.
+                        p.proved = p.proved.max(self.head.length);
                     }
                     self.events.push_back(Event::Upgraded { fork: self.head.fork, length: self.head.length });
                     self.on_longer(before.length, core, now);
@@ -205,7 +211,7 @@ impl Replicator {
                 true
             }
             Err(ApplyError::Peer(why)) => {
-                self.drop_peer(id, InvalidPeer::WrongProof(why), core, now);
+                self.on_wrong_proof(id, why, core, now);
                 false
             }
             Err(ApplyError::Stale) => {
@@ -285,6 +291,9 @@ impl Replicator {
         core: &mut dyn CoreAccess,
         now: Duration,
     ) {
+        if sent.compare.is_some() && self.on_comparison_refused(id, sent, core, now) {
+            return self.release(id, rid, sent, core);
+        }
         if let Some(p) = self.peers.get_mut(&id) {
             if sent.head() {
                 p.unproved = p.unproved.saturating_add(1);

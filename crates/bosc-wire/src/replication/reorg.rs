@@ -7,9 +7,8 @@
 use super::Replicator;
 use super::access::{ApplyError, CoreAccess, ReorgStep};
 use super::event::{Event, InvalidPeer, Outgoing, PeerId};
-use super::messages::Data;
 use super::peer::{ReorgAsk, Sent};
-use bosc_format::proof::{NodeRequest, ProofRequest, UpgradeRequest};
+use bosc_format::proof::{NodeRequest, Proof, ProofRequest, UpgradeRequest};
 use std::time::Duration;
 
 const MAX_HEADS: usize = 3;
@@ -96,19 +95,19 @@ impl Replicator {
         id: PeerId,
         request: u64,
         sent: &Sent,
-        data: &Data,
+        proof: &Proof,
         core: &mut dyn CoreAccess,
         now: Duration,
     ) {
         self.reorg.on_failed(id, request);
-        let fork = data.proof.fork;
+        let fork = proof.fork;
         if fork != sent.fork || fork <= self.head.fork {
             return self.mark_all();
         }
         let old_length = self.head.length;
         let step = match (sent.reorg, self.reorg.want) {
-            (Some(ReorgAsk::Hash), Some(w)) if w.fork == fork => core.continue_reorg(&data.proof),
-            (Some(ReorgAsk::Head), w) if w.is_none_or(|w| w.fork < fork) => core.begin_reorg(&data.proof),
+            (Some(ReorgAsk::Hash), Some(w)) if w.fork == fork => core.continue_reorg(proof),
+            (Some(ReorgAsk::Head), w) if w.is_none_or(|w| w.fork < fork) => core.begin_reorg(proof),
             _ => return self.mark_all(),
         };
         match step {

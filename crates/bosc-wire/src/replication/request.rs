@@ -111,9 +111,14 @@ impl Replicator {
         if self.must_compare(self.peers.get(&id)?) {
             return self.next_comparison(id, now);
         }
-        if let Some(out) = self.next_upgrade(id, now) {
-            return Some(out);
-        }
+        self.next_upgrade(id, now)
+            .or_else(|| self.next_part(id, core, now))
+            .or_else(|| self.next_quiet_comparison(id, now))
+    }
+
+    /// The next request for a block or a hash.
+    fn next_part(&mut self, id: PeerId, core: &dyn CoreAccess, now: Duration) -> Option<Outgoing> {
+        let head = self.head;
         let peer = self.peers.get(&id)?;
         let reach = peer.remote.length.min(head.length);
         let urgent = self

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Most requests kept for one peer. JavaScript peers keep up to 512 open, and some more for urgent blocks.
 const MAX_REQUESTS: usize = 2048;
+/// Requests looked at beyond the one that is answered: what a turn of a connection takes of blocks of 64 KiB.
+const AHEAD: usize = 3;
 /// Requests no head could answer that are forgiven.
 const MAX_BAD: u32 = 64;
 
@@ -59,6 +61,11 @@ impl Replicator {
             let msg = NoData { request: request.id, reason };
             Some(Outgoing::new(MessageType::NoData, msg.encode()))
         };
+        if request.what.block.is_some() && self.config.uploading && request.fork == self.head.fork {
+            let waiting = peer.urgent_requests.iter().chain(&peer.requests).take(AHEAD);
+            let next = std::iter::once(&request).chain(waiting).filter_map(|r| Some(r.what.block?.index));
+            core.expect(&next.collect::<Vec<_>>());
+        }
         match self.answer(&request, core) {
             Ok(Some(proof)) => {
                 if let Some(b) = &proof.block {

@@ -6,7 +6,7 @@
 
 use super::Replicator;
 use super::access::CoreAccess;
-use super::event::PeerId;
+use super::event::{InvalidPeer, PeerId};
 use super::peer::Peer;
 use super::request::{END_GAME_AGE, UPGRADE_PATIENCE};
 use std::time::Duration;
@@ -41,8 +41,9 @@ impl Replicator {
             }
             // What was due when time was last looked at waits for the connection, not for time.
             let refused = (!p.refused.is_empty()).then_some(p.refused_until);
-            for t in [p.news.due, refused, Some(p.paused_until), Some(p.upgrade_after)].into_iter().flatten()
-            {
+            let compare = self.quiet_comparison_due(p);
+            let waits = [p.news.due, refused, Some(p.paused_until), Some(p.upgrade_after), compare];
+            for t in waits.into_iter().flatten() {
                 if t > p.woken {
                     at(t);
                 }
@@ -92,9 +93,13 @@ impl Replicator {
             over.push((early.id, early.sent));
         }
         p.early_bytes = 0;
-        p.unproved = p.unproved.saturating_add(u32::from(over.iter().any(|(_, s)| s.head())));
+        p.unproved = p.unproved.saturating_add(u32::from(over.iter().any(|(_, s)| s.head() && !s.quiet)));
+        let unexplained = p.suspect.take_if(|_| over.iter().any(|(_, s)| s.compare.is_some()));
         for (rid, sent) in over {
             self.release(id, rid, &sent, core);
+        }
+        if let Some(why) = unexplained {
+            self.drop_peer(id, InvalidPeer::WrongProof(why), core, now);
         }
     }
 }

@@ -12,8 +12,9 @@ pub(super) const PREFIX: usize = 3;
 const SMALL: usize = 2 * 1024;
 /// Size of a shared buffer.
 const ARENA: usize = 32 * 1024;
-/// First capacity of a large frame's buffer. It doubles when full.
-const FIRST_STEP: usize = 256 * 1024;
+/// First capacity of a large frame's buffer. It doubles when full, which copies: so the frames that seeders fill with
+/// blocks up to 256 KiB and a little more have room at once.
+const FIRST_STEP: usize = 512 * 1024;
 /// Sealed messages up to this many bytes share an output buffer.
 const JOIN: usize = 8 * 1024;
 

@@ -1,11 +1,14 @@
 //! A core in memory, for tests: what a store does, without a disk.
 
-use super::{ApplyError, CoreAccess, HeadInfo, ManifestState, ProveError, ReorgStep};
+use super::{
+    ApplyError, Comparison, CoreAccess, HeadInfo, HeadSummary, ManifestState, ProveError, ReorgStep,
+};
 use bosc_format::crypto::{CoreKey, KeyPair};
 use bosc_format::manifest::{Manifest, sign_head};
 use bosc_format::merkle::{Appender, Head, Node, TreeReader, replaced_nodes, truncate};
 use bosc_format::proof::{
-    Proof, ProofError, ProofRequest, Reorg, RequestError, create_proof, same_history, verify_proof,
+    HashedProof, Proof, ProofError, ProofRequest, Reorg, RequestError, compare_history, create_proof,
+    verify_hashed,
 };
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -181,13 +184,13 @@ impl CoreAccess for MemoryCore {
         })
     }
 
-    fn apply(&mut self, proof: &Proof) -> Result<(), ApplyError> {
+    fn apply(&mut self, proof: &HashedProof) -> Result<(), ApplyError> {
         if self.broken {
             return Err(ApplyError::Core("no space left".into()));
         }
         let tree: &dyn TreeReader = &self.nodes;
         let verified =
-            verify_proof(&self.key, self.manifest.as_ref(), &self.head, tree, proof).map_err(apply_error)?;
+            verify_hashed(&self.key, self.manifest.as_ref(), &self.head, tree, proof).map_err(apply_error)?;
         let (nodes, upgrade, block, manifest) = verified.into_parts();
         self.nodes.extend(nodes.into_iter().map(|n| (n.index, n)));
         if let Some(head) = upgrade {
@@ -203,9 +206,12 @@ impl CoreAccess for MemoryCore {
         Ok(())
     }
 
-    fn same_history(&self, proof: &Proof, length: u64) -> Result<bool, ApplyError> {
-        same_history(&self.key, self.manifest.as_ref(), &self.head, &self.nodes, proof, length)
-            .map_err(apply_error)
+    fn compare_history(&self, proof: &Proof, length: u64) -> Result<Comparison, ApplyError> {
+        let compared =
+            compare_history(&self.key, self.manifest.as_ref(), &self.head, &self.nodes, proof, length)
+                .map_err(apply_error)?;
+        let short = |h: &Head| HeadSummary { length: h.length, tree_hash: h.tree_hash() };
+        Ok(Comparison { same: compared.same, ours: short(&self.head), theirs: short(&compared.theirs) })
     }
 
     fn begin_reorg(&mut self, proof: &Proof) -> Result<ReorgStep, ApplyError> {

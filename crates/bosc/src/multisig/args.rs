@@ -16,21 +16,21 @@ pub(crate) struct Multisig {
 pub(crate) enum MultisigCommand {
     /// Signing keys on this machine
     Keys(Keys),
-    /// Print the link that the signers of pear.json stand for
+    /// Print the production link that the signers in pear.json stand for
     Link(Link),
-    /// Make a request that the signers sign
+    /// Make the request that the signers sign
     Request(Request),
-    /// Show what a request is about, and sign it
+    /// Show what a request would release, and sign it
     Sign(Sign),
     /// Check a request and its responses, and write nothing
     Verify(Verify),
     /// Put a signed release into production
     Commit(Commit),
-    /// Show how far the commits made from this store got
+    /// Show how far the commits from this store got
     Status(Status),
 }
 
-/// Where the signers are written down.
+/// Where the signers are declared.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFlag {
     /// The file with "multisig": {"publicKeys", "quorum", "namespace"}
@@ -49,7 +49,7 @@ pub(crate) struct KeysFlag {
 /// Where a passphrase comes from when there is nobody to ask: this, or the environment variable BOSC_PASSPHRASE.
 #[derive(Debug, Args)]
 pub(crate) struct PassphraseFlag {
-    /// Read the passphrase from this open file descriptor (a pipe or a file); BOSC_PASSPHRASE works too
+    /// Read the passphrase from the first line of this open file descriptor [default: BOSC_PASSPHRASE, else asked for]
     #[arg(long, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct PassphraseFlag {
 /// Where a new passphrase comes from.
 #[derive(Debug, Args)]
 pub(crate) struct NewPassphraseFlags {
-    /// Encrypt it again under a new passphrase (asked for, or from BOSC_NEW_PASSPHRASE)
+    /// Encrypt the key under a new passphrase (BOSC_NEW_PASSPHRASE, else asked for)
     #[arg(long)]
     pub(crate) new_passphrase: bool,
     /// Read the new passphrase from this open file descriptor
@@ -79,7 +79,7 @@ pub(crate) struct Keys {
 /// The commands below `bosc multisig keys`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Print a public key; make the key when it is not there
+    /// Print a public key; make the key if there is none
     Get {
         /// The key's name
         #[arg(default_value = "default")]
@@ -101,7 +101,7 @@ pub(crate) enum KeysCommand {
     List,
     /// Add a key made elsewhere
     Add {
-        /// The name it gets
+        /// The name to give it
         name: String,
         /// The public key, or a file that holds it
         public_key: String,
@@ -131,9 +131,9 @@ pub(crate) enum KeysCommand {
     },
     /// Add a key that `export` wrote, or another key file
     Import {
-        /// The file, the text, or - for standard input
+        /// A file, the text itself, or - for standard input
         from: String,
-        /// The name it gets [default: the name it had]
+        /// The name to give it [default: the name it had]
         name: Option<String>,
         /// Under another passphrase
         #[command(flatten)]
@@ -147,10 +147,10 @@ pub(crate) enum KeysCommand {
 /// `bosc multisig link`
 #[derive(Debug, Args)]
 pub(crate) struct Link {
-    /// Where the signers are written down
+    /// Where the signers are declared
     #[command(flatten)]
     pub(crate) config: ConfigFlag,
-    /// Change the namespace until the link starts with this text (each character takes 32 times longer)
+    /// Try namespaces until the link starts with this text; each character takes 32 times longer
     #[arg(long, value_name = "Z32")]
     pub(crate) vanity: Option<String>,
 }
@@ -158,21 +158,21 @@ pub(crate) struct Link {
 /// `bosc multisig request`
 #[derive(Debug, Args)]
 pub(crate) struct Request {
-    /// The provisioned drive with its version: `pear://0.<length>.<key>`
+    /// The provisioned version: `pear://0.<length>.<key>`
     pub(crate) verlink: String,
-    /// Where the signers are written down
+    /// Where the signers are declared
     #[command(flatten)]
     pub(crate) config: ConfigFlag,
-    /// Make it although fewer than two peers have all of the drive
+    /// Even if fewer than two peers have all of the drive
     #[arg(long)]
     pub(crate) force: bool,
-    /// Write version 2, for signers with hypercore-sign 3 or older
+    /// Write request version 2, for signers with npm hypercore-sign 3 or older
     #[arg(long)]
     pub(crate) legacy: bool,
-    /// How long peers may take to answer, in milliseconds
+    /// How long peers may take to answer
     #[arg(long, value_name = "MS", default_value_t = bosc_release::multisig::PEER_UPDATE_TIMEOUT_MS)]
     pub(crate) peer_update_timeout: u64,
-    /// How many seconds to wait for the drive and for two full copies [default: --peer-update-timeout]
+    /// How long to wait for the drive and two full copies [default: --peer-update-timeout]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait: Option<f64>,
 }
@@ -185,18 +185,27 @@ pub(crate) struct Sign {
     /// The key to sign with
     #[arg(default_value = "default")]
     pub(crate) name: String,
-    /// The drive the request was made from, to see its files
+    /// The drive that the request was made from, to see its files
     #[arg(long, value_name = "LINK")]
     pub(crate) source: Option<String>,
-    /// How many seconds to look for production and the source on the network
+    /// How long to look for production and the source on the network
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub(crate) wait: f64,
-    /// Look at this machine's store only
+    /// Look only in this machine's store
     #[arg(long, conflicts_with = "wait")]
     pub(crate) offline: bool,
     /// Sign without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// DANGEROUS: sign although not everything that would be released can be seen
+    #[arg(long)]
+    pub(crate) blind: bool,
+    /// Sign it in place of an earlier release that cannot be released beside it
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Folder that records what a key signed [default: that of the keys]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
     /// Where the keys are
     #[command(flatten)]
     pub(crate) keys: KeysFlag,
@@ -208,22 +217,22 @@ pub(crate) struct Sign {
 /// What `verify` and `commit` share.
 #[derive(Debug, Args)]
 pub(crate) struct Signed {
-    /// The drive the request was made from
+    /// The drive that the request was made from
     pub(crate) source_link: String,
     /// The request: its text, a file, or - for standard input
     pub(crate) request: String,
     /// The responses: texts, files, or -
     pub(crate) responses: Vec<String>,
-    /// Where the signers are written down
+    /// Where the signers are declared
     #[command(flatten)]
     pub(crate) config: ConfigFlag,
-    /// How long peers may take to answer, in milliseconds
+    /// How long peers may take to answer
     #[arg(long, value_name = "MS", default_value_t = bosc_release::multisig::PEER_UPDATE_TIMEOUT_MS)]
     pub(crate) peer_update_timeout: u64,
-    /// The link has no release yet, and I am sure of it. Its first commit needs this: nobody can show what is not there
+    /// I am sure that the link has no release yet: its very first commit needs this
     #[arg(long)]
     pub(crate) first_commit: bool,
-    /// Do not look at how many peers have source and production, and do not wait for them
+    /// Ignore how many peers have source and production, and do not wait for them
     #[arg(long, hide = true)]
     pub(crate) force_dangerous: bool,
 }
@@ -242,7 +251,7 @@ pub(crate) struct Commit {
     /// What is committed
     #[command(flatten)]
     pub(crate) signed: Signed,
-    /// How many seconds to wait until two peers have all of the release
+    /// How long to wait until two peers have all of the release
     #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
     pub(crate) wait: f64,
 }

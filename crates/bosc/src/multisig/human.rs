@@ -1,240 +1,196 @@
 //! What `bosc multisig` tells people.
 
-use crate::human::Human;
-use crate::plain::one_line;
-use crate::printer::{Printer, Tone, bytes};
-use bosc_format::id;
-use bosc_format::link::PearLink;
-use bosc_format::signing::Request;
-use bosc_release::error::CommandError;
-use serde_json::{Value, json};
+use super::event::{OfRequest, SignedBefore, Signing};
+use crate::lines::change;
+use crate::plain::{Tone, one_line};
+use crate::printer::{Printer, bytes};
+use bosc_release::multisig::event::{
+    CommitDone, CommitState, HeldCore, MultisigEvent, ReleaseContent, ToldBy, Verdict,
+};
+use serde_json::Value;
 
-/// Prints the events of one command; under `--json` as they are.
-pub(super) struct Talk<'a> {
-    printer: &'a Printer,
-    rest: Human<'a>,
+/// Prints an event.
+pub(crate) fn line(p: &Printer, event: &MultisigEvent) {
+    use bosc_release::multisig::event::MultisigEvent as E;
+    let say = |line: &str| p.say(Tone::Plain, line);
+    match event {
+        E::Multisigging { responses, dry_run, .. } => {
+            let verb = if *dry_run { "Verifying" } else { "Committing" };
+            say(&format!("{verb} a request with {} responses", responses.len()));
+        }
+        E::TargetUnknown { .. } => p.say(
+            Tone::Warn,
+            "No peer that has any of production answered: checked as its first release; to commit it as such, add --first-commit",
+        ),
+        E::Signatures { quorum, valid, responses } => {
+            say(&format!("Quorum: {valid} / {quorum}"));
+            for r in responses {
+                let (tone, verdict) = match r.verdict {
+                    Verdict::Valid => (Tone::Good, "signed"),
+                    Verdict::Duplicate => (Tone::Warn, "signed twice, counts once"),
+                    Verdict::OtherRequest => (Tone::Bad, "signed another request"),
+                    Verdict::UnknownSigner => (Tone::Bad, "is not a signer"),
+                    Verdict::InvalidSignature => (Tone::Bad, "gave an invalid signature"),
+                };
+                p.say(tone, &format!("  {} {verdict}", r.public_key));
+            }
+        }
+        E::GettingSrcBlobs => say("Getting the source blobs..."),
+        E::VerifyDbRequestableStart => say("Verifying the db core is requestable..."),
+        E::GettingBlobsLength => say("Getting the blobs length..."),
+        E::VerifyBlobsRequestableStart => say("Verifying the blobs core is requestable..."),
+        E::CreatingDrive => say("Creating the request..."),
+        E::VerifyCommittableStart { src_key, dst_key } => {
+            say(&format!("Verifying safe to commit (source {src_key} to multisig target {dst_key})"));
+        }
+        E::Target { first_commit: true, .. } => say("Production has no release yet"),
+        E::Target { length, .. } => say(&format!("Production is at length {length}")),
+        E::NotFirstCommit { length } => {
+            p.say(Tone::Warn, &format!("Not the first commit: production is at length {length}"));
+        }
+        E::Waiting(w) => say(&format!(
+            "Waiting for full copies of the {}'s {} core: {} of {} ({} peers)",
+            w.whose, w.core, w.full_copies, w.need, w.peers
+        )),
+        E::Download { core, blocks, of, .. } => {
+            p.detail(&format!("fetching {core}: {blocks} of {of} blocks"));
+        }
+        E::CommitProgress { core, blocks, of } => {
+            p.detail(&format!("copying {core}: {blocks} of {of} blocks"));
+        }
+        E::CommitStart { dry_run, .. } => say(if *dry_run { "Verifying..." } else { "Committing..." }),
+        E::Claiming { .. } => say("Claiming production, so that no other commit writes to it meanwhile"),
+        E::Claimed { .. } => p.detail("production is claimed"),
+        E::Unguarded(_) => p.say(
+            Tone::Warn,
+            "Other runs could not be looked for in time: see that none publishes to this link at the same moment",
+        ),
+        E::Journaled { .. } => p.detail("the commit is written down"),
+        E::Committed { length, resumed, .. } => {
+            let what = if *resumed { "Was committed before" } else { "Committed" };
+            p.say(Tone::Good, &format!("{what}: length {length}"));
+        }
+        E::VerifyCommittedStart { first_commit, key, link } => {
+            say(&format!("Waiting for remote seeders to pick up the changes ({key})"));
+            if *first_commit {
+                p.say(
+                    Tone::Warn,
+                    &format!(
+                        "Make sure {link} is seeded (bosc seed) on two other machines. Do not stop before they have it."
+                    ),
+                );
+            }
+        }
+        E::VerifyCommitted { db, blobs, need } => {
+            say(&format!("Full copies: db {}, blobs {} of {need}", db.full_copies, blobs.full_copies));
+        }
+        E::Commit(state) => commit(p, state),
+        // What is about to be signed is read by the person who is asked; stdout has the response alone.
+        E::ByteDiff(diff) => {
+            let (tone, mark, rest) = change(diff);
+            p.say_parts(&[(tone, mark), (Tone::Plain, &rest)]);
+        }
+        E::File { key, size } => say(&format!("  {} ({})", one_line(key), bytes(*size))),
+    }
 }
 
-fn text<'v>(data: &'v Value, key: &str) -> &'v str {
-    data.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(data: &Value, path: &[&str]) -> u64 {
-    path.iter().try_fold(data, |d, k| d.get(k)).and_then(Value::as_u64).unwrap_or(0)
-}
-
-impl<'a> Talk<'a> {
-    pub(super) fn new(printer: &'a Printer) -> Self {
-        Self { printer, rest: Human::new(printer, false, false) }
+fn commit(p: &Printer, state: &CommitState) {
+    let phase = serde_json::to_value(state.phase).unwrap_or_default();
+    p.data(&state.verlink);
+    p.data(&format!("  {:<12} {}", "phase", phase.as_str().unwrap_or_default()));
+    p.data(&format!("  {:<12} pear://{}", "source", state.source));
+    for (core, HeldCore { length, held, .. }) in [("db", state.db), ("blobs", state.blobs)] {
+        p.data(&format!("  {core:<12} {} of {length} blocks here", held.min(length)));
     }
-
-    pub(super) fn finish(&mut self) {
-        self.rest.finish();
-    }
-
-    pub(super) fn event(&mut self, tag: &str, data: &Value) {
-        if self.printer.is_json() {
-            self.printer.json(tag, data);
-            return;
-        }
-        let p = self.printer;
-        let say = |line: &str| p.say(Tone::Plain, line);
-        match tag {
-            "multisigging" => {
-                let verb =
-                    if data.get("dryRun") == Some(&Value::Bool(true)) { "Verifying" } else { "Committing" };
-                let count = data.get("responses").and_then(Value::as_array).map_or(0, Vec::len);
-                say(&format!("{verb} a request with {count} responses"));
-            }
-            "target-unknown" => p.say(
-                Tone::Warn,
-                "No peer that has any of production answered: checked as its first release; to commit it as such, add --first-commit",
-            ),
-            "signatures" => {
-                say(&format!("Quorum: {} / {}", number(data, &["valid"]), number(data, &["quorum"])));
-                for r in data.get("responses").and_then(Value::as_array).into_iter().flatten() {
-                    let (tone, verdict) = match text(r, "verdict") {
-                        "valid" => (Tone::Good, "signed"),
-                        "duplicate" => (Tone::Warn, "signed twice, counts once"),
-                        "other-request" => (Tone::Bad, "signed another request"),
-                        "unknown-signer" => (Tone::Bad, "is not a signer"),
-                        _ => (Tone::Bad, "gave an invalid signature"),
-                    };
-                    p.say(tone, &format!("  {} {verdict}", text(r, "publicKey")));
-                }
-            }
-            "getting-src-blobs" => say("Getting the source blobs..."),
-            "verify-db-requestable-start" => say("Verifying the db core is requestable..."),
-            "getting-blobs-length" => say("Getting the blobs length..."),
-            "verify-blobs-requestable-start" => say("Verifying the blobs core is requestable..."),
-            "creating-drive" => say("Creating the request..."),
-            "verify-committable-start" => say(&format!(
-                "Verifying safe to commit (source {} to multisig target {})",
-                text(data, "srcKey"),
-                text(data, "dstKey")
-            )),
-            "target" => {
-                match (number(data, &["length"]), data.get("firstCommit") == Some(&Value::Bool(true))) {
-                    (_, true) => say("Production has no release yet"),
-                    (length, false) => say(&format!("Production is at length {length}")),
-                }
-            }
-            "not-first-commit" => p.say(
-                Tone::Warn,
-                &format!("Not the first commit: production is at length {}", number(data, &["length"])),
-            ),
-            "waiting" => say(&format!(
-                "Waiting for full copies of the {}'s {} core: {} of {} ({} peers)",
-                text(data, "for"),
-                text(data, "core"),
-                number(data, &["fullCopies"]),
-                number(data, &["need"]),
-                number(data, &["peers"])
-            )),
-            "download" | "commit-progress" => p.detail(&format!(
-                "{} {}: {} of {} blocks",
-                if tag == "download" { "fetching" } else { "copying" },
-                text(data, "core"),
-                number(data, &["blocks"]),
-                number(data, &["of"])
-            )),
-            "commit-start" => {
-                let dry = data.get("dryRun") == Some(&Value::Bool(true));
-                say(if dry { "Verifying..." } else { "Committing..." });
-            }
-            "committed" => {
-                let again = data.get("resumed") == Some(&Value::Bool(true));
-                let what = if again { "Was committed before" } else { "Committed" };
-                p.say(Tone::Good, &format!("{what}: length {}", number(data, &["length"])));
-            }
-            "verify-committed-start" => {
-                say(&format!("Waiting for remote seeders to pick up the changes ({})", text(data, "key")));
-                if data.get("firstCommit") == Some(&Value::Bool(true)) {
-                    p.say(Tone::Warn, &format!(
-                        "Make sure {} is seeded (bosc seed) on two other machines. Do not stop before they have it.",
-                        text(data, "link")
-                    ));
-                }
-            }
-            "verify-committed" => say(&format!(
-                "Full copies: db {}, blobs {} of {}",
-                number(data, &["db", "fullCopies"]),
-                number(data, &["blobs", "fullCopies"]),
-                number(data, &["need"])
-            )),
-            "commit" => self.commit(data),
-            // What is about to be signed is read by the person who is asked; stdout has the response alone.
-            "byte-diff" => say(&self.rest.diff(data)),
-            "file" => say(&format!("  {} ({})", text(data, "key"), bytes(number(data, &["size"])))),
-            _ => self.rest.event(tag, data),
-        }
-    }
-
-    fn commit(&self, data: &Value) {
-        let p = self.printer;
-        p.data(text(data, "verlink"));
-        p.data(&format!("  {:<12} {}", "phase", text(data, "phase")));
-        p.data(&format!("  {:<12} pear://{}", "source", text(data, "source")));
-        for core in ["db", "blobs"] {
-            p.data(&format!(
-                "  {core:<12} {} of {} blocks here",
-                number(data, &[core, "held"]).min(number(data, &[core, "length"])),
-                number(data, &[core, "length"])
-            ));
-        }
-        p.data(&format!("  {:<12} {}", "next", text(data, "next")));
-    }
+    p.data(&format!("  {:<12} {}", "next", state.next));
 }
 
 /// The end of `verify` and `commit`.
-pub(super) fn committed(data: &Value, p: &Printer) {
-    let dry = data.get("dryRun") == Some(&Value::Bool(true));
-    p.say(
-        Tone::Good,
-        &format!("Quorum: {} / {}", number(data, &["quorum", "total"]), number(data, &["quorum", "amount"])),
-    );
-    if let Some(result) = data.get("result").filter(|_| !p.is_json()) {
-        p.detail(&serde_json::to_string_pretty(result).unwrap_or_default());
+pub(super) fn committed(done: &CommitDone, p: &Printer) {
+    p.say(Tone::Good, &format!("Quorum: {} / {}", done.quorum.total, done.quorum.amount));
+    p.detail(&serde_json::to_string_pretty(&done.result).unwrap_or_default());
+    match done.dry_run {
+        true => p.say(Tone::Plain, "Dry run: nothing was written"),
+        false => p.say(Tone::Good, "Committed"),
     }
-    p.say(
-        if dry { Tone::Plain } else { Tone::Good },
-        if dry { "Dry run: nothing was written" } else { "Committed" },
-    );
-    p.data(text(data, "verlink"));
-    p.say(Tone::Plain, &format!("Next: bosc seed {}", text(data, "link")));
+    p.data(&done.verlink);
+    p.say(Tone::Plain, &format!("Next: bosc seed {}", done.link));
 }
 
-/// What is known of a request without any store.
-pub(super) fn bare(request: &Request, why: &CommandError) -> Value {
-    json!({
-        "key": id::encode(&request.key()),
-        "link": PearLink::new(request.key()).to_string(),
-        "verlink": PearLink::verlink(request.key(), request.fork, request.length).to_string(),
-        "length": request.length,
-        "fork": request.fork,
-        "treeHash": id::encode(&request.tree_hash),
-        "blobs": request.content.map(|c| json!({ "length": c.length, "treeHash": id::encode(&c.tree_hash) })),
-        "quorum": request.manifest.quorum,
-        "signers": request.manifest.signers.iter().map(|s| id::encode(&s.public_key)).collect::<Vec<_>>(),
-        "source": Value::Null,
-        "production": { "known": false, "from": "unknown" },
-        "compatible": Value::Null,
-        "released": false,
-        "content": {},
-        "notes": [
-            format!("The store could not be opened ({}), so neither the files nor production are known.", why.message()),
-        ],
-    })
+/// A field of package.json as it is shown: whatever it is, it is said. `none`: what is said when there is none.
+fn field(value: &Value, none: &str) -> String {
+    match value {
+        Value::Null => none.to_owned(),
+        Value::String(text) if !text.is_empty() => text.clone(),
+        other => format!("{other} (not a text)"),
+    }
 }
 
 /// What a signer is asked to sign.
-pub(super) fn request(told: &Value, p: &Printer) {
+pub(super) fn request(told: &Signing, p: &Printer) {
     let line = |label: &str, value: &str| p.say(Tone::Plain, &format!("  {label:<16} {}", one_line(value)));
+    let warn = |label: &str, value: &str| p.say(Tone::Warn, &format!("  {label:<16} {}", one_line(value)));
+    let OfRequest { says, request_hash, spoken, signed_before } = told.of_request();
+    let (known, seen) = (told.known(), told.seen());
     p.say(Tone::Plain, "This request is for:");
-    line("link", text(told, "link"));
-    line("length", &number(told, &["length"]).to_string());
-    line("fork", &number(told, &["fork"]).to_string());
-    line("tree hash", text(told, "treeHash"));
-    match told.get("blobs").filter(|b| b.is_object()) {
-        Some(blobs) => {
-            line("blobs length", &number(blobs, &["length"]).to_string());
-            line("blobs tree hash", text(blobs, "treeHash"));
-        }
-        None => line("blobs", "none: this is a single core, not a drive"),
-    }
-    let signers = told.get("signers").and_then(Value::as_array).map_or(0, Vec::len);
-    line("quorum", &format!("{} of {signers}", number(told, &["quorum"])));
-    let content = told.get("content").cloned().unwrap_or(Value::Null);
-    if !text(told, "source").is_empty() {
-        line("source", text(told, "source"));
-    }
-    for (label, key) in [("name", "name"), ("version", "version"), ("upgrade", "upgrade")] {
-        if !text(&content, key).is_empty() {
-            line(label, text(&content, key));
+    line("request", spoken);
+    line("request hash", request_hash);
+    line("link", &says.link);
+    line("length", &says.length.to_string());
+    line("fork", &says.fork.to_string());
+    line("tree hash", &says.tree_hash);
+    let blobs = says.blobs.as_ref();
+    line("blobs length", &blobs.map_or(0, |b| b.length).to_string());
+    line("blobs tree hash", blobs.map_or("", |b| &b.tree_hash));
+    line("quorum", &format!("{} of {}", says.quorum, says.signers.len()));
+    match signed_before {
+        SignedBefore { last: Some(last), count } => line(
+            "signed before",
+            &format!("{count} for this link; the last of length {}, request {}", last.length, last.spoken),
+        ),
+        SignedBefore { .. } => {
+            warn("signed before", "nothing for this link with this key, as far as this machine remembers");
         }
     }
-    let production = told.get("production").cloned().unwrap_or(Value::Null);
-    if production.get("known") == Some(&Value::Bool(true)) {
-        let version = text(&content, "productionVersion");
-        let version = if version.is_empty() { String::new() } else { format!(", version {version}") };
+    let nothing = ReleaseContent::default();
+    let content = known.content.as_ref().unwrap_or(&nothing);
+    if let Some(source) = &known.source {
+        line("source", source);
+        let none = if seen.inspected { "none" } else { "not known" };
+        for (label, value) in
+            [("name", &content.name), ("version", &content.version), ("upgrade", &content.upgrade)]
+        {
+            line(label, &field(value, none));
+        }
+        if content.upgrade.as_str() != Some(&says.link) {
+            warn(
+                "",
+                "upgrade is not the link above: whoever has this release follows something else afterwards",
+            );
+        }
+    }
+    if known.production.known {
+        let version = match &content.production_version {
+            Value::Null => String::new(),
+            version => format!(", version {}", field(version, "")),
+        };
         line(
             "production",
-            &match number(&production, &["length"]) {
-                0 if text(&production, "from") == "empty-peers" => {
+            &match known.production.length.unwrap_or(0) {
+                0 if known.production.from == ToldBy::EmptyPeers => {
                     "no release yet, as far as those know who answered: they have none".to_owned()
                 }
                 0 => "no release yet".to_owned(),
-                n => format!("length {n}{version} (from {})", text(&production, "from")),
+                n => format!("length {n}{version} (from {})", known.production.from),
             },
         );
     } else {
-        p.say(Tone::Warn, &format!("  {:<16} not known", "production"));
+        warn("production", "not known");
     }
-    if content.get("files").is_some() {
-        let n = |k: &str| number(&content, &[k]);
-        line("changes", &format!("{} added, {} changed, {} removed", n("add"), n("change"), n("remove")));
+    if let Some(c) = &known.content {
+        line("changes", &format!("{} added, {} changed, {} removed", c.add, c.change, c.remove));
     }
-    for note in told.get("notes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for note in &known.notes {
         p.say(Tone::Warn, &one_line(note));
     }
 }

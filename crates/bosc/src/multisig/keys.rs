@@ -1,25 +1,27 @@
 //! `bosc multisig keys`.
 
 use super::args::{Keys, KeysCommand, NewPassphraseFlags};
-use super::terminal::{Origin, Secret, confirm};
-use crate::printer::{Printer, Tone};
+use super::event::{At, Exported, KeyringEvent, ListedKey};
+use crate::plain::Tone;
+use crate::printer::{Ended, Printer};
+use crate::question::{Origin, Secret, confirm};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
-use bosc_release::command::{Outcome, Stop};
+use bosc_release::command::Stop;
 use bosc_release::error::CommandError;
-use bosc_release::multisig::keyfile::EncryptedKey;
-use bosc_release::multisig::keyring::{
+use bosc_release::event::Output;
+use bosc_release::keys::keyring::{
     KeyPaths, Keyring, bytes_argument, check_name, key_error, public_argument, write_new,
 };
-use bosc_release::multisig::transfer;
-use serde_json::{Value, json};
+use bosc_release::keys::signing_key::EncryptedKey;
+use bosc_release::keys::transfer;
 use std::io::Read;
 use std::path::Path;
 
 /// Most bytes of a key read from standard input.
 const STDIN_MAX: u64 = 64 * 1024;
 
-pub(super) fn run(a: &Keys, printer: &Printer, stop: &Stop) -> Outcome {
+pub(super) fn run(a: &Keys, printer: &Printer, stop: &Stop) -> Ended {
     let ring = Keyring::open(a.keys.dir.as_deref())?;
     match &a.command {
         KeysCommand::Get { name, secret, passphrase } => {
@@ -27,10 +29,14 @@ pub(super) fn run(a: &Keys, printer: &Printer, stop: &Stop) -> Outcome {
         }
         KeysCommand::Paths { name } => {
             let paths = ring.paths(name)?;
-            printer.json("key", &json!({ "paths": true, "pub": paths.public, "prv": paths.private }));
+            printer.event(&KeyringEvent::Paths {
+                paths: true,
+                r#pub: paths.public.display().to_string(),
+                prv: paths.private.display().to_string(),
+            });
             printer.data(&format!("public: {}", paths.public.display()));
             printer.data(&format!("private: {}", paths.private.display()));
-            Ok(json!({}))
+            Ok(Output::Nothing.into())
         }
         KeysCommand::List => list(&ring, printer),
         KeysCommand::Add { name, public_key, private_key } => {
@@ -42,7 +48,7 @@ pub(super) fn run(a: &Keys, printer: &Printer, stop: &Stop) -> Outcome {
                 .transpose()?;
             let paths = ring.add(name, &public_key, private.as_ref())?;
             show(&ring, name, &public_key, &paths, None, printer);
-            Ok(json!({}))
+            Ok(Output::Nothing.into())
         }
         KeysCommand::Remove { name, force } => remove(&ring, name, *force, printer, stop),
         KeysCommand::Export { name, file, new, passphrase } => {
@@ -56,7 +62,7 @@ pub(super) fn run(a: &Keys, printer: &Printer, stop: &Stop) -> Outcome {
     }
 }
 
-fn get(ring: &Keyring, name: &str, secret: bool, origin: Origin, printer: &Printer, stop: &Stop) -> Outcome {
+fn get(ring: &Keyring, name: &str, secret: bool, origin: Origin, printer: &Printer, stop: &Stop) -> Ended {
     let public_key = match ring.public(name)? {
         Some(key) => key,
         None => {
@@ -66,12 +72,12 @@ fn get(ring: &Keyring, name: &str, secret: bool, origin: Origin, printer: &Print
             );
             let passphrase = origin.read_new(printer, stop)?;
             printer.say(Tone::Plain, "Encrypting it (takes some seconds and 1 GiB of memory on purpose)...");
-            ring.generate(name, &passphrase)?
+            ring.generate(name, passphrase.bytes())?
         }
     };
     let private = if secret { Some(ring.private(name)?) } else { None };
     show(ring, name, &public_key, &ring.paths(name)?, private.as_ref().map(Option::as_ref), printer);
-    Ok(json!({}))
+    Ok(Output::Nothing.into())
 }
 
 /// `private`: `Some(None)` was asked for and is not here.
@@ -84,39 +90,37 @@ fn show(
     printer: &Printer,
 ) {
     let public = id::encode(public_key);
-    let mut data = json!({
-        "name": name,
-        "pub": paths.public,
-        "prv": paths.private,
-        "publicKey": public,
-        "at": { "pub": ring.shown(&paths.public), "prv": ring.shown(&paths.private) },
-    });
     printer.say(Tone::Plain, &format!("{name} {}", ring.shown(&paths.public)));
     printer.data(&public);
-    if let Some(private) = private {
-        let text = private.map_or_else(|| "(no secret key)".to_owned(), |k| id::encode_bytes(&k.encode()));
-        printer.data(&text);
-        if let Some(map) = data.as_object_mut() {
-            map.insert("privateKey".into(), Value::String(text));
-        }
+    let private = private
+        .map(|key| key.map_or_else(|| "(no secret key)".to_owned(), |k| id::encode_bytes(&k.encode())));
+    if let Some(text) = &private {
+        printer.data(text);
     }
-    printer.json("key", &data);
+    printer.event(&KeyringEvent::Key {
+        name: name.to_owned(),
+        r#pub: paths.public.display().to_string(),
+        prv: paths.private.display().to_string(),
+        public_key: public,
+        at: at(ring, paths),
+        private_key: private,
+    });
 }
 
-fn list(ring: &Keyring, printer: &Printer) -> Outcome {
+/// Where a key's files are, as people are shown it.
+fn at(ring: &Keyring, paths: &KeyPaths) -> At {
+    At { r#pub: ring.shown(&paths.public), prv: ring.shown(&paths.private) }
+}
+
+fn list(ring: &Keyring, printer: &Printer) -> Ended {
     let all = ring.list()?;
-    let keys: Vec<Value> = all
-        .iter()
-        .map(|k| {
-            json!({
-                "name": k.name,
-                "publicKey": id::encode(&k.public_key),
-                "owned": k.owned,
-                "at": { "pub": ring.shown(&k.paths.public), "prv": ring.shown(&k.paths.private) },
-            })
-        })
-        .collect();
-    printer.json("list", &json!({ "keys": keys }));
+    let keys = all.iter().map(|k| ListedKey {
+        name: k.name.clone(),
+        public_key: id::encode(&k.public_key),
+        owned: k.owned,
+        at: at(ring, &k.paths),
+    });
+    printer.event(&KeyringEvent::List { keys: keys.collect() });
     if all.is_empty() {
         printer.say(Tone::Plain, "(no keys)");
     }
@@ -124,10 +128,10 @@ fn list(ring: &Keyring, printer: &Printer) -> Outcome {
         let owned = if k.owned { "" } else { "  (public only)" };
         printer.data(&format!("{:<20} {}{owned}", k.name, id::encode(&k.public_key)));
     }
-    Ok(json!({}))
+    Ok(Output::Nothing.into())
 }
 
-fn remove(ring: &Keyring, name: &str, force: bool, printer: &Printer, stop: &Stop) -> Outcome {
+fn remove(ring: &Keyring, name: &str, force: bool, printer: &Printer, stop: &Stop) -> Ended {
     check_name(name)?;
     let known = ring.list()?.into_iter().find(|k| k.name == name);
     if !force {
@@ -141,9 +145,9 @@ fn remove(ring: &Keyring, name: &str, force: bool, printer: &Printer, stop: &Sto
         }
     }
     ring.remove(name)?;
-    printer.json("removed", &json!({ "name": name }));
+    printer.event(&KeyringEvent::Removed { name: name.to_owned() });
     printer.say(Tone::Good, &format!("{name} removed"));
-    Ok(json!({}))
+    Ok(Output::Nothing.into())
 }
 
 /// The key under its new passphrase, if one is wanted.
@@ -160,8 +164,8 @@ fn renewed(
     }
     let before: Secret = present.read(printer, stop)?;
     let after = Origin::renewed(new.new_passphrase_fd).read_new(printer, stop)?;
-    let open = key.decrypt(&before).map_err(|e| key_error(e, name))?;
-    open.encrypt(&after).map_err(|e| key_error(e, name))
+    let open = key.decrypt(before.bytes()).map_err(|e| key_error(e, name))?;
+    open.encrypt(after.bytes()).map_err(|e| key_error(e, name))
 }
 
 fn export(
@@ -172,7 +176,7 @@ fn export(
     present: Origin,
     printer: &Printer,
     stop: &Stop,
-) -> Outcome {
+) -> Ended {
     let key = renewed(ring.require_private(name)?, name, new, present, printer, stop)?;
     let text = transfer::to_text(name, &key).ok_or_else(|| {
         CommandError::input(format!("the public key of \"{name}\" is not known"))
@@ -182,16 +186,26 @@ fn export(
     match file.filter(|f| *f != Path::new("-")) {
         Some(path) => {
             write_new(path, format!("{text}\n").as_bytes())?;
-            printer.json("export", &json!({ "name": name, "publicKey": public, "file": path }));
+            printer.event(&KeyringEvent::Export(Exported {
+                name: name.to_owned(),
+                public_key: public,
+                file: Some(path.display().to_string()),
+                key: None,
+            }));
             printer.say(Tone::Good, &format!("Written to {}", path.display()));
         }
         None => {
-            printer.json("export", &json!({ "name": name, "publicKey": public, "key": text }));
             printer.data(&text);
+            printer.event(&KeyringEvent::Export(Exported {
+                name: name.to_owned(),
+                public_key: public,
+                file: None,
+                key: Some(text),
+            }));
         }
     }
     printer.say(Tone::Plain, "Next, on the other machine: bosc multisig keys import <file>");
-    Ok(json!({}))
+    Ok(Output::Nothing.into())
 }
 
 fn import(
@@ -202,7 +216,7 @@ fn import(
     present: Origin,
     printer: &Printer,
     stop: &Stop,
-) -> Outcome {
+) -> Ended {
     let bytes = if from == "-" {
         let mut bytes = Vec::new();
         std::io::stdin()
@@ -227,12 +241,13 @@ fn import(
         None => {
             // An old key file does not say whose it is: only opening it tells.
             let passphrase = present.read(printer, stop)?;
-            let public_key = key.decrypt(&passphrase).map_err(|e| key_error(e, &name))?.pair().public();
+            let public_key =
+                key.decrypt(passphrase.bytes()).map_err(|e| key_error(e, &name))?.pair().public();
             key = key.with_public_key(public_key);
             public_key
         }
     };
     let paths = ring.add(&name, &public_key, Some(&key))?;
     show(ring, &name, &public_key, &paths, None, printer);
-    Ok(json!({}))
+    Ok(Output::Nothing.into())
 }

@@ -233,8 +233,10 @@ fn several_proofs_at_once_come_to_the_same_as_one_by_one() {
     let mut proofs: Vec<Proof> = (0..20).map(ask).collect();
     proofs[7].block.as_mut().unwrap().value = Bytes::from_static(b"lie");
     proofs.insert(3, Proof { manifest: Some(core.manifest.clone()), ..Proof::default() });
-    let refs: Vec<&Proof> = proofs.iter().collect();
-    let all = verify_proofs(&core.key, reader.manifest.as_ref(), &reader.head, &reader.nodes, &refs);
+    let all: Vec<_> = HashedProof::together(proofs.clone())
+        .iter()
+        .map(|p| verify_hashed(&core.key, reader.manifest.as_ref(), &reader.head, &reader.nodes, p))
+        .collect();
     assert_eq!(all.len(), 21);
     for (i, (proof, result)) in proofs.iter().zip(all).enumerate() {
         match (reader.verify(&core, proof), result) {

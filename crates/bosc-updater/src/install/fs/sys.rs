@@ -7,28 +7,7 @@ use std::path::Path;
 #[path = "windows.rs"]
 mod windows;
 #[cfg(windows)]
-pub(crate) use windows::{available_space, identity, in_use, remove_file, replace_file, symlink};
-
-/// Lets two names change places: renameat2 with RENAME_EXCHANGE, renameatx_np with RENAME_SWAP.
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-pub(crate) fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    match renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
-        Ok(()) => Ok(true),
-        // Kernels and file systems without it. EXDEV: some overlays cannot exchange what they can rename.
-        Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::XDEV) => Ok(false),
-        #[cfg(target_vendor = "apple")]
-        Err(Errno::NOTSUP) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-#[allow(clippy::unnecessary_wraps)]
-pub(crate) fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
-    Ok(false)
-}
+pub(crate) use windows::{available_space, identity, in_use, remove_file, replace_file};
 
 /// A name for what is at a path that stays with it when it is renamed: the inode and when it was made.
 #[cfg(unix)]
@@ -63,13 +42,23 @@ pub(crate) fn sync_all(_: &Path) -> io::Result<bool> {
 /// On Apple's systems std empties the disk's own memory for each file (`F_FULLFSYNC`); once, at the end, is enough.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn hand_over(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::fsync(std::fs::File::open(path)?)?)
+    Ok(rustix::fs::fsync(open_to_sync(path)?)?)
 }
 
 /// Elsewhere there is no cheaper way than syncing it.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn hand_over(path: &Path) -> io::Result<()> {
-    std::fs::OpenOptions::new().read(true).write(cfg!(windows)).open(path)?.sync_all()
+    open_to_sync(path)?.sync_all()
+}
+
+/// Opens a file whose bytes are to be on the disk: neither a link in its place nor a fifo.
+pub(crate) fn open_to_sync(path: &Path) -> io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    // Windows flushes only what may be written.
+    options.read(true).write(cfg!(windows));
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, super::flags());
+    options.open(path)
 }
 
 /// Bytes that this user may still write on the file system of a path.
@@ -77,16 +66,6 @@ pub(crate) fn hand_over(path: &Path) -> io::Result<()> {
 pub(crate) fn available_space(path: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(path)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
-}
-
-#[cfg(unix)]
-pub(crate) fn symlink(target: &str, path: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, path)
-}
-
-#[cfg(unix)]
-pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
-    std::fs::remove_file(path)
 }
 
 /// Whether an error says that something else holds the file open for a moment. Only Windows knows that.

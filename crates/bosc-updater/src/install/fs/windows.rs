@@ -70,17 +70,6 @@ pub(crate) fn available_space(path: &Path) -> io::Result<u64> {
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(free) }
 }
 
-/// Makes a symbolic link. Windows wants to know whether it is to a folder.
-pub(crate) fn symlink(target: &str, path: &Path) -> io::Result<()> {
-    let native = target.replace('/', "\\");
-    let folder = path.parent().is_some_and(|parent| parent.join(&native).is_dir());
-    if folder {
-        std::os::windows::fs::symlink_dir(native, path)
-    } else {
-        std::os::windows::fs::symlink_file(native, path)
-    }
-}
-
 /// Removes a file or a link, to folders too, read-only or not.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     let found = std::fs::symlink_metadata(path)?;

@@ -153,6 +153,7 @@ impl Runner for System {
 
         let mut process = std::process::Command::new(&command.program);
         process.args(command.arguments).env(command.set.0, &command.set.1).creation_flags(CREATE_NO_WINDOW);
+        crate::secrets::keep_from(&mut process);
         for name in command.unset {
             process.env_remove(name);
         }

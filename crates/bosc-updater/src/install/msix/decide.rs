@@ -3,18 +3,11 @@
 use super::super::journal::{Flight, Journal, Piece, State};
 use super::super::remember::held_back;
 use super::super::types::Admission;
-use crate::release::{Release, Staged, newer};
+use crate::release::{Release, newer};
 use semver::Version;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
-
-/// Whether a release comes as an MSIX package: by the name it was staged under, or the one it has at its origin.
-pub(super) fn is_package(staged: &Staged) -> bool {
-    let origin = staged.release.origin.split(['?', '#']).next().unwrap_or_default();
-    staged.path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("msix"))
-        || origin.rsplit('/').next().is_some_and(|name| name.to_ascii_lowercase().ends_with(".msix"))
-}
 
 /// Where the application stands, seen from the version that runs. The system does not tell when a package took effect; the
 /// code that it starts does.
@@ -103,6 +96,8 @@ pub(super) fn running_piece(journal: &Journal, running: &Version) -> Piece {
         release: None,
         contents: None,
         identity: None,
+        slot: 1,
+        says: None,
     })
 }
 

@@ -47,18 +47,23 @@
 
 mod command;
 mod decide;
+mod road;
+#[cfg(feature = "faults")]
+pub mod stand_in;
 #[cfg(test)]
 mod tests;
 
 use super::apply::{SPARE, admitted};
 use super::errors::{At, busy, integrity};
 use super::fs;
-use super::journal::{Flight, Journal, News, Piece, State, millis};
+use super::journal::{Flight, Journal, News, Piece, State};
+use super::owner::Owner;
+use super::package::unsupported;
 use super::session::lock;
 use super::swap::is_full;
 use super::tree;
 use super::trial::no_backup;
-use super::types::{Admission, Build, HealthPolicy, Reason, StartState, Started, Status, TakenBack};
+use super::types::{Admission, Build, HealthPolicy, Reason, RolledBack, StartState, Started, Status};
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Contents, EntryKind, Release, Staged};
 use command::{Command, Failure, Runner, System, explain};
@@ -96,29 +101,6 @@ impl MsixOptions {
             back_off: Duration::from_secs(86_400),
         }
     }
-}
-
-/// Whether a release comes as an MSIX package, by the name it was staged under or the one at its origin.
-pub fn is_package(staged: &Staged) -> bool {
-    decide::is_package(staged)
-}
-
-/// A package in the place of a program would be a file that nothing can start.
-pub(super) fn refuse_as_file(staged: &Staged) -> Result<(), UpdateError> {
-    if !decide::is_package(staged) {
-        return Ok(());
-    }
-    Err(if cfg!(windows) {
-        UpdateError::new(ErrorKind::Unsupported, "an MSIX package cannot take the place of a file")
-            .hint("Hand it over with install::msix::MsixInstaller, or release the program as an .exe.")
-    } else {
-        unsupported()
-    })
-}
-
-fn unsupported() -> UpdateError {
-    UpdateError::new(ErrorKind::Unsupported, "the release is an MSIX package, which only Windows can install")
-        .hint("Release a build for this platform: an executable, an AppImage, a folder or a .app.")
 }
 
 /// Hands packages of one application to the system, takes them back, and remembers.
@@ -176,11 +158,11 @@ impl MsixInstaller {
         }
         for path in missing.into_iter().rev() {
             fs::make_dir(path).at("make", path)?;
-            fs::set_mode(path, 0o700).at("set the permissions of", path)?;
+            narrow(path, 0o700)?;
         }
         for path in [folder.clone(), folder.join("staging"), self.packages()] {
             fs::make_dir(&path).at("make", &path)?;
-            fs::set_mode(&path, 0o700).at("set the permissions of", &path)?;
+            narrow(&path, 0o700)?;
         }
         Ok(())
     }
@@ -196,7 +178,9 @@ impl MsixInstaller {
 
     fn enter(&self, now: SystemTime) -> Result<Held<'_>, UpdateError> {
         self.make_folders()?;
-        let lock = lock(&self.options.folder.join("LOCK"), self.options.patience)?;
+        let found = fs::look(&self.options.folder).at("look at", &self.options.folder)?;
+        let owner = found.as_ref().map_or(Owner { uid: fs::me(), gid: 0, mode: 0o700 }, Owner::of).private();
+        let lock = lock(&self.options.folder.join("LOCK"), owner.lock(), self.options.patience)?;
         let journal = Journal::read(&self.options.folder, true)?;
         let mut held = Held { installer: self, journal, now, _lock: lock };
         held.put_right()?;
@@ -221,7 +205,7 @@ impl MsixInstaller {
     }
 
     /// Called once by the application at its start. Counts the start of a version on trial; hands the package before it to the
-    /// system when it had the starts that the policy allows. After [`StartState::TakenBack`] end the application: the
+    /// system when it had the starts that the policy allows. After [`StartState::RolledBack`] end the application: the
     /// version before takes effect when it has ended.
     ///
     /// # Errors
@@ -230,7 +214,7 @@ impl MsixInstaller {
     pub fn started(&self, now: SystemTime) -> Result<Started, UpdateError> {
         let mut held = self.enter(now)?;
         let state = held.count_start()?;
-        let told = matches!(state, StartState::TakenBack(_));
+        let told = matches!(state, StartState::RolledBack(_));
         let news = if told { None } else { held.tell_news() };
         Ok(Started { state, news, watched: false })
     }
@@ -307,7 +291,7 @@ impl MsixInstaller {
     ///
     /// # Errors
     /// `Refused` when there is no package to return to or the system does not take it; `Busy`, `Disk`, `Permission`.
-    pub fn roll_back(&self, reason: Reason, now: SystemTime) -> Result<TakenBack, UpdateError> {
+    pub fn roll_back(&self, reason: Reason, now: SystemTime) -> Result<RolledBack, UpdateError> {
         self.enter(now)?.take_back(reason)
     }
 }
@@ -323,6 +307,10 @@ struct Held<'a> {
 impl Held<'_> {
     fn write(&self) -> Result<(), UpdateError> {
         self.journal.write(&self.installer.options.folder)
+    }
+
+    fn is_on_trial(&self) -> bool {
+        matches!(self.standing(), Standing::Trial(_))
     }
 
     fn standing(&self) -> Standing {
@@ -365,19 +353,19 @@ impl Held<'_> {
         }
     }
 
-    fn tell_news(&mut self) -> Option<TakenBack> {
+    fn tell_news(&mut self) -> Option<RolledBack> {
         let news = self.journal.news.take()?;
         // Told again rather than never: only when it is off the journal it is told.
         self.write().ok()?;
-        Some(news.taken_back())
+        Some(news.rolled_back())
     }
 
     fn count_start(&mut self) -> Result<StartState, UpdateError> {
         let health = self.installer.options.health;
         match self.standing() {
-            Standing::Returning(flight) => self.take_back(flight.reason()).map(StartState::TakenBack),
-            Standing::Trial(flight) if health.automatic && flight.counted() >= health.starts() => {
-                self.take_back(Reason::TooManyStarts).map(StartState::TakenBack)
+            Standing::Returning(flight) => self.take_back(flight.reason()).map(StartState::RolledBack),
+            Standing::Trial(flight) if health.automatic && flight.counted() >= health.unfinished => {
+                self.take_back(Reason::TooManyStarts).map(StartState::RolledBack)
             }
             Standing::Trial(mut flight) => {
                 flight.starts = flight.starts.saturating_add(1);
@@ -400,19 +388,11 @@ impl Held<'_> {
         })?;
         let before = self.journal.clone();
         let new = self.take_in(staged)?;
-        let flight = Flight {
-            generation: self.journal.next_generation(self.now),
-            new: new.clone(),
-            old: match self.standing() {
-                Standing::Waiting(flight) => flight.old,
-                _ => decide::running_piece(&self.journal, &options.version),
-            },
-            since_ms: millis(self.now),
-            starts: 0,
-            forgiven: 0,
-            forgiven_start: 0,
-            reason: None,
+        let old = match self.standing() {
+            Standing::Waiting(flight) => flight.old,
+            _ => decide::running_piece(&self.journal, &options.version),
         };
+        let flight = Flight::new(self.journal.next_generation(self.now), new.clone(), old, self.now);
         let builds = (flight.new.build(), flight.old.build());
         self.journal.state = State::Installing;
         self.journal.flight = Some(flight);
@@ -436,18 +416,12 @@ impl Held<'_> {
         }
     }
 
-    fn take_back(&mut self, reason: Reason) -> Result<TakenBack, UpdateError> {
+    fn take_back(&mut self, reason: Reason) -> Result<RolledBack, UpdateError> {
         let flight = match self.journal.flight.clone() {
             Some(flight) => Some(flight),
-            None => self.journal.kept.clone().map(|old| Flight {
-                generation: self.journal.next_generation(self.now),
-                new: decide::running_piece(&self.journal, &self.installer.options.version),
-                old,
-                since_ms: millis(self.now),
-                starts: 0,
-                forgiven: 0,
-                forgiven_start: 0,
-                reason: None,
+            None => self.journal.kept.clone().map(|old| {
+                let new = decide::running_piece(&self.journal, &self.installer.options.version);
+                Flight::new(self.journal.next_generation(self.now), new, old, self.now)
             }),
         };
         let mut flight = flight.ok_or_else(no_backup)?;
@@ -485,7 +459,7 @@ impl Held<'_> {
         self.hand_over(&flight.old).map_err(|asked| match asked {
             Asked::No(e) | Asked::Perhaps(e) => e,
         })?;
-        Ok(TakenBack { bad: flight.new.build(), restored: flight.old.build(), reason })
+        Ok(RolledBack { bad: flight.new.build(), restored: flight.old.build(), reason })
     }
 
     /// Reads a package in full. While the returned file is open nobody can change it (Windows).
@@ -522,6 +496,8 @@ impl Held<'_> {
             release: Some(staged.release.id.0),
             contents: Some(contents),
             identity: None,
+            slot: 1,
+            says: None,
         };
         if staged.path == path {
             return Ok(piece);
@@ -538,7 +514,7 @@ impl Held<'_> {
         let packages = self.installer.packages();
         match fs::rename(&staged.path, path, self.installer.options.patience) {
             Ok(()) => {
-                fs::set_mode(path, 0o600).at("set the permissions of", path)?;
+                narrow(path, 0o600)?;
                 fs::sync_file(path).at("sync", path)?;
             }
             Err(e) if e.kind() == std::io::ErrorKind::CrossesDevices => {
@@ -571,6 +547,16 @@ enum Asked {
     No(UpdateError),
     /// It was, and did not answer.
     Perhaps(UpdateError),
+}
+
+/// Sets the permissions of a file or folder that was just made or moved there.
+fn narrow(path: &Path, mode: u32) -> Result<(), UpdateError> {
+    match fs::look(path).at("look at", path)? {
+        Some(found) if !found.file_type().is_symlink() => {
+            fs::set_mode(path, &found, mode).at("set the permissions of", path)
+        }
+        _ => Err(integrity(format!("{} is missing or a link", path.display()))),
+    }
 }
 
 /// The size of a staged package. Refuses what is not one: a package is one file, and a ZIP archive.

@@ -1,3 +1,4 @@
+use super::super::package::{is_package, refuse_as_file};
 use super::command::{PACKAGE, TEXT};
 use super::*;
 use crate::release::{Entry, ReleaseId};
@@ -76,6 +77,7 @@ impl Bed {
     fn runs(&self, version: &str) -> MsixInstaller {
         let mut options = MsixOptions::new(&self.folder, version.parse().unwrap());
         options.patience = Duration::ZERO;
+        options.health.unfinished = 1;
         let profile = [self.temp.path().join("profile")];
         MsixInstaller::with(options, &profile, Box::new(self.fake.clone())).unwrap()
     }
@@ -349,12 +351,12 @@ fn a_version_that_never_is_healthy_goes() {
     assert!(is_trial(&two.started(NOW).unwrap(), 1));
     two.closed(NOW).unwrap();
     assert!(is_trial(&two.started(NOW).unwrap(), 1));
-    let StartState::TakenBack(back) = two.started(NOW).unwrap().state else { panic!("not taken back") };
+    let StartState::RolledBack(back) = two.started(NOW).unwrap().state else { panic!("not taken back") };
     assert_eq!((back.reason, back.restored.version.major), (Reason::TooManyStarts, 1));
     assert_eq!(bed.took(), ["2.0.0", "1.0.0"]);
     assert!(!two.mark_healthy(NOW).unwrap());
     // The system has not done it yet, and the person starts the new version again.
-    assert!(matches!(two.started(NOW).unwrap().state, StartState::TakenBack(_)));
+    assert!(matches!(two.started(NOW).unwrap().state, StartState::RolledBack(_)));
     assert_eq!(bed.took(), ["2.0.0", "1.0.0", "1.0.0"]);
     let one = bed.runs("1.0.0");
     let started = one.started(NOW).unwrap();
@@ -449,7 +451,7 @@ fn a_kill_around_the_hand_over_is_understood() {
         bed.next(Does::KilledBefore);
         assert!(catch_unwind(AssertUnwindSafe(|| two.started(NOW))).is_err());
         assert_eq!(bed.journal().state, State::RollingBack);
-        assert!(matches!(bed.runs("2.0.0").started(NOW).unwrap().state, StartState::TakenBack(_)));
+        assert!(matches!(bed.runs("2.0.0").started(NOW).unwrap().state, StartState::RolledBack(_)));
         assert_eq!(bed.took().last().unwrap(), "1.0.0");
         // The same attempt is counted once.
         assert_eq!(bed.journal().rejected[0].times, 1);
@@ -466,7 +468,7 @@ fn the_way_back_is_tried_again() {
     bed.next(Does::Refuses("0x80073D02"));
     assert_eq!(kind(two.started(NOW)), ErrorKind::Busy);
     assert_eq!(bed.journal().state, State::RollingBack);
-    assert!(matches!(two.started(NOW).unwrap().state, StartState::TakenBack(_)));
+    assert!(matches!(two.started(NOW).unwrap().state, StartState::RolledBack(_)));
 }
 
 #[test]

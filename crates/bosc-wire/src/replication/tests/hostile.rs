@@ -179,6 +179,64 @@ fn wrong_blocks_never_count_and_their_giver_goes() {
 }
 
 #[test]
+fn of_blocks_that_came_together_a_wrong_one_costs_its_giver_alone() {
+    let (at, other) = (PeerId(1), PeerId(2));
+    for wrong in 0..8 {
+        let mut giver = writer(64, 3000);
+        let mut core = reader();
+        let mut serving = Replicator::new(Config::default(), &giver);
+        let mut rep = Replicator::new(Config::default(), &core);
+        serving.add_peer(P, &giver, Duration::ZERO);
+        rep.add_peer(at, &core, Duration::ZERO);
+        rep.add_peer(other, &core, Duration::ZERO);
+        rep.download(Download::live(), &core);
+        let (mut group, mut now) = (Vec::new(), Duration::ZERO);
+        while group.len() < 8 {
+            now += MS;
+            while let Some(out) = rep.poll_outgoing(at, &mut core, now) {
+                serving.handle_message(P, out.kind as u32, out.payload.concat(), &mut giver, now);
+            }
+            while group.len() < 8
+                && let Some(out) = serving.poll_outgoing(P, &mut giver, now)
+            {
+                let bytes = out.payload.concat();
+                let block =
+                    out.kind == MessageType::Data && Data::decode(&bytes).unwrap().proof.block.is_some();
+                if block && core.head.length > 0 {
+                    group.push((out.kind as u32, bytes));
+                } else {
+                    rep.handle_message(at, out.kind as u32, bytes, &mut core, now);
+                }
+            }
+            assert!(now < MS * 1000, "{} blocks came", group.len());
+        }
+        let before = core.blocks.len();
+        let mut lie = Data::decode(&group[wrong].1).unwrap();
+        let block = lie.proof.block.as_mut().unwrap();
+        let index = block.index;
+        block.value = vec![7; 3000].into();
+        group[wrong].1 = lie.encode().concat();
+        rep.handle_messages(at, group, &mut core, now);
+        assert!(!core.blocks.contains_key(&index) && core.blocks.len() >= before + wrong);
+        // Whether it has another history is looked into first.
+        let mut why = None;
+        for _ in 0..100 {
+            now += MS;
+            while let Some(out) = rep.poll_outgoing(at, &mut core, now) {
+                serving.handle_message(P, out.kind as u32, out.payload.concat(), &mut giver, now);
+            }
+            while let Some(out) = serving.poll_outgoing(P, &mut giver, now) {
+                rep.handle_message(at, out.kind as u32, out.payload.concat(), &mut core, now);
+            }
+            why = why.or(dropped(&mut rep));
+        }
+        assert!(matches!(why, Some(InvalidPeer::WrongProof(_))), "{why:?}");
+        assert_eq!(rep.peers().collect::<Vec<_>>(), [other]);
+        assert!(core.blocks.iter().all(|(i, b)| giver.blocks.get(i) == Some(b)));
+    }
+}
+
+#[test]
 fn a_forged_head_is_refused() {
     let mut net = Net::new();
     let liar = net.add(writer(10, 50));

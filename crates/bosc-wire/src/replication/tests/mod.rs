@@ -8,6 +8,7 @@ mod swarm;
 mod sync;
 mod vectors;
 
+use super::messages::Data;
 use super::*;
 
 #[allow(unreachable_pub, dead_code)]

@@ -37,7 +37,9 @@ fn blocks_are_found_wherever_they_are() {
     net.run_until(MS * 20_000, |net| net.nodes[r].core.blocks.len() == 2000);
     assert!(net.nodes[r].core.blocks == w.blocks);
     let asked: u64 = givers.iter().map(|g| net.nodes[*g].core.proofs_made.get()).sum();
-    assert!(asked <= 2000, "{asked}: no block is asked of two");
+    // One giver brings the head; the history of each of the others is compared once.
+    let compared = givers.len() as u64 - 1;
+    assert!(asked <= 2000 + compared, "{asked}: no block is asked of two");
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! Small files of a program: its state, its marks and its locks, by path.
+
+use crate::names::one;
+use crate::replace::{Durability, patiently};
+use crate::system::Dir;
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How often a lock that somebody else holds is tried.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// For files of this user alone: a new one has mode 0600, a link in a file's place is not followed, a fifo not waited for.
+pub fn private_options() -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    }
+    options
+}
+
+/// Makes a folder and those that are missing above it, for this user alone.
+///
+/// # Errors
+/// As [`Dir::create`].
+pub fn make_private_folders(path: &Path) -> io::Result<Dir> {
+    Dir::create(path, 0o700)
+}
+
+/// The folder of a file, and the file's name in it.
+fn place(path: &Path) -> io::Result<(Dir, &OsStr)> {
+    let name = one(path.file_name().ok_or(io::ErrorKind::InvalidInput)?)?;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((Dir::open(parent)?, name))
+}
+
+/// Removes a file. Whether there was one.
+///
+/// # Errors
+/// Of the system.
+pub fn remove_file(path: &Path, durability: Durability) -> io::Result<bool> {
+    let (dir, name) = match place(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        place => place?,
+    };
+    match patiently(|| dir.remove_file(name)) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e),
+    }
+    if durability == Durability::Disk {
+        dir.sync()?;
+    }
+    Ok(true)
+}
+
+/// Gives a file another name in its folder; a file there is replaced.
+///
+/// # Errors
+/// Of the system.
+pub fn rename_beside(path: &Path, name: impl AsRef<OsStr>, durability: Durability) -> io::Result<()> {
+    let (dir, old) = place(path)?;
+    patiently(|| dir.rename(old, &dir, name.as_ref()))?;
+    if durability == Durability::Disk { dir.sync() } else { Ok(()) }
+}
+
+/// Locks a file that is made for it, for this user alone, and gives up after `patience`: `None` then. The lock ends when the file is
+/// closed or the process ends.
+///
+/// # Errors
+/// `InvalidInput` for what is not a plain file; others of the system.
+pub fn lock(path: &Path, patience: Duration) -> io::Result<Option<File>> {
+    let (dir, name) = place(path)?;
+    let file = dir.open_or_create(name, 0o600)?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => std::thread::sleep(LOOK),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(e),
+        }
+    }
+}

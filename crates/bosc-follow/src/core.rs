@@ -1,0 +1,299 @@
+//! One core that is followed: its head, its blocks, who has them.
+
+use crate::error::{FollowError, check};
+use crate::source::CoreSource;
+use crate::topics::{Topic, Urgent};
+use crate::vouch::{self, Claim, Claims};
+use crate::wait::{Alarm, Wait};
+use bosc_format::merkle::Head;
+use bosc_node::{CoreStatus, Download, LiveCore, Node};
+use bosc_store::Core;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How an update ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    /// At least one peer answered, and we have what those who are there have.
+    UpToDate,
+    /// Nobody answered in time; what is here is all there is.
+    Nobody,
+}
+
+/// What peers' word is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Somebody vouches that what is here is the newest.
+    pub vouched: bool,
+    /// Claims to be ahead that nobody proved.
+    pub unproved: Vec<Claim>,
+}
+
+/// A live core on a joined topic.
+#[derive(Debug, Clone)]
+pub struct FollowedCore {
+    pub(crate) node: Arc<Node>,
+    pub(crate) topic: Topic,
+    live: LiveCore,
+}
+
+/// Urgency that begins when a look was in vain.
+#[derive(Default)]
+pub(crate) struct Lazy(Option<Urgent>);
+
+impl Lazy {
+    pub(crate) fn begin(&mut self, topic: &Topic) {
+        self.0.get_or_insert_with(|| topic.urgent());
+    }
+}
+
+impl FollowedCore {
+    /// Makes `core` live on a joined topic. A drive's blobs core is found on the topic of its db.
+    pub fn new(node: &Arc<Node>, topic: &Topic, core: &Core) -> Self {
+        Self { node: Arc::clone(node), topic: topic.clone(), live: node.attach(core) }
+    }
+
+    /// The core in the store.
+    pub fn core(&self) -> &Core {
+        self.live.core()
+    }
+
+    /// The core on the network.
+    pub fn live(&self) -> &LiveCore {
+        &self.live
+    }
+
+    /// A snapshot.
+    pub fn status(&self) -> CoreStatus {
+        self.live.status()
+    }
+
+    /// The core as long as it is now, for reading.
+    pub fn source(&self) -> CoreSource {
+        CoreSource::new(self.core())
+    }
+
+    /// Whether the first discovery is over and each peer it found was tried.
+    pub fn is_flushed(&self) -> bool {
+        self.topic.is_flushed()
+    }
+
+    /// Waits until `look` answers, looking again whenever anything of the node has changed. `None`: the time is over.
+    ///
+    /// # Errors
+    /// [`FollowError::Stopped`]; [`FollowError::NotStored`] when the core cannot go on; what `look` fails with.
+    pub fn wait<T, E: From<FollowError>>(
+        &self,
+        wait: &mut Wait<'_>,
+        mut look: impl FnMut(&CoreStatus, &mut Alarm) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        let mut urgent = Lazy::default();
+        wait.run(self.node.signal(), |alarm| {
+            let status = self.live.status();
+            check(&status)?;
+            let found = look(&status, alarm)?;
+            if found.is_none() {
+                urgent.begin(&self.topic);
+            }
+            Ok(found)
+        })
+    }
+
+    /// Waits until what is asked for has come, as long as something comes.
+    fn until_here(
+        &self,
+        wait: &mut Wait<'_>,
+        mut is_here: impl FnMut() -> Result<bool, FollowError>,
+    ) -> Result<(), FollowError> {
+        let mut urgent = Lazy::default();
+        let came = wait.run(self.live.signal(), |alarm| {
+            if is_here()? {
+                return Ok::<_, FollowError>(Some(()));
+            }
+            let status = self.live.status();
+            check(&status)?;
+            alarm.came(status.downloaded_blocks);
+            alarm.shows(status.downloaded_bytes.wrapping_mul(1024).wrapping_add(status.peers.len() as u64));
+            urgent.begin(&self.topic);
+            Ok(None)
+        })?;
+        came.ok_or_else(|| FollowError::timed_out(&self.live.status()))
+    }
+
+    /// Waits until a peer has told its length, we have what those who are there have, and at least `at_least`.
+    ///
+    /// # Errors
+    /// As [`FollowedCore::wait`].
+    pub fn up_to_date(&self, at_least: u64, wait: &mut Wait<'_>) -> Result<Update, FollowError> {
+        let found = self.wait(wait, |s, _| {
+            let told = s.peers.iter().any(|p| p.synced) && !s.is_behind();
+            let known = s.length >= at_least && (s.length == 0 || s.has_manifest);
+            Ok::<_, FollowError>((told && known).then_some(Update::UpToDate))
+        })?;
+        Ok(found.unwrap_or(Update::Nobody))
+    }
+
+    /// Waits for the newest head that can be known: what those who are there have, once one of them told. When nobody is
+    /// there, what is here counts after `alone`. The topic is looked at again at once if the last look is long ago:
+    /// else whoever is connected first and knows of nothing new would be believed for minutes.
+    ///
+    /// # Errors
+    /// As [`FollowedCore::wait`].
+    pub fn newest(&self, alone: Duration, wait: &mut Wait<'_>) -> Result<Update, FollowError> {
+        let (start, _urgent) = (Instant::now(), self.topic.urgent());
+        let found = self.wait(wait, |s, alarm| {
+            let known = s.length > 0 && s.has_manifest;
+            if known && s.peers.iter().any(|p| p.synced) && !s.is_behind() {
+                return Ok(Some(Update::UpToDate));
+            }
+            let nobody = known && s.peers.is_empty() && alarm.has_passed(start, alone);
+            Ok::<_, FollowError>(nobody.then_some(Update::Nobody))
+        })?;
+        Ok(found.unwrap_or(Update::Nobody))
+    }
+
+    /// Waits until discovery is over, everybody who is there told what it has and proved that it is of our history,
+    /// and we have the newest of it. A peer that never says what it has, or cannot prove it, does not keep the others'
+    /// word from counting.
+    ///
+    /// # Errors
+    /// [`FollowError::Forked`] when a peer proves another history; [`FollowError::TimedOut`] when one has more and does
+    /// not deliver it; as [`FollowedCore::wait`].
+    pub fn vouched(&self, wait: &mut Wait<'_>) -> Result<Word, FollowError> {
+        self.live.compare();
+        let mut claims = Claims::default();
+        let settled = self.wait(wait, |s, _| {
+            claims.note(s);
+            if let Some(peer) = vouch::other_history(s) {
+                return Err(FollowError::Forked { peer: peer.key });
+            }
+            Ok((vouch::is_settled(s) && self.is_flushed()).then_some(()))
+        })?;
+        let s = self.live.status();
+        if settled.is_none() && vouch::has_open_claims(&s) {
+            return Err(FollowError::timed_out(&s));
+        }
+        let vouched = settled.is_some() || vouch::is_vouched(&s);
+        Ok(Word { vouched, unproved: claims.unproved(&s) })
+    }
+
+    /// Waits until the proved head holds `length` blocks.
+    ///
+    /// # Errors
+    /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
+    pub fn longer(&self, length: u64, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        let core = self.core();
+        if core.length() < length
+            && let Some(last) = length.checked_sub(1)
+        {
+            // A request for the last block has peers prove a head that holds it.
+            self.live.want(vec![last]);
+        }
+        self.until_here(wait, || Ok(core.length() >= length))
+    }
+
+    /// Gets `block`, asking for `ahead` at the same time.
+    ///
+    /// # Errors
+    /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
+    pub fn block(&self, block: u64, mut ahead: Vec<u64>, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        let core = self.core();
+        if core.has(block)? {
+            return Ok(());
+        }
+        if ahead.first() != Some(&block) {
+            ahead.insert(0, block);
+        }
+        self.live.want(ahead);
+        self.until_here(wait, || Ok(core.has(block)?))
+    }
+
+    /// Gets all of these blocks.
+    ///
+    /// # Errors
+    /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
+    pub fn blocks(&self, mut blocks: Vec<u64>, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        let core = self.core();
+        let mut failed = None;
+        blocks.retain(|b| !core.has(*b).unwrap_or_else(|e| failed.replace(e).is_some()));
+        match failed {
+            Some(e) => Err(e.into()),
+            None if blocks.is_empty() => Ok(()),
+            None => self.download(Download::list(blocks), wait),
+        }
+    }
+
+    /// Gets all blocks of a range.
+    ///
+    /// # Errors
+    /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
+    pub fn range(&self, range: Range<u64>, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        match self.core().first_missing(range.start, range.end)? {
+            None => Ok(()),
+            Some(first) => self.download(Download::range(first, range.end), wait),
+        }
+    }
+
+    fn download(&self, download: Download, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        let download = self.live.download(download);
+        self.until_here(wait, || Ok(download.is_done()))
+    }
+
+    /// Gets every block of the head, and of heads that come meanwhile.
+    ///
+    /// # Errors
+    /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
+    pub fn whole(&self, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        let core = self.core();
+        let _all = self.live.download(Download::live());
+        self.until_here(wait, || Ok(core.contiguous_length() >= core.length()))
+    }
+
+    /// Gets the leaf hashes of blocks without the blocks, each proved. `false`: they did not come by `until`.
+    ///
+    /// # Errors
+    /// As [`FollowedCore::wait`].
+    pub fn leaves(&self, blocks: &[u64], until: Instant, wait: &mut Wait<'_>) -> Result<bool, FollowError> {
+        let core = self.core();
+        let mut open = blocks.to_vec();
+        self.live.want_hashes(open.iter().map(|b| *b..b.saturating_add(1)).collect());
+        let mut late = false;
+        let mut urgent = Lazy::default();
+        let came = wait.run(self.live.signal(), |alarm| {
+            while let Some(block) = open.last() {
+                if core.leaf_hash(*block)?.is_none() {
+                    break;
+                }
+                open.pop();
+            }
+            late = alarm.is_past(until);
+            if open.is_empty() || late {
+                return Ok(Some(()));
+            }
+            check(&self.live.status())?;
+            alarm.came(open.len() as u64);
+            urgent.begin(&self.topic);
+            Ok::<_, FollowError>(None)
+        })?;
+        Ok(came.is_some() && open.is_empty())
+    }
+
+    /// The head as it was at `length`, fetching the nodes it takes.
+    ///
+    /// # Errors
+    /// As [`FollowedCore::block`].
+    pub fn head_at(&self, length: u64, wait: &mut Wait<'_>) -> Result<Head, FollowError> {
+        let core = self.core();
+        if length <= core.length()
+            && let Ok(head) = core.head_at(length)
+        {
+            return Ok(head);
+        }
+        // The proof of the last block below brings every root of the shorter tree.
+        if let Some(last) = length.checked_sub(1) {
+            self.block(last, Vec::new(), wait)?;
+        }
+        Ok(core.head_at(length)?)
+    }
+}

@@ -1,0 +1,54 @@
+//! A drive that is followed on the network: the layer between node, store and drive below, and commands and updaters
+//! above.
+//!
+//! It owns every wait for what peers have or do: the newest head, blocks, copies, another run of the same command. It
+//! owns topics ([`Topics`]), a drive's cores ([`DriveCores`], [`FollowedDrive`]), the sources of bytes ([`offer`]), and
+//! the one loop that reads what may not be here ([`read`]).
+//! It never signs or appends, never decides what a version means, never writes a file, and knows nothing of commands,
+//! events or their words.
+//!
+//! # A followed drive
+//!
+//! ```text
+//! opened ── topic joined, db live ──> manifest known ── blobs live ──> head proved ──> blocks here ──> whole
+//!    │                                                                     │  ▲
+//!    └── nobody answers: Ok(None) or FollowError::TimedOut                 └──┘ a longer head, or a higher fork
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A head, a block and a leaf hash count only once the tree below a signed head proves them. Where bytes come from
+//!    ([`offer::Offer`]) never matters.
+//! 2. A length that a peer tells is a claim. It makes us wait and ask; it decides nothing.
+//! 3. Every wait ends: by what it waits for, its deadline, its stall, or its [`Stop`]. Nothing else wakes it but the
+//!    event it waits for, and an [`Alarm`] that it set itself. Without a wait nothing here wakes at all.
+//! 4. While somebody waits for the network, the topic is urgent, and the swarm looks for peers by its own back-off.
+//!    Nobody above asks it to look again.
+//! 5. Errors are typed ([`FollowError`]); nothing is recognised by its text.
+#![forbid(unsafe_code)]
+
+mod core;
+mod cores;
+mod drive;
+mod error;
+mod meet;
+mod news;
+pub mod offer;
+pub mod read;
+mod source;
+mod stop;
+mod topics;
+pub mod vouch;
+mod wait;
+
+pub use self::core::{FollowedCore, Update, Word};
+pub use cores::{CoreName, DriveCores};
+pub use drive::{Copies, FollowedDrive, wait_for};
+pub use error::{FollowError, TimedOut};
+pub use meet::{Announced, Meeting};
+pub use news::News;
+pub use read::{Fetch, Reader};
+pub use source::CoreSource;
+pub use stop::Stop;
+pub use topics::{Topic, Topics, Urgent};
+pub use wait::{Alarm, Wait};

@@ -1,0 +1,427 @@
+//! Everything the net thread decides, without a socket, a clock or a thread: DHT, handshakes, UDX streams, encryption,
+//! and which peers to connect to.
+//!
+//! ```text
+//!   datagrams, FromLive, joins and leaves --> NetMachine --> datagrams, FromNet, a NetStatus
+//!                                                 ^
+//!                                                 `-- now, next_timeout
+//! ```
+//!
+//! A connection's life:
+//!
+//! ```text
+//! dialled or accepted handshake -> UDX stream and secret stream -> header of the other side arrived: open
+//!   -> given to the live machine -> closed by either side, by a duplicate, or by silence
+//! ```
+//!
+//! How it is driven: give it what came in, call [`NetMachine::work`], then take everything from
+//! [`NetMachine::poll_live`], [`NetMachine::poll_datagram`] and [`NetMachine::poll_stream`]; come back at
+//! [`NetMachine::next_timeout`] or with the next input.
+//!
+//! Invariants:
+//! * A connection that is not open within [`OPEN_TIMEOUT`] is dropped; at most [`MAX_UNOPENED`] wait for that.
+//! * Every link has a stream. A stream outlives its link only for as long as it takes to say good-bye.
+//! * Frames wait unencrypted (sharing memory with their blocks) until the stream takes them; how many may wait is
+//!   bounded by [`Credit`].
+//! * The same inputs at the same times give the same outputs, byte by byte: nothing iterates over a hash map, and
+//!   randomness comes from the given entropy.
+//! * At rest it asks to be woken by what a protocol demands and by nothing else; see the crate's documentation for what
+//!   that is. Keep-alives that are due soon go out with the first one that is due, or in answer to the other side's.
+
+use super::connection::{Connection, Query};
+use super::dialer::Dialer;
+use super::share::Share;
+use crate::between::{FromLive, FromNet};
+use crate::credit::{Bounds, Credit};
+use crate::status::NetStatus;
+use crate::swarm::{Action, ConnId, Limits, Part, Swarm, Topic};
+use bosc_dht::{Dht, Entropy, ListenId, QueryId, SocketKind};
+use bosc_format::crypto::{KeyPair, PublicKey};
+use bosc_udx::{Dispatch, SocketTag, StreamTable};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::{SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a connection may take from the end of its handshake to the first bytes of the other side.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(12);
+/// Most connections waiting for that.
+pub(super) const MAX_UNOPENED: usize = 256;
+/// How long the end of the node may take: taking announcements back, sending what is left.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Of the socket others reach us at.
+pub const SERVER: SocketTag = SocketTag(0);
+/// Of the socket a firewalled node asks from.
+pub const CLIENT: SocketTag = SocketTag(1);
+
+/// Sizes that a simulation makes small, so that they are reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// Of what waits for a connection.
+    pub credit: Bounds,
+    /// Bytes a stream takes before the network has taken them.
+    pub send_buffer: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { credit: Bounds::default(), send_buffer: 512 << 10 }
+    }
+}
+
+/// How a machine is made.
+pub struct NetSetup {
+    /// Others know us by it.
+    pub key_pair: KeyPair,
+    /// How to take part in the DHT.
+    pub dht: bosc_dht::Config,
+    /// Of the swarm.
+    pub limits: Limits,
+    /// Sizes.
+    pub tuning: Tuning,
+    /// Spreads refreshes and retries in time.
+    pub seed: u64,
+    /// Randomness for the DHT, for handshakes and for streams.
+    pub entropy: [Entropy; 3],
+}
+
+/// What may change without an event that says so, cheap to look at.
+type Facts = (bool, usize, Option<SocketAddrV4>, bool, bool, bool);
+
+/// See the module's documentation.
+pub struct NetMachine {
+    pub(super) key_pair: KeyPair,
+    pub(super) dht: Dht,
+    pub(super) dialer: Dialer,
+    pub(super) table: StreamTable,
+    pub(super) swarm: Swarm,
+    pub(super) tuning: Tuning,
+    pub(super) entropy: Entropy,
+    pub(super) links: BTreeMap<u32, Connection>,
+    pub(super) by_conn: BTreeMap<ConnId, u32>,
+    pub(super) queries: HashMap<QueryId, Query>,
+    pub(super) announced_on: BTreeSet<Topic>,
+    pub(super) waiting_announces: BTreeSet<Topic>,
+    pub(super) listen: Option<ListenId>,
+    pub(super) listening: bool,
+    pub(super) offline: bool,
+    pub(super) flushed: BTreeSet<Topic>,
+    pub(super) to_live: VecDeque<FromNet>,
+    pub(super) changed: bool,
+    pub(super) closing: Option<Duration>,
+    pub(super) broken: u64,
+    pub(super) share: Share,
+    facts: Facts,
+}
+
+impl std::fmt::Debug for NetMachine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NetMachine")
+            .field("dht", &self.dht)
+            .field("links", &self.links.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl NetMachine {
+    /// A machine that starts to find its place in the DHT at once.
+    pub fn new(setup: NetSetup, now: Duration) -> Self {
+        let NetSetup { key_pair, dht, limits, tuning, seed, entropy: [for_dht, for_handshakes, entropy] } =
+            setup;
+        let mut dht = Dht::new(dht, for_dht, now);
+        dht.bootstrap(now);
+        Self {
+            dht,
+            dialer: Dialer::new(key_pair.clone(), for_handshakes),
+            table: StreamTable::new(),
+            swarm: Swarm::new(key_pair.public(), limits, seed),
+            key_pair,
+            tuning,
+            entropy,
+            links: BTreeMap::new(),
+            by_conn: BTreeMap::new(),
+            queries: HashMap::new(),
+            announced_on: BTreeSet::new(),
+            waiting_announces: BTreeSet::new(),
+            listen: None,
+            listening: false,
+            offline: false,
+            flushed: BTreeSet::new(),
+            to_live: VecDeque::new(),
+            changed: true,
+            closing: None,
+            broken: 0,
+            share: Share::default(),
+            facts: Facts::default(),
+        }
+    }
+
+    /// A datagram came in on a socket.
+    pub fn receive(&mut self, socket: SocketTag, from: SocketAddrV4, datagram: &[u8], now: Duration) {
+        let kind = if socket == CLIENT { SocketKind::Client } else { SocketKind::Server };
+        if bosc_dht::is_dht_datagram(datagram) {
+            self.dht.handle_datagram(kind, from, datagram, now);
+        } else if let Dispatch::Unknown(id) =
+            self.table.handle_datagram(socket, SocketAddr::V4(from), datagram, now)
+        {
+            self.dialer.packet(&mut self.dht, id, kind, from, datagram, now);
+        }
+    }
+
+    /// The live side wants something.
+    pub fn from_live(&mut self, told: FromLive, now: Duration) {
+        match told {
+            FromLive::Send { conn, frames } => self.send_frames(conn, frames, now),
+            FromLive::Read { conn } => {
+                if let Some(id) = self.by_conn.get(&conn).copied() {
+                    self.read_stream(id, now);
+                }
+            }
+            FromLive::Close { conn } => self.close_conn(conn, now),
+            FromLive::Ban { conn, remote, .. } => {
+                self.swarm.ban(&remote, now);
+                self.close_conn(conn, now);
+            }
+            FromLive::Shares { conn, topic, shared } => self.swarm.shares(conn, topic, shared, now),
+            FromLive::Delivered { conn } => self.swarm.delivered(conn, now),
+        }
+    }
+
+    /// Joins a topic, or changes the part played in it.
+    pub fn join(&mut self, topic: Topic, part: Part, now: Duration) {
+        if part.server {
+            self.start_listening(now);
+        }
+        if !self.swarm.join(topic, part, now) {
+            tracing::warn!("too many topics joined");
+        }
+        self.note_flushed(topic);
+    }
+
+    /// Leaves a topic and takes the announcement back.
+    pub fn leave(&mut self, topic: Topic) {
+        self.flushed.remove(&topic);
+        self.swarm.leave(&topic);
+    }
+
+    /// Looks again; the topic counts as flushed when that is over, and not before.
+    pub fn look_again(&mut self, topic: Topic, now: Duration) {
+        self.swarm.look_again(&topic, now);
+        self.note_flushed(topic);
+    }
+
+    fn note_flushed(&mut self, topic: Topic) {
+        if !self.swarm.is_flushed(&topic) && self.flushed.remove(&topic) {
+            self.changed = true;
+        }
+    }
+
+    /// Up to `limit` DHT nodes that are known, those heard of last first.
+    pub fn nodes(&self, limit: usize) -> Vec<SocketAddrV4> {
+        self.dht.nodes(limit)
+    }
+
+    /// Everything that follows from what came in or from time passing.
+    pub fn work(&mut self, now: Duration) {
+        if self.dht.next_timeout().is_some_and(|t| t <= now) {
+            self.dht.handle_timeout(now);
+        }
+        self.table.handle_timeout(now);
+        if self.swarm.next_timeout().is_some_and(|t| t <= now) {
+            self.swarm.handle_timeout(now);
+        }
+        self.dialer.connector.handle_timeout(&mut self.dht, now);
+        self.link_timeouts(now);
+        loop {
+            let mut any = self.dht_events(now);
+            any |= self.dial_events(now);
+            any |= self.stream_events(now);
+            any |= self.actions(now);
+            if !any {
+                break;
+            }
+        }
+        self.look_at_facts(now);
+    }
+
+    fn look_at_facts(&mut self, now: Duration) {
+        let dht = &self.dht;
+        let facts = (
+            dht.is_bootstrapped(),
+            dht.node_count(),
+            dht.remote_address(),
+            dht.is_firewalled(),
+            dht.is_randomized(),
+            self.swarm.is_connecting(),
+        );
+        let before = std::mem::replace(&mut self.facts, facts);
+        self.changed |= before != facts;
+        // The first node that answers after there was none at all.
+        if before.0 && before.1 == 0 && facts.1 > 0 {
+            self.network_back(now);
+        }
+    }
+
+    pub(super) fn network_back(&mut self, now: Duration) {
+        tracing::debug!("the network is back");
+        if let Some(listen) = self.listen {
+            self.dht.renew_listen(listen);
+        }
+        self.swarm.network_back(now);
+        self.actions(now);
+    }
+
+    /// When [`NetMachine::work`] has something to do. Right only after everything was taken out.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let all = [
+            self.dht.next_timeout(),
+            self.table.next_timeout(),
+            self.swarm.next_timeout(),
+            self.dialer.connector.next_timeout(),
+            self.link_timeout(),
+            self.closing,
+        ];
+        all.into_iter().flatten().min()
+    }
+
+    fn actions(&mut self, now: Duration) -> bool {
+        let mut any = false;
+        while let Some(action) = self.swarm.poll_action() {
+            any = true;
+            match action {
+                Action::Discover { topic, announce } => self.discover(topic, announce, now),
+                Action::Unannounce { topic } => self.unannounce(topic, now),
+                Action::Connect { conn, peer, relays } => {
+                    if !self.dialer.connect(conn, peer, &relays, &mut self.dht, now) {
+                        self.swarm.closed(conn, now);
+                    }
+                }
+                Action::Close { conn } => self.close_conn(conn, now),
+                Action::Flushed { topic } => {
+                    self.flushed.insert(topic);
+                    self.changed = true;
+                }
+            }
+        }
+        any
+    }
+
+    /// The next thing the live side has to know.
+    pub fn poll_live(&mut self) -> Option<FromNet> {
+        self.to_live.pop_front()
+    }
+
+    /// The next datagram of the DHT to send.
+    pub fn poll_datagram(&mut self) -> Option<(SocketTag, SocketAddrV4, Bytes)> {
+        let t = self.dht.poll_transmit()?;
+        Some((tag(t.socket), t.to, t.bytes))
+    }
+
+    /// The next datagrams of a stream to send: up to `max` for one place, one behind the other in `out`, each as long as
+    /// the number returned but perhaps the last.
+    pub fn poll_stream(
+        &mut self,
+        now: Duration,
+        max: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(SocketTag, SocketAddrV4, usize)> {
+        loop {
+            out.clear();
+            let (_, t) = self.table.poll_transmit(now, max, out)?;
+            if let SocketAddr::V4(to) = t.to {
+                return Some((if t.socket == CLIENT { CLIENT } else { SERVER }, to, t.segment));
+            }
+        }
+    }
+
+    /// Whether the snapshot may have changed since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// A snapshot. What only the sockets know is zero.
+    pub fn status(&self) -> NetStatus {
+        NetStatus {
+            bootstrapped: self.dht.is_bootstrapped(),
+            nodes: self.dht.node_count(),
+            address: self.dht.remote_address(),
+            firewalled: self.dht.is_firewalled(),
+            randomized: self.dht.is_randomized(),
+            connections: self.links.values().filter(|l| l.conn_open).map(|l| l.remote).collect(),
+            flushed: self.flushed.clone(),
+            listening: self.listening,
+            connecting: self.swarm.is_connecting(),
+            received: 0,
+            sent: 0,
+            port: 0,
+        }
+    }
+
+    /// Begins the end: takes announcements back and ends connections.
+    pub fn shut_down(&mut self, now: Duration) {
+        for topic in self.swarm.topics().copied().collect::<Vec<_>>() {
+            self.swarm.leave(&topic);
+        }
+        self.actions(now);
+        if let Some(listen) = self.listen.take() {
+            self.dialer.connector.unlisten(&mut self.dht, listen, now);
+        }
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            if let Some(stream) = self.table.get_mut(id) {
+                stream.end();
+            }
+        }
+        self.closing = Some(now + CLOSE_TIMEOUT);
+    }
+
+    /// Whether the end is over.
+    pub fn is_closed(&self, now: Duration) -> bool {
+        let Some(by) = self.closing else { return false };
+        let quiet = self.queries.is_empty()
+            && self.table.ids().all(|id| self.table.get(id).is_none_or(bosc_udx::Stream::is_closed));
+        quiet || now >= by
+    }
+
+    /// Connections whose encryption noticed damage, since the start.
+    pub fn broken(&self) -> u64 {
+        self.broken
+    }
+
+    /// For tests: each link's peer, bytes of frames that wait for it, whether it has its stream, and words on its state.
+    pub fn links(&self) -> Vec<(PublicKey, usize, bool, String)> {
+        let one = |(id, l): (&u32, &Connection)| {
+            let stream = self.table.get(*id);
+            let text = stream.map_or_else(String::new, |s| {
+                format!(
+                    "(open {} unacknowledged {} room {} closed {} timer {:?})",
+                    l.conn_open,
+                    s.unacknowledged(),
+                    s.write_capacity(),
+                    s.is_closed(),
+                    s.next_timeout()
+                )
+            });
+            (l.remote, l.waiting(), stream.is_some(), text)
+        };
+        self.links.iter().map(one).collect()
+    }
+
+    /// For tests: streams in the table, those that only say good-bye included.
+    pub fn stream_count(&self) -> usize {
+        self.table.len()
+    }
+}
+
+pub(super) fn tag(socket: SocketKind) -> SocketTag {
+    match socket {
+        SocketKind::Server => SERVER,
+        SocketKind::Client | SocketKind::Pool(_) => CLIENT,
+    }
+}
+
+/// Shared by the counters of a new connection.
+pub(super) fn new_credit(bounds: Bounds) -> Arc<Credit> {
+    Arc::new(Credit::new(bounds))
+}

@@ -1,0 +1,13 @@
+//! `cores`: the cores that a store keeps.
+
+pub(crate) mod command;
+pub mod event;
+
+use serde::{Deserialize, Serialize};
+
+/// `bosc cores`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cores {
+    /// Also cores of which nothing is here from the start on.
+    pub all: bool,
+}

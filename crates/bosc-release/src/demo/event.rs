@@ -1,0 +1,179 @@
+//! What `demo` tells on the way, and what it ends with.
+
+use crate::provision::event::Provisioned;
+use crate::stage::event::Summary;
+use serde::{Deserialize, Serialize};
+
+/// What happens during `demo`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "tag", content = "data", rename_all = "kebab-case")]
+pub enum DemoEvent {
+    /// A step that was done.
+    Step {
+        /// In words.
+        text: String,
+        /// Since the demo began.
+        seconds: f64,
+        /// What came of it.
+        data: StepData,
+    },
+}
+
+/// What came of a step. Of two that begin alike the longer one comes first: they are told apart by their fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum StepData {
+    /// A DHT runs.
+    Dht {
+        /// Its nodes.
+        bootstrap: Vec<String>,
+    },
+    /// A folder was staged.
+    Staged {
+        /// What changed.
+        summary: Box<Summary>,
+        /// How long it took.
+        seconds: f64,
+        /// What the link holds now.
+        verlink: String,
+    },
+    /// A version came by itself.
+    Updated {
+        /// Bytes that travelled.
+        received: u64,
+        /// Bytes of all of it.
+        whole: u64,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// A version was fetched.
+    Fetched {
+        /// Bytes that travelled.
+        received: u64,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// A release came and was compared.
+    Arrived {
+        /// Bytes that travelled.
+        received: u64,
+        /// Files compared.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// Two folders are equal.
+    Compared {
+        /// Files compared.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// A second version was made.
+    Edited {
+        /// How.
+        edits: String,
+    },
+    /// Three people have a link together.
+    Team {
+        /// The link.
+        production: String,
+        /// Their keys.
+        public_keys: Vec<String>,
+        /// How many must sign.
+        quorum: u64,
+    },
+    /// A release was provisioned.
+    Provisioned {
+        /// Its link with the version.
+        verlink: String,
+        /// What `provision` ended with.
+        result: Box<Provisioned>,
+    },
+    /// A request was made.
+    Requested {
+        /// Its text.
+        request: String,
+    },
+    /// Too few signed, and it was refused.
+    Refused {
+        /// The code of the error.
+        code: String,
+    },
+    /// Enough signed, and it was committed.
+    Committed {
+        /// Who signed.
+        signers: Vec<String>,
+        /// What production holds now.
+        verlink: String,
+    },
+    /// A program runs and follows a link.
+    Runs {
+        /// The link.
+        link: String,
+        /// The program's size.
+        bytes: u64,
+    },
+    /// A link was made.
+    Link {
+        /// The link.
+        link: String,
+    },
+    /// A program updated itself.
+    Replaced {
+        /// Bytes that travelled.
+        received: u64,
+    },
+    /// Nothing to tell.
+    Nothing,
+}
+
+/// What `demo` ends with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoDone {
+    /// The link that was staged to.
+    pub link: String,
+    /// Bytes that travelled.
+    pub received: Received,
+    /// Bytes of the application.
+    pub bytes: u64,
+    /// What was released.
+    pub release: DemoRelease,
+    /// What the program that updates itself did; none when it was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<DemoUpdates>,
+}
+
+/// Bytes that travelled for each version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// For the first.
+    pub first: u64,
+    /// For the second.
+    pub second: u64,
+}
+
+/// What was released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoRelease {
+    /// On this link.
+    pub production: String,
+    /// What it holds.
+    pub verlink: String,
+    /// Bytes that travelled for the last release.
+    pub received: u64,
+    /// Bytes of all of it.
+    pub bytes: u64,
+}
+
+/// What the program that updates itself did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoUpdates {
+    /// Bytes that travelled for its update.
+    pub received: u64,
+    /// Bytes of all of it.
+    pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! What all parts of the demo show with: a step at a time, and what it waits for.
+
+use super::event::{DemoEvent, StepData};
+use crate::command::{Sink, Stop};
+use crate::dht::{DhtConfig, start};
+use crate::dump::Dump;
+use crate::engine::Engine;
+use crate::error::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::seed::Seed;
+use crate::seed::event::{SeedEvent, SeedStats};
+use crate::stage::{Stage, StageEvent};
+use bosc_node::Node;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// Nodes of the demo's DHT; fewer than four make JavaScript clients believe they are alone.
+pub(crate) const DHT_NODES: usize = 4;
+
+/// How long any step may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Bytes put into the middle of the largest file for the second version.
+pub(crate) const INSERTED: usize = 100;
+
+pub(crate) struct Demo<'a> {
+    pub(crate) temp: &'a Path,
+    pub(crate) sink: &'a mut dyn Sink,
+    pub(crate) stop: &'a Stop,
+    pub(crate) started: Instant,
+}
+
+impl Demo<'_> {
+    pub(crate) fn step(&mut self, text: String, data: StepData) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.sink.tell(DemoEvent::Step { text, seconds, data });
+    }
+
+    pub(crate) fn stage(
+        &mut self,
+        engine: &Engine,
+        link: &str,
+        dir: &Path,
+        what: &str,
+    ) -> Result<DemoStaged, CommandError> {
+        let begun = Instant::now();
+        let mut told = None;
+        let mut sink = |event: Event| {
+            if let Event::Stage(StageEvent::Summary(summary)) = event {
+                told = Some(summary);
+            }
+        };
+        let request = Stage { link: link.to_owned(), dir: dir.to_owned(), ..Stage::default() };
+        let (staged, _) = engine.stage(&request, &mut sink, self.stop)?;
+        let summary = told.ok_or_else(|| wrong("a stage did not say what it did".into()))?;
+        let (seconds, verlink, length) = (begun.elapsed().as_secs_f64(), staged.verlink, summary.length);
+        self.step(
+            format!(
+                "{what}: {} files, {} added, {} changed, {} new bytes, {} reused, in {seconds:.2} s: {verlink}",
+                summary.files,
+                summary.add,
+                summary.change,
+                size(summary.new_bytes),
+                size(summary.shared_bytes),
+            ),
+            StepData::Staged { summary, seconds, verlink: verlink.clone() },
+        );
+        Ok(DemoStaged { length, verlink })
+    }
+
+    pub(crate) fn dump(&mut self, engine: &Engine, link: &str, dir: &Path) -> Result<(), CommandError> {
+        let request = Dump {
+            link: link.to_owned(),
+            dir: Some(dir.to_owned()),
+            prune: true,
+            timeout_ms: 30_000,
+            ..Dump::default()
+        };
+        engine.dump(&request, &mut quiet, self.stop).map(drop)
+    }
+
+    /// Waits until the follower has all of the drive at `length`.
+    pub(crate) fn follow(&self, stats: &Receiver<SeedStats>, length: u64) -> Result<SeedStats, CommandError> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline && !self.stop.is_stopped() {
+            let Ok(s) = stats.recv_timeout(Duration::from_millis(100)) else { continue };
+            if s.drive_length >= length && s.drive_synced && s.blobs_synced {
+                return Ok(s);
+            }
+        }
+        Err(CommandError::new(
+            ErrorKind::Network,
+            "ERR_NETWORK_TIMEOUT",
+            "the second store did not get the drive",
+        )
+        .hint("run the demo again with --verbose"))
+    }
+}
+
+pub(crate) struct DemoStaged {
+    pub(crate) length: u64,
+    pub(crate) verlink: String,
+}
+
+pub(crate) struct StopOnDrop(pub(crate) Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Seeds in a thread of its own; its stats come out of the receiver.
+pub(crate) fn seed<'s, 'e: 's>(
+    engine: &'e Engine,
+    link: &str,
+    scope: &'s std::thread::Scope<'s, 'e>,
+    stop: &Stop,
+) -> Receiver<SeedStats> {
+    let (tx, rx) = channel();
+    let (stop, link) = (stop.clone(), link.to_owned());
+    scope.spawn(move || {
+        let request = Seed { link, stats_interval_ms: 200, ..Seed::default() };
+        let mut sink = |event: Event| {
+            if let Event::Seed(SeedEvent::Stats(stats)) = event {
+                let _ = tx.send(*stats);
+            }
+        };
+        let _ = engine.seed(&request, &mut sink, &stop);
+    });
+    rx
+}
+
+pub(crate) fn dht() -> Result<Vec<Node>, CommandError> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for _ in 0..DHT_NODES {
+        let bootstrap = nodes.first().map(|n| format!("127.0.0.1:{}", n.port())).into_iter().collect();
+        nodes.push(start(&DhtConfig { host: Ipv4Addr::LOCALHOST, port: 0, public_host: None, bootstrap })?);
+    }
+    Ok(nodes)
+}
+
+/// For what is told elsewhere.
+pub(crate) fn quiet(_: Event) {}
+
+pub(crate) fn received(stats: &SeedStats) -> u64 {
+    stats.download.total_bytes
+}
+
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+pub(crate) fn wrong(message: String) -> CommandError {
+    CommandError::new(ErrorKind::Integrity, "ERR_DEMO", message)
+        .hint("this is a defect of Bosc: please report it")
+}
+
+pub(crate) fn io(path: &Path) -> impl Fn(std::io::Error) -> CommandError + '_ {
+    move |e| CommandError::failed(format!("cannot use {}", path.display())).because(e)
+}

@@ -1,0 +1,210 @@
+//! `doctor`: gathers what is known of a link and has it judged.
+
+use super::event::{Diagnosis, DoctorEvent, Examined, RotSeen, SeedersSeen};
+use super::{Doctor, Facts, Level, client, judge};
+use crate::command::{Sink, Stop};
+use crate::engine::Engine;
+use crate::engine::conflict::way_out;
+use crate::engine::drive::{CoreSource, parse_link};
+use crate::engine::errors::no_dht;
+use crate::engine::open::Opened;
+use crate::engine::shared::SharedKey;
+use crate::error::{CommandError, ErrorKind};
+use crate::store::command::RotCount;
+use crate::versions::command::MAX_VERSIONS;
+use bosc_drive::drive::Drive;
+use bosc_follow::Wait;
+use bosc_follow::vouch::is_uncompared;
+use bosc_format::crypto::PublicKey;
+use bosc_format::id;
+use bosc_format::link::PearLink;
+use bosc_node::CoreStatus;
+use bosc_updater::install::{Installer, Options};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long peers are given to say which blocks they hold once they said how many there are.
+const SETTLE: Duration = Duration::from_secs(3);
+/// How long blocks that are here are read and compared; the scrub of a seed reads all of them.
+const LOOK_FOR_ROT: Duration = Duration::from_secs(5);
+
+impl Engine {
+    pub(crate) fn doctor(
+        &self,
+        request: &Doctor,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<Diagnosis, CommandError> {
+        let link = parse_link(&request.link)?;
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let no_version = |why: String| CommandError::input(why).hint("give the client's version as in 1.2.3");
+        // A wrong flag is told before the network is asked.
+        client(&Facts::default(), request.version.as_deref(), None).map_err(no_version)?;
+        let seeding = self.in_use(&bosc_format::crypto::discovery_key(&link.key));
+        let opened = self.open_watched(&link, timeout, stop)?;
+        let mut facts = self.facts(&opened, &link, timeout, stop)?;
+        facts.seeding = seeding;
+        let blobs = opened.drive.blobs()?;
+        let cores: Vec<_> = [Some(&opened.drive.db), blobs.as_ref()].into_iter().flatten().collect();
+        let rot = RotCount::look(&cores, LOOK_FOR_ROT, stop)?;
+        facts.damaged = rot.damaged;
+        facts.installed = request.app.as_deref().map(installed);
+        self.count_copies(&opened, &mut facts, stop)?;
+        self.tell_conflicts(&opened, sink)?;
+        if let Some(conflict) = self.known_conflict(&opened.drive)? {
+            facts.conflict = Some((conflict.heads(), way_out(&facts.link, facts.signers)));
+        }
+        sink.tell(DoctorEvent::Doctor(Box::new(examined(&opened, &facts, rot.told()))));
+        for p in &facts.platforms {
+            sink.tell(DoctorEvent::Platform(p.clone()));
+        }
+        let findings = judge(&facts);
+        let mut counts = BTreeMap::from([(Level::Ok, 0u64), (Level::Warn, 0), (Level::Bad, 0)]);
+        for finding in &findings {
+            *counts.entry(finding.level).or_default() += 1;
+            sink.tell(DoctorEvent::Finding(finding.clone()));
+        }
+        if request.version.is_some() || request.platform.is_some() {
+            let judged = client(&facts, request.version.as_deref(), request.platform.as_deref());
+            sink.tell(DoctorEvent::Client(judged.map_err(no_version)?));
+        }
+        let count = |level| counts.get(&level).copied().unwrap_or(0);
+        let (ok, warn, bad) = (count(Level::Ok), count(Level::Warn), count(Level::Bad));
+        if let Some(tried) = self.unanswered() {
+            return Err(no_dht(&tried));
+        }
+        if bad > 0 {
+            let worst = findings.iter().find(|f| f.level == Level::Bad);
+            let next = worst.and_then(|f| f.next.clone()).unwrap_or_default();
+            return Err(CommandError::new(
+                ErrorKind::Failed,
+                "ERR_UNHEALTHY",
+                format!("{bad} of {} findings are bad", findings.len()),
+            )
+            .hint(next));
+        }
+        Ok(Diagnosis { ok, warn, bad })
+    }
+
+    fn facts(
+        &self,
+        opened: &Opened,
+        link: &PearLink,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Facts, CommandError> {
+        let db = &opened.drive.db;
+        let head = db.head();
+        let row = SharedKey::of(db)?;
+        let manifest = db.manifest();
+        let at = link.version.map_or(head.length, |v| v.length).min(head.length);
+        let mut facts = Facts {
+            link: opened.drive.plain_link(),
+            key: id::encode(opened.drive.key()),
+            fork: head.fork,
+            length: head.length,
+            at,
+            writable: db.writable(),
+            pending: row.as_ref().is_some_and(|r| r.seed.is_some()) && !db.writable(),
+            shared: row.is_some(),
+            copied: self
+                .store
+                .copied()
+                .filter(|_| self.store.may_be_elsewhere(db))
+                .map(|c| c.evidence.to_string()),
+            signers: manifest.as_ref().map_or(1, |m| m.signers.len()),
+            quorum: manifest.as_ref().map_or(1, |m| m.quorum),
+            ..Facts::default()
+        };
+        if at < 2 {
+            facts.batch_end = true;
+            return Ok(facts);
+        }
+        // What peers do not deliver is not known; the findings say what is missing.
+        let versions = match self.drive_versions(opened, at, MAX_VERSIONS, timeout, stop) {
+            Err(e) if e.kind() == ErrorKind::Network => return Ok(facts),
+            other => other?.0,
+        };
+        facts.batch_end = versions.back().is_some_and(|v| v.length == at);
+        if !facts.batch_end {
+            return Ok(facts);
+        }
+        // What peers do not deliver is not known; the findings say what is missing.
+        match self.drive_content(opened, &versions, &mut facts, timeout, stop) {
+            Err(e) if e.kind() == ErrorKind::Network => Ok(facts),
+            Err(e) => Err(e),
+            Ok(()) => Ok(facts),
+        }
+    }
+
+    /// Counts who holds everything, giving peers a moment to say what they hold.
+    fn count_copies(&self, opened: &Opened, facts: &mut Facts, stop: &Stop) -> Result<(), CommandError> {
+        let Some(followed) = &opened.followed else { return Ok(()) };
+        let needed = if facts.batch_end && facts.at > 1 {
+            Drive::checkout(CoreSource::new(&opened.drive.db), facts.at).blobs_length().unwrap_or(0)
+        } else {
+            0
+        };
+        let count = || {
+            let (d, b) = followed.statuses();
+            let full_db = whole(&d, d.length);
+            let full_blobs = if needed == 0 { full_db.clone() } else { whole(&b, needed) };
+            let both = full_db.intersection(&full_blobs).count();
+            (d.peers.len(), (full_db.len(), full_blobs.len(), both))
+        };
+        followed.idle(&mut Wait::new(stop).timeout(SETTLE), |_| {
+            let (peers, (_, _, both)) = count();
+            // Nobody to wait for, or nobody left to wait for.
+            let told = both == peers && both >= 2 && !is_uncompared(&followed.db().status());
+            Ok::<_, CommandError>((peers == 0 || told).then_some(()))
+        })?;
+        (facts.peers, facts.full) = count();
+        let core = opened.drive.blobs()?;
+        let blobs_here = core.as_ref().is_some_and(|c| c.contiguous_length() >= needed);
+        facts.here = facts.length > 0
+            && opened.drive.db.contiguous_length() >= facts.length
+            && (needed == 0 || blobs_here);
+        Ok(())
+    }
+}
+
+/// What the installed application's journal knows of its version. It is only read.
+fn installed(app: &Path) -> Result<Option<(String, String)>, String> {
+    let read = || {
+        // The version is of no account for this.
+        let options = Options::new(app, semver::Version::new(0, 0, 0));
+        Installer::open(options)?.mismatch()
+    };
+    match read() {
+        Ok(found) => Ok(found.map(|(release, said)| (release.to_string(), said.to_string()))),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// Who holds the first `length` blocks of a core.
+fn whole(s: &CoreStatus, length: u64) -> BTreeSet<PublicKey> {
+    s.peers.iter().filter(|p| length > 0 && p.holds(s.fork, length)).map(|p| p.key).collect()
+}
+
+fn examined(opened: &Opened, f: &Facts, rot: RotSeen) -> Examined {
+    Examined {
+        link: f.link.clone(),
+        verlink: (f.length > 0).then(|| opened.drive.verlink()),
+        length: f.length,
+        fork: f.fork,
+        at: f.at,
+        batch_end: f.batch_end,
+        name: f.app.clone(),
+        version: f.version.clone(),
+        upgrade: f.upgrade.clone(),
+        writable: f.writable,
+        shared_key: f.shared,
+        signers: f.signers,
+        quorum: f.quorum,
+        here: f.here,
+        seeding: f.seeding,
+        seeders: SeedersSeen { peers: f.peers, db: f.full.0, blobs: f.full.1, both: f.full.2 },
+        rot,
+    }
+}

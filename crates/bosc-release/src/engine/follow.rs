@@ -1,0 +1,132 @@
+//! Followed drives for commands: what [`bosc_follow`] fails with, in this crate's words and codes. The only place where
+//! they are given.
+
+use super::Engine;
+use super::drive::drive_error;
+use super::errors::{no_such_version, store_error};
+use crate::command::Stop;
+use crate::error::{CommandError, ErrorKind};
+use bosc_follow::{
+    DriveCores, Fetch, FollowError, FollowedCore, FollowedDrive, Reader, TimedOut, Update, Wait,
+};
+use bosc_format::id;
+use bosc_node::{CoreFailure, CoreStatus};
+use std::time::Duration;
+
+impl Engine {
+    /// Follows a drive; as `server` it also lets itself be found.
+    pub(crate) fn follow_drive(
+        &self,
+        drive: &DriveCores,
+        server: bool,
+    ) -> Result<FollowedDrive, CommandError> {
+        Ok(FollowedDrive::join(&self.node()?, &self.topics, drive.clone(), server)?)
+    }
+}
+
+/// A core that commands read, of this store and, if it is followed, from peers.
+pub(crate) struct Reading<'a> {
+    core: Option<&'a FollowedCore>,
+    timeout: Duration,
+    stop: &'a Stop,
+}
+
+/// Reads `core`, which fails when nothing comes for `timeout`.
+pub(crate) fn reading<'a>(core: Option<&'a FollowedCore>, timeout: Duration, stop: &'a Stop) -> Reading<'a> {
+    Reading { core, timeout, stop }
+}
+
+impl Fetch for Reading<'_> {
+    type Error = CommandError;
+
+    fn fetch(&mut self, block: u64, ahead: Vec<u64>) -> Result<(), CommandError> {
+        let mut wait = Wait::new(self.stop).stall(self.timeout);
+        Ok(Reader::new(self.core, &mut wait).fetch(block, ahead)?)
+    }
+}
+
+/// Brings a core up to date with those who are there, and at least to `at_least`.
+pub(crate) fn update(
+    core: &FollowedCore,
+    at_least: u64,
+    timeout: Duration,
+    stop: &Stop,
+) -> Result<Update, CommandError> {
+    Ok(core.up_to_date(at_least, &mut Wait::new(stop).timeout(timeout))?)
+}
+
+pub(crate) fn stopped() -> CommandError {
+    CommandError::new(ErrorKind::Interrupted, "ERR_INTERRUPTED", "stopped")
+}
+
+fn not_stored(failure: &CoreFailure) -> CommandError {
+    let e = |code, next: &str| {
+        CommandError::new(ErrorKind::Store, code, format!("what was received could not be stored: {failure}"))
+            .hint(format!("{next}, then run the command again; what was received is kept"))
+    };
+    if failure.is_full() {
+        e("ERR_DISK_FULL", "free some disk space")
+    } else {
+        e("ERR_STORE", "check the store's disk")
+    }
+}
+
+/// No peer of a core delivered in time.
+pub(crate) fn timed_out(s: &CoreStatus) -> CommandError {
+    nobody(&TimedOut::of(s))
+}
+
+fn nobody(why: &TimedOut) -> CommandError {
+    let (message, hint) = if why.peers == 0 {
+        (
+            "nobody who has this link was found in time",
+            "check the link, and that somebody runs `bosc seed` with it; wait longer with --timeout SECONDS",
+        )
+    } else {
+        (
+            "the peers that were found did not deliver in time",
+            "run the command again; what was received is kept. Wait longer with --timeout SECONDS",
+        )
+    };
+    let e = CommandError::new(ErrorKind::Network, "ERR_NETWORK_TIMEOUT", message).hint(hint);
+    match &why.dropped {
+        Some(peer) => e.because(std::io::Error::other(format!("a peer was dropped because it {peer}"))),
+        None => e,
+    }
+}
+
+impl From<FollowError> for CommandError {
+    fn from(e: FollowError) -> Self {
+        match e {
+            FollowError::Stopped => stopped(),
+            FollowError::Store(e) => store_error(e),
+            FollowError::Drive(e) => drive_error(e),
+            FollowError::NotStored(failure) => not_stored(&failure),
+            FollowError::TimedOut(why) => nobody(&why),
+            FollowError::NotADrive => Self::failed("the drive's manifest is not known"),
+            FollowError::NoSuchVersion { asked, have } => no_such_version(asked, have),
+            FollowError::OtherFork { asked, have } => {
+                Self::not_found(format!("the link names fork {asked} and the drive is at fork {have}")).hint(
+                    if asked < have {
+                        "the drive was cut back since; use a new link from who staged it"
+                    } else {
+                        "the fork the link names is newer than what was found: check the link for a typo, or run the command \
+                         again when a peer that has it can be reached"
+                    },
+                )
+            }
+            FollowError::HashMismatch { .. } => Self::new(
+                ErrorKind::Integrity,
+                "ERR_HASH_MISMATCH",
+                "the drive's content at this version is not what the link names",
+            ),
+            // Where the drive is known, `conflict::forked_at` says what to do.
+            FollowError::Forked { peer } => Self::new(
+                ErrorKind::Integrity,
+                "ERR_FORKED",
+                format!("peer {} holds another history, signed by the same key", id::encode(&peer)),
+            ),
+            e => Self::new(ErrorKind::Integrity, "ERR_INVALID_DRIVE", "the drive cannot be read").because(e),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! A folder that is read: which files it has, which of them are taken, what its package.json says, and whether every
+//! system can hold their names. Nothing here writes.
+
+pub mod diff;
+pub mod glob;
+pub mod ignore_file;
+pub mod package;
+pub mod pattern;
+pub mod portable_names;
+pub(crate) mod said_version;
+pub mod scan;
+
+/// For tests: a FIFO that nobody writes to.
+#[allow(clippy::unwrap_used)]
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn make_fifo(path: &std::path::Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+}

@@ -1,0 +1,33 @@
+//! `gc`: giving disk space back.
+
+pub(crate) mod command;
+pub mod event;
+
+use serde::{Deserialize, Serialize};
+
+/// What `bosc gc` gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GcWhat {
+    /// The blocks of one link's drive.
+    Cores,
+    /// Blocks of drives that are not here whole and cannot be written here.
+    Downloads,
+    /// What `stage` remembers of unchanged files.
+    StageIndex,
+    /// Space in the store that nothing uses.
+    Store,
+}
+
+/// `bosc gc`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gc {
+    /// What to collect.
+    pub what: GcWhat,
+    /// The link, for [`GcWhat::Cores`].
+    pub link: Option<String>,
+    /// Tell what would go, remove nothing.
+    pub dry_run: bool,
+    /// Also the only copy of a link that this store writes, or one that an installed application came from.
+    pub force: bool,
+}

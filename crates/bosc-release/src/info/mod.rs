@@ -1,0 +1,27 @@
+//! `info`: what a link holds.
+
+pub(crate) mod command;
+pub mod event;
+
+use crate::changelog::Select;
+use serde::{Deserialize, Serialize};
+
+/// `bosc info`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// The link.
+    pub link: String,
+    /// Show name, version and lengths only.
+    pub metadata: bool,
+    /// Show package.json only.
+    pub manifest: bool,
+    /// Show the signers only.
+    pub multisig: bool,
+    /// Show the keys only.
+    pub key: bool,
+    /// Show releases of its CHANGELOG.md only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changelog: Option<Select>,
+    /// How long to look for peers, in milliseconds.
+    pub timeout_ms: u64,
+}

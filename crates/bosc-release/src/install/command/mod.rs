@@ -1,0 +1,436 @@
+//! `install`: an application from a link to where applications live; `--uninstall` takes it away again.
+//!
+//! What is installed is remembered in `<store>/installs/<key>.json`, the receipt. Steps:
+//! 1. find the application for this machine in the drive, decide where it goes, refuse what is there already;
+//! 2. receipt, state `installing`: from here on the destinations are ours;
+//! 3. each item is written into a work folder beside its destination ([`bosc_files::Work`]: made anew, mode 0700), synced,
+//!    and put into place: a destination is absent, the old one or the new one, and belongs to the user who installs;
+//! 4. desktop entry (Linux) or search path (Windows); receipt, state `installed`.
+//!
+//! Killed anywhere, running it again goes on: blocks that came are in the store, destinations that the receipt names and
+//! that belong to the user are replaced, the work folder that was left is removed. The drive stays in the store, so that it can be
+//! seeded and an updater finds its parts.
+//!
+//! Only files below `/by-arch/<host>/app/<name>` are written, and only below the destination: entries are checked as
+//! `dump` checks them, and symlinks must stay inside their item.
+
+mod desktop;
+mod receipt;
+mod system;
+
+use super::event::{InstallEvent, Installed, Installing, Uninstalled};
+use super::{Application, Install, InstallItem, ItemKind, PlanError, plan};
+use crate::command::{Sink, Stop};
+use crate::dump::command::{Dumping, no_files};
+use crate::dump::{Dump, Root, check_link};
+use crate::engine::Engine;
+use crate::engine::drive::parse_link;
+use crate::engine::errors::{invalid_manifest, store_error};
+use crate::engine::follow::stopped;
+use crate::engine::open::Opened;
+use crate::error::{CommandError, ErrorKind};
+use crate::versions::command::said;
+use bosc_drive::drive::DriveEntry;
+use bosc_files::{Dir, Work};
+use bosc_format::id;
+use receipt::{Receipt, ReceiptState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+impl Engine {
+    pub(crate) fn install(
+        &self,
+        request: &Install,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<Installed, CommandError> {
+        let link = parse_link(&request.link)?;
+        let host = request.places.host();
+        let timeout = Duration::from_millis(request.timeout_ms);
+        sink.tell(InstallEvent::Installing { link: request.link.clone(), host: host.clone() });
+        let opened = self.open_fresh(&link, timeout, stop)?;
+        let length = link.version.map_or(opened.drive.db.length(), |v| v.length);
+        if length <= 1 {
+            return Err(no_files(length));
+        }
+        let json = self.package_json(&opened, length, timeout, stop)?;
+        let json = json.ok_or_else(|| invalid_manifest("it has no package.json"))?;
+        let package = said(&json);
+        let name = package.name.clone().unwrap_or_default();
+        let app = package.product_name.clone().unwrap_or_else(|| name.clone());
+        let bins = json.as_object().map(|o| crate::folder::package::bin_names(o, &name)).unwrap_or_default();
+        let all = {
+            let mut dumping = self.dumping(&opened, length, timeout, stop, sink)?;
+            match dumping.entries("/by-arch") {
+                Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
+                other => other?,
+            }
+        };
+        let folder = format!("/by-arch/{host}/app/");
+        let found = names_below(&all, &folder);
+        let application = Application { app: &app, bins, found };
+        let items =
+            plan(&application, &request.only, request.to.as_deref(), &request.places, &|p| p.is_dir())
+                .map_err(|e| plan_error(e, &all))?;
+        let old = self.receipt(opened.drive.key())?;
+        if let Some(done) = already(old.as_ref(), &items, length)? {
+            return Ok(done);
+        }
+        let ours = old.as_ref().map(|r| r.files.clone()).unwrap_or_default();
+        for item in &items {
+            if fs::symlink_metadata(&item.dest).is_ok() && !ours.contains(&item.dest) {
+                return Err(exists(&item.dest, "move it away, or choose another folder with --to"));
+            }
+        }
+        let entries = inside(&all, &folder, &items)?;
+        let mut now = Receipt {
+            link: opened.drive.plain_link(),
+            verlink: opened.drive.verlink(),
+            name: app.clone(),
+            version: package.version.clone(),
+            length,
+            state: ReceiptState::Installing,
+            // What an earlier try put elsewhere is still ours to take away.
+            files: ours.iter().cloned().chain(items.iter().map(|i| i.dest.clone())).collect(),
+            extras: old.map(|r| r.extras).unwrap_or_default(),
+        };
+        now.keep(&self.dir, opened.drive.key())?;
+        let places = places(&items, opened.drive.key())?;
+        for item in &items {
+            let work = places.iter().find(|p| p.items.iter().any(|i| i.dest == item.dest));
+            sink.tell(InstallEvent::App(Box::new(Installing {
+                app: app.clone(),
+                name: item.name.clone(),
+                version: package.version.clone(),
+                upgrade: package.upgrade.clone(),
+                verlink: opened.drive.verlink(),
+                key: id::encode(opened.drive.key()),
+                tmp: work.map(|p| p.work.path().to_owned()),
+                dest: item.dest.clone(),
+            })));
+        }
+        let mut dumping = self.dumping(&opened, length, timeout, stop, sink)?;
+        write(&mut dumping, places, &entries, &ours, stop)?;
+        self.store.flush().map_err(store_error)?;
+        let extras = system::after(&items, &app, &request.places, sink);
+        now.extras.extend(extras);
+        now.files = items.iter().filter(|i| i.kind != ItemKind::Msix).map(|i| i.dest.clone()).collect();
+        now.state = ReceiptState::Installed;
+        now.keep(&self.dir, opened.drive.key())?;
+        Ok(Installed {
+            installed: true,
+            exists: false,
+            app,
+            version: package.version,
+            paths: items.into_iter().map(|i| i.dest).collect(),
+            link: opened.drive.plain_link(),
+        })
+    }
+
+    fn dumping<'a>(
+        &'a self,
+        opened: &'a Opened,
+        version: u64,
+        timeout: Duration,
+        stop: &'a Stop,
+        sink: &'a mut dyn Sink,
+    ) -> Result<Dumping<'a>, CommandError> {
+        let blobs = opened.drive.blobs()?;
+        Ok(Dumping { opened, blobs, version, timeout, store: &self.dir, stop, sink, told: Instant::now() })
+    }
+
+    pub(crate) fn uninstall(
+        &self,
+        request: &Install,
+        sink: &mut dyn Sink,
+    ) -> Result<Uninstalled, CommandError> {
+        let link = parse_link(&request.link)?;
+        let Some(receipt) = self.receipt(&link.key)? else {
+            return Err(CommandError::not_found("nothing was installed from the link with this store")
+                .hint("use the store that installed it (`--store DIR`)"));
+        };
+        let mut removed = Vec::new();
+        for path in receipt.files.iter().chain(&receipt.extras) {
+            match remove(path, &link.key)? {
+                Removed::Yes => {
+                    sink.tell(InstallEvent::Removed { file: path.clone() });
+                    removed.push(path.clone());
+                }
+                Removed::Not => {}
+                Removed::Foreign => sink.tell(InstallEvent::Warning {
+                    file: path.clone(),
+                    message: "it now belongs to another user and was left alone".to_owned(),
+                }),
+            }
+        }
+        Receipt::forget(&self.dir, &link.key)?;
+        Ok(Uninstalled { uninstalled: true, app: receipt.name, removed })
+    }
+
+    /// What was installed from a drive.
+    pub(crate) fn receipt(&self, key: &[u8; 32]) -> Result<Option<Receipt>, CommandError> {
+        Receipt::read(&self.dir, key)
+    }
+}
+
+/// The names directly below a folder, and whether each is a folder itself.
+fn names_below(entries: &[DriveEntry], folder: &str) -> BTreeMap<String, bool> {
+    let mut out = BTreeMap::new();
+    for rest in entries.iter().filter_map(|e| e.key.strip_prefix(folder)) {
+        match rest.split_once('/') {
+            Some((name, _)) => *out.entry(name.to_owned()).or_default() = true,
+            None => {
+                out.entry(rest.to_owned()).or_default();
+            }
+        }
+    }
+    out
+}
+
+/// Whether all of it is installed in this version already.
+fn already(
+    old: Option<&Receipt>,
+    items: &[InstallItem],
+    length: u64,
+) -> Result<Option<Installed>, CommandError> {
+    let Some(old) = old.filter(|r| r.state == ReceiptState::Installed) else { return Ok(None) };
+    let there: Vec<&InstallItem> =
+        items.iter().filter(|i| i.kind != ItemKind::Msix && i.dest.exists()).collect();
+    if there.len() != items.len() || !there.iter().all(|i| old.files.contains(&i.dest)) {
+        return Ok(None);
+    }
+    if old.length == length {
+        return Ok(Some(Installed {
+            installed: false,
+            exists: true,
+            app: old.name.clone(),
+            version: old.version.clone(),
+            paths: old.files.iter().cloned().collect(),
+            link: old.link.clone(),
+        }));
+    }
+    let version = old.version.as_deref().unwrap_or("another version");
+    let path = there.first().map_or(Path::new(""), |i| &i.dest);
+    Err(exists(
+        path,
+        &format!(
+            "{version} was installed from this link and updates itself; to install anew, first \
+             `bosc install --uninstall <link>`"
+        ),
+    ))
+}
+
+fn exists(path: &Path, hint: &str) -> CommandError {
+    CommandError::new(ErrorKind::Input, "ERR_EXISTS", format!("{} exists", path.display())).hint(hint)
+}
+
+fn plan_error(e: PlanError, entries: &[DriveEntry]) -> CommandError {
+    let staged: BTreeSet<&str> = entries
+        .iter()
+        .filter_map(|entry| entry.key.strip_prefix("/by-arch/")?.split_once('/'))
+        .map(|(arch, _)| arch)
+        .take(10_000)
+        .collect();
+    let message = e.to_string();
+    match e {
+        PlanError::Name(_) => CommandError::new(
+            ErrorKind::Integrity,
+            "ERR_INVALID_MANIFEST",
+            format!("the application's name is refused: {message}"),
+        )
+        .hint("ask whoever staged it to give it a productName that is a file name"),
+        PlanError::NotFound { .. } => {
+            let list = staged.into_iter().collect::<Vec<_>>().join(", ");
+            let list = if list.is_empty() { "nothing".to_owned() } else { list };
+            CommandError::not_found(message)
+                .hint(format!("there is {list}; ask for a build for this machine"))
+        }
+        PlanError::Only(_) => CommandError::not_found(message).hint("see `bosc dump <link> --list`"),
+        PlanError::NoHome => CommandError::input(message).hint("name a folder with --to"),
+    }
+}
+
+/// The entries to write, with keys `/<item>...`, by key. Symlinks are rewritten to stay inside their item.
+fn inside(all: &[DriveEntry], folder: &str, items: &[InstallItem]) -> Result<Vec<DriveEntry>, CommandError> {
+    let mut out = Vec::new();
+    for entry in all {
+        let Some(rest) = entry.key.strip_prefix(folder) else { continue };
+        let (name, below) = rest.split_once('/').unwrap_or((rest, ""));
+        let Some(item) = items.iter().find(|i| i.name == name) else { continue };
+        let mut entry = entry.clone();
+        let refuse = |why: String| {
+            CommandError::new(
+                ErrorKind::Integrity,
+                "ERR_UNSAFE_PATH",
+                format!(
+                    "the drive's entry {:?} is refused: {why}",
+                    rest.chars().take(256).collect::<String>()
+                ),
+            )
+            .hint("the application cannot be installed whole; do not use this link")
+        };
+        if let Some(target) = &entry.value.linkname {
+            if !item.folder {
+                return Err(refuse("it is a symlink, and an application is a file or a folder".into()));
+            }
+            // Absolute targets are seen from the drive's root.
+            let own = format!("{folder}{name}");
+            let target = match target.strip_prefix('/') {
+                None => target.clone(),
+                Some(_) => match target.strip_prefix(&own) {
+                    Some("") => "/".to_owned(),
+                    Some(rest) if rest.starts_with('/') => rest.to_owned(),
+                    _ => return Err(refuse("it leads out of the application".into())),
+                },
+            };
+            let text = check_link(&format!("/{below}"), &target).map_err(|e| refuse(e.to_string()))?;
+            entry.value.linkname = Some(text);
+        }
+        entry.key = format!("/{rest}");
+        out.push(entry);
+    }
+    out.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(out)
+}
+
+/// How the work folders beside a destination begin.
+fn work_prefix(key: &[u8; 32]) -> String {
+    let id: String = id::encode(key).chars().take(16).collect();
+    format!(".bosc-install-{id}-")
+}
+
+/// The folder of a path, and its name in it.
+fn split(path: &Path) -> Result<(&Path, &std::ffi::OsStr), CommandError> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name =
+        path.file_name().ok_or_else(|| CommandError::input(format!("{} is not a file", path.display())))?;
+    Ok((parent, name))
+}
+
+/// A folder that gets items, and the work folder in it.
+struct InstallPlace<'a> {
+    folder: Dir,
+    work: Work,
+    items: Vec<&'a InstallItem>,
+}
+
+fn places<'a>(items: &'a [InstallItem], key: &[u8; 32]) -> Result<Vec<InstallPlace<'a>>, CommandError> {
+    let mut folders: BTreeMap<&Path, Vec<&InstallItem>> = BTreeMap::new();
+    for item in items {
+        folders.entry(split(&item.dest)?.0).or_default().push(item);
+    }
+    let prefix = work_prefix(key);
+    folders
+        .into_iter()
+        .map(|(path, items)| {
+            let folder = Dir::create(path, 0o777).map_err(io("cannot make", path))?;
+            Work::sweep(&folder, &prefix).map_err(io("cannot clean up in", path))?;
+            let work = Work::create(&folder, &prefix).map_err(io("cannot make a folder in", path))?;
+            Ok(InstallPlace { folder, work, items })
+        })
+        .collect()
+}
+
+/// Names in a work folder.
+const TREE: &str = "tree";
+const ITEM: &str = "item";
+
+fn write(
+    dumping: &mut Dumping<'_>,
+    places: Vec<InstallPlace<'_>>,
+    entries: &[DriveEntry],
+    ours: &BTreeSet<PathBuf>,
+    stop: &Stop,
+) -> Result<(), CommandError> {
+    for InstallPlace { folder, work, items } in places {
+        let make = io("cannot make a folder in", work.path());
+        let tree = work.dir().create_dir(TREE, 0o777).map_err(make)?;
+        let own: Vec<DriveEntry> = entries
+            .iter()
+            .filter(|e| items.iter().any(|i| e.key.split('/').nth(1) == Some(i.name.as_str())))
+            .cloned()
+            .collect();
+        let root = tree.again().map_err(io("cannot use", tree.path()))?;
+        dumping.write(&Dump::default(), &Root::at(root), "", &own)?;
+        for item in &items {
+            if !item.folder {
+                runnable(&tree, &item.name).map_err(io("cannot make executable", &item.dest))?;
+            }
+            tree.sync_below(&item.name).map_err(io("cannot write", &item.dest))?;
+        }
+        if stop.is_stopped() {
+            return Err(stopped());
+        }
+        for item in &items {
+            let failed = || io("cannot install", &item.dest);
+            let name = split(&item.dest)?.1;
+            let old = match folder.metadata(name) {
+                Ok(old) => Some(old),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+                Err(e) => return Err(failed()(e)),
+            };
+            // What the receipt names is replaced, unless it is another user's by now.
+            if old.is_some_and(|old| !ours.contains(&item.dest) || !old.ours()) {
+                return Err(exists(&item.dest, "move it away, or choose another folder with --to"));
+            }
+            tree.rename(&item.name, work.dir(), ITEM).map_err(failed())?;
+            work.put(ITEM, &folder, name, old.as_ref()).map_err(|e| match e.kind() {
+                std::io::ErrorKind::AlreadyExists => {
+                    exists(&item.dest, "move it away, or choose another folder with --to")
+                }
+                _ => failed()(e),
+            })?;
+            // The old one, after an exchange.
+            work.dir().remove(ITEM).map_err(failed())?;
+        }
+    }
+    Ok(())
+}
+
+fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CommandError {
+    let path = path.to_owned();
+    move |e| {
+        let hint = "check the folder's permissions, or choose another with --to; running it again goes on";
+        CommandError::unwritable(format!("{what} {}", path.display()), e, hint)
+    }
+}
+
+enum Removed {
+    Yes,
+    /// There was none.
+    Not,
+    /// It is another user's.
+    Foreign,
+}
+
+/// Removes a file, symlink or folder, and what a killed install left beside it.
+fn remove(path: &Path, key: &[u8; 32]) -> Result<Removed, CommandError> {
+    let (parent, name) = split(path)?;
+    let failed = || io("cannot remove", path);
+    let folder = match Dir::open(parent) {
+        Ok(folder) => folder,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Removed::Not),
+        Err(e) => return Err(failed()(e)),
+    };
+    Work::sweep(&folder, &work_prefix(key)).map_err(failed())?;
+    match folder.metadata(name) {
+        Ok(meta) if !meta.ours() => return Ok(Removed::Foreign),
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Removed::Not),
+        Err(e) => return Err(failed()(e)),
+    }
+    folder.remove(name).map_err(failed())?;
+    Ok(Removed::Yes)
+}
+
+/// Whoever may read it may run it, whatever the drive says: it is a program.
+fn runnable(dir: &Dir, name: &str) -> std::io::Result<()> {
+    let mode = dir.metadata(name)?.mode;
+    dir.set_mode(name, mode | 0o100 | ((mode & 0o444) >> 2))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,128 @@
+use super::*;
+use bosc_drive::blobs::BlobId;
+use bosc_drive::drive::EntryValue;
+
+fn file(key: &str) -> DriveEntry {
+    DriveEntry { seq: 1, key: key.into(), value: EntryValue::file(BlobId::default(), false) }
+}
+
+fn link(key: &str, target: &str) -> DriveEntry {
+    let mut entry = file(key);
+    (entry.value.blob, entry.value.linkname) = (None, Some(target.into()));
+    entry
+}
+
+fn item(name: &str, folder: bool) -> InstallItem {
+    InstallItem { name: name.into(), kind: ItemKind::App, folder, dest: format!("/apps/{name}").into() }
+}
+
+const FOLDER: &str = "/by-arch/linux-x64/app/";
+
+#[test]
+fn entries_are_seen_from_their_own_item() {
+    let all = [
+        file("/by-arch/linux-x64/app/Demo/bin/run"),
+        link("/by-arch/linux-x64/app/Demo/bin/up", "../lib"),
+        link("/by-arch/linux-x64/app/Demo/deep/er/abs", "/by-arch/linux-x64/app/Demo/bin/run"),
+        file("/by-arch/linux-x64/app/other"),
+        file("/by-arch/darwin-x64/app/Demo/x"),
+        file("/package.json"),
+    ];
+    let out = inside(&all, FOLDER, &[item("Demo", true)]).unwrap();
+    let keys: Vec<&str> = out.iter().map(|e| e.key.as_str()).collect();
+    assert_eq!(keys, ["/Demo/bin/run", "/Demo/bin/up", "/Demo/deep/er/abs"]);
+    assert_eq!(out.get(2).unwrap().value.linkname.as_deref(), Some("../../bin/run"));
+    let names = names_below(&all, FOLDER);
+    assert_eq!(
+        names.into_iter().collect::<Vec<_>>(),
+        [("Demo".to_owned(), true), ("other".to_owned(), false)]
+    );
+}
+
+#[test]
+fn links_out_of_the_application_are_refused() {
+    for (key, target) in [
+        ("Demo/a", ".."),
+        ("Demo/a", "../other"),
+        ("Demo/d/a", "../../other"),
+        ("Demo/a", "/package.json"),
+        ("Demo/a", "/by-arch/linux-x64/app/Demolition"),
+        ("Demo/a", "/by-arch/linux-x64/app/Demo/../../x"),
+        ("Demo/a", "x/../../.."),
+    ] {
+        let entry = link(&format!("{FOLDER}{key}"), target);
+        let error = inside(&[entry], FOLDER, &[item("Demo", true)]).unwrap_err();
+        assert_eq!(error.code(), "ERR_UNSAFE_PATH", "{key} -> {target}");
+    }
+    let whole = link("/by-arch/linux-x64/app/Demo", "/etc/passwd");
+    assert!(inside(&[whole], FOLDER, &[item("Demo", false)]).is_err(), "the application itself is a link");
+}
+
+#[test]
+fn receipts_tell_what_is_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let dest = dir.path().join("Demo");
+    let items = [InstallItem { dest: dest.clone(), ..item("Demo", false) }];
+    let receipt = Receipt {
+        link: "pear://x".into(),
+        verlink: String::new(),
+        name: "Demo".into(),
+        version: Some("1.0.0".into()),
+        length: 5,
+        state: ReceiptState::Installed,
+        files: [dest.clone()].into(),
+        extras: BTreeSet::new(),
+    };
+    receipt.keep(dir.path(), &[1; 32]).unwrap();
+    assert_eq!(Receipt::read(dir.path(), &[1; 32]).unwrap().as_ref(), Some(&receipt));
+    assert_eq!(Receipt::read(dir.path(), &[2; 32]).unwrap(), None);
+    assert!(already(Some(&receipt), &items, 5).unwrap().is_none(), "the file is gone: install again");
+    fs::write(&dest, "x").unwrap();
+    assert!(already(Some(&receipt), &items, 5).unwrap().unwrap().exists);
+    assert_eq!(already(Some(&receipt), &items, 6).unwrap_err().code(), "ERR_EXISTS");
+    let begun = Receipt { state: ReceiptState::Installing, ..receipt };
+    assert!(already(Some(&begun), &items, 5).unwrap().is_none());
+    assert!(already(None, &items, 5).unwrap().is_none());
+}
+
+#[test]
+fn desktop_entries_run_our_command_only() {
+    let own = "[Desktop Entry]\nName=Demo\nName[de]=Demo\nExec=AppRun --x\nTryExec=AppRun\nIcon=demo\nActions=new;\n\
+               Categories=Game;\n[Desktop Action new]\nExec=evil\n";
+    let text = desktop::compose(
+        Some(own),
+        "Demo",
+        Path::new("/home/u/a \"b\" $c 100%/Demo"),
+        Some(Path::new("/i.png")),
+    );
+    assert!(
+        text.starts_with(
+            "[Desktop Entry]\nExec=\"/home/u/a \\\\\"b\\\\\" \\\\$c 100%%/Demo\" %U\nIcon=/i.png\nName=Demo\n"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("Categories=Game;") && !text.contains("evil") && !text.contains("AppRun"));
+    let made = desktop::compose(None, "De\nExec=evil", Path::new("/a"), None);
+    assert!(made.contains("\nName=DeExec=evil\nExec=\"/a\" %U\n"), "{made}");
+}
+
+#[cfg(unix)]
+#[test]
+fn files_of_an_appimage_are_taken_from_its_own_folder_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let app = dir.path().join("app");
+    fs::write(
+        &app,
+        "#!/bin/sh\n[ \"$1\" = --appimage-extract ] || exit 1\nmkdir -p squashfs-root\ncase \"$2\" in\n\
+         *.desktop) printf '[Desktop Entry]\\nName=X\\n' > squashfs-root/x.desktop;;\n\
+         *.svg) ln -sf /etc/passwd squashfs-root/x.svg;;\n*.png) printf png > squashfs-root/x.png;;\nesac\n",
+    )
+    .unwrap();
+    fs::set_permissions(&app, fs::Permissions::from_mode(0o755)).unwrap();
+    let work = dir.path().join("work");
+    fs::create_dir(&work).unwrap();
+    let (text, icon) = desktop::extract(&app, &work);
+    assert_eq!(text.as_deref(), Some("[Desktop Entry]\nName=X\n"));
+    assert_eq!(icon, Some(("png", b"png".to_vec())), "the svg leads elsewhere");
+}

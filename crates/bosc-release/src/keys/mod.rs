@@ -1,0 +1,72 @@
+//! Keys: those that write links, in files of a store's keys ([`backup`]), and those that sign for a quorum
+//! ([`keyring`]). Whatever asks for a passphrase, holds a secret in memory or reads a key's file is here.
+
+pub mod backup;
+pub(crate) mod command;
+pub mod event;
+pub(super) mod files;
+pub mod guarded;
+pub mod keyring;
+pub mod signing_key;
+pub mod transfer;
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// A passphrase on its way: wiped when dropped, and no debug output has it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// Takes a passphrase.
+    pub fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The passphrase.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Written only into the request that goes to the store's owner, over loopback and under its token.
+impl Serialize for Passphrase {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Passphrase {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(Zeroizing::new(String::deserialize(from)?)))
+    }
+}
+
+/// `bosc keys export`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysExport {
+    /// The link whose write key it is; `None` backs up all of the store.
+    pub link: Option<String>,
+    /// Where to write, absolute.
+    pub file: PathBuf,
+    /// Replace the file.
+    pub force: bool,
+    /// What it is encrypted under.
+    pub passphrase: Passphrase,
+}
+
+/// `bosc keys import`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysImport {
+    /// The file, absolute.
+    pub file: PathBuf,
+    /// What it is encrypted under.
+    pub passphrase: Passphrase,
+}

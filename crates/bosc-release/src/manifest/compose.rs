@@ -1,0 +1,343 @@
+//! A whole manifest from a deployment directory.
+//!
+//! `by-arch/<os>-<arch>/app/<name>` becomes the entry of Perry's platform key: `darwin`, `linux` and `win32` become `darwin`,
+//! `linux` and `windows`; `arm64` and `x64` become `aarch64` and `x86_64`. A folder (a `.app`, a directory application) is
+//! packed into `.tar.gz`, a file is copied. Artifacts are written first, the manifest last and in one step: a server that
+//! serves the folder never offers what is not there. In the end everything is read again as a client would.
+
+use super::event::{ComposedManifest, PlatformEntry, UpdaterEvent};
+use super::keypair::KeyPair;
+use super::{pack, sign};
+use crate::command::Sink;
+use crate::error::CommandError;
+use crate::folder::glob::{Ignore, Only};
+use crate::folder::package::Package;
+use crate::folder::portable_names::check_archive;
+use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
+use crate::secrets::{StorePlaces, check_files};
+use bosc_files::open_plain;
+use bosc_files::{Durability, Replace};
+use bosc_updater::manifest::iso_8601;
+use bosc_updater::manifest::url::{SecureUrl, UrlKind};
+use bosc_updater::manifest::verify::PublicKey;
+use bosc_updater::manifest::version::parse_version;
+use bosc_updater::manifest::{MAX_NOTES_LEN, Manifest};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// The platforms of a deployment directory and what Perry calls them.
+pub const PLATFORMS: [(&str, &str); 6] = [
+    ("darwin-arm64", "darwin-aarch64"),
+    ("darwin-x64", "darwin-x86_64"),
+    ("linux-arm64", "linux-aarch64"),
+    ("linux-x64", "linux-x86_64"),
+    ("win32-arm64", "windows-aarch64"),
+    ("win32-x64", "windows-x86_64"),
+];
+/// Largest CHANGELOG.md that is read, in bytes.
+const MAX_CHANGELOG: u64 = 4 * 1024 * 1024;
+
+/// What [`compose`] makes a manifest from.
+#[derive(Debug, Clone, Default)]
+pub struct Compose {
+    /// The deployment directory.
+    pub dir: PathBuf,
+    /// Where artifacts and manifest are written [default: the directory's name with `-update` behind].
+    pub out: Option<PathBuf>,
+    /// The URL the contents of `out` will have.
+    pub url_base: String,
+    /// The version [default: the one in package.json].
+    pub version: Option<String>,
+    /// The application releases are bound to [default: the name in package.json].
+    pub app: Option<String>,
+    /// File with release notes [default: this version's part of CHANGELOG.md].
+    pub notes: Option<PathBuf>,
+    /// `Some(2)` asks clients to take no older signature format from now on.
+    pub min_schema: Option<u8>,
+    /// Whether applications are told that it should be installed before they are used further.
+    pub mandatory: bool,
+    /// The oldest version of the operating system that it runs on, as applications are told.
+    pub minimum_system: Option<String>,
+    /// Name of the manifest in `out`.
+    pub manifest_name: String,
+    /// When it is published [default: SOURCE_DATE_EPOCH, else now].
+    pub now: Option<SystemTime>,
+}
+
+/// Composes, signs, writes and checks. The manifest.
+///
+/// # Errors
+/// `Input` for a directory, version or URL that does not fit, `Failed` when something cannot be read or written.
+pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<ComposedManifest, CommandError> {
+    let package = Package::read(&c.dir).ok();
+    let version =
+        c.version.clone().or_else(|| package.as_ref().and_then(|p| p.version.clone())).ok_or_else(|| {
+            CommandError::input("no version is known").hint("give --version, or put one into package.json")
+        })?;
+    if parse_version(&version).is_none() {
+        return Err(CommandError::input(format!("{version:?} is not a version"))
+            .hint("versions are SemVer without a leading v, such as 1.2.3"));
+    }
+    let app =
+        c.app.clone().or_else(|| package.as_ref().and_then(|p| p.name.clone())).filter(|a| !a.is_empty());
+    let base = c.url_base.trim_end_matches('/');
+    SecureUrl::parse(UrlKind::Asset, base).map_err(|e| {
+        CommandError::input(e.to_string()).hint("give the https:// URL of the folder the server serves")
+    })?;
+    if base.contains(['?', '#']) {
+        return Err(
+            CommandError::input("--url-base holds a query or fragment").hint("give the URL of a folder")
+        );
+    }
+    if c.min_schema.is_some_and(|n| n != 1 && n != 2) {
+        return Err(CommandError::input("--min-schema takes 1 or 2"));
+    }
+    let out =
+        c.out.clone().unwrap_or_else(|| with_suffix(&c.dir.components().collect::<PathBuf>(), "-update"));
+    let mut sources = Vec::new();
+    for (folder, platform) in PLATFORMS {
+        if let Some(source) = only_entry(&c.dir.join("by-arch").join(folder).join("app"))? {
+            check_source(&source, sink)?;
+            sources.push((source, platform));
+        }
+    }
+    std::fs::create_dir_all(&out).map_err(|e| failed(&out, e))?;
+
+    let mut platforms = BTreeMap::new();
+    for (source, platform) in sources {
+        let file = artifact(&source, &out, &version, platform)?;
+        let path = out.join(&file);
+        let bind = app.as_deref().map(|a| (a, platform));
+        let signed = sign::sign(&path, &version, key, bind)?;
+        let entry = PlatformEntry {
+            url: format!("{base}/{file}"),
+            sha256: signed.sha256.clone(),
+            signature: signed.signature,
+            size: signed.size,
+            bosc_signature: signed.bound,
+        };
+        sink.tell(UpdaterEvent::Artifact {
+            platform: platform.to_owned(),
+            file,
+            size: signed.size,
+            sha256: signed.sha256,
+        });
+        platforms.insert(platform.to_owned(), entry);
+    }
+    skipped(&c.dir, sink);
+    if platforms.is_empty() {
+        return Err(CommandError::input(format!("{} holds no desktop build", c.dir.display())).hint(
+            "it must hold by-arch/<os>-<arch>/app/<name>, with darwin, linux or win32 and arm64 or x64",
+        ));
+    }
+    let manifest = ComposedManifest {
+        schema_version: 2,
+        pub_date: iso_8601(c.now.unwrap_or_else(publication_time)),
+        notes: notes(c, &version)?,
+        version,
+        platforms,
+        min_schema: c.min_schema.filter(|n| *n == 2),
+        mandatory: c.mandatory.then_some(true),
+        minimum_system_version: c.minimum_system.clone(),
+    };
+    let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
+    check(&text, key, app.as_deref(), &manifest.platforms)?;
+    let path = out.join(&c.manifest_name);
+    replace(&path, |file| file.write_all(text.as_bytes())).map_err(|e| failed(&path, e))?;
+    sink.tell(UpdaterEvent::Manifest { path, platforms: manifest.platforms.len() });
+    Ok(manifest)
+}
+
+/// Looks at a build before anything is written: no secret is in it, and no name that every client would refuse.
+fn check_source(source: &Path, sink: &mut dyn Sink) -> Result<(), CommandError> {
+    let is_folder = source.is_dir();
+    let found = match is_folder {
+        true => scan(source, &Ignore::default(), &Only::default())?,
+        false => Scan {
+            files: vec![LocalFile {
+                key: String::new(),
+                path: source.to_owned(),
+                kind: LocalKind::File { stat: FileStat::default(), executable: None },
+            }],
+            ..Scan::default()
+        },
+    };
+    let name = source.file_name().unwrap_or_default().to_string_lossy();
+    if is_folder {
+        check_archive(&name, &found).check()?;
+    }
+    for mut suspect in check_files(source, &found, &StorePlaces::default())? {
+        suspect.key = format!("{name}{}", suspect.key);
+        sink.tell(UpdaterEvent::LooksSecret(suspect.told()));
+    }
+    Ok(())
+}
+
+/// Reads the manifest as every client will.
+fn check(
+    text: &str,
+    key: &KeyPair,
+    app: Option<&str>,
+    platforms: &BTreeMap<String, PlatformEntry>,
+) -> Result<(), CommandError> {
+    let wrong = |e: bosc_updater::UpdateError| {
+        CommandError::failed("the manifest would be refused by clients")
+            .hint("report this as a defect; nothing was published")
+            .because(e)
+    };
+    let public = PublicKey::parse(&key.public_base64()).map_err(wrong)?;
+    for platform in platforms.keys() {
+        let manifest = Manifest::parse(text.as_bytes(), platform).map_err(wrong)?;
+        if let Some(asset) = &manifest.asset {
+            asset.verify(&manifest, std::slice::from_ref(&public), app).map_err(wrong)?;
+        }
+    }
+    Ok(())
+}
+
+/// The one build of a platform; `None` when there is none.
+fn only_entry(app_dir: &Path) -> Result<Option<PathBuf>, CommandError> {
+    let entries = match std::fs::read_dir(app_dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(app_dir, e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| failed(app_dir, e))?;
+        if entry.file_name() != ".DS_Store" {
+            found.push(entry.path());
+        }
+        if found.len() > 1 {
+            return Err(CommandError::input(format!("{} holds more than one build", app_dir.display()))
+                .hint("a manifest has one artifact a platform: leave one there"));
+        }
+    }
+    Ok(found.pop())
+}
+
+/// Writes the artifact of a build; its file name.
+pub(super) fn artifact(
+    source: &Path,
+    out: &Path,
+    version: &str,
+    platform: &str,
+) -> Result<String, CommandError> {
+    let name = source.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
+        CommandError::input(format!("{} has a name that is not UTF-8", source.display())).hint("rename it")
+    })?;
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, ext)) if !stem.is_empty() && ext.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            (stem, format!(".{ext}"))
+        }
+        _ => (name, String::new()),
+    };
+    // Only characters that mean the same in every URL and file system.
+    let plain = |t: &str| -> String {
+        t.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
+    };
+    let meta = std::fs::metadata(source).map_err(|e| failed(source, e))?;
+    let folder = meta.is_dir();
+    let extension = if folder { ".tar.gz".to_owned() } else { extension };
+    let file = format!("{}-{}-{platform}{}", plain(stem), plain(version), plain(&extension));
+    let path = out.join(&file);
+    if folder {
+        let mut inner = Ok(());
+        let written = replace(&path, |f| {
+            let mut buffered = BufWriter::with_capacity(256 * 1024, f);
+            inner = pack::pack(source, name, &mut buffered);
+            if inner.is_err() {
+                return Err(io::Error::other("not packed"));
+            }
+            buffered.flush()
+        });
+        inner?;
+        written.map_err(|e| failed(&path, e))?;
+    } else {
+        let mut from = open_plain(source).map_err(|e| failed(source, e))?;
+        replace(&path, |f| io::copy(&mut from, f).map(|_| ())).map_err(|e| failed(&path, e))?;
+    }
+    Ok(file)
+}
+
+/// Writes a file anew in one step, synced.
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    Replace::new(Durability::Disk).write_with(path, write)
+}
+
+/// Tells which platforms have a build and no key in a manifest.
+fn skipped(dir: &Path, sink: &mut dyn Sink) {
+    let Ok(entries) = std::fs::read_dir(dir.join("by-arch")) else { return };
+    let mut names: Vec<String> =
+        entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    for name in names {
+        if name != ".DS_Store" && !PLATFORMS.iter().any(|(folder, _)| *folder == name) {
+            sink.tell(UpdaterEvent::Skipping {
+                reason: format!("by-arch/{name}: not a platform of a manifest"),
+            });
+        }
+    }
+}
+
+fn notes(c: &Compose, version: &str) -> Result<String, CommandError> {
+    let read = |path: &Path| -> io::Result<String> {
+        let mut text = String::new();
+        open_plain(path)?.take(MAX_CHANGELOG).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let mut text = match &c.notes {
+        Some(path) => read(path).map_err(|e| failed(path, e))?,
+        None => {
+            let path = c.dir.join("CHANGELOG.md");
+            match read(&path) {
+                Ok(text) => section(&text, version).unwrap_or_default(),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+                Err(e) => return Err(failed(&path, e)),
+            }
+        }
+    };
+    let mut end = MAX_NOTES_LEN.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    Ok(text)
+}
+
+/// The part of a change log below `## <version>`, with or without a leading `v` or brackets.
+pub fn section(changelog: &str, version: &str) -> Option<String> {
+    let mut lines = changelog.lines();
+    lines.find(|l| {
+        l.strip_prefix("## ").is_some_and(|rest| {
+            let first = rest.split_whitespace().next().unwrap_or_default();
+            first.trim_matches(['[', ']']).trim_start_matches('v') == version
+        })
+    })?;
+    let body: Vec<&str> = lines.take_while(|l| !l.starts_with("## ")).collect();
+    Some(body.join("\n").trim().to_owned())
+}
+
+/// SOURCE_DATE_EPOCH makes the whole manifest the same on every machine.
+fn publication_time() -> SystemTime {
+    std::env::var("SOURCE_DATE_EPOCH")
+        .ok()
+        .and_then(|t| t.trim().parse().ok())
+        .filter(|s| *s < 253_402_300_800)
+        .map_or_else(SystemTime::now, |s| SystemTime::UNIX_EPOCH + Duration::from_secs(s))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn failed(path: &Path, e: io::Error) -> CommandError {
+    CommandError::failed(format!("failed to read or write {}", path.display()))
+        .hint("check that it is there, may be read and written, and that there is enough disk space")
+        .because(e)
+}

@@ -1,0 +1,63 @@
+use super::*;
+use crate::golden;
+
+#[test]
+fn events_and_results_have_the_names_that_others_read() {
+    use UpdaterEvent as E;
+    golden::events(vec![
+        (
+            E::LooksSecret(LooksSecret { path: "a".into(), what: "w".into() }),
+            "looks-secret",
+            r#"{"path":"a","what":"w"}"#,
+        ),
+        (
+            E::Artifact { platform: "p".into(), file: "f".into(), size: 1, sha256: "s".into() },
+            "artifact",
+            r#"{"platform":"p","file":"f","size":1,"sha256":"s"}"#,
+        ),
+        (E::Skipping { reason: "r".into() }, "skipping", r#"{"reason":"r"}"#),
+        (E::Manifest { path: "p".into(), platforms: 1 }, "manifest", r#"{"path":"p","platforms":1}"#),
+    ]);
+    let envelope = Envelope {
+        schema_version: 2,
+        version: "1.0.0".into(),
+        size: 1,
+        sha256: "s".into(),
+        signature: "g".into(),
+        public_key: "k".into(),
+    };
+    let text =
+        r#"{"schemaVersion":2,"version":"1.0.0","size":1,"sha256":"s","signature":"g","publicKey":"k"}"#;
+    golden::texts(vec![(envelope, text)]);
+    let entry = |bound: Option<&str>| PlatformEntry {
+        url: "u".into(),
+        sha256: "s".into(),
+        signature: "g".into(),
+        size: 1,
+        bosc_signature: bound.map(str::to_owned),
+    };
+    let manifest = |bound, min_schema| ComposedManifest {
+        schema_version: 2,
+        version: "1.0.0".into(),
+        pub_date: "d".into(),
+        notes: "n".into(),
+        platforms: [("linux-x86_64".to_owned(), entry(bound))].into(),
+        min_schema,
+        mandatory: None,
+        minimum_system_version: None,
+    };
+    let with_terms = ComposedManifest {
+        mandatory: Some(true),
+        minimum_system_version: Some("12.3".into()),
+        ..manifest(None, None)
+    };
+    let begin = concat!(
+        r#"{"schemaVersion":2,"version":"1.0.0","pubDate":"d","notes":"n","platforms":{"linux-x86_64":"#,
+        r#"{"url":"u","sha256":"s","signature":"g","size":1"#
+    );
+    golden::texts(vec![
+        (manifest(None, None), &format!("{begin}}}}}}}")),
+        (with_terms, &format!(r#"{begin}}}}},"mandatory":true,"minimumSystemVersion":"12.3"}}"#)),
+        (manifest(Some("b"), Some(2)), &format!(r#"{begin},"boscSignature":"b"}}}},"minSchema":2}}"#)),
+    ]);
+}

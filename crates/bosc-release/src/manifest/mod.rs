@@ -1,0 +1,15 @@
+//! Keys, signatures and manifests for applications that update themselves over HTTPS.
+//!
+//! What is written is Perry's, byte for byte where that can be: a key pair, a signature's envelope, a manifest of schema 2.
+//! [`compose`] is what the original leaves to its user: a whole manifest, with its artifacts, from a deployment directory.
+
+pub mod compose;
+pub(crate) mod event;
+pub mod keypair;
+pub mod pack;
+pub mod sign;
+
+pub use event::{ComposedManifest, Envelope, PlatformEntry, UpdaterEvent};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,460 @@
+//! One owner of a store at a time, any number of commands.
+//!
+//! The process that has a store open listens on a loopback port and writes `owner.json` (port, token, process
+//! id) into the store's folder, readable by its user only. A second process that finds the store locked reads
+//! it and hands its command over; events come back as they happen. There is no daemon to install: whoever
+//! comes first owns the store for as long as it runs, and waits for handed-over commands before it ends.
+//!
+//! Protocol, one JSON object a line:
+//!
+//! ```text
+//! asker                       owner
+//!   {"token","request"}  ──▶           within FIRST_LINE
+//!                        ◀──  {"taken":pid}
+//!   "go"                 ──▶           only now the command begins
+//!                        ◀──  {"event":Event} …, {"alive":null} every ALIVE
+//!   (closes its side)    ──▶           the command is told to stop
+//!                        ◀──  {"done":Output} or {"error":data}
+//! ```
+//!
+//! [`event`](crate::event) and [`event`](crate::event) go over as serde writes them, so that what comes out is what was told, and the asker prints
+//! it as its own.
+//!
+//! Invariants:
+//! 1. Nothing begins whose asker is gone: an owner that was stopped (Ctrl+Z) and goes on finds no "go".
+//! 2. An asker never waits without bound: for `SILENCE` without a line, or `LAST_WORD` after its own stop.
+//! 3. A connection that does not show the token in time or sends a first line over [`LINE_MAX`] bytes is dropped without an
+//!    answer. Those that have not shown it yet never keep out one that will: the oldest goes when there are
+//!    [`CONNECTIONS_MAX`] of them.
+//! 4. At most [`CONNECTIONS_MAX`] commands run at once; who comes then is told.
+
+pub mod ask;
+pub mod owner_file;
+
+use crate::command::{Outcome, Stop};
+use crate::error::{CommandError, ErrorKind, Failure};
+use crate::event::{Event, Output, Sink};
+use crate::request::Request;
+use owner_file::{FILE_NAME, OwnerFile, write_private};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+/// Longest request line in bytes.
+pub const LINE_MAX: u64 = 1 << 20;
+/// Most commands served at once.
+pub const CONNECTIONS_MAX: usize = 64;
+/// How long a connection may take to show the token, all in all.
+const FIRST_LINE: Duration = Duration::from_secs(5);
+/// How long an asker may take nothing of what it is sent before its command is stopped.
+const UNREAD: Duration = Duration::from_secs(600);
+/// How often a running command says that its owner lives.
+const ALIVE: Duration = Duration::from_secs(2);
+
+/// What is spoken; owners of another version are not asked.
+const PROTOCOL: u32 = 4;
+/// What the asker says when it is still there.
+const GO: &[u8] = b"go\n";
+
+#[derive(Serialize, Deserialize)]
+struct Ask {
+    token: String,
+    request: Request,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Taken(u32),
+    Alive,
+    Event(Event),
+    Done(Output),
+    Error(Failure),
+}
+
+/// Runs handed-over commands.
+pub trait Executor: Send + Sync + 'static {
+    /// Runs one command to its end; `stop` is set when the one who asked has gone.
+    fn execute(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome;
+}
+
+/// The listening side. Dropping it stops listening and removes `owner.json`.
+pub struct OwnerService {
+    path: PathBuf,
+    shared: Arc<Connections>,
+    port: u16,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Connections {
+    closing: AtomicBool,
+    active: AtomicUsize,
+    /// Connections that have not shown the token yet, oldest first.
+    strangers: Mutex<VecDeque<(u64, TcpStream)>>,
+}
+
+impl Connections {
+    /// Takes note of a new connection; the oldest stranger makes room.
+    fn meet(&self, id: u64, stream: &TcpStream) {
+        let Ok(stream) = stream.try_clone() else { return };
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        if strangers.len() >= CONNECTIONS_MAX
+            && let Some((_, oldest)) = strangers.pop_front()
+        {
+            let _ = oldest.shutdown(Shutdown::Both);
+        }
+        strangers.push_back((id, stream));
+    }
+
+    /// It showed the token, or is gone.
+    fn met(&self, id: u64) {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, _)| *other != id);
+    }
+}
+
+impl OwnerService {
+    /// Starts to listen for commands for the store in `dir`, which this process has locked.
+    pub fn start(dir: &Path, executor: Arc<dyn Executor>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        let mut secret = [0u8; 32];
+        getrandom::fill(&mut secret).map_err(std::io::Error::other)?;
+        let token = bosc_format::id::encode(&secret);
+        let path = dir.join(FILE_NAME);
+        let file = OwnerFile { port, token: token.clone(), pid: std::process::id(), protocol: PROTOCOL };
+        write_private(&path, &serde_json::to_vec(&file)?)?;
+        let shared = Arc::new(Connections {
+            closing: AtomicBool::new(false),
+            active: AtomicUsize::new(0),
+            strangers: Mutex::default(),
+        });
+        let inner = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("store-owner".into())
+            .spawn(move || accept_loop(&listener, &token, &executor, &inner))?;
+        Ok(Self { path, shared, port, thread: Some(thread) })
+    }
+
+    /// Waits until no handed-over command is running, at most `limit` and until `stop`.
+    pub fn wait_idle(&self, limit: Duration, stop: &Stop) {
+        let start = Instant::now();
+        while self.active() > 0 && start.elapsed() < limit && !stop.is_stopped() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// How many handed-over commands are running.
+    pub fn active(&self) -> usize {
+        self.shared.active.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for OwnerService {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+        self.shared.closing.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port));
+        if let Some(t) = self.thread.take() {
+            let _ = t.join();
+        }
+        self.wait_idle(Duration::from_secs(5), &Stop::new());
+    }
+}
+
+fn accept_loop(listener: &TcpListener, token: &str, executor: &Arc<dyn Executor>, shared: &Arc<Connections>) {
+    for (id, stream) in (0u64..).zip(listener.incoming()) {
+        if shared.closing.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else {
+            std::thread::sleep(Duration::from_millis(50));
+            continue;
+        };
+        shared.meet(id, &stream);
+        let (token, executor, inner) = (token.to_owned(), Arc::clone(executor), Arc::clone(shared));
+        let spawned = std::thread::Builder::new().name("store-command".into()).spawn(move || {
+            let ask = first_line(&stream).ok().and_then(|line| serde_json::from_slice::<Ask>(&line).ok());
+            let ask = ask.filter(|ask| same(ask.token.as_bytes(), token.as_bytes()));
+            inner.met(id);
+            if let Some(ask) = ask {
+                let running = inner.active.fetch_add(1, Ordering::SeqCst);
+                let _ = serve(&stream, &ask.request, executor.as_ref(), running < CONNECTIONS_MAX);
+                inner.active.fetch_sub(1, Ordering::SeqCst);
+            }
+            let _ = stream.shutdown(Shutdown::Both);
+        });
+        if spawned.is_err() {
+            shared.met(id);
+        }
+    }
+}
+
+/// The first line of a connection, within [`FIRST_LINE`] however it trickles in.
+fn first_line(stream: &TcpStream) -> std::io::Result<Vec<u8>> {
+    let start = Instant::now();
+    let mut reader = BufReader::new(stream.take(LINE_MAX));
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") {
+        let left = FIRST_LINE.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let more = reader.fill_buf()?;
+        let taken = more.iter().position(|b| *b == b'\n').map_or(more.len(), |at| at + 1);
+        if taken == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        line.extend_from_slice(more.get(..taken).unwrap_or_default());
+        reader.consume(taken);
+    }
+    Ok(line)
+}
+
+fn serve(stream: &TcpStream, request: &Request, executor: &dyn Executor, room: bool) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let out = Mutex::new(BufWriter::new(stream.try_clone()?));
+    let send = |answer: &Answer| {
+        let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+        write_line(&mut *out, answer)
+    };
+    if !room {
+        let e = CommandError::new(
+            ErrorKind::Store,
+            "ERR_BUSY",
+            "the process that owns the store has too much to do",
+        )
+        .hint("wait for some of its commands to end, then run this one again");
+        return send(&Answer::Error(e.told()));
+    }
+    send(&Answer::Taken(std::process::id()))?;
+    // Whoever asked is still there: what nobody waits for is not begun.
+    stream.set_read_timeout(Some(FIRST_LINE))?;
+    let mut go = [0u8; GO.len()];
+    (&*stream).read_exact(&mut go)?;
+    if go != GO {
+        return Ok(());
+    }
+    stream.set_read_timeout(None)?;
+    // An asker that was stopped and takes nothing does not keep its command, and what that holds, for ever.
+    stream.set_write_timeout(Some(UNREAD))?;
+    let stop = Stop::new();
+    let watcher = {
+        let (mut side, stop) = (stream.try_clone()?, stop.clone());
+        std::thread::spawn(move || {
+            let mut byte = [0u8; 1];
+            while matches!(side.read(&mut byte), Ok(n) if n > 0) {}
+            stop.stop();
+        })
+    };
+    let (ended, end) = mpsc::channel::<()>();
+    let outcome = std::thread::scope(|scope| {
+        let (send, stop) = (&send, &stop);
+        scope.spawn(move || {
+            while matches!(end.recv_timeout(ALIVE), Err(mpsc::RecvTimeoutError::Timeout)) {
+                if send(&Answer::Alive).is_err() {
+                    stop.stop();
+                }
+            }
+        });
+        let mut sink = |event: Event| {
+            if send(&Answer::Event(event)).is_err() {
+                stop.stop();
+            }
+        };
+        let outcome = executor.execute(request, &mut sink, stop);
+        drop(ended);
+        outcome
+    });
+    let last = match outcome {
+        Ok(output) => Answer::Done(output),
+        Err(e) => Answer::Error(e.told()),
+    };
+    send(&last)?;
+    stream.shutdown(Shutdown::Both)?;
+    let _ = watcher.join();
+    Ok(())
+}
+
+fn write_line(out: &mut impl Write, answer: &Answer) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, answer)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Compares without telling by its duration where the first difference is.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0u8, |d, (x, y)| d | (x ^ y)) == 0
+}
+
+/// Reads `line` as everything this module reads: `owner.json`, a command, an answer. Says whether it was any.
+#[doc(hidden)]
+pub fn check_line(line: &[u8]) -> bool {
+    serde_json::from_slice::<OwnerFile>(line).is_ok()
+        || serde_json::from_slice::<Ask>(line).is_ok()
+        || match serde_json::from_slice::<Answer>(line) {
+            Ok(Answer::Error(told)) => !CommandError::from(told).told().success,
+            answer => answer.is_ok(),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ask::{Asker, LOOK, hand_over};
+    use super::*;
+    use crate::seed::event::SeedEvent;
+    use crate::touch::Touch;
+    use crate::touch::event::Touched;
+
+    fn named(name: &str) -> Output {
+        Touched { key: String::new(), link: String::new(), name: name.into() }.into()
+    }
+
+    struct Echo;
+
+    impl Executor for Echo {
+        fn execute(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+            match request {
+                Request::Touch(t) if t.vanity.as_deref() == Some("wait") => {
+                    sink.tell(SeedEvent::Announced);
+                    while !stop.is_stopped() {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    Ok(named("stopped"))
+                }
+                Request::Touch(_) => {
+                    sink.tell(SeedEvent::PeerAdd("one".into()));
+                    Ok(named("done"))
+                }
+                _ => Err(CommandError::input("no").hint("try touch")),
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_is_handed_over_and_its_events_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = OwnerService::start(dir.path(), Arc::new(Echo)).unwrap();
+        let mut tags = Vec::new();
+        let mut sink = |event: Event| tags.push(event.parts().0);
+        let out = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut sink, &Stop::new())
+            .unwrap()
+            .unwrap();
+        assert_eq!(out, named("done"));
+        assert_eq!(tags, ["peer-add"]);
+        let err = hand_over(
+            dir.path(),
+            &Request::Info(crate::info::Info::default()),
+            &mut |_: Event| {},
+            &Stop::new(),
+        )
+        .unwrap_err();
+        assert_eq!((err.kind(), err.hint_text()), (ErrorKind::Input, "try touch"));
+        drop(service);
+        let gone = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &Stop::new());
+        assert!(gone.unwrap().is_none());
+    }
+
+    #[test]
+    fn a_stranger_without_the_token_gets_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = OwnerService::start(dir.path(), Arc::new(Echo)).unwrap();
+        let mut s = TcpStream::connect(("127.0.0.1", service.port)).unwrap();
+        s.write_all(b"{\"token\":\"guess\",\"request\":{\"command\":\"touch\",\"vanity\":null}}\n").unwrap();
+        let mut all = Vec::new();
+        s.read_to_end(&mut all).unwrap();
+        assert!(all.is_empty());
+    }
+
+    /// An owner that was stopped: the system takes connections for it, nobody reads them.
+    fn stopped_owner(dir: &Path) -> TcpListener {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let file = OwnerFile { port, token: "t".into(), pid: 1, protocol: PROTOCOL };
+        write_private(&dir.join(FILE_NAME), &serde_json::to_vec(&file).unwrap()).unwrap();
+        listener
+    }
+
+    #[test]
+    fn an_owner_that_is_stopped_holds_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = stopped_owner(dir.path());
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let silence = 3 * LOOK;
+        let mut asker = Asker { stream: &stream, stop: &Stop::new(), pid: 1, silence, begun: false };
+        let e = asker.run(b"{}\n", &mut |_: Event| {}).unwrap_err();
+        assert_eq!((e.code(), e.kind()), ("ERR_OWNER_SILENT", ErrorKind::Store));
+        assert!(e.hint_text().contains("not begun"));
+        let stop = Stop::new();
+        stop.stop();
+        let e = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &stop);
+        assert_eq!(e.unwrap_err().kind(), ErrorKind::Interrupted);
+    }
+
+    struct Counting(AtomicUsize);
+
+    impl Executor for Counting {
+        fn execute(&self, _: &Request, _: &mut dyn Sink, _: &Stop) -> Outcome {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(Output::Nothing)
+        }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let counting = Arc::new(Counting(AtomicUsize::new(0)));
+        let service = OwnerService::start(dir.path(), Arc::clone(&counting) as _).unwrap();
+        let file: OwnerFile = serde_json::from_slice(&std::fs::read(&service.path).unwrap()).unwrap();
+        let ask = serde_json::to_vec(&Ask { token: file.token, request: Request::Touch(Touch::default()) });
+        let ask = [ask.unwrap(), b"\n".to_vec()].concat();
+        let mut gone = TcpStream::connect(("127.0.0.1", file.port)).unwrap();
+        gone.write_all(&ask).unwrap();
+        gone.shutdown(Shutdown::Write).unwrap();
+        let mut said = String::new();
+        gone.read_to_string(&mut said).unwrap();
+        assert!(said.starts_with("{\"taken\":"), "{said}");
+        assert_eq!(counting.0.load(Ordering::SeqCst), 0);
+        let run = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &Stop::new());
+        assert_eq!((run.unwrap(), counting.0.load(Ordering::SeqCst)), (Some(Output::Nothing), 1));
+    }
+
+    #[test]
+    fn strangers_keep_no_command_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let _service = OwnerService::start(dir.path(), Arc::new(Echo)).unwrap();
+        let file: OwnerFile =
+            serde_json::from_slice(&std::fs::read(dir.path().join(FILE_NAME)).unwrap()).unwrap();
+        let strangers: Vec<TcpStream> = (0..3 * CONNECTIONS_MAX)
+            .map(|_| {
+                let mut s = TcpStream::connect(("127.0.0.1", file.port)).unwrap();
+                s.write_all(b"{\"token\":").unwrap();
+                s
+            })
+            .collect();
+        let out = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &Stop::new());
+        assert_eq!(out.unwrap(), Some(named("done")));
+        drop(strangers);
+    }
+
+    #[test]
+    fn a_client_that_stops_stops_its_command() {
+        let dir = tempfile::tempdir().unwrap();
+        let _service = OwnerService::start(dir.path(), Arc::new(Echo)).unwrap();
+        let stop = Stop::new();
+        let later = stop.clone();
+        let mut sink = move |_: Event| later.stop();
+        let out = hand_over(
+            dir.path(),
+            &Request::Touch(Touch { vanity: Some("wait".into()), ..Touch::default() }),
+            &mut sink,
+            &stop,
+        );
+        assert_eq!(out.unwrap(), Some(named("stopped")));
+    }
+}

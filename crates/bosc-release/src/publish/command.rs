@@ -1,0 +1,371 @@
+//! `publish`: see [`crate::publish`].
+
+use super::snapshot::write_shared;
+use super::{Ci, Publish, PublishEvent, Published, package_edit};
+use crate::build::{self, Artifact, Build};
+use crate::command::{Sink, Stop};
+use crate::engine::Engine;
+use crate::engine::drive::{DriveCores, parse_link};
+use crate::engine::errors::{no_dht, store_error};
+use crate::engine::folders::DRY_BUILD_FOLDER;
+use crate::engine::run_lock::RunLock;
+use crate::error::{CommandError, ErrorKind};
+use crate::folder::package::MAX_PACKAGE_LEN;
+use crate::folder::package::Package;
+use crate::stage::next_release::package_error;
+use crate::stage::{Stage, rules};
+use crate::touch::Touch;
+use bosc_format::link::PearLink;
+use bosc_store::CreateOptions;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+impl Engine {
+    pub(crate) fn publish(
+        &self,
+        request: &Publish,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<Published, CommandError> {
+        let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let package = Package::read_for_release(&request.dir).map_err(package_error)?;
+        rules::version(package.version.as_deref())?;
+        let (drive, minted, mut lock) = match &request.ci {
+            Some(ci) => {
+                let (drive, minted) = self.ci_drive(request, ci, &package, sink)?;
+                (drive, minted, None)
+            }
+            None => self.own_drive(request, &package, sink, stop)?,
+        };
+        let link = drive.plain_link();
+        sink.tell(PublishEvent::Publishing {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            link: link.clone(),
+            dir: request.dir.clone(),
+        });
+        let (dir, _gone_afterwards) = match request.artifacts.is_empty() {
+            true => (request.dir.clone(), None),
+            false => self.deployment(request, sink, stop)?,
+        };
+        if let Some(ci) = request.ci.as_ref().filter(|_| !request.dry_run) {
+            lock = Some(self.run_lock(&drive, ci, sink, stop)?);
+        }
+        let mut learned = match &request.ci {
+            Some(ci) => Some(self.learn_newest(&drive, ci, sink, stop)?),
+            None => None,
+        };
+        let stage = Stage {
+            link: link.clone(),
+            dir,
+            dry_run: request.dry_run,
+            ignore: request.ignore.clone(),
+            allow: request.allow.clone(),
+            // Nobody is there to read what looks secret.
+            no_suspects: request.ci.is_some(),
+            // Learned a moment ago, or told by `before_writing`.
+            newest: true,
+            ..Stage::default()
+        };
+        if let Some(lock) = &lock {
+            lock.check()?;
+        }
+        let exposed = self.exposure(&drive);
+        let released = self.release(&stage, sink, stop)?;
+        let mut done = Published {
+            link,
+            verlink: drive.verlink(),
+            hashlink: drive.hashlink(),
+            length: drive.db.length(),
+            version: released.version,
+            before: released.before,
+            changed: released.changed,
+            minted,
+            dry_run: request.dry_run,
+            copies: None,
+            wanted: request.copies,
+        };
+        if request.dry_run {
+            return Ok(done);
+        }
+        let mut kept = false;
+        if let Some(learned) = &mut learned {
+            kept = self.save_mirror(&drive, learned, sink)?;
+        }
+        drop(alone);
+        let mut failed = None;
+        if request.copies > 0 {
+            let wait = Duration::from_millis(request.wait_ms);
+            let own = drive.clone();
+            // What peers saw is to be noted whatever became of the seeding.
+            let copies = self.seed_until(own, request.copies, wait, sink, stop).unwrap_or_else(|e| {
+                failed = Some(e);
+                0
+            });
+            done.copies = Some(copies);
+            kept |= copies > 0;
+            if let Some(tried) = self.unanswered().filter(|_| failed.is_none()) {
+                failed = Some(no_dht(&tried).because(
+                    "the release is in this store: publish again, or seed it, as soon as there is a network",
+                ));
+            }
+            if copies < request.copies && (kept || request.ci.is_none()) {
+                sink.tell(PublishEvent::FewCopies {
+                    full: copies,
+                    wanted: request.copies,
+                    link: drive.plain_link(),
+                });
+            }
+        }
+        if let (Some(ci), Some(learned)) = (&request.ci, learned) {
+            // An earlier run may have left its release to nobody.
+            kept |= !released.changed && learned.held;
+            // Nobody needs to be told of a length that nobody saw and nobody could continue.
+            let seen = was_seen(exposed, self.exposure(&drive));
+            if kept || seen {
+                self.save_snapshot(&drive, ci, learned, sink)?;
+            }
+            if let Some(e) = failed {
+                return Err(e);
+            }
+            if !kept {
+                return Err(not_kept(&drive, seen, ci.snapshot.is_some()));
+            }
+        } else if let Some(e) = failed {
+            return Err(e);
+        }
+        Ok(done)
+    }
+
+    /// The drive of `upgrade` in package.json, or a new one that is written there.
+    fn own_drive(
+        &self,
+        request: &Publish,
+        package: &Package,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<(DriveCores, bool, Option<RunLock>), CommandError> {
+        let (link, minted) = match upgrade(package)? {
+            Some(link) => (link, false),
+            None => {
+                may_mint(request)?;
+                if request.dry_run {
+                    return Err(CommandError::input("a dry run makes no link").hint(
+                        "publish once without --dry-run, or put a link of `bosc touch` into package.json",
+                    ));
+                }
+                let link = self.touch(&Touch::default(), stop)?.link;
+                self.write_upgrade(request, &link, sink)?;
+                (link, true)
+            }
+        };
+        let drive = self.open_drive(&parse_link(&link)?)?;
+        self.refuse_forked(&drive, sink)?;
+        let lock = self.before_writing(&drive, false, sink, stop)?;
+        self.check_stage_link(
+            &drive,
+            "publish with the store that made the link, bring its key here with `bosc keys import`, or use --ci",
+        )?;
+        Ok((drive, minted, lock))
+    }
+
+    /// Sees to it that no other run publishes to the link until the lock is dropped.
+    fn run_lock(
+        &self,
+        drive: &DriveCores,
+        ci: &Ci,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<RunLock, CommandError> {
+        let pair = drive.db.key_pair().ok_or_else(crate::engine::errors::not_writable)?;
+        let wait = Duration::from_millis(ci.wait_peers_ms);
+        RunLock::take(self.bootstrap.clone(), &pair, wait, sink, stop)
+    }
+
+    /// The drive of the primary key and name.
+    fn ci_drive(
+        &self,
+        request: &Publish,
+        ci: &Ci,
+        package: &Package,
+        sink: &mut dyn Sink,
+    ) -> Result<(DriveCores, bool), CommandError> {
+        rules::check_name(&ci.name)?;
+        let own = rules::link(&self.store.primary_key(), &ci.name);
+        let link = own.to_string();
+        if parse_link(&ci.link)?.key != own.key {
+            return Err(CommandError::input(
+                "the store that is open has another primary key than this command",
+            )
+            .hint("give the command a store of its own with `--store DIR`"));
+        }
+        let mut minted = false;
+        match upgrade(package)? {
+            Some(text) if parse_link(&text)?.key == own.key => {}
+            Some(text) => {
+                return Err(CommandError::new(
+                    ErrorKind::Input,
+                    "ERR_OTHER_LINK",
+                    format!("`upgrade` in package.json is {text}, and the name {:?} makes {link}", ci.name),
+                )
+                .hint("check `--name` and the primary key; or set `upgrade` to the latter, so that clients follow it"));
+            }
+            None if request.dry_run => {}
+            None => {
+                may_mint(request)
+                    .map_err(|e| e.hint(format!("put it into package.json: \"upgrade\": \"{link}\"")))?;
+                self.write_upgrade(request, &link, sink)?;
+                minted = true;
+            }
+        }
+        let options = CreateOptions::named_in(rules::namespace(&ci.name), rules::CORE_NAME);
+        let db = self.store.create_core(options).map_err(store_error)?;
+        Ok((self.drive_of(db), minted))
+    }
+
+    fn write_upgrade(&self, request: &Publish, link: &str, sink: &mut dyn Sink) -> Result<(), CommandError> {
+        let file = request.dir.join("package.json");
+        let unwritable = |e: std::io::Error| {
+            CommandError::unwritable(
+                format!("the link could not be written to {}", file.display()),
+                e,
+                format!("put it there yourself, \"upgrade\": \"{link}\", and publish again"),
+            )
+        };
+        let text = bosc_files::read_plain(&file, MAX_PACKAGE_LEN)
+            .and_then(|b| {
+                String::from_utf8(b).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))
+            })
+            .map_err(unwritable)?;
+        let text = package_edit::set_string(&text, "upgrade", link)
+            .map_err(|why| unwritable(std::io::Error::new(std::io::ErrorKind::InvalidData, why)))?;
+        write_shared(&file, text.as_bytes()).map_err(unwritable)?;
+        let (link, artifacts) = (link.to_owned(), !request.artifacts.is_empty());
+        sink.tell(PublishEvent::Minted { link, file, artifacts });
+        Ok(())
+    }
+
+    /// Builds the deployment directory of the artifacts. A dry run builds it aside, and takes it away in the end.
+    ///
+    /// A directory of the same name and version was made by this command, which somebody stopped: it is made anew.
+    fn deployment(
+        &self,
+        request: &Publish,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<(PathBuf, Option<DryBuild>), CommandError> {
+        let package = request.dir.join("package.json");
+        let project = build::read_project(&package)?;
+        let target = request.target.clone().unwrap_or_else(|| request.dir.join(project.folder_name()));
+        let aside = request.dry_run.then(|| DryBuild(self.dir.join(DRY_BUILD_FOLDER)));
+        let same = Package::read(&target).is_ok_and(|p| {
+            p.name.as_deref() == Some(project.app_name()) && p.version.as_deref() == Some(&*project.version)
+        });
+        let build = Build {
+            package: Some(package),
+            target: Some(aside.as_ref().map_or(target, |a| a.0.clone())),
+            cwd: request.dir.clone(),
+            artifacts: request
+                .artifacts
+                .iter()
+                .map(|(arch, path)| Artifact { arch: arch.clone(), path: path.clone() })
+                .collect(),
+            force: request.force_build || request.dry_run || same,
+        };
+        let data = build::run(&build, sink, stop).map_err(|e| match e.code() {
+            "ERR_DIR_NONEMPTY" => {
+                e.hint("name another folder with --target, or replace this one with --force-build")
+            }
+            _ => e,
+        })?;
+        Ok((data.target, aside))
+    }
+}
+
+/// A folder that goes away with the value.
+struct DryBuild(PathBuf);
+
+impl Drop for DryBuild {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `upgrade` of a package.json; empty counts as none.
+fn upgrade(package: &Package) -> Result<Option<String>, CommandError> {
+    match package.json.get("upgrade") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+        Some(Value::String(text)) => {
+            PearLink::parse(text).map_err(|e| {
+                CommandError::new(
+                    ErrorKind::Input,
+                    "ERR_INVALID_LINK",
+                    "`upgrade` in package.json is not a pear link",
+                )
+                .because(e)
+                .hint("set it to a link of `bosc touch`, or remove it and publish with --yes to get one")
+            })?;
+            Ok(Some(text.clone()))
+        }
+        Some(_) => Err(CommandError::new(
+            ErrorKind::Input,
+            "ERR_INVALID_MANIFEST",
+            "`upgrade` in package.json is not a string",
+        )
+        .hint("set it to the link that the application updates from")),
+    }
+}
+
+fn may_mint(request: &Publish) -> Result<(), CommandError> {
+    if request.mint {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        ErrorKind::Input,
+        "ERR_NO_UPGRADE_LINK",
+        format!("{} has no `upgrade` link", shown(&request.dir)),
+    )
+    .hint("run it with --yes to make a link and write it there, or set `upgrade` to a link of `bosc touch`"))
+}
+
+fn shown(dir: &Path) -> String {
+    dir.join("package.json").display().to_string()
+}
+
+/// Whether a peer may have seen the head that came between two looks: it was there before, or came since.
+fn was_seen(before: Option<(u64, usize)>, after: Option<(u64, usize)>) -> bool {
+    let (count, there) = before.unwrap_or_default();
+    there > 0 || after.is_some_and(|(now, _)| now > count)
+}
+
+/// A release that only this runner has.
+fn not_kept(drive: &DriveCores, seen: bool, noted: bool) -> CommandError {
+    if seen {
+        return CommandError::new(
+            ErrorKind::Network,
+            "ERR_NOT_SEEDED",
+            format!("peers saw the release {} and no peer fetched all of it", drive.verlink()),
+        )
+        .hint(match noted {
+            true => {
+                "commit the snapshot, which says so: no run may sign another release of that length; keep this store \
+                 and publish again from it while a seeder (`bosc seed`) is online"
+            }
+            false => {
+                "keep this store and publish again from it while a seeder (`bosc seed`) is online; from another store \
+                 it would become a second history: a --snapshot that is committed, or a --mirror, prevents that"
+            }
+        });
+    }
+    CommandError::new(
+        ErrorKind::Network,
+        "ERR_NOT_SEEDED",
+        format!("no peer fetched the release {}; when this runner goes, it is gone", drive.verlink()),
+    )
+    .hint(
+        "keep this store and publish again from it while a seeder (`bosc seed`) is online, or give runners a --mirror",
+    )
+}

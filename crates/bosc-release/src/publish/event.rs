@@ -1,0 +1,157 @@
+//! What `publish` tells on the way, and what it ends with.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What happens when a release is put on a link: by `publish`, and by `line promote` to a link this store writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "tag", content = "data", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum PublishEvent {
+    /// A link was made and written to package.json.
+    Minted {
+        /// It.
+        link: String,
+        /// The file.
+        #[serde(serialize_with = "crate::event::fields::path")]
+        file: PathBuf,
+        /// The applications were built before it was known.
+        artifacts: bool,
+    },
+    /// It begins.
+    Publishing {
+        /// The application.
+        name: Option<String>,
+        /// Its version.
+        version: Option<String>,
+        /// The link.
+        link: String,
+        /// The folder.
+        #[serde(serialize_with = "crate::event::fields::path")]
+        dir: PathBuf,
+    },
+    /// The release that is to be put on the link is fetched.
+    Fetching {
+        /// From here.
+        link: String,
+    },
+    /// The link holds just this already.
+    Unchanged {
+        /// The version.
+        version: String,
+        /// The link that names it.
+        verlink: String,
+        /// Files it has.
+        files: u64,
+    },
+    /// Time is up, and fewer than wanted hold all of it.
+    FewCopies {
+        /// How many do.
+        full: usize,
+        /// How many shall.
+        wanted: usize,
+        /// The link.
+        link: String,
+    },
+}
+
+/// What happens besides on a machine that has only the primary key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "tag", content = "data", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum CiEvent {
+    /// What the mirror has was taken.
+    Mirror {
+        /// Length of the db.
+        length: u64,
+        /// Length of the blobs core.
+        blobs_length: u64,
+    },
+    /// Peers are asked for the newest version.
+    Learning {
+        /// Of this link.
+        link: String,
+        /// Length that is here.
+        length: u64,
+        /// Length that the snapshot tells.
+        at_least: u64,
+    },
+    /// Blocks come in.
+    Fetching {
+        /// Of this link.
+        link: String,
+        /// Length of the db so far.
+        length: u64,
+        /// Blocks that came, of both cores.
+        blocks: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// The newest version is here.
+    Learned {
+        /// Length of the db.
+        length: u64,
+        /// Its fork.
+        fork: u64,
+        /// Who vouches for it.
+        from: Voucher,
+        /// How many peers do.
+        peers: usize,
+    },
+    /// The mirror has the release.
+    Mirrored {
+        /// Length of the db.
+        length: u64,
+        /// Blocks it has now, of both cores.
+        blocks: u64,
+    },
+    /// The length was noted for the next run.
+    Snapshot {
+        /// In this file.
+        #[serde(serialize_with = "crate::event::fields::path")]
+        file: PathBuf,
+        /// Length of the db.
+        length: u64,
+    },
+}
+
+/// Who vouches for the newest version of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Voucher {
+    /// Peers that hold it whole.
+    Peers,
+    /// The mirror.
+    Mirror,
+    /// Nobody has anything of it: it is the first release.
+    First,
+}
+
+/// What `publish` ends with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Published {
+    /// The link.
+    pub link: String,
+    /// The link that names the version it holds now.
+    pub verlink: String,
+    /// The link that names that version and its content.
+    pub hashlink: String,
+    /// Length of the db.
+    pub length: u64,
+    /// The application's version.
+    pub version: String,
+    /// The version the link held before.
+    pub before: Option<String>,
+    /// Anything was staged, or on a dry run would be.
+    pub changed: bool,
+    /// The link was made by this command.
+    pub minted: bool,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// How many others hold all of it; none when nobody was waited for.
+    pub copies: Option<usize>,
+    /// How many shall.
+    pub wanted: usize,
+}
+
+#[cfg(test)]
+mod tests;

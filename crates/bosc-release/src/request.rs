@@ -1,0 +1,143 @@
+//! Commands as plain data, so that they can be run here or handed to the process that owns the store.
+
+use crate::changelog::Changelog;
+use crate::cores::Cores;
+use crate::dht::DataDht;
+use crate::doctor::Doctor;
+use crate::dump::Dump;
+use crate::gc::Gc;
+use crate::info::Info;
+use crate::install::Install;
+use crate::keys::{KeysExport, KeysImport};
+use crate::provision::Provision;
+use crate::seed::Seed;
+use crate::stage::Stage;
+use crate::store::{StoreCheck, StoreRepair};
+use crate::touch::Touch;
+use crate::versions::Versions;
+use serde::{Deserialize, Serialize};
+
+/// A command that needs a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Request {
+    /// Mint a link.
+    Touch(Touch),
+    /// Put a folder into a drive.
+    Stage(Stage),
+    /// Keep a drive available.
+    Seed(Seed),
+    /// Show what a link holds.
+    Info(Info),
+    /// Write a drive to a folder.
+    Dump(Dump),
+    /// Work on a drive that a quorum signs.
+    Multisig(crate::multisig::Work),
+    /// Make a drive of production's blocks and one batch that equals a source.
+    Provision(Provision),
+    /// What changed, release by release.
+    Changelog(Changelog),
+    /// Every version in a drive's history.
+    Versions(Versions),
+    /// The cores kept here.
+    Cores(Cores),
+    /// Give disk space back.
+    Gc(Gc),
+    /// Known DHT nodes.
+    DataDht(DataDht),
+    /// Install or uninstall an application.
+    Install(Install),
+    /// What is well and what is not with a link.
+    Doctor(Doctor),
+    /// Write keys to an encrypted file.
+    KeysExport(KeysExport),
+    /// Take keys from one.
+    KeysImport(KeysImport),
+    /// Is what is here what was stored?
+    StoreCheck(StoreCheck),
+    /// Fetch what is damaged.
+    StoreRepair(StoreRepair),
+    /// From a folder to those who follow a link.
+    Publish(crate::publish::Publish),
+    /// Release lines.
+    Line(crate::line::Line),
+    /// Move followers to another link.
+    Rotate(crate::rotate::Rotate),
+}
+
+impl Request {
+    /// Whether it says that the store is the only copy, and may write that down.
+    pub(crate) fn is_sole_copy(&self) -> bool {
+        match self {
+            Self::Touch(r) => r.sole_copy,
+            Self::Stage(r) => r.sole_copy && !r.dry_run,
+            Self::Provision(r) => r.sole_copy && !r.dry_run,
+            Self::Publish(r) => r.sole_copy && !r.dry_run,
+            Self::Rotate(r) => r.sole_copy && !r.dry_run && !r.check,
+            Self::Line(r) => r.is_sole_copy(),
+            _ => false,
+        }
+    }
+
+    /// The `cmd` of its JSON lines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Touch(_) => "touch",
+            Self::Stage(_) => "stage",
+            Self::Seed(_) => "seed",
+            Self::Info(_) => "info",
+            Self::Dump(_) => "dump",
+            Self::Multisig(crate::multisig::Work::Records) | Self::DataDht(_) => "data",
+            Self::Multisig(_) => "multisig",
+            Self::Provision(_) => "provision",
+            Self::Changelog(_) => "changelog",
+            Self::Versions(_) => "versions",
+            Self::Cores(_) => "cores",
+            Self::Gc(_) => "gc",
+            Self::Install(_) => "install",
+            Self::Doctor(_) => "doctor",
+            Self::KeysExport(_) | Self::KeysImport(_) => "keys",
+            Self::StoreCheck(_) | Self::StoreRepair(_) => "store",
+            Self::Publish(_) => "publish",
+            Self::Line(_) => "line",
+            Self::Rotate(_) => "rotate",
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Request;
+    use crate::cores::Cores;
+    use crate::gc::{Gc, GcWhat};
+    use crate::install::Install;
+    use crate::keys::{KeysExport, KeysImport, Passphrase};
+    use crate::store::{StoreCheck, StoreRepair};
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn requests_survive_the_way_to_the_owner_of_the_store() {
+        let passphrase = Passphrase::new(Zeroizing::new("a b".into()));
+        for request in [
+            Request::Cores(Cores { all: true }),
+            Request::Gc(Gc { what: GcWhat::StageIndex, link: None, dry_run: true, force: false }),
+            Request::Install(Install { link: "x".into(), to: Some("/a".into()), ..Install::default() }),
+            Request::KeysExport(KeysExport { link: None, passphrase, ..KeysExport::default() }),
+            Request::StoreCheck(StoreCheck::default()),
+            Request::StoreRepair(StoreRepair { link: Some("x".into()), timeout_ms: 5 }),
+        ] {
+            let text = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_passphrase_is_not_shown() {
+        let request = KeysImport {
+            passphrase: Passphrase::new(Zeroizing::new("hunter2".into())),
+            ..KeysImport::default()
+        };
+        assert!(!format!("{request:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,58 @@
+//! Runs a request: which feature a command belongs to.
+
+use crate::command::{Outcome, Stop};
+use crate::engine::Engine;
+use crate::engine::errors::{no_dht, store_error};
+use crate::event::{Output, Sink};
+use crate::owner::Executor;
+use crate::request::Request;
+
+impl Executor for Engine {
+    fn execute(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+        self.execute_request(request, sink, stop)
+    }
+}
+
+impl Engine {
+    /// Runs one command. Its last event, `final`, is the caller's to make from the outcome.
+    pub fn execute_request(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+        if request.is_sole_copy() {
+            self.store.declare_sole_copy().map_err(store_error)?;
+        }
+        let outcome = self.dispatch(request, sink, stop);
+        // Whoever waited in vain did so for want of a network, not of peers.
+        outcome.map_err(|e| match self.unanswered() {
+            Some(tried) if e.code() == "ERR_NETWORK_TIMEOUT" => no_dht(&tried).because(e),
+            _ => e,
+        })
+    }
+
+    fn dispatch(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+        match request {
+            Request::Touch(r) => self.touch(r, stop).map(Output::Touch),
+            Request::Stage(r) => self.stage(r, sink, stop).map(|(staged, _)| Output::Stage(staged)),
+            Request::Seed(r) => self.seed(r, sink, stop).map(|()| Output::Nothing),
+            Request::Info(r) => self.info(r, sink, stop).map(|()| Output::Nothing),
+            Request::Dump(r) => self.dump(r, sink, stop).map(Output::Dump),
+            Request::Multisig(r) => self.multisig(r, sink, stop),
+            Request::Provision(r) => {
+                self.provision(r, sink, stop).map(|done| done.map_or(Output::Nothing, |p| Box::new(p).into()))
+            }
+            Request::Publish(r) => self.publish(r, sink, stop).map(Output::Publish),
+            Request::Line(r) => self.line(r, sink, stop),
+            Request::Rotate(r) => self.rotate(r, sink, stop),
+            Request::Changelog(r) => Ok(self.changelog(r, sink, stop)?.into()),
+            Request::Versions(r) => Ok(self.versions(r, sink, stop)?.into()),
+            Request::Cores(r) => Ok(self.cores(r, sink)?.into()),
+            Request::Gc(r) => Ok(self.gc(r, sink)?.into()),
+            Request::DataDht(r) => Ok(self.data_dht(r, stop)?.into()),
+            Request::Install(r) if r.uninstall => Ok(self.uninstall(r, sink)?.into()),
+            Request::Install(r) => Ok(self.install(r, sink, stop)?.into()),
+            Request::Doctor(r) => Ok(self.doctor(r, sink, stop)?.into()),
+            Request::KeysExport(r) => Ok(self.keys_export(r, sink)?.into()),
+            Request::KeysImport(r) => Ok(self.keys_import(r, sink)?.into()),
+            Request::StoreCheck(r) => Ok(self.store_check(r, sink, stop)?.into()),
+            Request::StoreRepair(r) => Ok(self.store_repair(r, sink, stop)?.into()),
+        }
+    }
+}

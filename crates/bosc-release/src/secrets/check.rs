@@ -1,0 +1,205 @@
+//! From findings to errors and events, and the way for commands that do not read through the stage's pipeline.
+
+use super::found::SecretFound;
+use super::looks::key_looks;
+use super::{ContentVerdict, HEAD, Secret, StorePlaces, Suspect, look};
+use crate::error::{CommandError, ErrorKind};
+use crate::folder::glob::Only;
+use crate::folder::pattern::GlobError;
+use crate::folder::scan::{LocalFile, LocalKind, Scan};
+use bosc_files::open_plain;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+impl From<SecretFound> for CommandError {
+    fn from(found: SecretFound) -> Self {
+        let error = CommandError::new(ErrorKind::Input, "ERR_SECRET", found.to_string());
+        match found.secret {
+            Secret::OwnStore => error.hint(
+                "keep the store outside of the folder (`--store DIR`), or leave it out with `--ignore` or a .boscignore",
+            ),
+            _ => error.hint("move it out of the folder, or leave it out with `--ignore` or a .boscignore"),
+        }
+    }
+}
+
+/// Something that looks like a secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Where: a drive key. A folder stands for all that it holds.
+    pub key: String,
+    /// What it seems to be.
+    pub suspect: Suspect,
+}
+
+impl Found {
+    /// As events tell it.
+    pub fn told(&self) -> LooksSecret {
+        LooksSecret {
+            path: self.key.trim_start_matches('/').to_owned(),
+            what: self.suspect.what().to_owned(),
+        }
+    }
+}
+
+/// Something that looks like a secret, as events tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LooksSecret {
+    /// Its path in the folder.
+    pub path: String,
+    /// What it seems to be.
+    pub what: String,
+}
+
+/// What somebody knows of and allows: files, or folders with all they hold.
+#[derive(Debug, Clone, Default)]
+pub struct Allow(Option<Only>);
+
+impl Allow {
+    /// Takes paths as people write them.
+    ///
+    /// # Errors
+    /// One that leads out of the folder, or too many.
+    pub fn new<T: AsRef<str>>(paths: &[T]) -> Result<Self, GlobError> {
+        if paths.is_empty() {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(Only::new(paths)?)))
+    }
+
+    /// Whether this is one of them.
+    pub fn allows(&self, key: &str) -> bool {
+        self.0.as_ref().is_some_and(|only| only.takes(key))
+    }
+
+    /// Those at which nothing was found.
+    pub fn unused(&self) -> Vec<&str> {
+        self.0.as_ref().map(Only::unused).unwrap_or_default()
+    }
+}
+
+/// The error of those who take no suspects.
+pub(crate) fn refused(found: &[Found]) -> CommandError {
+    let shown: Vec<String> = found
+        .iter()
+        .take(5)
+        .map(|f| format!("{} ({})", f.key.trim_start_matches('/'), f.suspect.what()))
+        .collect();
+    let more = match found.len().saturating_sub(shown.len()) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let first = found.first().map_or("PATH", |f| f.key.trim_start_matches('/'));
+    CommandError::new(
+        ErrorKind::Input,
+        "ERR_LOOKS_SECRET",
+        format!("the folder holds what looks secret: {}{more}; nothing was written", shown.join(", ")),
+    )
+    .hint(format!("leave it out with `--ignore`, or let it pass with `--allow {first}`"))
+}
+
+/// What looks secret among these files: by their names, and by what `content` says of them.
+pub(crate) fn find_suspects<'f>(
+    files: impl Iterator<Item = &'f LocalFile>,
+    content: &BTreeMap<String, Suspect>,
+    allow: &Allow,
+) -> Vec<Found> {
+    let mut out: Vec<Found> = Vec::new();
+    for file in files {
+        let by_name = key_looks(&file.key).map(|(part, suspect)| (part.to_owned(), suspect));
+        let found = by_name.or_else(|| content.get(&file.key).map(|s| (file.key.clone(), *s)));
+        if let Some((key, suspect)) = found
+            && !allow.allows(&file.key)
+            && out.last().is_none_or(|last| last.key != key)
+        {
+            out.push(Found { key, suspect });
+        }
+    }
+    out.sort();
+    out.dedup();
+    out
+}
+
+/// Looks at all files of a folder: its secrets are an error, what looks secret is returned. For commands that copy or pack
+/// files themselves; each file is opened, and its first bytes are read.
+///
+/// # Errors
+/// A secret, or a file that cannot be read.
+pub(crate) fn check_files(
+    root: &Path,
+    found: &Scan,
+    places: &StorePlaces,
+) -> Result<Vec<Found>, CommandError> {
+    places.check(root, found)?;
+    let mut content = BTreeMap::new();
+    for file in &found.files {
+        let LocalKind::File { .. } = &file.kind else { continue };
+        let unreadable = |e: std::io::Error| {
+            CommandError::new(
+                ErrorKind::Permission,
+                "ERR_UNREADABLE",
+                format!("{} cannot be read", file.path.display()),
+            )
+            .because(e)
+            .hint("check its permissions, or take it out; nothing was written")
+        };
+        match look_at(&file.path).map_err(unreadable)? {
+            ContentVerdict::Plain => {}
+            ContentVerdict::Suspect(suspect) => {
+                content.insert(file.key.clone(), suspect);
+            }
+            ContentVerdict::Secret(secret) => {
+                return Err(SecretFound { path: file.path.clone(), secret }.into());
+            }
+        }
+    }
+    Ok(find_suspects(found.files.iter(), &content, &Allow::default()))
+}
+
+/// Refuses to remove or replace what cannot be had back: the store in use in `store`, any store, backups and keys. `changed`:
+/// what is to be removed or written. `work`: how names of folders in that store begin where releases are put together.
+///
+/// # Errors
+/// The first such file.
+pub(crate) fn keep(
+    store: &Path,
+    work: &[&str],
+    changed: impl Iterator<Item = PathBuf>,
+) -> Result<(), CommandError> {
+    let places = StorePlaces::of_store(store, work);
+    let refuse = |path: &Path, what: &str| {
+        CommandError::new(
+            ErrorKind::Input,
+            "ERR_SECRET",
+            format!("{} is {what}: it is neither removed nor written over", path.display()),
+        )
+        .hint(
+            "move it out of the folder, or keep what is there with --no-prune or --only; nothing was written",
+        )
+    };
+    for path in changed {
+        let folder = path.parent().and_then(|f| f.ancestors().find_map(|f| std::fs::canonicalize(f).ok()));
+        if folder.is_some_and(|folder| places.holds(&folder)) {
+            return Err(refuse(&path, "part of the store in use"));
+        }
+        if !std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
+            continue;
+        }
+        if let Ok(ContentVerdict::Secret(secret)) = look_at(&path) {
+            return Err(refuse(&path, secret.what()));
+        }
+    }
+    Ok(())
+}
+
+/// What one file is.
+fn look_at(path: &Path) -> std::io::Result<ContentVerdict> {
+    let file = open_plain(path)?;
+    let size = file.metadata()?.len();
+    let mut head = Vec::with_capacity(HEAD.min(usize::try_from(size).unwrap_or(HEAD)));
+    file.take(HEAD as u64).read_to_end(&mut head)?;
+    // A file that the system makes up has no size.
+    look(path, &head, size.max(head.len() as u64))
+}

@@ -1,0 +1,270 @@
+//! What the first bytes of a file tell.
+
+use super::{ContentVerdict, HEAD, Secret, Suspect, programs};
+use crate::keys::signing_key::{V0_BYTES, V1_BYTES};
+use crate::keys::{backup, transfer};
+use crate::manifest::keypair;
+use crate::owner::owner_file;
+use bosc_files::open_plain;
+use bosc_format::crypto::KeyPair;
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use std::io::{self, Read};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// What redb's files start with.
+const REDB: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
+/// Names of our tables. They stand together in a page of every database of ours.
+const TABLES: [&[u8]; 5] = [b"segments", b"cores", b"names", b"pages", b"meta"];
+/// redb's page.
+const PAGE: usize = 4096;
+/// Largest file that is one of our small files, in bytes.
+const SMALL: u64 = 64 * 1024;
+/// Largest file with a signing key.
+const KEY_MAX: u64 = 4096;
+/// How the first block of a drive starts.
+const HYPERBEE: &[u8] = b"\x0a\x08hyperbee";
+/// What PEM calls a private key.
+const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
+
+/// What a file is. `head`: its first [`HEAD`] bytes, or all of a shorter one; `size`: how many it has in all. Only a
+/// database of redb's format is read further, from `path`.
+///
+/// # Errors
+/// Such a database could not be read.
+pub(crate) fn look(path: &Path, head: &[u8], size: u64) -> io::Result<ContentVerdict> {
+    if head.starts_with(REDB) {
+        let ours = is_our_database(&mut open_plain(path)?)?;
+        return Ok(if ours { ContentVerdict::Secret(Secret::Database) } else { ContentVerdict::Plain });
+    }
+    if let Some(secret) = secret(path, head, size) {
+        return Ok(ContentVerdict::Secret(secret));
+    }
+    Ok(suspect(path, head, size).map_or(ContentVerdict::Plain, ContentVerdict::Suspect))
+}
+
+fn secret(path: &Path, head: &[u8], size: u64) -> Option<Secret> {
+    if size > backup::MAX_FILE as u64 {
+        return None;
+    }
+    // An editor may have put a mark or white space in front.
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    if backup::is_key_file(text) {
+        return Some(Secret::KeyFile);
+    }
+    if size > SMALL || size > head.len() as u64 {
+        return None;
+    }
+    if is_format(text) {
+        return Some(Secret::StoreFile);
+    }
+    if text.starts_with(b"{")
+        && (find(text, b"\"token\"").is_some() || find(text, b"\"secret_key\"").is_some())
+    {
+        if owner_file::is_owner_file(text) {
+            return Some(Secret::Owner);
+        }
+        if keypair::is_key_pair(text) {
+            return Some(Secret::UpdaterKey);
+        }
+    }
+    if sets_our_key(text) || is_secret_key(text.trim_ascii_end()) {
+        return Some(Secret::BareKey);
+    }
+    if size > KEY_MAX {
+        return None;
+    }
+    if is_device_file(text) {
+        return Some(Secret::Corestore);
+    }
+    if may_be_signing_key(head) && transfer::from_bytes(head).is_ok() {
+        return Some(Secret::SigningKey);
+    }
+    let is_old_corestore = || {
+        path.file_name().is_some_and(|n| n == "primary-key")
+            && path.parent().is_some_and(|folder| folder.join("cores").is_dir())
+    };
+    (size == 32 && is_old_corestore()).then_some(Secret::Corestore)
+}
+
+/// What npm `device-file` writes: lines `key=value`, among them the platform and the inode. (Its source has those words too.)
+fn is_device_file(text: &[u8]) -> bool {
+    let mut found = [false; 2];
+    for line in text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|l| !l.is_empty()) {
+        let key = line.split(|b| *b == b'=').next().unwrap_or_default();
+        if key.len() == line.len() || !key.iter().all(|b| b.is_ascii_alphanumeric() || b"/_-.".contains(b)) {
+            return false;
+        }
+        found[0] |= key == b"device/platform";
+        found[1] |= key == b"device/inode";
+    }
+    found == [true; 2]
+}
+
+/// Whether it is worth to read it as one: it has the length of one, or is one word.
+fn may_be_signing_key(head: &[u8]) -> bool {
+    let word = |b: &u8| b.is_ascii_alphanumeric() || b.is_ascii_whitespace();
+    matches!(head.len(), V0_BYTES | V1_BYTES) || (head.len() > V0_BYTES && head.iter().all(word))
+}
+
+/// The text of a store's `FORMAT`.
+fn is_format(text: &[u8]) -> bool {
+    let version = text.strip_prefix(b"bosc-store ").map(|rest| rest.trim_ascii_end());
+    version.is_some_and(|v| (1..20).contains(&v.len()) && v.iter().all(u8::is_ascii_digit))
+}
+
+/// Whether a page of a redb file names our tables.
+fn is_our_database(file: &mut impl Read) -> io::Result<bool> {
+    let mut pages = vec![0; 256 * PAGE];
+    loop {
+        let mut have = 0;
+        while let Some(room) = pages.get_mut(have..).filter(|r| !r.is_empty()) {
+            match file.read(room) {
+                Ok(0) => break,
+                Ok(n) => have += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let read = pages.get(..have).unwrap_or_default();
+        if read.chunks(PAGE).any(|page| TABLES.iter().all(|name| find(page, name).is_some())) {
+            return Ok(true);
+        }
+        if have < pages.len() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Where `what` stands first. It is searched for by its first byte.
+pub(super) fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    let first = what.first()?;
+    let mut from = 0;
+    while let Some(at) = text.get(from..)?.iter().position(|b| b == first) {
+        let at = from + at;
+        if text.get(at..)?.starts_with(what) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}
+
+fn suspect(path: &Path, head: &[u8], size: u64) -> Option<Suspect> {
+    // A text has no zero byte near its start.
+    if head.get(..head.len().min(1024))?.contains(&0) {
+        // Every drive in a store starts with it.
+        return find(head, HYPERBEE).map(|_| Suspect::Segment);
+    }
+    let head = head.get(..head.len().min(HEAD))?;
+    if head.starts_with(b"PuTTY-User-Key-File-") || holds_private_key(head) {
+        return Some(Suspect::PrivateKey);
+    }
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let tokens: &[&str] = match name {
+        ".npmrc" => &["_authToken", "_auth", "_password"],
+        ".yarnrc.yml" | ".yarnrc" => &["npmAuthToken", "npmAuthIdent", "_authToken"],
+        ".pypirc" => &["password"],
+        _ => &[],
+    };
+    if tokens.is_empty() {
+        if size > head.len() as u64 {
+            return None;
+        }
+        let bare =
+            size <= 256 && !tells_a_hash(name) && bare_key(head.trim_ascii()).is_some_and(|k| k.len() == 32);
+        return if bare { Some(Suspect::BareKey) } else { programs::looks(name, head) };
+    }
+    let text = String::from_utf8_lossy(head);
+    let told = text.lines().any(|line| {
+        let line = line.trim();
+        let Some((key, value)) = line.split_once(['=', ' ']).filter(|_| !line.starts_with(['#', ';'])) else {
+            return false;
+        };
+        let (key, value) = (key.trim_end_matches(':').trim(), value.trim().trim_matches(['"', '\'']));
+        // `${NPM_TOKEN}` names a variable.
+        !value.is_empty() && !value.starts_with('$') && tokens.iter().any(|t| key.ends_with(t))
+    });
+    told.then_some(Suspect::RegistryToken).or_else(|| programs::looks(name, head))
+}
+
+/// The bytes of a key that stands alone: 32 or 64 of them in hex or base64.
+fn bare_key(word: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = match word.len() {
+        64 | 128 => HEXLOWER_PERMISSIVE.decode(word).or_else(|_| BASE64.decode(word)).ok()?,
+        43 | 86 => BASE64URL_NOPAD.decode(word).or_else(|_| BASE64_NOPAD.decode(word)).ok()?,
+        44 | 88 => BASE64.decode(word).or_else(|_| BASE64URL.decode(word)).ok()?,
+        _ => return None,
+    };
+    matches!(bytes.len(), 32 | 64).then(|| Zeroizing::new(bytes))
+}
+
+/// A seed with its public key, as Ed25519 secret keys are stored.
+fn is_secret_key(word: &[u8]) -> bool {
+    let Some(key) = bare_key(word) else { return false };
+    key.split_first_chunk::<32>().is_some_and(|(seed, public)| *public == KeyPair::from_seed(seed).public())
+}
+
+/// A line that sets one of our keys to a value that is written out. One of equal bytes is an example.
+fn sets_our_key(text: &[u8]) -> bool {
+    [&b"BOSC_PRIMARY_KEY"[..], b"BOSC_UPDATER_SECRET_KEY"].iter().any(|name| {
+        let mut from = 0;
+        while let Some(at) = text.get(from..).and_then(|rest| find(rest, name)) {
+            from += at + name.len();
+            let rest = text.get(from..).unwrap_or_default();
+            let start = rest.iter().take_while(|b| b"=:\"' ".contains(b)).count();
+            let rest = rest.get(start..).unwrap_or_default();
+            let end = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"+/=-_".contains(b)).count();
+            let key = bare_key(rest.get(..end).unwrap_or_default());
+            if start > 0 && key.is_some_and(|k| k.iter().any(|b| Some(b) != k.first())) {
+                return true;
+            }
+        }
+        false
+    })
+}
+
+/// Names of files that hold a checksum, a public key or a revision.
+fn tells_a_hash(name: &str) -> bool {
+    const WORDS: [&str; 11] =
+        ["sha", "hash", "sum", "digest", "md5", "crc", "etag", "integrity", "pub", "version", "rev"];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|w| name.contains(w)) || name.contains("commit") || name.contains("build")
+}
+
+/// Whether a text holds a private key in PEM: its first line, and behind it key material or a header. In JSON and in code
+/// the end of a line may be written `\n`.
+fn holds_private_key(text: &[u8]) -> bool {
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| find(rest, b"-----BEGIN ")) {
+        let start = from + at + b"-----BEGIN ".len();
+        from = start;
+        let Some(label) = text.get(start..(start + 48).min(text.len())) else { return false };
+        let Some(end) = find(label, b"-----") else { continue };
+        let label = label.get(..end).unwrap_or_default();
+        if !(label.ends_with(PRIVATE_KEY) || label.ends_with(b"PRIVATE KEY BLOCK")) {
+            continue;
+        }
+        let mut rest = text.get(start + end + 5..).unwrap_or_default();
+        let mut ends = 0;
+        loop {
+            let next =
+                [&b"\n"[..], b"\r", b"\\n", b"\\r", b" ", b"\t"].iter().find_map(|e| rest.strip_prefix(*e));
+            match next {
+                Some(next) => {
+                    rest = next;
+                    ends += 1;
+                }
+                None => break,
+            }
+        }
+        let material =
+            rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')).count();
+        let header =
+            [&b"Proc-Type:"[..], b"Version:", b"Comment:", b"DEK-Info:"].iter().any(|h| rest.starts_with(h));
+        if ends > 0 && (material >= 16 || header) {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,98 @@
+//! Where the store in use lies, and whether a folder holds it, is it, or lies in it.
+
+use super::Secret;
+use super::found::SecretFound;
+use super::looks::is_segment;
+use crate::folder::scan::{FileStat, FolderId, LocalFile, LocalKind, Scan, folder_id};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Folders of a store that hold keys or what they signed.
+const FOLDERS: [&str; 3] = ["", "data", "stage-index"];
+/// What tells that a folder is a store's.
+const MARKS: [&str; 3] = ["bosc.redb", "FORMAT", "OWNER"];
+
+/// The store in use. Without one (`Places::default`) nothing is recognised by its place.
+#[derive(Debug, Default)]
+pub(crate) struct StorePlaces {
+    store: Option<PathBuf>,
+    folders: Vec<FolderId>,
+    /// Device and number of each of its files.
+    files: HashSet<(u64, u64)>,
+    /// How folders in it begin that may be staged: where releases are put together.
+    work: Vec<String>,
+}
+
+impl StorePlaces {
+    /// The places of the store `dir`. `work`: how names of folders in it begin that hold what is to be released.
+    pub(crate) fn of_store(dir: &Path, work: &[&str]) -> Self {
+        let Ok(store) = std::fs::canonicalize(dir) else { return Self::default() };
+        let mut out = Self { work: work.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() };
+        for name in FOLDERS {
+            let folder = store.join(name);
+            let Ok(meta) = std::fs::metadata(&folder) else { continue };
+            out.folders.extend(folder_id(&folder, &meta));
+            for item in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let stat = item.metadata().ok().filter(|m| m.is_file()).map(|m| FileStat::new(&m));
+                out.files.extend(stat.filter(|s| s.inode != 0).map(|s| (s.device, s.inode)));
+            }
+        }
+        out.store = Some(store);
+        out
+    }
+
+    /// Refuses what belongs to the store in use, and segments that lie in another one.
+    pub(crate) fn check(&self, root: &Path, found: &Scan) -> Result<(), SecretFound> {
+        if let Some(store) = &self.store
+            && let Ok(real) = std::fs::canonicalize(root)
+            && let Ok(below) = real.strip_prefix(store)
+            && !self.is_work(below)
+        {
+            return Err(SecretFound { path: root.to_owned(), secret: Secret::OwnStore });
+        }
+        if let Some((key, _)) = found.folders.iter().find(|(_, id)| self.folders.contains(id)) {
+            let folder =
+                key.split('/').filter(|p| !p.is_empty()).fold(root.to_owned(), |p, name| p.join(name));
+            // The first of its files that would go.
+            let below = format!("{key}/");
+            let first = found.files.iter().find(|f| f.key.starts_with(&below));
+            if let Some(first) = first {
+                let database = folder.join("bosc.redb");
+                let path = if found.files.iter().any(|f| f.path == database) {
+                    database
+                } else {
+                    first.path.clone()
+                };
+                return Err(SecretFound { path, secret: Secret::OwnStore });
+            }
+        }
+        for file in &found.files {
+            let LocalKind::File { stat, .. } = &file.kind else { continue };
+            if self.files.contains(&(stat.device, stat.inode)) && stat.inode != 0 {
+                return Err(SecretFound { path: file.path.clone(), secret: Secret::OwnStore });
+            }
+            if is_segment(&file.key) && is_in_store(file) {
+                return Err(SecretFound { path: file.path.clone(), secret: Secret::StoreFile });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a folder, given by its real path, is the store or in it, and not one where releases are put together.
+    pub(super) fn holds(&self, real: &Path) -> bool {
+        let below = self.store.as_ref().and_then(|store| real.strip_prefix(store).ok());
+        below.is_some_and(|below| !self.is_work(below))
+    }
+
+    /// Whether a path below the store leads into a work folder.
+    fn is_work(&self, below: &Path) -> bool {
+        let first = below.components().next().and_then(|c| c.as_os_str().to_str());
+        first.is_some_and(|name| self.work.iter().any(|w| name.starts_with(w.as_str())))
+    }
+}
+
+/// Whether the folder above that of a segment is a store.
+fn is_in_store(file: &LocalFile) -> bool {
+    let above = file.path.parent().and_then(Path::parent);
+    above.is_some_and(|folder| MARKS.iter().any(|m| folder.join(m).is_file()))
+}

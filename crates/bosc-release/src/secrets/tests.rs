@@ -1,0 +1,336 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use super::*;
+use crate::command::Stop;
+use crate::engine::{Engine, EngineConfig};
+use crate::event::Event;
+use crate::folder::glob::{Ignore, Only};
+use crate::folder::scan::{Scan, scan};
+use crate::keys::signing_key::{KdfLimits, SigningKey};
+use crate::keys::{backup, transfer};
+use crate::manifest::keypair::KeyPair;
+use crate::stage::tests::{MemoryTarget, noise};
+use crate::stage::{StageError, StageNews, StageOptions, StageSummary, stage};
+use crate::touch::Touch;
+use bosc_format::id;
+use data_encoding::{BASE64, HEXLOWER};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// A closed store with a link in it.
+fn store(dir: &Path) {
+    let config = EngineConfig { store: dir.to_owned(), bootstrap: Vec::new(), primary_key: Some([7; 32]) };
+    let engine = Engine::open(&config).unwrap();
+    let touch = crate::request::Request::Touch(Touch::default());
+    engine.execute_request(&touch, &mut |_: Event| {}, &Stop::new()).unwrap();
+    engine.close();
+    drop(engine);
+    fs::create_dir_all(dir.join("data")).unwrap();
+    fs::write(dir.join("data/000001.seg"), noise(3, 100_000)).unwrap();
+}
+
+fn write(path: &Path, content: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+fn all(root: &Path) -> Scan {
+    scan(root, &Ignore::default(), &Only::default()).unwrap()
+}
+
+fn signing_key() -> crate::keys::signing_key::EncryptedKey {
+    let limits = KdfLimits { ops: 32_768, mem: 1 << 20 };
+    SigningKey::generate().unwrap().encrypt_with(b"secret", limits, [1; 32]).unwrap()
+}
+
+/// Every kind of secret, under names that tell nothing.
+fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
+    let key = signing_key();
+    let bytes = key.encode();
+    let owner = format!(r#"{{"port":4000,"token":"{}","pid":7}}"#, id::encode(&[9; 32]));
+    let backup = backup::seal(&backup::Contents { primary: None, links: Vec::new() }, None, "x").unwrap();
+    let pair = KeyPair::generate().unwrap().to_json().to_string();
+    let seed: [u8; 32] = noise(9, 32).try_into().unwrap();
+    let whole = [&seed[..], &bosc_format::crypto::KeyPair::from_seed(&seed).public()].concat();
+    let compact: serde_json::Value = serde_json::from_str(&pair).unwrap();
+    vec![
+        ("database", fs::read(store.join("bosc.redb")).unwrap(), Secret::Database),
+        ("format", fs::read(store.join("FORMAT")).unwrap(), Secret::StoreFile),
+        ("owner", owner.into_bytes(), Secret::Owner),
+        ("backup", backup.clone().into_bytes(), Secret::KeyFile),
+        (
+            "backup-with-mark",
+            format!("\u{feff}\r\n{}", backup.replace('\n', "\r\n")).into_bytes(),
+            Secret::KeyFile,
+        ),
+        ("signing", bytes.clone(), Secret::SigningKey),
+        ("signing-v0", bytes[1..154].to_vec(), Secret::SigningKey),
+        ("signing-text", format!("{}\n", id::encode_bytes(&bytes)).into_bytes(), Secret::SigningKey),
+        ("signing-carried", transfer::to_text("default", &key).unwrap().into_bytes(), Secret::SigningKey),
+        ("updates", pair.into_bytes(), Secret::UpdaterKey),
+        ("updates-compact", format!("\n{compact}").into_bytes(), Secret::UpdaterKey),
+        ("bare", format!("{}\n", BASE64.encode(&whole)).into_bytes(), Secret::BareKey),
+        ("bare-hex", HEXLOWER.encode(&whole).into_bytes(), Secret::BareKey),
+        (
+            "script",
+            format!("#!/bin/sh\nexport BOSC_PRIMARY_KEY='{}'\n", HEXLOWER.encode(&noise(4, 32))).into_bytes(),
+            Secret::BareKey,
+        ),
+        (
+            "yaml",
+            format!("env:\n  BOSC_UPDATER_SECRET_KEY: {}\n", BASE64.encode(&noise(4, 32))).into_bytes(),
+            Secret::BareKey,
+        ),
+        (
+            "device",
+            b"x=1\ndevice/platform=linux\ndevice/inode=7\ndevice/created=1\n".to_vec(),
+            Secret::Corestore,
+        ),
+    ]
+}
+
+/// What is like a secret and is none.
+fn harmless() -> Vec<(&'static str, Vec<u8>)> {
+    let key = signing_key();
+    vec![
+        ("public", id::encode_bytes(key.public_key().unwrap()).into_bytes()),
+        ("port.json", br#"{"port":4000,"token":"abc","pid":7}"#.to_vec()),
+        ("keys.json", br#"{"public_key":"abc","secret_key":"abc"}"#.to_vec()),
+        ("text", b"bosc-store is a folder\n".to_vec()),
+        ("redb", [b"redb\x1a\x0a\xa9\x0d\x0a".to_vec(), noise(5, 50_000)].concat()),
+        (
+            "device-file.js",
+            b"s += 'device/platform=' + PLATFORM + nl\ns += 'device/inode=' + st.ino + nl\n".to_vec(),
+        ),
+        ("app.sha256", HEXLOWER.encode(&noise(4, 32)).into_bytes()),
+        ("update.pub", BASE64.encode(&noise(4, 32)).into_bytes()),
+        ("two-hashes", BASE64.encode(&noise(4, 64)).into_bytes()),
+        (
+            "ci.md",
+            format!("BOSC_PRIMARY_KEY={}\nand BOSC_PRIMARY_KEY: ${{x}}\n", "01".repeat(32)).into_bytes(),
+        ),
+        ("noise", noise(1, 186)),
+        ("long", noise(2, 300_000)),
+        ("empty", Vec::new()),
+        (
+            "code.js",
+            b"const MARK = '-----BEGIN PRIVATE KEY-----'\nif (text.includes(MARK)) throw Error()\n".to_vec(),
+        ),
+        (
+            "cert.pem",
+            b"-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ\n-----END CERTIFICATE-----\n".to_vec(),
+        ),
+        (".npmrc", b"registry=https://r.example/\n//r.example/:_authToken=${NPM_TOKEN}\n".to_vec()),
+    ]
+}
+
+fn run(
+    root: &Path,
+    options: &StageOptions,
+) -> (Result<StageSummary, StageError>, Vec<StageNews>, MemoryTarget) {
+    let (mut target, mut events) = (MemoryTarget::default(), Vec::new());
+    let result = stage(&mut target, root, options, &mut |e| events.push(e));
+    (result, events, target)
+}
+
+#[test]
+fn secrets_are_known_by_content_whatever_their_name() {
+    let dir = tempfile::tempdir().unwrap();
+    store(&dir.path().join("s"));
+    for (name, content, secret) in secrets(&dir.path().join("s")) {
+        for dry_run in [false, true] {
+            let root = dir.path().join(name);
+            let path = root.join("assets").join(format!("{name}.bin"));
+            write(&path, &content);
+            write(&root.join("a"), "plain");
+            let (result, _, target) = run(&root, &StageOptions { dry_run, ..StageOptions::default() });
+            match result {
+                Err(StageError::Secret(found)) => {
+                    assert_eq!((found.path, found.secret), (path.clone(), secret), "{name}")
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+            assert_eq!(bosc_drive::BlockSource::length(&target.db), 0, "{name}");
+            let error = check_files(&root, &all(&root), &StorePlaces::default()).unwrap_err();
+            assert_eq!(error.code(), "ERR_SECRET");
+            assert!(
+                error.message().contains(&format!("{name}.bin")) && !error.hint_text().is_empty(),
+                "{error}"
+            );
+        }
+    }
+    let root = dir.path().join("harmless");
+    harmless().iter().for_each(|(name, content)| write(&root.join(name), content));
+    let (result, events, _) = run(&root, &StageOptions::default());
+    assert_eq!(result.unwrap().suspects, []);
+    assert!(!events.iter().any(|e| matches!(e, StageNews::Suspect(_))));
+}
+
+#[test]
+fn the_second_stage_of_a_file_that_became_a_secret_is_refused_and_the_first_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, index) = (dir.path().join("app"), dir.path().join("index"));
+    let key =
+        b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----\n";
+    write(&root.join("key.txt"), key);
+    write(&root.join("other"), noise(8, 9000));
+    let now = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    let options = StageOptions { index: Some(index), now: Some(now), ..StageOptions::default() };
+    let mut target = MemoryTarget::default();
+    let mut suspects = || {
+        let summary = stage(&mut target, &root, &options, &mut |_| {});
+        summary.map(|s| (s.read, s.suspects.iter().map(|f| f.key.clone()).collect::<Vec<_>>()))
+    };
+    assert_eq!(suspects().unwrap(), (2, vec!["/key.txt".to_owned()]));
+    // Not read again, and told again.
+    assert_eq!(suspects().unwrap(), (0, vec!["/key.txt".to_owned()]));
+    let owner = format!(r#"{{"port":1,"token":"{}","pid":7}}"#, id::encode(&[9; 32]));
+    write(&root.join("key.txt"), owner);
+    assert!(matches!(suspects(), Err(StageError::Secret(_))));
+}
+
+#[test]
+fn the_store_in_use_is_refused_below_the_folder_as_the_folder_and_around_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("app");
+    write(&root.join("a"), "plain");
+    let own = root.join(".bosc");
+    store(&own);
+    let options =
+        StageOptions { store: Some(own.clone()), store_work: vec!["work".into()], ..StageOptions::default() };
+    let refused = |root: &Path, options: &StageOptions| match run(root, options).0 {
+        Err(StageError::Secret(found)) => (found.path, found.secret),
+        other => panic!("{}: {other:?}", root.display()),
+    };
+    assert_eq!(refused(&root, &options), (root.join(".bosc/bosc.redb"), Secret::OwnStore));
+    assert_eq!(refused(&own, &options).1, Secret::OwnStore);
+    assert_eq!(refused(&own.join("data"), &options).1, Secret::OwnStore);
+    write(&own.join("mine/x"), "x");
+    assert_eq!(refused(&own.join("mine"), &options), (own.join("mine"), Secret::OwnStore));
+    write(&own.join("work/x"), "x");
+    run(&own.join("work"), &options).0.unwrap();
+    // Left out, it is no matter.
+    let ignore = StageOptions { ignore: vec![".bosc".into()], ..options.clone() };
+    run(&root, &ignore).0.unwrap();
+    // Without its tell-tale files it is still the store in use, and a store.
+    let ignore = vec![
+        "bosc.redb".into(),
+        ".bosc/bosc.redb".into(),
+        ".bosc/FORMAT".into(),
+        ".bosc/OWNER".into(),
+        ".bosc/LOCK".into(),
+    ];
+    let partly = StageOptions { ignore, ..options.clone() };
+    assert_eq!(refused(&root, &partly).1, Secret::OwnStore);
+    let other = StageOptions { store: None, ..partly.clone() };
+    assert_eq!(refused(&root, &other), (root.join(".bosc/data/000001.seg"), Secret::StoreFile));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_store_in_use_is_known_through_hard_links_and_symlinks() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = dir.path().join("own");
+    store(&own);
+    let options = StageOptions { store: Some(own.clone()), ..StageOptions::default() };
+    type Make = fn(&Path, &Path);
+    let ways: [(&str, Make); 4] = [
+        ("hard", |own, at| fs::hard_link(own.join("data/000001.seg"), at).unwrap()),
+        ("soft", |own, at| std::os::unix::fs::symlink(own.join("data/000001.seg"), at).unwrap()),
+        ("folder", |own, at| std::os::unix::fs::symlink(own.join("data"), at).unwrap()),
+        ("store", |own, at| std::os::unix::fs::symlink(own, at).unwrap()),
+    ];
+    for (name, make) in ways {
+        let root = dir.path().join(name);
+        write(&root.join("a"), "plain");
+        make(&own, &root.join("b"));
+        match run(&root, &options).0 {
+            Err(StageError::Secret(found)) => {
+                assert_eq!(found.secret, Secret::OwnStore, "{name}");
+                assert!(found.path.starts_with(root.join("b")), "{name}: {found}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("app");
+    let pem = b"subject=x\n-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n\r\nMIIB\n";
+    let json = br#"{"private_key":"-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\n"}"#;
+    write(&root.join("a.js"), "plain");
+    write(&root.join("cert/server.key"), pem);
+    write(&root.join("account.json"), json);
+    write(&root.join(".env"), "TOKEN=x\n");
+    write(&root.join(".npmrc"), "//registry.npmjs.org/:_authToken=npm_abc\n");
+    write(&root.join(".git/config"), "[core]\n");
+    write(&root.join(".git/objects/aa/bb"), "x");
+    write(&root.join("id_ed25519"), "x");
+    write(&root.join("d/data/000001.seg"), "x");
+    write(
+        &root.join("e/blob"),
+        [&b"m\x0a\x00\x01"[..], b"\x0a\x08hyperbee\x12\x00", &noise(6, 900)].concat(),
+    );
+    write(&root.join("f/docker.json"), r#"{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}"#);
+    write(&root.join("g/primary"), HEXLOWER.encode(&noise(4, 32)));
+    write(&root.join("h/config"), "kind: Config\nusers:\n- user:\n    token: abc\n");
+    let expected = [
+        ("/.env", Suspect::Environment),
+        ("/.git", Suspect::History),
+        ("/.npmrc", Suspect::RegistryToken),
+        ("/account.json", Suspect::PrivateKey),
+        ("/cert/server.key", Suspect::PrivateKey),
+        ("/d/data/000001.seg", Suspect::Segment),
+        ("/e/blob", Suspect::Segment),
+        ("/f/docker.json", Suspect::Credentials),
+        ("/g/primary", Suspect::BareKey),
+        ("/h/config", Suspect::Credentials),
+        ("/id_ed25519", Suspect::SshKey),
+    ];
+    let shown = |found: &[Found]| found.iter().map(|f| (f.key.clone(), f.suspect)).collect::<Vec<_>>();
+    let expected: Vec<_> = expected.iter().map(|(k, s)| ((*k).to_owned(), *s)).collect();
+    for dry_run in [true, false] {
+        let (result, events, _) = run(&root, &StageOptions { dry_run, ..StageOptions::default() });
+        assert_eq!(shown(&result.unwrap().suspects), expected);
+        let told = events.iter().filter(|e| matches!(e, StageNews::Suspect(_))).count();
+        assert_eq!(told, expected.len());
+        let (result, _, target) =
+            run(&root, &StageOptions { dry_run, no_suspects: true, ..StageOptions::default() });
+        assert!(matches!(result, Err(StageError::Suspects(found)) if found.len() >= 4));
+        assert_eq!(bosc_drive::BlockSource::length(&target.db), 0);
+    }
+    let allow =
+        [".env", ".git", ".npmrc", "account.json", "cert", "d", "e", "f", "g", "h", "id_ed25519", "typo"]
+            .map(str::to_owned)
+            .to_vec();
+    let (result, events, _) =
+        run(&root, &StageOptions { no_suspects: true, allow, ..StageOptions::default() });
+    assert_eq!(result.unwrap().suspects, []);
+    assert!(events.contains(&StageNews::Unmatched { list: "allow", pattern: "typo".into() }), "{events:?}");
+    let error = refused(&[Found { key: "/.env".into(), suspect: Suspect::Environment }]);
+    assert_eq!(error.code(), "ERR_LOOKS_SECRET");
+    assert!(error.hint_text().contains("--allow .env"));
+}
+
+#[test]
+fn numbers_of_suspects_stay() {
+    for suspect in Suspect::ALL {
+        assert_eq!(Suspect::from_number(suspect.number()), Some(suspect));
+    }
+    assert_eq!((Suspect::from_number(0), Suspect::from_number(99)), (None, None));
+    assert_eq!(Suspect::PrivateKey.number(), 1);
+}
+
+#[test]
+fn a_folder_stands_for_what_it_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["x/.git/a", "x/.git/b/c", "x/d", "y/.git/a"] {
+        write(&dir.path().join(name), "x");
+    }
+    let found = find_suspects(all(dir.path()).files.iter(), &BTreeMap::new(), &Allow::default());
+    let keys: Vec<&str> = found.iter().map(|f| f.key.as_str()).collect();
+    assert_eq!(keys, ["/x/.git", "/y/.git"]);
+}

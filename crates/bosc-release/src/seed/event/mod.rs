@@ -1,0 +1,170 @@
+//! `seed`, and whoever else makes a drive available: what is told on the way.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens while a drive is seeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "tag", content = "data", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum SeedEvent {
+    /// It begins.
+    Seeding {
+        /// The drive's key.
+        key: String,
+        /// Its link.
+        link: String,
+    },
+    /// Others can find it.
+    Announced,
+    /// No DHT node answers.
+    Offline {
+        /// Those that were tried.
+        tried: Option<Vec<String>>,
+    },
+    /// One answers again.
+    Online {
+        /// None.
+        tried: Option<Vec<String>>,
+    },
+    /// The key of the blobs core is known.
+    Key(String),
+    /// A peer came: its public key.
+    PeerAdd(String),
+    /// A peer went: its public key.
+    PeerRemove(String),
+    /// A peer has everything: its public key.
+    PeerSync(String),
+    /// How it stands.
+    Stats(Box<SeedStats>),
+    /// Blocks here are damaged. They are not given to others and are fetched again.
+    Damaged(Rot),
+    /// Blocks that were damaged are here again.
+    Repaired(Rot),
+    /// How many others hold all of it changed; told by those who wait for that.
+    Copies {
+        /// Peers that hold all of it.
+        full: usize,
+        /// How many shall.
+        wanted: usize,
+        /// Peers that are there.
+        peers: usize,
+        /// Length of the db.
+        length: u64,
+        /// Bytes given to others, of both cores.
+        uploaded_bytes: u64,
+    },
+}
+
+/// How a drive that is seeded stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeedStats {
+    /// Peers that have the db.
+    pub peers: usize,
+    /// The drive's key.
+    pub drive_key: String,
+    /// Length of the db.
+    pub drive_length: u64,
+    /// Its fork.
+    pub drive_fork: u64,
+    /// Its bytes.
+    pub drive_byte_length: u64,
+    /// All of it is here.
+    pub drive_synced: bool,
+    /// Length of the blobs core.
+    pub blobs_length: u64,
+    /// Its bytes.
+    pub blobs_byte_length: u64,
+    /// All of it is here, and it is long enough for the db's files.
+    pub blobs_synced: bool,
+    /// The db's discovery key.
+    pub discovery_key: String,
+    /// The blobs core's key, or `pending`.
+    pub content_key: String,
+    /// The link that names the version that is here.
+    pub verlink: String,
+    /// This node's public key.
+    pub whoami: String,
+    /// Others cannot reach this node without help.
+    pub firewalled: bool,
+    /// How its router gives out ports.
+    pub nat_type: NatType,
+    /// Peers that hold all of both cores.
+    pub full_copies: usize,
+    /// What was given to others.
+    pub upload: Traffic,
+    /// What came from others.
+    pub download: Traffic,
+    /// What all of the node's sockets carried.
+    pub network: NetworkTraffic,
+    /// Peers that are connected, of any drive.
+    pub connections: usize,
+    /// How the background check stands.
+    pub scrub: ScrubStats,
+    /// Other histories of the link that were met.
+    pub conflicts: usize,
+}
+
+/// How a router gives out ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NatType {
+    /// Another one for each destination.
+    Random,
+    /// The same for all.
+    Consistent,
+}
+
+/// Blocks of a drive that were sent or received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Traffic {
+    /// Their bytes.
+    pub total_bytes: u64,
+    /// Their number.
+    pub total_blocks: u64,
+    /// Bytes a second since the last time this was told.
+    pub speed: u64,
+}
+
+/// Datagrams that were sent and received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkTraffic {
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+}
+
+/// How the background check of what is here stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScrubStats {
+    /// Bytes read in this pass.
+    pub checked_bytes: u64,
+    /// Bytes that are here.
+    pub total_bytes: u64,
+    /// Blocks found damaged.
+    pub damaged: u64,
+    /// Of them, those that are here again.
+    pub repaired: u64,
+    /// Blocks that could not be read in this pass.
+    pub unreadable: u64,
+    /// Passes that ended.
+    pub passes: u64,
+}
+
+/// Damage of a core.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rot {
+    /// The core's key.
+    pub core: String,
+    /// It is the blobs core.
+    pub content: bool,
+    /// How many blocks this is about.
+    pub blocks: u64,
+    /// How many damaged blocks are still missing.
+    pub missing: u64,
+}
+
+#[cfg(test)]
+mod tests;

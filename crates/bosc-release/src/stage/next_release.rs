@@ -1,0 +1,161 @@
+//! A folder as the next release of a stage link.
+
+use super::rules::Gate;
+use super::{Stage, rules};
+use crate::command::{Sink, Stop};
+use crate::engine::Engine;
+use crate::engine::drive::{CoreSource, DriveCores, drive_error, parse_link};
+use crate::engine::errors::not_writable;
+use crate::engine::folders::WORK_FOLDER;
+use crate::engine::open::{Opened, PACKAGE_MAX};
+use crate::error::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::folder::diff::DiffCount;
+use crate::folder::package::Package;
+use crate::publish::PublishEvent;
+use bosc_drive::blobs::BlobReader;
+use bosc_drive::drive::Drive;
+use bosc_files::{Dir, Work};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What became of a release.
+#[derive(Debug, Clone)]
+pub(crate) struct Released {
+    /// Whether anything was (or on a dry run would be) staged.
+    pub(crate) changed: bool,
+    /// The version the link held.
+    pub(crate) before: Option<String>,
+    /// The version it holds now.
+    pub(crate) version: String,
+    /// The link that names what it holds now.
+    pub(crate) verlink: String,
+}
+
+/// Reads the package.json of a drive that is whole here; `None` when it holds none or cannot be read as one.
+pub(super) fn local_package(drive: &DriveCores) -> Result<Option<Package>, CommandError> {
+    if drive.db.length() <= 1 {
+        return Ok(None);
+    }
+    let entry = Drive::new(CoreSource::new(&drive.db)).entry_follow("/package.json").map_err(drive_error)?;
+    let (Some(blob), Some(core)) = (entry.and_then(|e| e.value.blob), drive.blobs()?) else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    for part in BlobReader::new(CoreSource::new(&core), blob) {
+        bytes.extend_from_slice(&part.map_err(drive_error)?);
+        if bytes.len() > PACKAGE_MAX {
+            return Ok(None);
+        }
+    }
+    Ok(Package::parse(&bytes).ok())
+}
+
+impl Engine {
+    /// Checks that this store alone signs for a link.
+    pub(crate) fn check_stage_link(&self, drive: &DriveCores, hint: &str) -> Result<(), CommandError> {
+        if drive.db.writable() {
+            return Ok(());
+        }
+        if drive.db.manifest().is_some_and(|m| m.signers.len() > 1) {
+            return Err(CommandError::new(
+                ErrorKind::Input,
+                "ERR_MULTISIG_LINK",
+                format!("{} is signed by a quorum", drive.plain_link()),
+            )
+            .hint("put releases on a line before it and promote them: see `bosc line` and `bosc multisig request`"));
+        }
+        Err(not_writable().hint(hint))
+    }
+
+    /// Stages a folder as the next release: its version must be above what the link holds, unless nothing changed.
+    pub(crate) fn release(
+        &self,
+        stage: &Stage,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<Released, CommandError> {
+        let drive = self.open_drive(&parse_link(&stage.link)?)?;
+        let package = Package::read(&stage.dir).map_err(package_error)?;
+        let version = rules::version(package.version.as_deref())?.to_string();
+        let before = local_package(&drive)?.and_then(|p| p.version);
+        let mut released = Released {
+            changed: true,
+            before: before.clone(),
+            version: version.clone(),
+            verlink: drive.verlink(),
+        };
+        if rules::gate(Some(&version), before.as_deref())? == Gate::NotAbove {
+            let dry = self.dry_stage(stage, stop)?;
+            if dry.differed() > 0 {
+                return Err(rules::not_above(
+                    &version,
+                    before.as_deref().unwrap_or_default(),
+                    &drive.plain_link(),
+                ));
+            }
+            released.changed = false;
+            let verlink = released.verlink.clone();
+            sink.tell(PublishEvent::Unchanged { version, verlink, files: dry.files });
+            return Ok(released);
+        }
+        self.stage(stage, sink, stop)?;
+        released.verlink = drive.verlink();
+        Ok(released)
+    }
+
+    /// How much a stage would change, without a word.
+    fn dry_stage(&self, stage: &Stage, stop: &Stop) -> Result<DiffCount, CommandError> {
+        let dry = Stage { dry_run: true, ..stage.clone() };
+        let (_, summary) = self.stage(&dry, &mut |_: Event| {}, stop)?;
+        Ok(summary.count)
+    }
+
+    /// A folder of the store for one tree, which is not there yet. What a killed process left is removed first.
+    pub(super) fn work(&self) -> Result<(Work, PathBuf), CommandError> {
+        let failed = |e: std::io::Error| {
+            CommandError::new(ErrorKind::Store, "ERR_STORE", format!("{} cannot be used", self.dir.display()))
+                .because(e)
+                .hint("check the store's folder, its disk and its permissions")
+        };
+        let store = Dir::open(&self.dir).map_err(failed)?;
+        Work::sweep(&store, WORK_FOLDER).map_err(failed)?;
+        let work = Work::create(&store, WORK_FOLDER).map_err(failed)?;
+        let tree = work.path().join("tree");
+        Ok((work, tree))
+    }
+
+    /// The package.json of a link's newest version (or the one it names), from peers when it is not here.
+    pub(crate) fn remote_package(
+        &self,
+        opened: &Opened,
+        length: u64,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Package, CommandError> {
+        let json = self.package_json(opened, length, timeout, stop)?;
+        let Some(json) = json else {
+            return Err(CommandError::new(
+                ErrorKind::NotFound,
+                "ERR_INVALID_MANIFEST",
+                format!("{} holds no package.json", opened.drive.plain_link()),
+            )
+            .hint("publish a release to it first"));
+        };
+        Package::parse(json.to_string().as_bytes()).map_err(|e| {
+            CommandError::new(ErrorKind::Integrity, "ERR_INVALID_MANIFEST", "its package.json cannot be used")
+                .because(e)
+        })
+    }
+}
+
+/// A `package.json` that cannot be used.
+pub(crate) fn package_error(e: crate::folder::package::PackageError) -> CommandError {
+    let code = match &e {
+        crate::folder::package::PackageError::Invalid { .. }
+        | crate::folder::package::PackageError::Unusable { .. } => "ERR_INVALID_MANIFEST",
+        _ => "ERR_INVALID_PROJECT_DIR",
+    };
+    let hint = e.hint().unwrap_or_else(|| "correct its package.json and run the command again".into());
+    CommandError::new(ErrorKind::Input, code, e.to_string()).hint(hint)
+}

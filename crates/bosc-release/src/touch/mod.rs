@@ -1,0 +1,17 @@
+//! `touch`: minting a link that this store can write to.
+
+pub(crate) mod command;
+pub mod event;
+pub(crate) mod vanity;
+
+use serde::{Deserialize, Serialize};
+
+/// `bosc touch`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touch {
+    /// Mint keys until the link starts with this text.
+    pub vanity: Option<String>,
+    /// The store is the only copy of what it was copied from.
+    #[serde(default)]
+    pub sole_copy: bool,
+}

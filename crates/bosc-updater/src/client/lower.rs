@@ -1,0 +1,92 @@
+//! The lower level of the updater: its own steps, one by one.
+
+use super::driver::AppliedUpdate;
+use super::reply::Pending;
+use super::{Updater, sentinel};
+use crate::error::{ErrorKind, UpdateError};
+use crate::health::{self, Outcome, Program, WatchEvent};
+use crate::install::{self, Installer};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The lower level: for a process that is not the application, and for an application that has its own ideas.
+impl Updater {
+    /// Where the application stood when it started. `None` without an application.
+    pub fn started(&self) -> Option<&install::Started> {
+        self.0.started.as_ref()
+    }
+
+    /// [`Update::apply`](super::Update::apply) for the update that was told of last when this is called: for applications that ask nobody.
+    pub fn apply_update(&self) -> Pending<AppliedUpdate> {
+        self.0.remote.apply(self.ready())
+    }
+
+    /// The half of [`Updater::quit`] that is about this build: this start does not count against it while it is on trial.
+    pub fn closing(&self) -> Pending<()> {
+        self.aside(|i| i.closed(SystemTime::now()), ())
+    }
+
+    /// Whether it is known which program [`Updater::relaunch`] would start: to be asked at the start.
+    ///
+    /// # Errors
+    /// `Input` without an application, and for a folder whose program is not known.
+    pub fn can_relaunch(&self, program: &Program) -> Result<(), UpdateError> {
+        health::can_start(self.installer()?, program)
+    }
+
+    /// Starts the application again, detached, without watching it. Exit afterwards.
+    ///
+    /// # Errors
+    /// `Input` without an application, `Disk` when it cannot be started.
+    pub fn relaunch(&self, program: &Program) -> Result<u32, UpdateError> {
+        health::relaunch(self.installer()?, program)
+    }
+
+    /// Starts the new build and stays until it says that it is healthy; puts the old one back and starts that when it
+    /// does not. Blocking: end everything the new build needs first (windows, ports, single-instance locks), and
+    /// exit when it returns.
+    ///
+    /// # Errors
+    /// As [`health::watch`], and `Input` without an application.
+    pub fn relaunch_and_watch(
+        &self,
+        program: &Program,
+        on_event: &mut dyn FnMut(WatchEvent) -> bool,
+    ) -> Result<Outcome, UpdateError> {
+        let installer = Arc::clone(self.installer()?);
+        // The new build needs the store.
+        self.0.end();
+        let Some(path) = &self.0.sentinel else { return health::watch(&installer, program, on_event) };
+        let mut listener = sentinel::Listener::new(path, &installer)?;
+        let outcome = health::watch(&installer, program, &mut |event| {
+            if let Some(listener) = &mut listener {
+                listener.look(&installer);
+            }
+            on_event(event)
+        })?;
+        if matches!(outcome, Outcome::RolledBack { .. }) {
+            // What stays is about a version that does not run, and is cleared at the next start.
+            let _ = sentinel::over(path, &installer);
+        }
+        Ok(outcome)
+    }
+
+    pub(super) fn relaunch_again(&self) -> Result<u32, UpdateError> {
+        self.relaunch(&self.0.program)
+    }
+
+    pub(super) fn installer(&self) -> Result<&Arc<Installer>, UpdateError> {
+        self.0.installer.as_ref().ok_or_else(no_app)
+    }
+}
+
+/// Whether a build is on trial that is not the one that runs here.
+pub(super) fn has_trial_of_another(installer: &Installer) -> bool {
+    let own = installer.own_generation();
+    installer.trial().ok().flatten().is_some_and(|(generation, _)| Some(generation) != own)
+}
+
+fn no_app() -> UpdateError {
+    UpdateError::new(ErrorKind::Input, "there is no application to update")
+        .hint("name it with `UpdaterBuilder::app`, unless this is a development build")
+}

@@ -1,0 +1,121 @@
+//! A release that an application may update to.
+
+use super::desk::Command;
+use super::driver::AppliedUpdate;
+use super::remote::Remote;
+use super::reply::{Pending, pending};
+use crate::release::{Release, ReleaseId};
+use crate::source::{Progress, Terms};
+use semver::Version;
+use std::fmt;
+
+/// A release that is newer than what is installed, as [`Updater::check`](crate::Updater::check) found it or an event told of it.
+///
+/// It names this release and no other: what a person agreed to is downloaded and applied, or nothing. It does not keep the updater
+/// running; once that has ended, calls answer with [`Cancelled`](crate::ErrorKind::Cancelled).
+#[derive(Clone)]
+pub struct Update {
+    release: Release,
+    received: u64,
+    terms: Terms,
+    remote: Remote,
+}
+
+impl Update {
+    pub(super) fn new(release: Release, received: u64, terms: Terms, remote: Remote) -> Self {
+        Self { release, received, terms, remote }
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &Version {
+        &self.release.version
+    }
+
+    /// Release notes, Markdown, at most 64 KiB.
+    pub fn notes(&self) -> Option<&str> {
+        self.release.notes.as_deref()
+    }
+
+    /// Bytes of the build, where known.
+    pub fn size(&self) -> Option<u64> {
+        self.release.size
+    }
+
+    /// Whether the publisher wants it to be installed before the application is used further (`mandatory` in the manifest). What that
+    /// means is up to the application; nobody signed it.
+    pub fn is_mandatory(&self) -> bool {
+        self.terms.mandatory
+    }
+
+    /// The oldest version of the operating system that it runs on (`minimumSystemVersion` in the manifest), as the publisher writes
+    /// it. An application that heeds it downloads on request; a build that does not start is rolled back in any case.
+    pub fn minimum_system(&self) -> Option<&str> {
+        self.terms.minimum_system.as_deref()
+    }
+
+    /// Where it comes from: a verlink, or the URL of the artifact.
+    pub fn link(&self) -> &str {
+        &self.release.origin
+    }
+
+    /// Names this release and no other, whatever its version says.
+    pub fn id(&self) -> ReleaseId {
+        self.release.id
+    }
+
+    /// Bytes that came over the network for it; 0 until it was downloaded.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Downloads and proves it, without a delay. Joins a download that runs; done at once when it lies there already. It works
+    /// whether or not anybody waits for the answer.
+    ///
+    /// `on_progress` is called on the updater's thread, so it must not block; give `|_| ()` when nobody looks.
+    ///
+    /// # Errors
+    /// `Refused` when a newer release has come meanwhile: check again. `Network`, `Integrity`, `Disk`, `NoSpace` when it did not
+    /// work (what was received is kept, and it is tried again later by itself), `Cancelled`.
+    pub fn download(&self, on_progress: impl FnMut(Progress) + Send + 'static) -> Pending<()> {
+        let (reply, answer) = pending();
+        self.remote.tell(Command::Download(self.release.id, Box::new(on_progress), reply));
+        answer
+    }
+
+    /// The person does not want this version: it is not told of, downloaded or applied by itself any more, at later starts neither.
+    /// A newer one is. What was downloaded of it goes. [`Updater::check`](crate::Updater::check) still finds it, because a person asks,
+    /// and downloading it takes this back.
+    ///
+    /// # Errors
+    /// `Disk` when it cannot be remembered for later starts.
+    pub fn skip(&self) -> Pending<()> {
+        let (reply, answer) = pending();
+        self.remote.tell(Command::Skip(self.release.clone(), reply));
+        answer
+    }
+
+    /// Puts it in the application's place. The running code goes on; the next start runs the new one, see
+    /// [`Updater::restart`](crate::Updater::restart). May be called again when it failed.
+    ///
+    /// # Errors
+    /// `Refused` when it was not downloaded, or a newer release has come meanwhile (that one was told of); `Busy` while the installed
+    /// build is on trial; `Integrity`, `NoSpace`, `Permission`, `Disk`. In each case the installed build stays in place.
+    pub fn apply(&self) -> Pending<AppliedUpdate> {
+        self.remote.apply(Some(self.release.id))
+    }
+}
+
+impl fmt::Debug for Update {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Update").field("release", &self.release).field("received", &self.received).finish()
+    }
+}
+
+/// The same release.
+impl PartialEq for Update {
+    fn eq(&self, other: &Self) -> bool {
+        self.release.id == other.release.id
+    }
+}
+
+impl Eq for Update {}

@@ -1,0 +1,20 @@
+//! The signed JSON that a server offers over HTTPS: schema 1 and 2 of Perry's updater, with two fields of ours.
+//!
+//! Nothing in here touches a network or the application. `crate::http` fetches; this module decides what a manifest says and
+//! whether one of the application's keys signed it.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Manifest`], [`Asset`] | what a server offers one platform |
+//! | [`verify`] | SHA-256, Ed25519 over the digest (1) or digest and version (2), and our binding to application and platform |
+//! | [`url`] | what may be fetched |
+//! | [`version`] | what is newer |
+
+mod format;
+mod time;
+pub mod url;
+pub mod verify;
+pub mod version;
+
+pub use format::{Asset, MAX_MANIFEST_LEN, MAX_NOTES_LEN, Manifest, Proof, Schema, platform_key};
+pub use time::iso_8601;

@@ -1,0 +1,4 @@
+//! `bosc cores`.
+
+pub(crate) mod args;
+pub(crate) mod human;

@@ -1,0 +1,3 @@
+//! `bosc data`.
+
+pub(crate) mod args;

@@ -1,0 +1,3 @@
+//! `bosc demo`.
+
+pub(crate) mod args;

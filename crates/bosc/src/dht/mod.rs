@@ -1,0 +1,3 @@
+//! `bosc dht`.
+
+pub(crate) mod args;

@@ -1,0 +1,3 @@
+//! `bosc dump`.
+
+pub(crate) mod args;

@@ -1,0 +1,101 @@
+//! Every variable of the environment that Bosc reads or sets.
+
+/// A variable.
+#[derive(Debug)]
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    /// The commands it is for.
+    pub(crate) who: &'static str,
+    pub(crate) meaning: &'static str,
+}
+
+const fn variable(name: &'static str, who: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, who, meaning }
+}
+
+/// Those that a person sets.
+pub(super) const READ: [Variable; 14] = [
+    variable("BOSC_STORE", "all", "Folder of the store, as `--store DIR`; the flag wins"),
+    variable(
+        "BOSC_BOOTSTRAP",
+        "all",
+        "DHT nodes to start from, as `--bootstrap HOST:PORT,...`; the flag wins",
+    ),
+    variable("NO_COLOR", "all", "No colours, unless `--color always`"),
+    variable(
+        "BOSC_PRIMARY_KEY",
+        "all with a store",
+        "64 hex characters: the root secret of a new store, so that another machine makes the same links. A store that \
+         has another one is refused",
+    ),
+    variable(
+        "BOSC_PRIMARY_KEY_FILE",
+        "all with a store",
+        "A file written by `bosc keys backup` to take that secret from; `BOSC_PASSPHRASE` decrypts it",
+    ),
+    variable(
+        "BOSC_PASSPHRASE",
+        "`keys`, `multisig`",
+        "The passphrase, where nobody can type it; `--passphrase-fd N` wins",
+    ),
+    variable(
+        "BOSC_NEW_PASSPHRASE",
+        "`multisig keys export`, `import`",
+        "The passphrase to change to; `--new-passphrase-fd N` wins",
+    ),
+    variable("BOSC_KEYS", "`multisig`", "Folder of the signing keys, as `--keys DIR`; the flag wins"),
+    variable(
+        "HYPERCORE_SIGN_KEYS_DIRECTORY",
+        "`multisig`",
+        "Folder of the signing keys of npm `hypercore-sign`, in place of `~/.hypercore-sign`",
+    ),
+    variable(
+        "BOSC_UPDATER_SECRET_KEY",
+        "`updater sign`, `manifest`",
+        "The secret key, in Base64; `--secret-key FILE` and `--secret-key-fd N` win",
+    ),
+    variable(
+        "BOSC_UPDATE_TOKEN",
+        "`watch`",
+        "A token for the server of `--upgrade`, sent as `Authorization: Bearer TOKEN`; to no other server",
+    ),
+    variable(
+        "HTTPS_PROXY",
+        "`watch`",
+        "The proxy for HTTPS (`http`, `https`, `socks4`, `socks4a`, `socks5`, `socks5h`), else `ALL_PROXY`; lower case \
+         wins, as in curl. It is used or the connection fails; `--proxy URL` wins",
+    ),
+    variable(
+        "NO_PROXY",
+        "`watch`",
+        "Hosts that are reached without it, by curl's rules: domains with all below them, addresses, networks such as \
+         `10.0.0.0/8`, or `*`",
+    ),
+    variable(
+        "SSL_CERT_FILE",
+        "`watch`",
+        "Certificate authorities in the place of the system's store, beside the built-in list; so is the folder \
+         `SSL_CERT_DIR`",
+    ),
+];
+
+/// Those that Bosc sets for a program it starts.
+pub(super) const SET: [Variable; 5] = [
+    variable(
+        "BOSC_UPDATER_SMOKE",
+        "your application",
+        "Set by `bosc updater smoke` to the folder of the test, so that the application can leave its production data alone",
+    ),
+    variable(
+        "BOSC_UPDATER_WATCHED",
+        "your application",
+        "Set by the updater when it starts a new build on trial: the number of the trial",
+    ),
+    variable("BOSC_EXAMPLE", "`demo`", "Makes bosc the example application of the demo"),
+    variable("BOSC_INSTALL_VALUE", "`install`", "Carries a path to PowerShell, on Windows"),
+    variable(
+        "BOSC_MSIX_PACKAGE",
+        "`install`, updater",
+        "Carries the path of a package to PowerShell, on Windows",
+    ),
+];

@@ -1,0 +1,285 @@
+//! What the program says about itself. One source for `--help`, `bosc help`, the manual pages and docs/cli*.md.
+//!
+//! - A command's line and flags are defined where they are parsed (`args` and its like), and nowhere else.
+//! - What clap has no room for, a few sentences and examples, is in [`pages`], one [`Page`] a command.
+//! - The topics are tables: [`errors`], [`environment`], [`topics`].
+//!
+//! [`command`] puts them together: own flags, examples, and the flags that every command has, last. `man` makes the manual
+//! pages of the same. The pages below docs/ hold copies between two markers; `docs_blocks` (a test) compares them, and
+//! writes them anew with `UPDATE_DOCS=1`. Tests hold every command to a page and a group, every example to the parser, every
+//! error code and variable in the sources to its table.
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod docs_blocks;
+mod environment;
+mod errors;
+mod groups;
+pub(crate) mod man;
+mod mistakes;
+mod pages;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
+mod topics;
+
+use crate::args::{Cli, HelpArgs};
+use crate::global::COMMON;
+use crate::printer::{Ended, Final, Printer};
+use bosc_release::error::CommandError;
+use bosc_release::event::Output;
+
+use clap::builder::StyledStr;
+use clap::builder::styling::Style;
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
+use serde::Serialize;
+use std::ffi::OsString;
+use std::fmt::Write;
+
+pub(crate) use mistakes::hint;
+
+/// Where the description of a flag is broken, in columns of its own.
+const FLAG_WIDTH: usize = 65;
+/// Columns of the flags in the list that is made here; clap makes the others.
+const FLAG_COLUMN: usize = 35;
+
+/// What is said of a command beside its line and its flags.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// The words after `bosc`.
+    pub(crate) path: &'static str,
+    /// Some sentences, broken into lines; may be empty.
+    pub(crate) details: &'static str,
+    /// What is done and the command that does it.
+    pub(crate) examples: &'static [(&'static str, &'static str)],
+}
+
+/// The arguments of this process, parsed.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    parse_from(std::env::args_os().collect())
+}
+
+/// Arguments, parsed; an error says what was probably meant.
+fn parse_from(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    command()
+        .try_get_matches_from(help_is_a_flag(arguments))
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(mistakes::suggest)
+}
+
+/// `bosc multisig help sign` is `bosc multisig sign --help`. `bosc help ...` is a command.
+fn help_is_a_flag(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let root = Cli::command();
+    let (mut at, mut found) = (&root, None);
+    for (i, word) in arguments.iter().enumerate().skip(1) {
+        if word == "help" && at.has_subcommands() && i > 1 {
+            found = Some(i);
+            break;
+        }
+        match word.to_str().and_then(|w| at.find_subcommand(w)) {
+            Some(below) => at = below,
+            None => break,
+        }
+    }
+    if let Some(i) = found {
+        arguments.remove(i);
+        arguments.push("--help".into());
+    }
+    arguments
+}
+
+/// The command tree, with everything that `--help` shows.
+pub(crate) fn command() -> Command {
+    let mut root = with_help_flag(Cli::command());
+    let (own, all) = (common_flags(&root, false), common_flags(&root, true));
+    root = root.mut_args(|arg| if is_common(&arg) { arg.hide(true) } else { arg });
+    dress(root, "", &own, &all)
+}
+
+/// The same without the flags that every command has: what docs/ shows of one command.
+#[cfg(test)]
+fn command_alone() -> Command {
+    let root = with_help_flag(Cli::command());
+    dress(root.mut_args(|arg| if is_common(&arg) { arg.hide(true) } else { arg }), "", "", "")
+}
+
+/// `--help` and `--version` as flags that are listed with the others.
+fn with_help_flag(root: Command) -> Command {
+    let flag = |id: &'static str, short: char| {
+        Arg::new(id).long(id).short(short).help_heading(COMMON).display_order(usize::MAX)
+    };
+    root.disable_help_flag(true)
+        .disable_version_flag(true)
+        .arg(flag("help", 'h').action(ArgAction::Help).global(true).help("Print this help"))
+        .arg(flag("version", 'V').action(ArgAction::Version).help("Print the version of bosc"))
+}
+
+fn is_common(arg: &Arg) -> bool {
+    arg.get_help_heading() == Some(COMMON)
+}
+
+/// Details, examples and common flags of a command and of all below it.
+fn dress(command: Command, path: &str, common: &str, root_common: &str) -> Command {
+    let page = pages::of(path);
+    let mut after = String::new();
+    if let Some(page) = page.filter(|p| !p.examples.is_empty()) {
+        heading(&mut after, "Examples");
+        for (what, line) in page.examples {
+            if !what.is_empty() {
+                let _ = writeln!(after, "  # {what}");
+            }
+            let _ = writeln!(after, "  {}", literal(line));
+        }
+    }
+    let root = path.is_empty();
+    let flags = if root { root_common } else { common };
+    if !flags.is_empty() {
+        if !after.is_empty() {
+            after.push('\n');
+        }
+        after.push_str(flags);
+    }
+    if root {
+        after.push('\n');
+        after.push_str(&topics::pointers());
+    }
+    let details =
+        page.map(|p| p.details).filter(|d| !d.is_empty()).map(|d| format!("{d}\n\n")).unwrap_or_default();
+    let body = match (root, command.has_subcommands(), has_shown_args(&command)) {
+        (true, ..) => groups::listing(&command),
+        (_, _, true) | (_, true, _) => "{all-args}\n\n".to_owned(),
+        _ => String::new(),
+    };
+    let template = format!("{{about-with-newline}}\n{details}{{usage-heading}} {{usage}}\n\n{body}{after}");
+    command
+        .help_template(template)
+        .mut_args(|arg| {
+            let text = arg.get_help().map(|help| wrap_before(&help.to_string(), FLAG_WIDTH, added(&arg)));
+            let arg = if arg.get_env().is_some() { arg.hide_env_values(true) } else { arg };
+            match text {
+                Some(text) => arg.help(text),
+                None => arg,
+            }
+        })
+        .mut_subcommands(|below| {
+            let path = format!("{path} {}", below.get_name());
+            dress(below, path.trim_start(), common, root_common)
+        })
+}
+
+fn has_shown_args(command: &Command) -> bool {
+    command.get_arguments().any(|arg| !arg.is_hide_set())
+}
+
+/// The flags of every command as clap would list them. `root`: also those of `bosc` alone.
+fn common_flags(command: &Command, root: bool) -> String {
+    let mut out = String::new();
+    heading(&mut out, COMMON);
+    for arg in command.get_arguments().filter(|a| is_common(a) && (root || a.is_global_set())) {
+        let short = arg.get_short().map(|s| format!("-{s},")).unwrap_or_default();
+        let mut names = format!("  {short:3} --{}", arg.get_long().unwrap_or_default());
+        if arg.get_action().takes_values() {
+            let value = arg.get_value_names().unwrap_or_default().first();
+            let _ = write!(names, " <{}>", value.map_or("VALUE", |v| v.as_str()));
+        }
+        let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        if let Some(variable) = arg.get_env().and_then(|v| v.to_str()) {
+            let _ = write!(text, " [env: {variable}]");
+        }
+        let text = wrap(&text, FLAG_WIDTH).replace('\n', &format!("\n{:FLAG_COLUMN$}", ""));
+        let gap = FLAG_COLUMN.saturating_sub(names.len()).max(1);
+        let _ = writeln!(out, "{}{:gap$}{text}", literal(&names), "");
+    }
+    out
+}
+
+/// A heading in clap's own style.
+fn heading(out: &mut String, text: &str) {
+    let style: Style = *clap::builder::Styles::styled().get_header();
+    let _ = writeln!(out, "{style}{text}:{style:#}");
+}
+
+/// Text to type, in clap's own style. Spaces before it are left alone.
+fn literal(text: &str) -> String {
+    let style: Style = *clap::builder::Styles::styled().get_literal();
+    let words = text.trim_start();
+    let (indent, _) = text.split_at(text.len() - words.len());
+    format!("{indent}{style}{words}{style:#}")
+}
+
+/// How many characters clap adds to the help of a flag: its default and its variable.
+fn added(arg: &Arg) -> usize {
+    let shown = !arg.is_hide_default_value_set() && arg.get_action().takes_values();
+    let default: usize = arg.get_default_values().iter().filter(|_| shown).map(|v| v.len() + 12).sum();
+    default + arg.get_env().map_or(0, |v| v.len() + 8)
+}
+
+/// Lines of at most `width` characters, broken at spaces.
+fn wrap(text: &str, width: usize) -> String {
+    wrap_before(text, width, 0)
+}
+
+/// The same, with room for `rest` characters behind the last word.
+fn wrap_before(text: &str, width: usize, rest: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    let mut words = text.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let length = word.chars().count() + if words.peek().is_none() { rest } else { 0 };
+        if column > 0 && column + 1 + length > width {
+            out.push('\n');
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+/// `bosc help [COMMAND|TOPIC]...`
+pub(crate) fn run(a: &HelpArgs, printer: &Printer) -> Ended {
+    let text = if let [word] = a.words.as_slice()
+        && let Some(topic) = topics::text(word)
+    {
+        topic
+    } else {
+        of_command(&a.words)?
+    };
+    if printer.is_json() {
+        return Ok(Final::of(Shown { text: strip(&text) }));
+    }
+    printer.help(text);
+    Ok(Output::Nothing.into())
+}
+
+/// What `help` ends with.
+#[derive(Serialize)]
+struct Shown {
+    text: String,
+}
+
+/// What `bosc COMMAND --help` shows.
+fn of_command(words: &[String]) -> Result<String, CommandError> {
+    let mut command = command();
+    command.build();
+    let mut at = &mut command;
+    for (i, word) in words.iter().enumerate() {
+        let before = words.get(..i).unwrap_or_default().join(" ");
+        if at.find_subcommand(word).is_none() {
+            return Err(mistakes::no_help(&before, word, at));
+        }
+        at = match at.find_subcommand_mut(word) {
+            Some(below) => below,
+            None => return Err(CommandError::input("no such command")),
+        };
+    }
+    Ok(at.render_help().ansi().to_string())
+}
+
+/// Text without its styles.
+fn strip(text: &str) -> String {
+    StyledStr::from(text.to_owned()).to_string()
+}

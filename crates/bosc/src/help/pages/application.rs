@@ -1,0 +1,79 @@
+//! Commands for applications that update themselves.
+
+use super::Page;
+
+pub(super) const PAGES: &[Page] = &[
+    Page {
+        path: "watch",
+        details: "\
+Your application starts it as a child process, writes words to its stdin (`check`, `apply`,
+`healthy`, `relaunch`, ...) and reads lines from its stdout (--json). docs/updater.md has
+both. A new build that does not say that it is healthy is rolled back.",
+        examples: &[
+            (
+                "From a link",
+                "bosc watch --json --upgrade pear://KEY --app ./Hello.AppImage --name Hello.AppImage --version 1.0.0",
+            ),
+            (
+                "From a manifest over HTTPS",
+                "bosc watch --json --upgrade https://example.org/latest.json --public-key KEY --app ./hello --name hello --version 1.0.0",
+            ),
+        ],
+    },
+    Page {
+        path: "updater",
+        details: "\
+Flags, files, output and exit codes are those of `perry updater`. (Perry compiles TypeScript
+to native applications, and has an updater that Bosc can stand in for.)",
+        examples: &[
+            ("A key pair, once", "bosc updater keygen --output key.json"),
+            (
+                "A manifest and its artifacts, to upload",
+                "bosc updater manifest ./hello-1.0.0 --url-base https://example.org/hello/ --secret-key key.json",
+            ),
+        ],
+    },
+    Page {
+        path: "updater keygen",
+        details: "",
+        examples: &[("To a file", "bosc updater keygen --output key.json")],
+    },
+    Page {
+        path: "updater sign",
+        details: "Without a flag the secret key comes from BOSC_UPDATER_SECRET_KEY (Base64).",
+        examples: &[(
+            "One artifact",
+            "bosc updater sign --binary hello.zip --version 1.0.0 --secret-key key.json",
+        )],
+    },
+    Page {
+        path: "updater verify",
+        details: "Prints OK, or ends with exit code 1.",
+        examples: &[(
+            "One artifact",
+            "bosc updater verify --binary hello.zip --version 1.0.0 --signature BASE64 --pubkey BASE64",
+        )],
+    },
+    Page {
+        path: "updater manifest",
+        details: "Without a flag the secret key comes from BOSC_UPDATER_SECRET_KEY (Base64).",
+        examples: &[(
+            "For clients of one application",
+            "bosc updater manifest ./hello-1.0.0 --url-base https://example.org/hello/ --app hello --secret-key key.json",
+        )],
+    },
+    Page {
+        path: "updater smoke",
+        details: "\
+The old build is updated to the new one, then to two builds that cannot work, each of which
+must be rolled back; all in a temporary folder. Your application is really started: keep it
+from its production data with arguments after --, or let it look at BOSC_UPDATER_SMOKE.",
+        examples: &[
+            ("Two AppImages", "bosc updater smoke --old Hello-1.0.0.AppImage --new Hello-1.1.0.AppImage"),
+            (
+                "Arguments for the application",
+                "bosc updater smoke --old old/Hello.app --new new/Hello.app -- --profile /tmp/smoke",
+            ),
+        ],
+    },
+];

@@ -1,0 +1,27 @@
+//! What clap has no room for, one [`Page`] a command: some sentences and examples. An example is a line to type.
+
+mod application;
+mod learn;
+mod make;
+mod multisig;
+mod operate;
+mod release;
+mod share;
+
+pub(super) use super::Page;
+
+/// All pages.
+pub(super) const PAGES: [&[Page]; 7] = [
+    learn::PAGES,
+    make::PAGES,
+    share::PAGES,
+    release::PAGES,
+    multisig::PAGES,
+    operate::PAGES,
+    application::PAGES,
+];
+
+/// The page of the command with this path; `bosc` itself has the empty one.
+pub(super) fn of(path: &str) -> Option<&'static Page> {
+    PAGES.iter().flat_map(|group| group.iter()).find(|page| page.path == path)
+}

@@ -1,0 +1,106 @@
+//! Commands that keep links and stores in good order.
+
+use super::Page;
+
+pub(super) const PAGES: &[Page] = &[
+    Page {
+        path: "doctor",
+        details: "\
+Says who seeds the link, what it holds for which platform, what is wrong, and what to do
+about it. With --version also: would it update a client of that version? Exit code 1 if a
+finding is bad.",
+        examples: &[
+            ("How a link is doing", "bosc doctor pear://KEY"),
+            ("Why a client does not update", "bosc doctor pear://KEY --version 1.0.0 --platform win32-x64"),
+            ("Why the application on this machine does not", "bosc doctor pear://KEY --app /opt/hello"),
+        ],
+    },
+    Page {
+        path: "keys",
+        details: "\
+Files are encrypted under a passphrase. Once a key is in two places, every write asks peers
+for the newest version first. Signing keys are something else: `bosc multisig keys`.",
+        examples: &[("Back up all keys of this store", "bosc keys backup store.bosc-key")],
+    },
+    Page {
+        path: "keys export",
+        details: "\
+From then on both stores ask peers for the newest version before they write to the link:
+two machines that write without knowing of each other make two histories, which nobody can
+join again.",
+        examples: &[("For another machine", "bosc keys export pear://KEY --out hello.bosc-key")],
+    },
+    Page {
+        path: "keys import",
+        details: "The next `bosc stage` to the link fetches its newest version from peers and continues it.",
+        examples: &[
+            ("The key of one link", "bosc keys import hello.bosc-key"),
+            ("A whole backup, into a new store", "bosc keys import store.bosc-key --store ~/restored"),
+        ],
+    },
+    Page {
+        path: "keys backup",
+        details: "Links made later need a new backup. Keep the passphrase apart from the file.",
+        examples: &[("Onto a stick", "bosc keys backup /media/usb/store.bosc-key")],
+    },
+    Page {
+        path: "store",
+        details: "Works beside a running `bosc seed`.",
+        examples: &[("Is everything as it was stored?", "bosc store check")],
+    },
+    Page {
+        path: "store check",
+        details: "\
+Reads every block of the store (or of one link) and compares it with its hash, then every
+checksum of the database. A damaged block is not given to peers any more; a running `bosc
+seed` fetches it again, and so does `bosc store repair`. Exit code 5 if anything is damaged.",
+        examples: &[("One link", "bosc store check pear://KEY")],
+    },
+    Page {
+        path: "store repair",
+        details: "\
+Checks as `bosc store check` does and fetches what is damaged from peers. Nothing is signed,
+cut back or removed. Exit code 5 if something is still missing in the end.",
+        examples: &[("All links", "bosc store repair")],
+    },
+    Page {
+        path: "cores",
+        details: "A drive has two cores: `db` (names) and `blobs` (contents).",
+        examples: &[("What is in the store", "bosc cores")],
+    },
+    Page {
+        path: "gc",
+        details: "What another command of this store is using stays. Killed, run it again.",
+        examples: &[
+            ("What an unfinished download would give back", "bosc gc downloads --dry-run"),
+            ("Shrink the store's files", "bosc gc store"),
+        ],
+    },
+    Page {
+        path: "gc cores",
+        details: "",
+        examples: &[("Forget what was downloaded", "bosc gc cores pear://KEY")],
+    },
+    Page { path: "gc downloads", details: "", examples: &[("See first", "bosc gc downloads --dry-run")] },
+    Page { path: "gc stage-index", details: "", examples: &[("Remove it", "bosc gc stage-index")] },
+    Page { path: "gc store", details: "", examples: &[("See first", "bosc gc store --dry-run")] },
+    Page { path: "data", details: "", examples: &[("Can this machine reach the DHT?", "bosc data dht")] },
+    Page {
+        path: "data dht",
+        details: "",
+        examples: &[("Look for 30 seconds", "bosc data dht --timeout 30")],
+    },
+    Page { path: "data multisig", details: "", examples: &[("All of them", "bosc data multisig")] },
+    Page {
+        path: "dht",
+        details: "\
+Without --bootstrap it is the first node of a private network. It keeps nothing on disk.",
+        examples: &[
+            ("The first node", "bosc dht --port 49737"),
+            (
+                "Another one, behind a router",
+                "bosc dht --bootstrap dht.example.org:49737 --public-host 203.0.113.7",
+            ),
+        ],
+    },
+];

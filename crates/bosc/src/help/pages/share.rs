@@ -1,0 +1,53 @@
+//! Commands that share and fetch.
+
+use super::Page;
+
+pub(super) const PAGES: &[Page] = &[
+    Page {
+        path: "seed",
+        details: "\
+Downloads all of the drive, keeps up with new versions, and serves them to other peers until
+Ctrl+C. Beside that it reads what it has once a day, and fetches damaged blocks again.",
+        examples: &[
+            ("Seed until Ctrl+C", "bosc seed pear://KEY"),
+            ("Without the live table, for a service", "bosc seed pear://KEY --no-tty"),
+            ("Until a certain peer has everything", "bosc seed pear://KEY --until-sync PEER-KEY"),
+        ],
+    },
+    Page {
+        path: "info",
+        details: "",
+        examples: &[
+            ("Everything", "bosc info pear://KEY"),
+            ("Its package.json", "bosc info pear://KEY --manifest"),
+            ("What is new in its newest release", "bosc info pear://KEY --changelog"),
+            ("Of bosc and its store", "bosc info"),
+        ],
+    },
+    Page {
+        path: "dump",
+        details: "\
+A file is replaced in one step, and files that did not change are not written. Nothing
+outside the folder is ever touched.",
+        examples: &[
+            ("All files into a new folder", "bosc dump pear://KEY ./copy"),
+            ("Bring a folder up to date", "bosc dump pear://KEY ./copy --force"),
+            ("Names only", "bosc dump pear://KEY --list"),
+            ("One file to stdout", "bosc dump pear://KEY/package.json -"),
+            ("An older version (see `bosc versions`)", "bosc dump pear://KEY ./old --checkout 12"),
+        ],
+    },
+    Page {
+        path: "install",
+        details: "\
+Fetches the build for this machine and puts it where applications live: ~/Applications on
+macOS; ~/Applications, ~/AppImages or ~/.local/bin on Linux; %LOCALAPPDATA%\\Programs on
+Windows. If it is interrupted, run it again: it continues. The drive stays in the store, so
+that `bosc seed` can serve it to others.",
+        examples: &[
+            ("Install", "bosc install pear://KEY"),
+            ("Into a folder of your choice", "bosc install pear://KEY --to ~/tools"),
+            ("Uninstall", "bosc install pear://KEY --uninstall"),
+        ],
+    },
+];

@@ -1,0 +1,60 @@
+//! The flags of `keys`.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `bosc keys`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Write a link's key to an encrypted file, for another machine
+    Export(KeysExport),
+    /// Read a link's key, or a whole backup, from a file
+    Import(KeysImport),
+    /// Write all keys of the store to an encrypted file
+    Backup(KeysBackup),
+}
+
+/// Where the passphrase comes from. Never from an argument: arguments are seen by other users.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PassphraseFlags {
+    /// Read the passphrase from the first line of this open file descriptor [default: BOSC_PASSPHRASE, else asked for]
+    #[arg(long, value_name = "N")]
+    pub(crate) passphrase_fd: Option<u32>,
+}
+
+/// `bosc keys export`
+#[derive(Debug, Args)]
+pub(crate) struct KeysExport {
+    /// The link
+    pub(crate) link: String,
+    /// The file to write [default: ./<first characters of the key>.bosc-key]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFlags,
+}
+
+/// `bosc keys import`
+#[derive(Debug, Args)]
+pub(crate) struct KeysImport {
+    /// The file that `keys export` or `keys backup` wrote
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFlags,
+}
+
+/// `bosc keys backup`
+#[derive(Debug, Args)]
+pub(crate) struct KeysBackup {
+    /// The file to write
+    #[arg(default_value = "store.bosc-key")]
+    pub(crate) file: PathBuf,
+    /// Replace an existing file
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFlags,
+}

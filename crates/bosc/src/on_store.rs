@@ -1,0 +1,74 @@
+//! Running a request on the store: here, or by the process that has it open.
+
+use crate::global::Global;
+use crate::printer::Printer;
+use crate::values::store_dir;
+use bosc_release::command::{Outcome, Stop};
+use bosc_release::engine::{Engine, EngineConfig};
+use bosc_release::error::CommandError;
+use bosc_release::event::Sink;
+use bosc_release::owner::{self, ask};
+use bosc_release::request::Request;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a command waits for a store whose owner is starting or ending.
+const OWNER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs a command in the process that owns the store: this one, or the one that has it open.
+pub(crate) fn with_store(
+    g: &Global,
+    request: &Request,
+    sink: &mut dyn Sink,
+    stop: &Stop,
+    printer: &Printer,
+) -> Outcome {
+    let dir = store_dir(g)?;
+    let config =
+        EngineConfig { store: dir.clone(), bootstrap: g.bootstrap.clone(), primary_key: primary_key()? };
+    let start = Instant::now();
+    loop {
+        let locked = match Engine::open(&config) {
+            Ok(engine) => {
+                let engine = Arc::new(engine);
+                let executor: Arc<dyn owner::Executor> = Arc::clone(&engine) as _;
+                let service = owner::OwnerService::start(&dir, executor);
+                let outcome = engine.execute_request(request, sink, stop);
+                if let Ok(service) = service
+                    && service.active() > 0
+                    && !stop.is_stopped()
+                {
+                    printer.detail("waiting for commands that other processes handed over");
+                    service.wait_idle(Duration::from_secs(3600), stop);
+                }
+                engine.close();
+                return outcome;
+            }
+            Err(e) if e.code() == "ERR_LOCKED" => e,
+            Err(e) => return Err(e),
+        };
+        if let Some(output) = ask::hand_over(&dir, request, sink, stop)? {
+            return Ok(output);
+        }
+        if start.elapsed() > OWNER_PATIENCE || stop.is_stopped() {
+            return Err(locked);
+        }
+        std::thread::sleep(Duration::from_millis(40));
+    }
+}
+
+/// BOSC_PRIMARY_KEY (or BOSC_PRIMARY_KEY_FILE): the root secret for a new store, for machines that must make the same
+/// links again.
+pub(crate) fn primary_key() -> Result<Option<[u8; 32]>, CommandError> {
+    let Some(text) = std::env::var_os("BOSC_PRIMARY_KEY").filter(|v| !v.is_empty()) else {
+        return Ok(crate::keys::primary::encrypted_primary_key()?.map(|k| *k));
+    };
+    bosc_release::keys::guarded::not_dumpable();
+    text.to_str()
+        .filter(|t| t.len() == 64)
+        .and_then(|t| bosc_format::id::decode(t).ok())
+        .map(Some)
+        .ok_or_else(|| {
+            CommandError::input("BOSC_PRIMARY_KEY is not a key").hint("it takes 64 hex characters (32 bytes)")
+        })
+}

@@ -1,0 +1,105 @@
+//! `bosc publish`: flags, request, what people read.
+
+pub(crate) mod args;
+pub(crate) mod human;
+
+use crate::plain::one_line;
+use crate::printer::Printer;
+use crate::question::confirm;
+use crate::values::{absolute, seconds};
+use args::Publish;
+use bosc_release::command::Stop;
+use bosc_release::error::{CommandError, ErrorKind};
+use bosc_release::folder::package::Package;
+use bosc_release::publish::Ci;
+use bosc_release::request::Request;
+use bosc_release::stage::rules;
+use std::io::IsTerminal;
+use std::path::Path;
+
+/// The request of `bosc publish`. `primary` is the primary key of the environment.
+pub(crate) fn publish(
+    a: &Publish,
+    primary: Option<&[u8; 32]>,
+    printer: &Printer,
+    stop: &Stop,
+) -> Result<Request, CommandError> {
+    if a.ci {
+        rules::check_target(&a.dir)?;
+    }
+    let dir = absolute(&a.dir)?;
+    let artifacts = artifacts(a)?;
+    let ci = if a.ci { Some(ci(a, &dir, primary)?) } else { None };
+    let mint = a.yes || (ci.is_none() && !a.dry_run && lacks_link(&dir) && ask(&dir, printer, stop)?);
+    Ok(Request::Publish(bosc_release::publish::Publish {
+        sole_copy: a.sole_copy,
+        dir,
+        mint,
+        artifacts,
+        target: a.build.target.as_deref().map(absolute).transpose()?,
+        force_build: a.build.force_build,
+        dry_run: a.dry_run,
+        ignore: a.ignore.clone(),
+        allow: a.allow.clone(),
+        copies: a.copies,
+        wait_ms: seconds(a.wait)?,
+        ci,
+    }))
+}
+
+fn artifacts(a: &Publish) -> Result<Vec<(String, std::path::PathBuf)>, CommandError> {
+    let b = &a.build;
+    let out = b.apps.named()?;
+    if out.is_empty() && (b.target.is_some() || b.force_build) {
+        return Err(CommandError::input("--target and --force-build are for what is built")
+            .hint("name an application, as in `--linux-x64-app ./dist/App.AppImage`"));
+    }
+    Ok(out)
+}
+
+fn ci(a: &Publish, dir: &Path, primary: Option<&[u8; 32]>) -> Result<Ci, CommandError> {
+    let Some(primary) = primary else {
+        return Err(CommandError::new(
+            ErrorKind::Input,
+            "ERR_NO_PRIMARY_KEY",
+            "--ci takes the primary key from the environment, and there is none",
+        )
+        .hint(
+            "set BOSC_PRIMARY_KEY (64 hex characters), or BOSC_PRIMARY_KEY_FILE (from `bosc keys backup`) and \
+             BOSC_PASSPHRASE, from the secrets of the CI",
+        ));
+    };
+    let name = match &a.name {
+        Some(name) => name.clone(),
+        None => Package::read(dir).ok().and_then(|p| p.name).ok_or_else(|| {
+            CommandError::input("package.json has no name").hint("name the link with `--name`")
+        })?,
+    };
+    rules::check_name(&name)?;
+    Ok(Ci {
+        link: rules::link(primary, &name).to_string(),
+        name,
+        wait_peers_ms: a.wait_peers.map_or(Ok(bosc_release::publish::WAIT_PEERS_MS), seconds)?,
+        mirror: a.mirror.as_deref().map(absolute).transpose()?,
+        snapshot: a.snapshot.as_deref().map(absolute).transpose()?,
+        first: a.first,
+    })
+}
+
+/// Whether package.json is fine and has no link.
+fn lacks_link(dir: &Path) -> bool {
+    Package::read(dir).is_ok_and(|p| p.upgrade.is_none_or(|u| u.trim().is_empty()))
+}
+
+/// Asks whether to make a link. False when nobody can be asked.
+fn ask(dir: &Path, printer: &Printer, stop: &Stop) -> Result<bool, CommandError> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    let package = dir.join("package.json");
+    let question = format!(
+        "{} has no `upgrade` link. Make one and write it there?",
+        one_line(&package.to_string_lossy())
+    );
+    confirm(&question, "--yes", printer, stop)
+}

@@ -1,0 +1,3 @@
+//! `bosc seed`.
+
+pub(crate) mod args;

@@ -1,0 +1,68 @@
+//! `stage`, and what is told of any folder before it is staged, built or packed.
+
+use crate::lines::{changed, dry, shown, unmatched};
+use crate::plain::{Tone, one_line};
+use crate::printer::Printer;
+use bosc_release::folder::portable_names::BadName;
+use bosc_release::secrets::LooksSecret;
+use bosc_release::stage::StageEvent;
+use std::path::Path;
+
+pub(crate) fn line(p: &Printer, event: &StageEvent) {
+    match event {
+        StageEvent::Staging { name, link, .. } => {
+            let name = one_line(name.as_deref().unwrap_or_default());
+            p.say(Tone::Plain, &format!("Staging {name} into {link}"));
+        }
+        StageEvent::Dry => dry(p),
+        StageEvent::Skipped { path, reason } => left_out(p, path, reason),
+        StageEvent::IgnoreFile { path } => p.detail(&format!("What {} says is left out", shown(path))),
+        StageEvent::Unmatched { list, pattern } => unmatched(p, list, pattern),
+        StageEvent::BadName(name) => bad_name(p, name),
+        StageEvent::Dangling { path, target } => p.say(
+            Tone::Warn,
+            &format!("A link that leads nowhere: {} -> {}", one_line(path), one_line(target)),
+        ),
+        StageEvent::LooksSecret(found) => looks_secret(p, found),
+        StageEvent::VersionMismatch { path, release, running } => p.say(
+            Tone::Warn,
+            &format!(
+                "The release says {}, the running program {}: raise the version in {} too, or its users never see it arrive",
+                one_line(release),
+                one_line(running),
+                one_line(path)
+            ),
+        ),
+        StageEvent::ByteDiff(diff) => changed(p, diff),
+        StageEvent::Summary(s) => p.say(
+            Tone::Plain,
+            &format!("{} files: {} added, {} changed, {} removed", s.files, s.add, s.change, s.remove),
+        ),
+        StageEvent::Skipping { reason, .. } => {
+            p.say(Tone::Warn, &format!("Not staged: {}", one_line(reason)));
+        }
+        StageEvent::Complete { dry_run: true } => p.say(Tone::Good, "Dry run complete"),
+        StageEvent::Complete { dry_run: false } => p.say(Tone::Good, "Staging complete"),
+        StageEvent::Addendum(now) => {
+            p.say(Tone::Plain, &format!("Latest: {}", now.version));
+            p.data(&now.verlink);
+            p.say(Tone::Plain, &format!("Next: bosc seed {}", now.link));
+        }
+    }
+}
+
+/// Something that is left out.
+pub(crate) fn left_out(p: &Printer, path: &Path, reason: &str) {
+    p.say(Tone::Warn, &format!("left out {}: {}", shown(path), one_line(reason)));
+}
+
+/// A name that some system cannot hold.
+pub(crate) fn bad_name(p: &Printer, name: &BadName) {
+    let (path, system, why) = (one_line(&name.path), one_line(&name.system), one_line(&name.why));
+    p.say(Tone::Warn, &format!("{path} cannot be on {system}: {why}"));
+}
+
+/// Something that looks like a secret.
+pub(crate) fn looks_secret(p: &Printer, found: &LooksSecret) {
+    p.say(Tone::Warn, &format!("Looks secret: {} ({})", one_line(&found.path), one_line(&found.what)));
+}

@@ -1,0 +1,4 @@
+//! `bosc stage`.
+
+pub(crate) mod args;
+pub(crate) mod human;

@@ -1,0 +1,3 @@
+//! `bosc touch`.
+
+pub(crate) mod args;

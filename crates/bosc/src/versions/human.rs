@@ -1,0 +1,12 @@
+//! `versions` as people read it.
+
+use crate::plain::one_line;
+use crate::printer::Printer;
+use bosc_release::versions::event::VersionsEvent;
+
+pub(crate) fn versions(p: &Printer, event: &VersionsEvent) {
+    let VersionsEvent::Version { length, verlink, semver, released, .. } = event;
+    let mark = if *released { "*" } else { " " };
+    let semver = semver.as_deref().map_or("-".to_owned(), one_line);
+    p.data(&format!("{mark} {length:>7}  {semver:<16} {verlink}"));
+}
