@@ -29,7 +29,8 @@
 //! Systems other than Unix have no such handles in the standard library. There a [`Dir`] is a path, links are looked for
 //! before each step, and invariant 1 holds as long as nobody else writes to the folder at the same time.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
-#![forbid(unsafe_code)]
+// Windows: one call, see `windows`.
+#![cfg_attr(not(windows), forbid(unsafe_code))]
 
 #[cfg(feature = "faults")]
 pub mod faults;
@@ -52,6 +53,8 @@ mod system;
 #[cfg(not(unix))]
 #[path = "other.rs"]
 mod system;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(test)]
 mod tests;

@@ -194,13 +194,13 @@ impl Dir {
     ) -> io::Result<()> {
         let (from, to) = (self.at(&name)?, to.at(to_name)?);
         step(Op::Rename, self, name.as_ref())?;
-        if fs::symlink_metadata(&from)?.is_file() {
-            match fs::hard_link(&from, &to) {
-                Ok(()) => return fs::remove_file(&from),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(e),
-                Err(_) => {}
-            }
+        #[cfg(windows)]
+        match crate::windows::rename_new(&from, &to) {
+            // A path that is too long for this call, which the standard library writes in another way.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
         }
+        // Not by a second name: the first of a program that runs could then not be removed.
         match fs::symlink_metadata(&to) {
             Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => fs::rename(from, to),

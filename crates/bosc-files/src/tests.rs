@@ -107,6 +107,47 @@ fn small_files_are_read_locked_renamed_and_removed() {
 }
 
 #[cfg(feature = "faults")]
+/// Not a test by itself: the program of the next one, which runs until its input is closed.
+#[test]
+#[ignore = "run by another test"]
+fn a_program_that_waits() {
+    println!("it runs");
+    let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+}
+
+#[test]
+fn the_file_of_a_program_that_runs_gets_a_free_name() {
+    use std::process::{Command, Stdio};
+    let temp = tempfile::tempdir().unwrap();
+    let program = temp.path().join("program.exe");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut child = Command::new(&program)
+        .args(["--exact", "tests::a_program_that_waits", "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = std::io::BufReader::new(child.stdout.take().unwrap());
+    assert!(std::io::BufRead::lines(said).any(|line| line.unwrap().contains("it runs")));
+    let dir = Dir::open(temp.path()).unwrap();
+    fs::write(temp.path().join("taken"), "somebody's").unwrap();
+    let taken = dir.rename_new("program.exe", &dir, "taken").unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(names(temp.path()), ["program.exe", "taken"]);
+    dir.rename_new("program.exe", &dir, "kept").unwrap();
+    assert_eq!(names(temp.path()), ["kept", "taken"]);
+    assert_eq!(fs::read(temp.path().join("taken")).unwrap(), b"somebody's");
+    // A folder as well, and not onto another one.
+    fs::create_dir(temp.path().join("a")).unwrap();
+    fs::create_dir(temp.path().join("b")).unwrap();
+    assert_eq!(dir.rename_new("a", &dir, "b").unwrap_err().kind(), ErrorKind::AlreadyExists);
+    dir.rename_new("a", &dir, "c").unwrap();
+    assert_eq!(names(temp.path()), ["b", "c", "kept", "taken"]);
+    assert_eq!(dir.rename_new("gone", &dir, "d").unwrap_err().kind(), ErrorKind::NotFound);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn a_test_makes_any_step_of_a_replacement_fail() {
     use crate::faults::{self, Fault};

@@ -12,7 +12,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use bosc_updater::install::HealthPolicy;
-use bosc_updater::{Event, Outcome, PublicKey, Started, UpdateSource, Updater};
+use bosc_updater::{Event, Outcome, PublicKey, Started, UpdateError, UpdateSource, Updater};
 use semver::Version;
 use std::error::Error;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -58,7 +58,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
                 say(format!("ready {}, {} bytes received", update.version(), update.received()));
                 match update.apply().wait() {
                     Ok(_) => break,
-                    Err(e) => eprintln!("not applied: {e}"),
+                    Err(e) => say(format!("not applied: {}", whole(&e))),
                 }
             }
             Event::RolledBack { version, restored, .. } => {
@@ -68,18 +68,23 @@ pub fn main() -> Result<(), Box<dyn Error>> {
                 say(format!("the release says {release}, this program {running}"));
             }
             Event::NotInstalled { reason, .. } => say(reason),
-            Event::Error(e) => eprintln!("{e}: {}", e.causes().join(": ")),
+            Event::Error(e) => say(format!("error: {}", whole(&e))),
             _ => {}
         }
     }
     // The old code stays until the new one says that it works, and puts itself back if it does not. What is started has these
     // arguments, this folder, and this environment.
-    match updater.restart()? {
+    match updater.restart().inspect_err(|e| say(format!("not restarted: {}", whole(e))))? {
         Outcome::Healthy => say("the new version works".into()),
         Outcome::RolledBack { rolled_back, .. } => say(format!("rolled back {}", rolled_back.bad.version)),
         other => say(format!("{other:?}")),
     }
     Ok(())
+}
+
+/// An error with its causes.
+fn whole(e: &UpdateError) -> String {
+    [e.to_string()].into_iter().chain(e.causes()).collect::<Vec<_>>().join(": ")
 }
 
 fn say(dir: &str, line: &str) {
