@@ -51,6 +51,14 @@
 //! * A reply counts only when it comes from the address that was asked.
 //! * Every query ends with one [`Event::QueryDone`], every request with one [`Event::Response`] or
 //!   [`Event::RequestTimeout`], unless it was cancelled.
+//!
+//! # Files
+//!
+//! - `dht/`: the node. `rpc/`: requests, replies, retries. `query`: one query. `table`: who we know. `nat`: our own address.
+//! - `records/`: what is kept for others. `messages`: the values inside requests and replies. `router`: handshakes on their way
+//!   through us.
+//! - `connect/`: from a key to a connection. `addr`: addresses and ids. `config`: settings and bounds. `event`: what goes in and
+//!   out. `rng`: randomness, handed in.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

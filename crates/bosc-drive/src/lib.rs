@@ -13,6 +13,11 @@
 //!
 //! Invariants: every number read from a block is checked before it is used as an index or a size; a tree walk visits
 //! at most as many nodes as the core has blocks, so no tree, however made, loops; no input panics.
+//!
+//! # Files
+//!
+//! - `bee/`, `drive/`, `blobs/`, `chunker/`: see above. `source`: where blocks come from. `walk`: walks that stop and go on.
+//! - `json`: JSON as JavaScript writes it. `error`: what can go wrong.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod bee;

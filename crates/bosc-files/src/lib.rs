@@ -28,6 +28,14 @@
 //!
 //! Systems other than Unix have no such handles in the standard library. There a [`Dir`] is a path, links are looked for
 //! before each step, and invariant 1 holds as long as nobody else writes to the folder at the same time.
+//!
+//! # Files
+//!
+//! - `unix` and `other`: folders ([`Dir`]) by handle, and where there are none. `resolve`: the way to one. `tree`: whole ones.
+//! - `replace`: a file replaced in one step. `small`: a program's small files and locks. `sparse`: zeros that take no room.
+//! - `work`: a folder to work in. `plain`: a file that is read by its path.
+//! - `meta`: what a name stands for. `names`: names and whose they are. `windows`: one call of that system.
+//! - `op`, `step`, `faults`: calls that a test makes fail.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 // Windows: one call, see `windows`.
 #![cfg_attr(not(windows), forbid(unsafe_code))]

@@ -25,6 +25,14 @@
 //! 4. While somebody waits for the network, the topic is urgent, and the swarm looks for peers by its own back-off.
 //!    Nobody above asks it to look again.
 //! 5. Errors are typed ([`FollowError`]); nothing is recognised by its text.
+//!
+//! # Files
+//!
+//! - `drive`: a followed drive. `core`: one core of it. `cores`: a drive's two cores in the store. `topics`: those that are joined.
+//! - `wait`: the one way to wait. `stop`: being asked to end. `news`: telling without being asked. `meet`: two runs that look for
+//!   each other.
+//! - `read`: the one way to read what may not be here. `source`: blocks for it. `offer/`: where bytes come from.
+//! - `vouch`: whose word counts. `error`: why a drive could not be followed.
 #![forbid(unsafe_code)]
 
 mod core;

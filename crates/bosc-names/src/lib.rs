@@ -17,6 +17,10 @@
 //!
 //! Not here: whether a path is one at all (`..`, empty parts, a zero byte). Every container has its own way to write
 //! those, and refuses them itself.
+//!
+//! # Files
+//!
+//! - `twins`: names that a file system takes for one. `link`: where a symlink inside a build may lead.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod link;

@@ -35,6 +35,12 @@
 //!
 //! Neither thread ever waits for the other: what is on its way between them is bounded by counters that stop
 //! the reading of sockets on one side and the making of messages on the other.
+//!
+//! # Files
+//!
+//! - `net/`, `live/`: the two threads. `between`: what they are told. `credit`: how much may wait between them.
+//! - `swarm/`: who to look for and to connect to. `bootstrap`: the DHT nodes that are known at the start.
+//! - `status`: what callers can see. `signal`: waiting until it has changed.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

@@ -6,8 +6,11 @@
 //! A command is a [`request::Request`], plain data; what happens on the way is told as [`event::Event`]s, what it ends with
 //! is an [`event::Output`].
 //!
-//! It never prints, never reads the command line or the environment, never asks a person, and makes JSON of events only
-//! for the hand-over.
+//! It never prints, never reads the command line, never asks a person, and makes JSON of events only for the hand-over. Of
+//! the environment it reads, in the process of whoever asks: the user's folders and search path
+//! ([`UserPlaces::here`](install::UserPlaces::here): `HOME` or `USERPROFILE`, `XDG_DATA_HOME`, `LOCALAPPDATA`, `PATH`), where
+//! signing keys are ([`Keyring::open`](keys::keyring::Keyring::open): the same home, `HYPERCORE_SIGN_KEYS_DIRECTORY`), a
+//! manifest's date (`SOURCE_DATE_EPOCH`), and the folder for temporary files.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

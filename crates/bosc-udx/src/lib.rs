@@ -60,6 +60,14 @@
 //! secretstream) finds out and destroys the stream. Below that, every buffer a peer fills is bounded: bytes in order
 //! and ahead by the receive window and 256 KiB, packets ahead by number, messages by number, places the firewall
 //! reports by number. A DESTROY counts only from an address we send to or one that has acknowledged our packets.
+//!
+//! # Files
+//!
+//! - `stream/`: the state machine: packets in (`input`) and out (`output`), time (`timers`). `table`: the streams of a node.
+//! - `send/`: what waits to be sent or acknowledged: acknowledgements (`ack`), loss (`loss`). `recv`: order and the window.
+//! - `bbr`: congestion control, with `filter`. `pacer`: when a packet may go. `rtt`: round trips. `mtu`: packet size.
+//! - `header`: the wire format. `sequence`: its numbers. `ranges`: sets of them.
+//! - `config`, `event`, `stats`: what the owner chooses, is told, and may count.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

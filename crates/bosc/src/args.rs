@@ -1,5 +1,5 @@
-//! The command line: every flag is defined here, or in the `args` of a command's own folder, and nowhere else. What `--help`
-//! shows beside that is in [`crate::help`].
+//! The command line: every flag is defined here, or in the `args` of a command's own folder (those of `updater` in its `mod.rs`),
+//! and nowhere else. What `--help` shows beside that is in [`crate::help`].
 
 use crate::build::args::Build;
 use crate::changelog::args::Changelog;

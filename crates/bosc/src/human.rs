@@ -1,4 +1,5 @@
-//! Events as lines for people. Those of each feature are in a module of their own.
+//! Events as lines for people: whose lines an event gets. Those of most features are in the `human` of their own folder; those of
+//! `seed`, `dump`, `demo` and `dht` are here, and what any command may tell of a link is in `human/link.rs`.
 
 pub(crate) mod link;
 

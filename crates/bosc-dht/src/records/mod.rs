@@ -1,5 +1,9 @@
 //! What a persistent node keeps for others: announced peers and stored values, all of it bounded in count,
 //! bytes and age, and per source host.
+//!
+//! # Files
+//!
+//! - `store`: what is answered. `peers`: who announced on topics. `cache`: a bounded map.
 
 pub(crate) mod cache;
 pub(crate) mod peers;

@@ -1,4 +1,9 @@
 //! The request and reply layer: datagrams, transaction ids, tokens, retries and congestion (npm `dht-rpc`).
+//!
+//! # Files
+//!
+//! - `io`: requests in flight. `wire`: datagrams. `tokens`: who may store something here.
+//! - `adaptive`: how long to wait. `congestion`: how many at once. `health`: whether the network works.
 
 pub(crate) mod adaptive;
 pub(crate) mod congestion;

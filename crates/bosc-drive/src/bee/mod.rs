@@ -6,6 +6,12 @@
 //! root, so only its end is a version.
 //!
 //! A B-tree node holds up to 8 keys. Keys are compared as bytes.
+//!
+//! # Files
+//!
+//! - `tree`: nodes, and one key. `range`: keys in order. `history`: all operations in theirs. `diff`: two versions compared.
+//! - `batch`: puts and deletes that become one append, on the tree in `pending`. `versions`: which lengths are versions.
+//! - `proto`: blocks as bytes.
 
 mod batch;
 mod diff;

@@ -4,6 +4,10 @@
 //! the content's blocks in any order; that is how parts of earlier versions are used again. Map blocks are
 //! `uint 0 | uint count | count x (uint index, uint byteLength)` in compact encoding, up to 8192 references each and
 //! up to 64 blocks.
+//!
+//! # Files
+//!
+//! - `read`: a blob's bytes. `write`: which blocks are new, and the map that names them. `map`: maps as bytes.
 
 mod map;
 mod read;

@@ -2,6 +2,10 @@
 //!
 //! A file is the key `files` 0x00 `/abs/path` with a JSON value. Folders are implied. Other keys of the bee
 //! (`manifest`, `metadata`, `platformVersion`) are reached with [`Drive::raw`].
+//!
+//! # Files
+//!
+//! - `entry`: what is said of a file. `path`: its name. `list`: all of them. `batch`: changes as one append.
 
 mod batch;
 mod entry;

@@ -25,6 +25,10 @@
 //! 4. It can be stopped between any two blocks ([`Gathering::go_on`]); a source that waits for something itself waits by
 //!    [`crate::Wait`].
 //! 5. No source needs another: whatever one leaves missing, the next is asked for. An order of costs, not of trust.
+//!
+//! # Files
+//!
+//! - `guess`: guesses proved against the tree. `peers`: the dearest offer.
 
 mod guess;
 mod peers;

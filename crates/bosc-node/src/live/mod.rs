@@ -5,6 +5,13 @@
 //! socket thread and snapshots to callers. It blocks on the store's disk and on nothing else, so a slow disk
 //! slows peers down through [`crate::credit::Credit`] and never loses a datagram. It sleeps until the machine's next
 //! timeout or an input: nothing else wakes it.
+//!
+//! # Files
+//!
+//! - `machine`: all that is decided; `channels`, `pump` and `snapshot` are parts of it: channels and what comes in on them,
+//!   messages out, snapshots for callers.
+//! - `conn`: one connection. `inbox`: messages on their way to a replicator. `access`: a core of the store as replication sees it.
+//! - `shared`: what callers hold of a live core.
 
 mod access;
 mod channels;

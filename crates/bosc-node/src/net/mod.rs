@@ -3,6 +3,13 @@
 //!
 //! It never waits for a disk. Received batches go in first, then everything that follows from them, then everything to
 //! send. It sleeps until the machine's next timeout, a datagram or a command: nothing else wakes it.
+//!
+//! # Files
+//!
+//! - `machine`: all that is decided; `dial`, `links` and `topics` are parts of it: handshakes that are over, connections, topics
+//!   on the DHT.
+//! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent.
+//! - `socket`: one UDP socket, many datagrams a call.
 
 mod connection;
 mod dial;

@@ -21,6 +21,10 @@
 //! * A topic that is not urgent is looked at by the refresh, `NOBODY` and `LONELY` alone.
 //! * While queries fail outright (no network) looks are spread further and further, up to `FAILED_MOST`;
 //!   [`Swarm::network_back`] ends that at once.
+//!
+//! # Files
+//!
+//! - `peers`: who is known, queued, banned. `urgency`: topics that somebody waits on.
 
 mod peers;
 #[cfg(test)]

@@ -16,6 +16,12 @@
 //!
 //! Executable bits and symlinks are kept. Symlinks that leave the artifact are followed, as `stage` follows them: as
 //! links they would lead nowhere from their new place.
+//!
+//! # Files
+//!
+//! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json. `plan`: what goes where. `checks`: secrets and
+//!   names.
+//! - `copy`: files into the tree. `place`: the target and the work folder beside it. `event`: what is told. `errors`: of files.
 
 mod checks;
 mod copy;

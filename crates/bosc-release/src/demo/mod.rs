@@ -1,6 +1,11 @@
 //! `demo`: the whole job on this machine. A small DHT on loopback, a store that stages and seeds, others that
 //! find, fetch and follow; then a release of it that two of three people sign; then a program that updates itself and
 //! takes a broken release back. Every file is compared byte for byte.
+//!
+//! # Files
+//!
+//! - `pipeline`: the release that two of three sign. `updates`: the program that updates itself. The first part is here.
+//! - `files`: folders that are made, changed, compared. `show`: a step at a time. `event`: what is told.
 
 pub(crate) mod event;
 mod files;

@@ -18,6 +18,12 @@
 //!   file whole that both have, the old one or the new one, and at most such names, which the next run removes.
 //!
 //! [`dump`] does all of it for a drive whose blocks are all here.
+//!
+//! # Files
+//!
+//! - `command`: `bosc dump` on the engine. `plan`: drive against folder. `actions`: what is to be done. `event`: what is told.
+//! - `check`: which entries may be written. `scope`: what of the folder may be touched. `root`: the folder, by handle.
+//! - `write`: one file. `prune`: what the drive does not have.
 
 mod actions;
 mod check;

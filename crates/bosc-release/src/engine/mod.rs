@@ -1,4 +1,15 @@
-//! Runs commands on one open store, with a network node that starts when the first command needs it.
+//! What commands run on ([`Engine`]): one open store, and a network node that starts when the first command needs it. Which
+//! feature a request belongs to is in `run.rs`; here is what several features need.
+//!
+//! # Files
+//!
+//! - `drive`: a drive's two cores in the store. `open`: a drive brought up to date as far as peers allow, and its small files.
+//!   `look`: a link opened to see who holds it.
+//! - `follow`: followed drives, and what they fail with in this crate's words. `copies`: seeding until others hold a drive.
+//! - `shared`: links whose key more than one machine has. `run_lock`: runs about to write one link see each other. `conflict`:
+//!   two histories of one link.
+//! - `pace`: how fast all scrubs together read. `folders`: names of work folders in the store. `errors`: what the store and the
+//!   network fail with, in words.
 
 pub(crate) mod conflict;
 pub(crate) mod copies;
@@ -6,11 +17,11 @@ pub(crate) mod drive;
 pub(crate) mod errors;
 pub(crate) mod folders;
 pub(crate) mod follow;
+pub(crate) mod look;
 pub(crate) mod open;
 pub(crate) mod pace;
 pub(crate) mod run_lock;
 pub(crate) mod shared;
-pub(crate) mod watch;
 
 use crate::error::{CommandError, ErrorKind};
 use bosc_follow::Topics;

@@ -1,5 +1,11 @@
 //! A folder that is read: which files it has, which of them are taken, what its package.json says, and whether every
 //! system can hold their names. Nothing here writes.
+//!
+//! # Files
+//!
+//! - `scan/`: what a folder holds. `glob`: which of it is taken. `ignore_file`: `.boscignore`. `pattern`: what both have in common.
+//! - `package`: package.json. `said_version`: the version that a build says of itself.
+//! - `portable_names`: names that some client cannot hold. `diff`: one changed file, as it is reported.
 
 pub mod diff;
 pub mod glob;

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::drive::parse_link;
 use crate::engine::errors::{not_writable, store_error};
 use crate::error::{CommandError, ErrorKind};
-use crate::multisig::record::Phase;
+use crate::multisig::journal::Phase;
 use bosc_files::Dir;
 use bosc_format::id;
 use bosc_format::link::PearLink;

@@ -1,5 +1,6 @@
-//! Where an application goes on each system. Pure: what exists is asked through a closure, so that all three systems'
-//! rules are tested on any of them.
+//! Where an application goes on each system. The rules take the user's folders as [`UserPlaces`], which only
+//! [`UserPlaces::here`] reads from the environment, and ask what exists through a closure, so that all three systems' rules
+//! are tested on any of them. What `install` does is in `command`.
 //!
 //! | | application | programs of `bin` |
 //! |---|---|---|

@@ -1,5 +1,12 @@
 //! Keys: those that write links, in files of a store's keys ([`backup`]), and those that sign for a quorum
-//! ([`keyring`]). Whatever asks for a passphrase, holds a secret in memory or reads a key's file is here.
+//! ([`keyring`]): their files, and passphrases and secrets in memory ([`guarded`]). Whoever is asked for a passphrase is asked by
+//! the program. Keys for updates over HTTPS are in [`crate::manifest::keypair`].
+//!
+//! # Files
+//!
+//! - `command`: `bosc keys` on the engine. `backup`: files of write keys. `event`: what is told.
+//! - `keyring/`: a folder of signing keys. `signing_key/`: one of them. `transfer`: one as a line of text.
+//! - `guarded`: secrets in memory. `files`: files that nobody else can read.
 
 pub mod backup;
 pub(crate) mod command;

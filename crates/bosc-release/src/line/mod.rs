@@ -21,6 +21,10 @@
 //! source = "rc"
 //! production = "production" # whose blocks it starts with
 //! ```
+//!
+//! # Files
+//!
+//! - `file`: `bosc.toml`. `compare`: which line is ahead. `command/`: `list` and `promote`. `event/`: what is told.
 
 pub(crate) mod command;
 pub mod compare;

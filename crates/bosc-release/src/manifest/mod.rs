@@ -2,6 +2,11 @@
 //!
 //! What is written is Perry's, byte for byte where that can be: a key pair, a signature's envelope, a manifest of schema 2.
 //! [`compose`] is what the original leaves to its user: a whole manifest, with its artifacts, from a deployment directory.
+//!
+//! # Files
+//!
+//! - `compose`: a whole manifest. `pack`: a folder into `.tar.gz`. `sign`: one artifact.
+//! - `keypair`: the key that signs. `event/`: what is told.
 
 pub mod compose;
 pub(crate) mod event;

@@ -8,7 +8,7 @@ pub use outcome::{
     StatusShown, ToldBy,
 };
 
-use super::record::Phase;
+use super::journal::Phase;
 use crate::folder::diff::ByteDiff;
 use bosc_follow::CoreName;
 use serde::{Deserialize, Serialize};

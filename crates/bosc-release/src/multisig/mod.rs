@@ -1,23 +1,21 @@
 //! `multisig`: a drive that only a quorum can extend.
 //!
-//! What needs no store is here: signing keys on disk, the configuration, requests and responses as text, and the
-//! counting of signatures. What needs one is in `engine::multisig` and comes as [`Work`], plain data, so that it can
-//! be handed to the process that owns the store. A passphrase or a secret key is never in it: signing happens in
-//! the process of the person who signs.
+//! What needs no store is here: the configuration, requests and responses as text, the counting of signatures, and what a
+//! key signed. What needs one is in `multisig::command` and comes as [`Work`], plain data, so that it can be handed to the
+//! process that owns the store. A passphrase or a secret key is never in it: keys are in [`crate::keys`], and signing happens
+//! in the process of the person who signs (`bosc/src/multisig/sign.rs`).
 //!
-//! * [`signing_key`](crate::keys::signing_key): one signing key, encrypted, as npm `hypercore-sign` writes it. [`keyring`](crate::keys::keyring): a folder of them.
-//!   [`transfer`](crate::keys::transfer): one key as a text that can be carried to another machine.
 //! * [`config`]: `pear.json` `multisig`, and the link it stands for. [`vanity`]: a namespace for a wanted link.
 //! * [`text`]: requests and responses from arguments, files and standard input. [`quorum`]: which responses count.
-//! * [`record`]: the journal of commits. [`signed`]: what a key signed, so that it signs no second release of a length.
-//! * [`guarded`](crate::keys::guarded): passphrases in memory that is neither swapped out nor dumped.
+//! * [`journal`]: the journal of commits. [`signed`]: what a key signed, so that it signs no second release of a length.
+//! * [`event`]: what is told, and what the subcommands end with. [`errors`]: errors by their codes.
 
 pub(crate) mod command;
 pub mod config;
 pub mod errors;
 pub mod event;
+pub mod journal;
 pub mod quorum;
-pub mod record;
 pub mod signed;
 pub mod text;
 pub mod vanity;

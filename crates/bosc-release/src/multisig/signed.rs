@@ -15,7 +15,7 @@
 //! more. Other copies of the key have memories of their own: see docs/signing-ceremony.md.
 
 use super::errors;
-use super::record::Record;
+use super::journal::Record;
 use crate::error::{CommandError, ErrorKind};
 use crate::keys::files;
 use crate::keys::keyring::Keyring;

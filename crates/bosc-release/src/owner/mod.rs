@@ -17,8 +17,8 @@
 //!                        ◀──  {"done":Output} or {"error":data}
 //! ```
 //!
-//! [`event`](crate::event) and [`event`](crate::event) go over as serde writes them, so that what comes out is what was told, and the asker prints
-//! it as its own.
+//! [`Event`] and [`Output`] go over as serde writes them, so that what comes out is what was told, and the asker prints it as
+//! its own. [`ask`] is the asker's side, [`owner_file`] the file; the owner's side is here.
 //!
 //! Invariants:
 //! 1. Nothing begins whose asker is gone: an owner that was stopped (Ctrl+Z) and goes on finds no "go".

@@ -28,7 +28,12 @@
 //! so that files whose content was never cut by content cost nothing either when they move. [`Layout::Contiguous`]
 //! writes changed files as Pear does, whole, in the source's blocks.
 //!
-//! Here is what decides and writes; [`crate::engine`] brings blocks and keeps cores.
+//! Here is what decides and writes; `command` brings blocks and keeps cores.
+//!
+//! # Files
+//!
+//! - `plan`: what differs. `content`: a file as a list of blocks. `write`: what a plan says. `version`: what may be released.
+//! - `command/`: `bosc provision` on the engine. `event`: what is told.
 
 pub(crate) mod command;
 mod content;

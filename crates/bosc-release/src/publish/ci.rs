@@ -35,7 +35,7 @@ use crate::engine::errors::{not_writable, store_error};
 use crate::engine::follow::{stopped, timed_out};
 use crate::engine::shared::{SharedKey, tell_unproved};
 use crate::error::{CommandError, ErrorKind};
-use crate::stage::rules;
+use crate::stage::link_rules;
 use bosc_follow::vouch::{self, Claims};
 use bosc_follow::{Alarm, FollowedDrive, Wait};
 use bosc_node::{CoreStatus, Download};
@@ -199,8 +199,8 @@ impl Engine {
         let mut snapshot = learned.snapshot;
         // Another run with another name may have written it meanwhile.
         snapshot.merge(Snapshot::read(path)?);
-        let namespace = rules::namespace(&ci.name);
-        snapshot.set(drive.db.key(), drive.db.length(), Some((&namespace, rules::CORE_NAME)));
+        let namespace = link_rules::namespace(&ci.name);
+        snapshot.set(drive.db.key(), drive.db.length(), Some((&namespace, link_rules::CORE_NAME)));
         snapshot.set(blobs.key(), blobs.length(), None);
         snapshot.write(path)?;
         sink.tell(CiEvent::Snapshot { file: path.clone(), length: drive.db.length() });

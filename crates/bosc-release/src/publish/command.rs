@@ -13,7 +13,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::MAX_PACKAGE_LEN;
 use crate::folder::package::Package;
 use crate::stage::next_release::package_error;
-use crate::stage::{Stage, rules};
+use crate::stage::{Stage, link_rules};
 use crate::touch::Touch;
 use bosc_format::link::PearLink;
 use bosc_store::CreateOptions;
@@ -31,7 +31,7 @@ impl Engine {
     ) -> Result<Published, CommandError> {
         let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let package = Package::read_for_release(&request.dir).map_err(package_error)?;
-        rules::version(package.version.as_deref())?;
+        link_rules::version(package.version.as_deref())?;
         let (drive, minted, mut lock) = match &request.ci {
             Some(ci) => {
                 let (drive, minted) = self.ci_drive(request, ci, &package, sink)?;
@@ -192,8 +192,8 @@ impl Engine {
         package: &Package,
         sink: &mut dyn Sink,
     ) -> Result<(DriveCores, bool), CommandError> {
-        rules::check_name(&ci.name)?;
-        let own = rules::link(&self.store.primary_key(), &ci.name);
+        link_rules::check_name(&ci.name)?;
+        let own = link_rules::link(&self.store.primary_key(), &ci.name);
         let link = own.to_string();
         if parse_link(&ci.link)?.key != own.key {
             return Err(CommandError::input(
@@ -220,7 +220,7 @@ impl Engine {
                 minted = true;
             }
         }
-        let options = CreateOptions::named_in(rules::namespace(&ci.name), rules::CORE_NAME);
+        let options = CreateOptions::named_in(link_rules::namespace(&ci.name), link_rules::CORE_NAME);
         let db = self.store.create_core(options).map_err(store_error)?;
         Ok((self.drive_of(db), minted))
     }

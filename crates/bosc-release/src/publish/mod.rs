@@ -27,6 +27,12 @@
 //! 4. With a mirror no peer sees a head before the mirror has it: whatever happens to the runner, the next one goes on.
 //! 5. A head that a peer may have seen is in the snapshot when the command ends, kept or not.
 //! 6. `package.json` is changed by one value and keeps its bytes otherwise.
+//!
+//! # Files
+//!
+//! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `snapshot`: the file that a repository keeps. `mirror`: the folder that
+//!   a runner keeps.
+//! - `package_edit`: one value of package.json. `event`: what is told.
 
 pub(crate) mod ci;
 pub(crate) mod command;

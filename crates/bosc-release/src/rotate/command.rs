@@ -9,8 +9,8 @@ use crate::folder::package::Package;
 use crate::line::command::multisig_steps;
 use crate::line::{Step, Who};
 use crate::provision::Provision;
-use crate::stage::rules;
-use crate::stage::rules::Gate;
+use crate::stage::link_rules;
+use crate::stage::link_rules::Gate;
 use crate::touch::Touch;
 use bosc_follow::Wait;
 use bosc_format::id;
@@ -293,7 +293,7 @@ impl Engine {
                 || format!("start more seeders: bosc seed {at}"),
             );
             let takes = |held: &str| {
-                rules::gate(end.package.version.as_deref(), Some(held)).is_ok_and(|g| g == Gate::Above)
+                link_rules::gate(end.package.version.as_deref(), Some(held)).is_ok_and(|g| g == Gate::Above)
             };
             // A follower that comes from before waits here for the next release; one that is behind stays behind.
             if let Some(before) = &version {
@@ -364,7 +364,8 @@ fn check_ends(old: &End, new: &End, copies: usize, sink: &mut dyn Sink) -> Resul
         },
         || format!("build a release with \"upgrade\": \"{}\" and publish it there", new.link),
     );
-    let above = rules::gate(new.package.version.as_deref(), old.package.version.as_deref())? == Gate::Above;
+    let above =
+        link_rules::gate(new.package.version.as_deref(), old.package.version.as_deref())? == Gate::Above;
     checks.check(
         "new-version",
         above,

@@ -36,6 +36,11 @@
 //!    `RULES` when it was (the change index says so).
 //! 2. No file is read twice for it, but for databases of redb's format, which are few.
 //! 3. Nothing of a secret's content is in an error or event.
+//!
+//! # Files
+//!
+//! - `content`: what the first bytes tell. `looks`: what a name tells. `programs`: secrets of other programs.
+//! - `places`: where the store in use lies. `found`: what was found. `check`: from there to errors and events.
 
 pub(crate) mod check;
 mod content;

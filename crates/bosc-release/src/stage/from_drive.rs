@@ -9,8 +9,8 @@
 
 use super::checks::CheckedFolder;
 use super::command::{StoreTarget, told};
+use super::link_rules::{self, Gate};
 use super::next_release::{Released, local_package};
-use super::rules::{self, Gate};
 use super::{Stage, StageError, StageEvent, StageNews, StageOptions, StageSummary, StageTarget};
 use crate::command::{Sink, Stop};
 use crate::dump::command::no_files;
@@ -87,7 +87,7 @@ impl Engine {
         source.reach(Which::Blobs, needed)?;
         source.set_blobs_length(needed);
         let package = source.package()?.ok_or_else(|| invalid_manifest("it has no package.json"))?;
-        let version = rules::version(package.version.as_deref())?.to_string();
+        let version = link_rules::version(package.version.as_deref())?.to_string();
 
         let drive = self.open_drive(&parse_link(to)?)?;
         let _alone = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,10 +112,10 @@ impl Engine {
             version: version.clone(),
             verlink: drive.verlink(),
         };
-        if rules::gate(Some(&version), before.as_deref())? == Gate::NotAbove {
+        if link_rules::gate(Some(&version), before.as_deref())? == Gate::NotAbove {
             if !plan.is_empty() {
                 let before = before.unwrap_or_default();
-                return Err(rules::not_above(&version, &before, &drive.plain_link()));
+                return Err(link_rules::not_above(&version, &before, &drive.plain_link()));
             }
             released.changed = false;
             tell(PublishEvent::Unchanged { version, verlink: released.verlink.clone(), files }.into());

@@ -14,6 +14,16 @@
 //! platform refuse ([`crate::folder::portable_names`]), and what looks like either was told.
 //!
 //! With an index ([`StageOptions::index`]) files that have not been touched since the last stage are not read at all.
+//!
+//! # Files
+//!
+//! - `command`: `bosc stage` on the engine. `link_rules`: what may be published on a link.
+//! - `next_release`: a folder as the next release of a link (`publish`), and what any release needs. `from_drive`: a version of
+//!   another drive as the next release (`line promote`, `rotate`).
+//! - `run`: one stage from start to commit. `target`: what it writes to. `event`: what is told.
+//! - `changes`: folder against drive. `compare`: the drive's side of it, as hashes. `index`: what need not be read again.
+//! - `checks`: what a folder must pass before it is committed.
+//! - `pipeline`: reading and cutting ahead. `blocks`: blocks that are there already. `writer`: content into the blobs core.
 
 mod blocks;
 mod changes;
@@ -23,9 +33,9 @@ pub(crate) mod compare;
 pub(crate) mod event;
 mod from_drive;
 mod index;
+pub mod link_rules;
 pub(crate) mod next_release;
 mod pipeline;
-pub mod rules;
 mod run;
 mod target;
 pub(crate) mod writer;

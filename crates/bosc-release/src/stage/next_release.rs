@@ -1,7 +1,7 @@
 //! A folder as the next release of a stage link.
 
-use super::rules::Gate;
-use super::{Stage, rules};
+use super::link_rules::Gate;
+use super::{Stage, link_rules};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::{CoreSource, DriveCores, drive_error, parse_link};
@@ -77,7 +77,7 @@ impl Engine {
     ) -> Result<Released, CommandError> {
         let drive = self.open_drive(&parse_link(&stage.link)?)?;
         let package = Package::read(&stage.dir).map_err(package_error)?;
-        let version = rules::version(package.version.as_deref())?.to_string();
+        let version = link_rules::version(package.version.as_deref())?.to_string();
         let before = local_package(&drive)?.and_then(|p| p.version);
         let mut released = Released {
             changed: true,
@@ -85,10 +85,10 @@ impl Engine {
             version: version.clone(),
             verlink: drive.verlink(),
         };
-        if rules::gate(Some(&version), before.as_deref())? == Gate::NotAbove {
+        if link_rules::gate(Some(&version), before.as_deref())? == Gate::NotAbove {
             let dry = self.dry_stage(stage, stop)?;
             if dry.differed() > 0 {
-                return Err(rules::not_above(
+                return Err(link_rules::not_above(
                     &version,
                     before.as_deref().unwrap_or_default(),
                     &drive.plain_link(),

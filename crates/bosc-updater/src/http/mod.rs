@@ -34,6 +34,14 @@
 //! `http-<32 hex>.part` while it comes, `.json` beside it (URL and ETag), `.new` for another answer until it is known to be the better
 //! one, `.build` when proved, `.d` for what was unpacked, `.lock` while somebody fetches. `.d` goes when it is not installed in this run: it
 //! can be made anew. What belongs to another release is removed at the next fetch, and all of it when a check finds nothing newer.
+//!
+//! # Files
+//!
+//! - `source`: check and fetch. `options`: what it is made with. `state`: what was seen, remembered between runs.
+//! - `agent`: one GET, with its redirects. `download`: one artifact, in as many answers as it takes. `pace`: how fast.
+//! - `template`: addresses with the version in them. `identity`: what a server is told about who asks. `proxy`: which proxy.
+//!   `roots`: whose certificates.
+//! - `sniff`: which system a program is for.
 
 mod agent;
 mod download;

@@ -67,6 +67,15 @@
 //!    that begins to roll it back.
 //! 5. A build is the release that it came from, whatever version its code says.
 //! 6. A full disk keeps no build from being rolled back.
+//!
+//! # Files
+//!
+//! - `types`: what goes in and comes out. `place`: names on the disk. `owner`: owners and permissions.
+//! - `session`: one call under the lock, after a recovery. `journal`: where the application stands. `remember`: floor, rejections,
+//!   news.
+//! - `apply`: a staged build goes in. `swap`: two builds change places. `trial`: it proves itself, or goes back.
+//! - `tree`: builds on disk. `fs/`: every file operation. `errors`: its failures.
+//! - `package`, `msix/`: applications that came in an MSIX package. `plain`: Perry's two paths without a journal.
 
 /// Hands the call over where the application came in an MSIX package.
 macro_rules! package {

@@ -1,5 +1,6 @@
 //! Whose an installation is. What is made for it belongs to those who could replace the application anyway, and to nobody else:
 //! root leaves no files of its own in somebody's installation, a group that shares one goes on sharing it, and no umask matters.
+//! A set-user-id or set-group-id bit of the build before is not kept, and reported ([`Installed::not_kept`](super::Installed)).
 //!
 //! | | owner | group | mode |
 //! |---|---|---|---|

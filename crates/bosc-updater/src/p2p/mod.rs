@@ -23,6 +23,13 @@
 //!    source of releases.
 //! 3. A killed fetch loses nothing that was acknowledged; the next one fetches the rest.
 //! 4. Blocks of older releases are given up once a newer one is whole, so the store stays about as large as one build.
+//!
+//! # Files
+//!
+//! - `options`: what the source is made from. `link`: the followed drive. `fetching`: a fetch that is told of and can be stopped.
+//! - `package`: what a release says of itself. `plan`: what it consists of. `paths`: which names it may have.
+//! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `write`: the build into staging.
+//! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.
 
 mod cache;
 mod error;

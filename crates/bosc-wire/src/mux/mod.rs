@@ -16,6 +16,10 @@
 //! * What a peer can make us keep is bounded by [`Limits`]. When too much waits for us to open or reject
 //!   channels the mux pauses ([`Mux::is_paused`]): stop feeding it, decide, go on.
 //! * Payloads are slices of the received frame, never copies. Payloads to send are copied only when small.
+//!
+//! # Files
+//!
+//! - `table`: channels and their numbers. `incoming`: frames cut into messages. `outgoing`: frames to send.
 
 mod incoming;
 mod outgoing;

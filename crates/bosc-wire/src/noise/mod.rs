@@ -13,6 +13,10 @@
 //!   of the prime-order subgroup) is refused here.
 //! * No message over 65,535 bytes is made or read.
 //! * Secrets are wiped on drop and not shown by `Debug`.
+//!
+//! # Files
+//!
+//! - `symmetric`: the chaining key and the running hash. `dh`: Diffie-Hellman on Edwards points. `hkdf`: keys from a key.
 
 mod dh;
 mod hkdf;

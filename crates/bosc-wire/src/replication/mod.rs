@@ -27,6 +27,16 @@
 //! * Everything a peer makes us keep is bounded: 4 MiB of bitmaps and 100 KiB of runs, 2048 requests, 512 parts
 //!   wanted, 8 MiB of answers that came early.
 //! * `head` is the core's head as of the last call.
+//!
+//! # Files
+//!
+//! - `access`: the seam to whatever keeps the core. `event`: what else goes in and comes out. `messages`: the wire format.
+//! - `capability`: who may replicate. `incoming`: reading messages, blocks of one batch hashed together.
+//! - `peer`: what is kept for each peer. `wants`: which parts each side is told about. `announce`: telling what we hold.
+//! - `selection`: what is to be fetched. `request`: what to ask whom for. `window`: how much at once.
+//! - `receive`: taking answers. `serve`: answering. `timers`: silence, and news that are due.
+//! - `compare`: whether a peer's history is ours. `reorg`: following the core to another fork.
+//! - `block_set`: a set of block numbers in bounded memory.
 
 mod access;
 mod announce;

@@ -15,6 +15,10 @@
 //!   the bytes that arrived.
 //! * What waits inside is bounded by what the caller feeds before it takes messages, and by what it sends
 //!   before it takes output.
+//!
+//! # Files
+//!
+//! - `frames`: a byte stream cut into frames. `cipher`: what seals them. `unordered`: sealed messages outside of the stream.
 
 pub mod cipher;
 mod frames;

@@ -1,4 +1,4 @@
-//! `bosc cores`.
+//! `bosc cores`: flags, what people read. The request is made in `run.rs`.
 
 pub(crate) mod args;
 pub(crate) mod human;

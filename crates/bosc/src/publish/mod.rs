@@ -13,7 +13,7 @@ use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::folder::package::Package;
 use bosc_release::publish::Ci;
 use bosc_release::request::Request;
-use bosc_release::stage::rules;
+use bosc_release::stage::link_rules;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(crate) fn publish(
     stop: &Stop,
 ) -> Result<Request, CommandError> {
     if a.ci {
-        rules::check_target(&a.dir)?;
+        link_rules::check_target(&a.dir)?;
     }
     let dir = absolute(&a.dir)?;
     let artifacts = artifacts(a)?;
@@ -75,9 +75,9 @@ fn ci(a: &Publish, dir: &Path, primary: Option<&[u8; 32]>) -> Result<Ci, Command
             CommandError::input("package.json has no name").hint("name the link with `--name`")
         })?,
     };
-    rules::check_name(&name)?;
+    link_rules::check_name(&name)?;
     Ok(Ci {
-        link: rules::link(primary, &name).to_string(),
+        link: link_rules::link(primary, &name).to_string(),
         name,
         wait_peers_ms: a.wait_peers.map_or(Ok(bosc_release::publish::WAIT_PEERS_MS), seconds)?,
         mirror: a.mirror.as_deref().map(absolute).transpose()?,

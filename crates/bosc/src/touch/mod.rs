@@ -1,3 +1,3 @@
-//! `bosc touch`.
+//! `bosc touch`: flags. The request is made in `run.rs`.
 
 pub(crate) mod args;

@@ -7,6 +7,10 @@
 //! Whatever cannot be read is an error that names it: a file left out silently would be deleted from the drive.
 //!
 //! The order depends on nothing but the names, so two machines stage the same folder in the same order.
+//!
+//! # Files
+//!
+//! - `links`: links of a folder that was reached through one. `foreign`: links of another user. `errors`: what could not be read.
 
 pub(crate) mod errors;
 mod foreign;

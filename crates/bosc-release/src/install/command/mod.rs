@@ -13,6 +13,10 @@
 //!
 //! Only files below `/by-arch/<host>/app/<name>` are written, and only below the destination: entries are checked as
 //! `dump` checks them, and symlinks must stay inside their item.
+//!
+//! # Files
+//!
+//! - `receipt`: what was installed. `desktop`: the entry on Linux. `system`: what else the system wants to know.
 
 mod desktop;
 mod receipt;

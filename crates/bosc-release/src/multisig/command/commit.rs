@@ -46,8 +46,8 @@ use crate::multisig::event::{
     CommitDone, CommittedCore, CommittedCores, CopiesOf, CoreHead, FullCopies, MultisigEvent, QuorumReached,
     SignedHead,
 };
+use crate::multisig::journal::{Phase, Record};
 use crate::multisig::quorum::{self, Judged};
-use crate::multisig::record::{Phase, Record};
 use crate::multisig::{Commit, FULL_COPIES, text};
 use bosc_follow::CoreName;
 use bosc_follow::FollowedCore;

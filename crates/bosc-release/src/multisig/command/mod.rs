@@ -1,8 +1,10 @@
 //! `multisig` on an open store: requests, what a signer is shown, commits and their journal.
 //!
+//! * `request`, `inspect`: reading a source. `version`: whether its length is one of its versions. `earlier`: what was signed
+//!   before, against what is asked for.
+//! * `commit`: the state machine of `verify` and `commit`. `target`: what production is, seen from a source. `claim`: two
+//!   commits see each other. `gaps`: blocks of production that nobody offers. `write`: the one transaction that extends it.
 //! * `peers`: a drive's two cores on the network, and bounded waits for lengths, copies and blocks.
-//! * `request`, `inspect`: reading a source. `earlier`: what was signed before, against what is asked for. `commit`: the state machine. `target`: what production is, seen from a
-//!   source. `write`: the one transaction that extends production.
 
 mod claim;
 mod commit;
@@ -17,7 +19,7 @@ mod write;
 
 use super::Work;
 use super::event::{CommitState, HeldCore, MultisigEvent, RecordKey, Records, StatusShown};
-use super::record::{Journal, Phase, ROW, Record};
+use super::journal::{Journal, Phase, ROW, Record};
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::parse_link;

@@ -13,7 +13,7 @@ use crate::engine::follow::stopped;
 use crate::error::CommandError;
 use crate::multisig::errors;
 use crate::multisig::event::MultisigEvent;
-use crate::multisig::record::{ROW, Record};
+use crate::multisig::journal::{ROW, Record};
 use bosc_store::{Core, Error as StoreError};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,11 @@
 //! `provision`: production's blocks and one batch that equals a version of a source. See [`crate::provision`].
 //!
 //! Everything is compared before anything is written; the target's first block is written after the cooldown.
+//!
+//! # Files
+//!
+//! - `side`: a drive at one version. `read`: what it holds. `prefix`: the target against production. `target`: what is written to.
+//! - `context`: what they share.
 
 pub(crate) mod context;
 mod prefix;

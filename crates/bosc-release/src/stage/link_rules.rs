@@ -1,4 +1,4 @@
-//! What may be published: versions, names, folders.
+//! What may be published on a link: the version against the one it holds, the name of its key pair, the folder it comes from.
 
 use crate::error::{CommandError, ErrorKind};
 use bosc_format::corestore;

@@ -1,4 +1,4 @@
-//! Opening a link to look at who holds it.
+//! Looking at a link: opening it for `doctor` to see who holds it, and whether this process has it in use.
 
 use super::Engine;
 use super::open::Opened;
