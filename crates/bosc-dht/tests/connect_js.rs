@@ -110,6 +110,8 @@ struct Node {
     table: StreamTable,
     server: UdpSocket,
     client: UdpSocket,
+    /// For holepunching.
+    pool: HashMap<u32, UdpSocket>,
     sessions: HashMap<u32, Session>,
     events: Vec<Event>,
     failed: Vec<ConnectError>,
@@ -137,12 +139,20 @@ fn v4(addr: SocketAddr) -> SocketAddrV4 {
 }
 
 fn tag(kind: SocketKind) -> SocketTag {
-    SocketTag(u64::from(kind == SocketKind::Server))
+    match kind {
+        SocketKind::Client => SocketTag(0),
+        SocketKind::Server => SocketTag(1),
+        SocketKind::Pool(number) => SocketTag(2 + u64::from(number)),
+    }
 }
 
 impl Node {
-    fn socket(&self, tag: SocketTag) -> &UdpSocket {
-        if tag.0 == 1 { &self.server } else { &self.client }
+    fn socket(&mut self, tag: SocketTag) -> &UdpSocket {
+        match tag.0 {
+            0 => &self.client,
+            1 => &self.server,
+            n => self.pool.entry(u32::try_from(n - 2).unwrap()).or_insert_with(bind),
+        }
     }
 
     fn start(&mut self, connection: Connection, now: Duration) {
@@ -180,12 +190,15 @@ impl Node {
     fn turn(&mut self, now: Duration) -> bool {
         let mut busy = false;
         let mut buf = [0; 65536];
-        for kind in [SocketKind::Server, SocketKind::Client] {
+        let pool: Vec<SocketKind> = self.pool.keys().map(|n| SocketKind::Pool(*n)).collect();
+        for kind in [SocketKind::Server, SocketKind::Client].into_iter().chain(pool) {
             for _ in 0..64 {
                 let Ok((n, from)) = self.socket(tag(kind)).recv_from(&mut buf) else { break };
                 busy = true;
                 let packet = &buf[..n];
-                if bosc_dht::is_dht_datagram(packet) {
+                if let (SocketKind::Pool(number), 1) = (kind, n) {
+                    self.connector.handle_probe(&mut self.dht, number, v4(from), now);
+                } else if bosc_dht::is_dht_datagram(packet) {
                     self.dht.handle_datagram(kind, v4(from), packet, now);
                 } else if let Dispatch::Unknown(id) = self.table.handle_datagram(tag(kind), from, packet, now)
                 {
@@ -207,6 +220,8 @@ impl Node {
             match event {
                 ConnectEvent::Connected { connection, .. } => self.start(*connection, now),
                 ConnectEvent::Failed { error, .. } => self.failed.push(error),
+                // It may be a connection's by now; here it lives as long as the node.
+                ConnectEvent::SocketUnused { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -252,7 +267,12 @@ impl Node {
         }
         while let Some(t) = self.dht.poll_transmit() {
             busy = true;
-            let _ = self.socket(tag(t.socket)).send_to(&t.bytes, t.to);
+            let socket = self.socket(tag(t.socket));
+            if let Some(ttl) = t.ttl {
+                socket.set_ttl(u32::from(ttl)).unwrap();
+            }
+            let _ = socket.send_to(&t.bytes, t.to);
+            socket.set_ttl(64).unwrap();
         }
         busy
     }
@@ -286,6 +306,7 @@ impl World {
             table: StreamTable::new(),
             server,
             client,
+            pool: HashMap::new(),
             sessions: HashMap::new(),
             events: Vec::new(),
             failed: Vec::new(),
@@ -468,6 +489,7 @@ fn javascript_peers_and_ours_through_our_relays() {
         table: StreamTable::new(),
         server,
         client: bind(),
+        pool: HashMap::new(),
         sessions: HashMap::new(),
         events: Vec::new(),
         failed: Vec::new(),

@@ -60,7 +60,7 @@ pub mod machine {
     pub use crate::credit::Bounds;
     pub use crate::live::machine::{Disguise, LiveMachine, LiveSetup};
     pub use crate::live::shared::{CoreShared, DownloadState};
-    pub use crate::net::machine::{CLIENT, NetMachine, NetSetup, SERVER, Tuning};
+    pub use crate::net::machine::{CLIENT, Datagram, NetMachine, NetSetup, POOL, SERVER, Tuning};
 }
 
 pub use signal::Signal;

@@ -397,12 +397,12 @@ fn a_build_that_ends_at_once_is_started_once_more() {
 
 fn a_program_named_as_its_folder_is_found() {
     let app = App::new(true);
+    let bin = app.target().join("bin");
+    // On Windows it has the folder's name already.
+    fs::rename(bin.join("app.exe"), bin.join("other.exe")).unwrap();
     let found = || bosc_updater::health::can_start(&app.installer(2), &Program::new());
     assert_eq!(found().unwrap_err().kind(), ErrorKind::Input);
-    let name = format!("app{}", std::env::consts::EXE_SUFFIX);
-    if !app.target().join("bin").join(&name).exists() {
-        fs::copy(app.target().join("bin/app.exe"), app.target().join("bin").join(name)).unwrap();
-    }
+    fs::copy(bin.join("other.exe"), bin.join(format!("app{}", std::env::consts::EXE_SUFFIX))).unwrap();
     found().unwrap();
 }
 

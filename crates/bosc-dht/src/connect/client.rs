@@ -1,7 +1,7 @@
 //! The connecting side (`hyperdht/lib/connect.js`).
 //!
 //! ```text
-//! Searching --- answer of the peer ---> Answered --- where it is --> Connected
+//! Searching --- answer of the peer ---> Answered --- where it is, or a way through NATs --> Connected
 //!     |                                     |
 //!     +-- nobody left to ask --> Failed <---+-- timeout, or nowhere to go
 //! ```
@@ -10,6 +10,7 @@
 //! same time through those the search for the peer finds, two at once.
 
 use super::payload::{NoisePayload, UdxInfo, VERSION, error, firewall};
+use super::punch::{Asker, Rounds, Side};
 use super::reach::{is_bogon, is_reserved, match_address};
 use super::secure::NoiseWrap;
 use super::{ConnectError, ConnectEvent, ConnectId, Connection, Connector, EarlyPacket, StreamOwner, Timer};
@@ -61,16 +62,16 @@ struct Attempt {
 
 /// What the peer answered.
 #[derive(Debug)]
-struct Answered {
-    handshake: HandshakeResult,
-    payload: NoisePayload,
+pub(super) struct Answered {
+    pub(super) handshake: HandshakeResult,
+    pub(super) payload: NoisePayload,
     remote_id: u32,
 }
 
 #[derive(Debug)]
 pub(super) struct Client {
     remote_public_key: PublicKey,
-    target: [u8; 32],
+    pub(super) target: [u8; 32],
     wrap: NoiseWrap,
     /// The handshake message, once made.
     message: Option<Bytes>,
@@ -85,9 +86,11 @@ pub(super) struct Client {
     query: Option<QueryId>,
     queries_left: u32,
     early: Vec<EarlyPacket>,
-    answered: Option<Box<Answered>>,
+    pub(super) answered: Option<Box<Answered>>,
     /// A ping in the local network.
     lan: Option<(RequestId, SocketAddrV4)>,
+    /// Holepunching.
+    pub(super) rounds: Option<Rounds>,
 }
 
 impl Connector {
@@ -133,6 +136,7 @@ impl Connector {
             early: Vec::new(),
             answered: None,
             lan: None,
+            rounds: None,
         };
         self.clients.insert(id, client);
         self.search(dht, id, now);
@@ -234,7 +238,7 @@ impl Connector {
         };
         if let Ok(request) = dht.request(request, now) {
             c.attempts.push(Attempt { request, relay, known });
-            self.requests.insert(request, id);
+            self.requests.insert(request, Asker::Client(id));
         }
     }
 
@@ -265,6 +269,10 @@ impl Connector {
         let Some(c) = self.clients.get_mut(&id) else { return };
         if let Some((_, to)) = c.lan.take_if(|(r, _)| *r == request) {
             self.connected(dht, id, SocketKind::Server, to, now);
+            return;
+        }
+        if c.rounds.as_ref().is_some_and(|r| r.request() == Some(request)) {
+            self.round_replied(dht, id, reply, now);
             return;
         }
         let Some(at) = c.attempts.iter().position(|a| a.request == request) else { return };
@@ -307,7 +315,13 @@ impl Connector {
     ) {
         let Some(c) = self.clients.get_mut(&id) else { return };
         if c.lan.take_if(|(r, _)| *r == request).is_some() {
-            self.fail(dht, id, ConnectError::CannotHolepunch, now);
+            if c.rounds.is_none() {
+                self.fail(dht, id, ConnectError::CannotHolepunch, now);
+            }
+            return;
+        }
+        if c.rounds.as_ref().is_some_and(|r| r.request() == Some(request)) {
+            self.fail(dht, id, ConnectError::HolepunchFailed, now);
             return;
         }
         c.attempts.retain(|a| a.request != request);
@@ -368,16 +382,17 @@ impl Connector {
                 && let Ok(request) = dht.ping(to, now)
             {
                 c.lan = Some((request, to));
-                self.requests.insert(request, id);
-                return;
+                self.requests.insert(request, Asker::Client(id));
+                if !punchable {
+                    return;
+                }
             }
         }
-        self.holepunch(dht, id, now);
-    }
-
-    /// Where holepunching through `payload.holepunch` of the answer is to begin.
-    fn holepunch(&mut self, dht: &mut Dht, id: ConnectId, now: Duration) {
-        self.fail(dht, id, ConnectError::CannotHolepunch, now);
+        if punchable {
+            self.start_rounds(dht, id, relay, server, now);
+        } else {
+            self.fail(dht, id, ConnectError::CannotHolepunch, now);
+        }
     }
 
     /// A stream packet of the peer.
@@ -399,7 +414,7 @@ impl Connector {
         }
     }
 
-    fn connected(
+    pub(super) fn connected(
         &mut self,
         dht: &mut Dht,
         id: ConnectId,
@@ -407,6 +422,7 @@ impl Connector {
         remote_address: SocketAddrV4,
         now: Duration,
     ) {
+        self.end_puncher(dht, Side::Client(id), Some(socket), now);
         let Some(mut c) = self.take_client(dht, id, now) else { return };
         let Some(answered) = c.answered.take() else { return };
         let Answered { handshake, payload, remote_id } = *answered;
@@ -427,7 +443,7 @@ impl Connector {
         self.made(Some(id), None, connection);
     }
 
-    fn fail(&mut self, dht: &mut Dht, id: ConnectId, error: ConnectError, now: Duration) {
+    pub(super) fn fail(&mut self, dht: &mut Dht, id: ConnectId, error: ConnectError, now: Duration) {
         let Some(c) = self.take_client(dht, id, now) else { return };
         self.stats.failed += 1;
         if error == ConnectError::PeerConnectionFailed || error == ConnectError::PeerNotFound {
@@ -456,10 +472,12 @@ impl Connector {
         self.stop_searching(dht, id, now);
         let c = self.clients.remove(&id)?;
         self.streams.remove(&c.local_id);
-        if let Some((request, _)) = c.lan {
+        let lan = c.lan.map(|(request, _)| request);
+        for request in lan.into_iter().chain(c.rounds.as_ref().and_then(Rounds::request)) {
             self.requests.remove(&request);
             dht.cancel_request(request);
         }
+        self.end_puncher(dht, Side::Client(id), None, now);
         Some(c)
     }
 }

@@ -8,6 +8,9 @@
 //! * gives every event of the [`Dht`] to [`Connector::handle_event`], which gives back those that are not for it;
 //! * gives UDX datagrams for ids it has no stream for to [`Connector::handle_stream_packet`];
 //! * calls [`Connector::handle_timeout`] when [`Connector::next_timeout`] has come;
+//! * opens a socket when the [`Dht`] sends from a [`SocketKind::Pool`] for the first time, closes it on
+//!   [`ConnectEvent::SocketUnused`] or with the connection that has it, and gives datagrams of one byte that
+//!   arrive there to [`Connector::handle_probe`];
 //! * after each call takes what [`Connector::poll_event`] gives, and drives the [`Dht`] as usual.
 //!
 //! # How two peers meet
@@ -21,9 +24,8 @@
 //! 3. One of them is open: the other one connects to it. A listening peer does so as soon as it has answered.
 //! 4. The relay sees the listening peer at a loopback address: so does the connecting peer.
 //! 5. Both seem to be in the same local network: the connecting peer pings the listening peer's local address.
-//!    The listening peer waits for the stream packet.
-//! 6. Both are behind NATs: holepunching, which is not done here yet. The connecting peer fails with
-//!    [`ConnectError::CannotHolepunch`]; the listening peer answers rounds with "aborted".
+//!    The listening peer waits for the stream packet. Beside it:
+//! 6. Both are behind NATs: they punch, see `punch`.
 //!
 //! # Invariants
 //!
@@ -34,6 +36,7 @@
 
 mod client;
 mod payload;
+mod punch;
 mod reach;
 mod secure;
 mod server;
@@ -52,6 +55,7 @@ use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_wire::noise::HandshakeResult;
 use bytes::Bytes;
 use client::Client;
+use punch::{Asker, Puncher, Side};
 use server::{Incoming, Server};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddrV4;
@@ -80,6 +84,9 @@ pub struct ConnectConfig {
     pub max_relay_cache: usize,
     /// Stream packets kept for a connection before it is made.
     pub max_early_packets: usize,
+    /// Holepunches of others under way at once. Each has a socket, one of them may have 256. A new one ends the oldest that does
+    /// not send probes yet.
+    pub max_punchers: usize,
 }
 
 impl Default for ConnectConfig {
@@ -91,6 +98,7 @@ impl Default for ConnectConfig {
             clear_wait: Duration::from_secs(10),
             max_relay_cache: 4096,
             max_early_packets: 32,
+            max_punchers: 128,
         }
     }
 }
@@ -114,9 +122,15 @@ pub enum ConnectError {
     /// The peer answered and then no stream packet came from it.
     #[error("peer answered but did not connect")]
     Aborted,
-    /// Both sides are behind NATs and nobody can be reached.
+    /// Both sides are behind NATs, and the peer offers no way through.
     #[error("neither side can be reached directly")]
     CannotHolepunch,
+    /// Both sides are behind NATs that give every remote another port: no way leads through.
+    #[error("both sides are behind NATs that give every remote another port")]
+    BothNatsRandom,
+    /// Both sides sent probes, or agreed that it is of no use, and nothing came through.
+    #[error("no way through the NATs was found")]
+    HolepunchFailed,
     /// The DHT has too much going on.
     #[error("too much is going on at once")]
     Busy,
@@ -177,6 +191,11 @@ pub enum ConnectEvent {
         /// Why.
         error: ConnectError,
     },
+    /// A [`SocketKind::Pool`] socket is not needed any more, unless a connection that is not taken yet has it.
+    SocketUnused {
+        /// Its number.
+        number: u32,
+    },
 }
 
 /// What became of a stream packet.
@@ -206,6 +225,10 @@ enum Timer {
     Passive(server::Key),
     /// A holepunch round is to be answered.
     Abort(server::Key),
+    /// The next probes are due.
+    Punch(Side),
+    /// An outgoing connection gave the other side time to see what NAT it is behind.
+    Rounds(ConnectId),
     /// An answered handshake is forgotten.
     Clear(server::Key),
 }
@@ -226,6 +249,8 @@ pub struct ConnectStats {
     pub dropped: u64,
     /// Incoming handshakes answered whose peer then did not come.
     pub passive_timeouts: u64,
+    /// Holepunches that both sides agreed to, outgoing and incoming.
+    pub punches: u64,
 }
 
 /// See the module.
@@ -236,9 +261,14 @@ pub struct Connector {
     incoming: HashMap<server::Key, Incoming>,
     holepunches: HashMap<u64, server::Key>,
     clients: HashMap<ConnectId, Client>,
-    requests: HashMap<RequestId, ConnectId>,
+    requests: HashMap<RequestId, Asker>,
     queries: HashMap<QueryId, ConnectId>,
     streams: HashMap<u32, StreamOwner>,
+    punchers: HashMap<Side, Puncher>,
+    /// Sockets of punchers.
+    pool: HashMap<u32, Side>,
+    next_socket: u32,
+    last_random: Option<Duration>,
     timers: BTreeMap<(Duration, u64), Timer>,
     relay_cache: HashMap<PublicKey, Vec<SocketAddrV4>>,
     relay_order: VecDeque<PublicKey>,
@@ -271,6 +301,10 @@ impl Connector {
             requests: HashMap::new(),
             queries: HashMap::new(),
             streams: HashMap::new(),
+            punchers: HashMap::new(),
+            pool: HashMap::new(),
+            next_socket: 0,
+            last_random: None,
             timers: BTreeMap::new(),
             relay_cache: HashMap::new(),
             relay_order: VecDeque::new(),
@@ -303,7 +337,7 @@ impl Connector {
         let gone: Vec<server::Key> =
             self.incoming.iter().filter(|(_, i)| i.listen == listen).map(|(k, _)| *k).collect();
         for key in gone {
-            self.forget_incoming(key);
+            self.forget_incoming(dht, key, now);
         }
         dht.unlisten(listen, now);
     }
@@ -317,15 +351,23 @@ impl Connector {
                 None
             }
             Event::Response { request, reply } => match self.requests.remove(&request) {
-                Some(id) => {
+                Some(Asker::Client(id)) => {
                     self.client_response(dht, id, request, &reply, now);
+                    None
+                }
+                Some(Asker::Sample(side)) => {
+                    self.sample_over(dht, side, request, Some((reply.to, reply.from)), now);
                     None
                 }
                 None => Some(Event::Response { request, reply }),
             },
             Event::RequestTimeout { request, to } => match self.requests.remove(&request) {
-                Some(id) => {
+                Some(Asker::Client(id)) => {
                     self.client_request_failed(dht, id, request, now);
+                    None
+                }
+                Some(Asker::Sample(side)) => {
+                    self.sample_over(dht, side, request, None, now);
                     None
                 }
                 None => Some(Event::RequestTimeout { request, to }),
@@ -369,7 +411,7 @@ impl Connector {
                 StreamPacket::Taken
             }
             Some(StreamOwner::Server(key)) => {
-                self.accept(key, socket, from, vec![packet()], now);
+                self.accept(dht, key, socket, from, vec![packet()], now);
                 StreamPacket::Taken
             }
             Some(StreamOwner::Made) => {
@@ -404,9 +446,11 @@ impl Connector {
         while let Some(entry) = self.timers.first_entry().filter(|e| e.key().0 <= now) {
             match entry.remove() {
                 Timer::Client(id) => self.client_timeout(dht, id, now),
-                Timer::Passive(key) => self.passive_timeout(key, now),
+                Timer::Passive(key) => self.passive_over(dht, key, now),
                 Timer::Abort(key) => self.abort_round(dht, key),
-                Timer::Clear(key) => self.forget_incoming(key),
+                Timer::Punch(side) => self.punch_tick(dht, side, now),
+                Timer::Rounds(id) => self.rounds_pause_over(dht, id, now),
+                Timer::Clear(key) => self.forget_incoming(dht, key, now),
             }
         }
     }
@@ -438,6 +482,8 @@ impl Connector {
             && self.requests.is_empty()
             && self.queries.is_empty()
             && self.streams.is_empty()
+            && self.punchers.is_empty()
+            && self.pool.is_empty()
             && self.events.is_empty()
     }
 

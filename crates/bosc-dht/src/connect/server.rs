@@ -4,17 +4,19 @@
 //! message --- refused or in error ---> Done
 //!    |------- client open or direct -> Done   Connected at once
 //!    +------- else ------------------> Waiting --- its stream packet ---> Done   Connected
-//!                                         +------- timeout -------------> Done
+//!                                         +------- timeout -------------> Done   (later while we punch)
 //! Done --(clear_wait)--> forgotten
 //! ```
 //!
 //! In every state the same message gets the same answer.
 
 use super::payload::{HolepunchInfo, HolepunchPayload, NoisePayload, UdxInfo, VERSION, error, firewall};
+use super::punch::Side;
+use super::reach::{is_private, match_address};
 use super::secure::{NoiseWrap, SecurePayload};
 use super::{Connection, Connector, EarlyPacket, StreamOwner, Timer};
 use crate::event::{IncomingRequest, SocketKind};
-use crate::messages::{Handshake, Holepunch, mode};
+use crate::messages::{Handshake, mode};
 use crate::rpc::command;
 use crate::{Dht, ListenId, ReplyOptions};
 use bosc_format::crypto::{KeyPair, PublicKey, hash};
@@ -22,10 +24,6 @@ use bosc_wire::noise::HandshakeResult;
 use bytes::Bytes;
 use std::net::SocketAddrV4;
 use std::time::Duration;
-
-/// How long the answer to a holepunch round is held back. It ends the peer's attempt, and a ping in the local
-/// network that would succeed must be faster.
-const ABORT_DELAY: Duration = Duration::from_millis(800);
 
 /// A handshake message, by its hash.
 pub(super) type Key = [u8; 32];
@@ -78,19 +76,36 @@ pub(super) struct Incoming {
     pub(super) listen: ListenId,
     /// `None`: no answer.
     reply: Option<Bytes>,
-    waiting: Option<Waiting>,
+    /// The answer leaves from the puncher's socket, while there is one: the peer opens a way to where it comes from.
+    from_puncher: bool,
+    pub(super) waiting: Option<Waiting>,
 }
 
 /// An answered handshake whose peer has not come yet.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     handshake: HandshakeResult,
     local_id: u32,
     remote_id: u32,
     holepunch: u64,
-    payload: SecurePayload,
-    /// A holepunch round to be answered, and the peer as its relay sees it.
-    round: Option<(IncomingRequest, SocketAddrV4, u64)>,
+    pub(super) payload: SecurePayload,
+    /// The highest round that came.
+    pub(super) rounds: u64,
+    /// A holepunch round to be answered.
+    pub(super) round: Option<PendingRound>,
+    /// It waited long enough, and goes on only because we punch.
+    pub(super) overdue: bool,
+}
+
+/// A holepunch round to be answered.
+#[derive(Debug)]
+pub(super) struct PendingRound {
+    pub(super) request: IncomingRequest,
+    /// The peer as its relay sees it.
+    pub(super) peer: SocketAddrV4,
+    pub(super) said: HolepunchPayload,
+    /// It came through a relay that we chose.
+    pub(super) is_relay: bool,
 }
 
 /// A handshake message and how it came.
@@ -101,13 +116,22 @@ struct Arrival<'a> {
     /// No relay was in between.
     direct: bool,
     socket: SocketKind,
+    /// We as the relay sees us.
+    server: SocketAddrV4,
+}
+
+/// Whether the peer seems to be in our local network: the relay sees both at one host, and it has an address as ours are.
+fn is_near(dht: &Dht, arrival: &Arrival<'_>, remote: &NoisePayload) -> bool {
+    let private: Vec<SocketAddrV4> =
+        remote.addresses4.iter().copied().filter(|a| is_private(a.ip())).collect();
+    arrival.client.ip() == arrival.server.ip() && match_address(dht.local_addresses(), &private).is_some()
 }
 
 impl Connector {
     pub(super) fn on_request(&mut self, dht: &mut Dht, request: &IncomingRequest, now: Duration) {
         match request.command {
             command::PEER_HANDSHAKE => self.on_handshake(dht, request, now),
-            command::PEER_HOLEPUNCH => self.on_holepunch(request, now),
+            command::PEER_HOLEPUNCH => self.on_holepunch(dht, request, now),
             _ => {}
         }
     }
@@ -120,8 +144,12 @@ impl Connector {
             client: message.peer_address.unwrap_or(request.from),
             direct: message.peer_address.is_none(),
             socket: request.socket,
+            server: request.to,
         };
         let Some(noise) = self.answer(dht, &target, &arrival, now) else { return };
+        let key = hash(&[&target, arrival.noise]);
+        let from_puncher = self.incoming.get(&key).is_some_and(|i| i.from_puncher);
+        let socket = if from_puncher { self.puncher_socket(Side::Server(key)) } else { None };
         let (mode, to) = match message.mode {
             mode::FROM_CLIENT => {
                 let reply = Handshake { mode: mode::REPLY, noise, peer_address: None, relay_address: None };
@@ -136,13 +164,13 @@ impl Connector {
             _ => return,
         };
         let reply = Handshake { mode, noise, peer_address: message.peer_address, relay_address: None };
-        dht.relay(request, &reply.encode(), to, None);
+        dht.relay(request, &reply.encode(), to, socket);
     }
 
     /// Our answer to a handshake message, the same each time.
     fn answer(
         &mut self,
-        dht: &Dht,
+        dht: &mut Dht,
         target: &[u8; 32],
         arrival: &Arrival<'_>,
         now: Duration,
@@ -168,7 +196,7 @@ impl Connector {
             Approach { remote_public_key: &remote_public_key, payload: &remote, address: arrival.client };
         if server.options.refuse.as_mut().is_some_and(|refuse| refuse(approach)) {
             self.stats.refused += 1;
-            self.keep(key, Incoming { listen, reply: None, waiting: None }, now);
+            self.keep(key, Incoming { listen, reply: None, from_puncher: false, waiting: None }, now);
             return None;
         }
         let hide_local = server.options.hide_local_addresses;
@@ -203,20 +231,33 @@ impl Connector {
             return None;
         };
         let reply = Bytes::from(reply);
-        let mut incoming = Incoming { listen, reply: Some(reply.clone()), waiting: None };
+        let mut incoming =
+            Incoming { listen, reply: Some(reply.clone()), from_puncher: false, waiting: None };
         let Some(remote_id) = remote_id else {
             self.keep(key, incoming, now);
             return Some(reply);
         };
         let payload = SecurePayload::new(&handshake.hash, self.random());
-        incoming.waiting = Some(Waiting { handshake, local_id, remote_id, holepunch, payload, round: None });
+        let (rounds, round, overdue) = (0, None, false);
+        let waiting = Waiting { handshake, local_id, remote_id, holepunch, payload, rounds, round, overdue };
+        incoming.waiting = Some(waiting);
         self.holepunches.insert(holepunch, key);
         self.incoming.insert(key, incoming);
         if arrival.direct {
-            self.accept(key, arrival.socket, arrival.client, Vec::new(), now);
+            self.accept(dht, key, arrival.socket, arrival.client, Vec::new(), now);
         } else if remote.firewall == firewall::OPEN {
-            self.accept(key, dht.default_socket(), arrival.client, Vec::new(), now);
+            self.accept(dht, key, dht.default_socket(), arrival.client, Vec::new(), now);
         } else {
+            let near = !hide_local && is_near(dht, arrival, &remote);
+            // Who is open only waits, unless the peer may see it at a local address only.
+            if near || own.is_none() {
+                let side = Side::Server(key);
+                let made = self.new_puncher(dht, side, remote.firewall, now);
+                if let Some(incoming) = self.incoming.get_mut(&key) {
+                    // The peer pings our local address, which has to be that of the answer.
+                    incoming.from_puncher = made && !near;
+                }
+            }
             self.at(now.saturating_add(self.config.passive_timeout), Timer::Passive(key));
         }
         Some(reply)
@@ -225,6 +266,7 @@ impl Connector {
     /// The peer of an answered handshake is at `from`: the connection is made.
     pub(super) fn accept(
         &mut self,
+        dht: &mut Dht,
         key: Key,
         socket: SocketKind,
         from: SocketAddrV4,
@@ -236,6 +278,7 @@ impl Connector {
         let Some(waiting) = incoming.waiting.take() else { return };
         self.holepunches.remove(&waiting.holepunch);
         self.streams.remove(&waiting.local_id);
+        self.end_puncher(dht, Side::Server(key), Some(socket), now);
         self.at(now.saturating_add(self.config.clear_wait), Timer::Clear(key));
         if !crate::addr::is_sendable(from) {
             return;
@@ -253,33 +296,19 @@ impl Connector {
         self.made(None, Some(listen), connection);
     }
 
-    /// Takes a holepunch round. We do not punch, so the answer is "aborted", after a while.
-    fn on_holepunch(&mut self, request: &IncomingRequest, now: Duration) {
-        let Some(round) = request.value.as_ref().and_then(|v| Holepunch::decode(v).ok()) else { return };
-        let (mode::FROM_RELAY, Some(peer)) = (round.mode, round.peer_address) else { return };
-        let Some(key) = self.holepunches.get(&round.id).copied() else { return };
-        let Some(waiting) = self.incoming.get_mut(&key).and_then(|i| i.waiting.as_mut()) else { return };
-        let Some(theirs) = waiting.payload.open(&round.payload) else { return };
-        if waiting.round.replace((request.clone(), peer, theirs.round)).is_none() {
-            self.at(now.saturating_add(ABORT_DELAY), Timer::Abort(key));
+    /// The time of a peer that did not come is over, unless we punch.
+    pub(super) fn passive_over(&mut self, dht: &mut Dht, key: Key, now: Duration) {
+        if self.is_punching(Side::Server(key)) {
+            if let Some(waiting) = self.incoming.get_mut(&key).and_then(|i| i.waiting.as_mut()) {
+                waiting.overdue = true;
+            }
+        } else {
+            self.passive_timeout(dht, key, now);
         }
     }
 
-    pub(super) fn abort_round(&mut self, dht: &mut Dht, key: Key) {
-        let nonce = self.random();
-        let Some(waiting) = self.incoming.get_mut(&key).and_then(|i| i.waiting.as_mut()) else { return };
-        let Some((request, peer, round)) = waiting.round.take() else { return };
-        let answer = HolepunchPayload { error: error::ABORTED, round, ..HolepunchPayload::default() };
-        let reply = Holepunch {
-            mode: mode::FROM_SERVER,
-            id: 0,
-            payload: waiting.payload.seal(&answer, nonce).into(),
-            peer_address: Some(peer),
-        };
-        dht.relay(&request, &reply.encode(), request.from, None);
-    }
-
-    pub(super) fn passive_timeout(&mut self, key: Key, now: Duration) {
+    pub(super) fn passive_timeout(&mut self, dht: &mut Dht, key: Key, now: Duration) {
+        self.end_puncher(dht, Side::Server(key), None, now);
         let Some(waiting) = self.incoming.get_mut(&key).and_then(|i| i.waiting.take()) else { return };
         self.stats.passive_timeouts += 1;
         self.holepunches.remove(&waiting.holepunch);
@@ -287,7 +316,8 @@ impl Connector {
         self.at(now.saturating_add(self.config.clear_wait), Timer::Clear(key));
     }
 
-    pub(super) fn forget_incoming(&mut self, key: Key) {
+    pub(super) fn forget_incoming(&mut self, dht: &mut Dht, key: Key, now: Duration) {
+        self.end_puncher(dht, Side::Server(key), None, now);
         if let Some(waiting) = self.incoming.remove(&key).and_then(|i| i.waiting) {
             self.holepunches.remove(&waiting.holepunch);
             self.streams.remove(&waiting.local_id);

@@ -151,6 +151,13 @@ impl Dht {
         self.request(request, now)
     }
 
+    /// Sends a probe: one zero byte, which opens a way through our NAT and is no message of the DHT.
+    pub(crate) fn probe(&mut self, socket: SocketKind, to: SocketAddrV4, ttl: Option<u8>) {
+        if crate::addr::is_sendable(to) {
+            self.io.transmit(socket, to, Bytes::from_static(&[0]), ttl);
+        }
+    }
+
     /// Gives up a request. No event follows. False if it is over already.
     pub fn cancel_request(&mut self, request: RequestId) -> bool {
         self.io.cancel(request)

@@ -141,8 +141,7 @@ impl Dht {
         }
     }
 
-    /// Holepunching is not there to help a peer that only thinks it is hidden, so it looks sooner than after the 20
-    /// minutes of `dht-rpc`.
+    /// A peer that only thinks it is hidden costs others a holepunch, so it looks sooner than after the 20 minutes of `dht-rpc`.
     fn check_firewall(&mut self, passed: u64, now: Duration) {
         if !self.io.firewalled || !self.quick_firewall || self.force_persistent {
             return;

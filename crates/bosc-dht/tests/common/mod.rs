@@ -1,6 +1,9 @@
 //! A network in virtual time: hosts with a server and a client socket each, some behind NATs, datagrams that
 //! take 5 to 50 ms and get lost as told.
 #![allow(dead_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+pub mod world;
 
 use bosc_dht::{Config, Dht, Entropy, Event, QueryDone, QueryId, QueryReply, SocketKind};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -22,15 +25,35 @@ pub fn seeded(seed: u64) -> Entropy {
     })
 }
 
+/// What a host is behind. Those who were not written to cannot write back, except to an open one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nat {
+    Open,
+    /// One port outside for each socket.
+    Cone,
+    /// One port outside for each socket and remote.
+    Symmetric,
+}
+
+/// The port of a socket for holepunching.
+pub fn pool_port(number: u32) -> u16 {
+    51_000 + u16::try_from(number % 5000).unwrap()
+}
+
 pub struct Host {
     pub dht: Dht,
     pub ip: Ipv4Addr,
     pub alive: bool,
-    /// Behind a NAT: only those who were written to can write back.
-    pub nat: bool,
+    pub nat: Nat,
     /// How long datagrams to its server socket take besides.
     pub late: Duration,
     opened: HashSet<(SocketKind, SocketAddrV4)>,
+    /// Of a symmetric NAT: the port outside for a socket and whom it writes to, and back.
+    mapped: HashMap<(SocketKind, SocketAddrV4), u16>,
+    behind: HashMap<u16, (SocketKind, SocketAddrV4)>,
+    /// Sockets for holepunching that something was sent from, and bytes that arrived there alone.
+    pub pool: HashSet<u32>,
+    pub probes: VecDeque<(u32, SocketAddrV4)>,
     pub events: VecDeque<Event>,
 }
 
@@ -109,6 +132,10 @@ impl Net {
     }
 
     pub fn add(&mut self, config: Config, nat: bool) -> usize {
+        self.add_behind(config, if nat { Nat::Cone } else { Nat::Open })
+    }
+
+    pub fn add_behind(&mut self, config: Config, nat: Nat) -> usize {
         let n = self.hosts.len();
         let ip = Self::ip(n);
         let mut dht = Dht::new(config, seeded(n as u64 + 77), self.now);
@@ -120,6 +147,10 @@ impl Net {
             nat,
             late: Duration::ZERO,
             opened: HashSet::new(),
+            mapped: HashMap::new(),
+            behind: HashMap::new(),
+            pool: HashSet::new(),
+            probes: VecDeque::new(),
             events: VecDeque::new(),
         };
         self.hosts.push(host);
@@ -146,11 +177,23 @@ impl Net {
             let Some(t) = h.dht.poll_transmit() else { break };
             assert!(t.bytes.len() <= 1500, "fits a packet");
             h.opened.insert((t.socket, t.to));
-            let port = match t.socket {
+            let mut port = match t.socket {
                 SocketKind::Server => SERVER_PORT,
                 SocketKind::Client => CLIENT_PORT,
-                SocketKind::Pool(n) => 51000 + n as u16,
+                SocketKind::Pool(n) => {
+                    h.pool.insert(n);
+                    pool_port(n)
+                }
             };
+            if h.nat == Nat::Symmetric {
+                let next = 60_000 - u16::try_from(h.mapped.len() * 7 % 40_000).unwrap();
+                port = *h.mapped.entry((t.socket, t.to)).or_insert(next);
+                h.behind.insert(port, (t.socket, t.to));
+            }
+            if t.ttl.is_some() {
+                // It dies on the way.
+                continue;
+            }
             let from = SocketAddrV4::new(h.ip, port);
             self.count += 1;
             if self.below(1000) < self.loss {
@@ -187,15 +230,25 @@ impl Net {
         if packet == Some(next) {
             let Some((_, p)) = self.flying.pop_first() else { return true };
             let Some(&n) = self.by_ip.get(p.to.ip()) else { return true };
-            let socket = match p.to.port() {
-                SERVER_PORT => SocketKind::Server,
-                CLIENT_PORT => SocketKind::Client,
-                port if port > 51000 => SocketKind::Pool(u32::from(port - 51000)),
-                _ => return true,
-            };
             let h = &mut self.hosts[n];
-            if h.alive && (!h.nat || h.opened.contains(&(socket, p.from))) {
+            let socket = match (h.nat, p.to.port()) {
+                (Nat::Symmetric, port) => match h.behind.get(&port) {
+                    Some((socket, to)) if *to == p.from => *socket,
+                    _ => return true,
+                },
+                (_, SERVER_PORT) => SocketKind::Server,
+                (_, CLIENT_PORT) => SocketKind::Client,
+                (_, port) => match h.pool.iter().find(|n| pool_port(**n) == port) {
+                    Some(number) => SocketKind::Pool(*number),
+                    None => return true,
+                },
+            };
+            if h.alive && (h.nat == Nat::Open || h.opened.contains(&(socket, p.from))) {
                 self.delivered += 1;
+                if let (SocketKind::Pool(number), 1) = (socket, p.bytes.len()) {
+                    h.probes.push_back((number, p.from));
+                    return true;
+                }
                 h.dht.handle_datagram(socket, p.from, &p.bytes, self.now);
                 self.collect(n);
             }
@@ -209,6 +262,31 @@ impl Net {
     pub fn run(&mut self, time: Duration) {
         let until = self.now + time;
         while self.step(until) {}
+    }
+
+    /// Where a datagram arrives now that a host sends from a socket: in which socket, and where it seems to come from.
+    pub fn path(
+        &self,
+        host: usize,
+        socket: SocketKind,
+        to: SocketAddrV4,
+    ) -> Option<(SocketKind, SocketAddrV4)> {
+        let h = &self.hosts[host];
+        let port = match (h.nat, socket) {
+            (Nat::Symmetric, _) => *h.mapped.get(&(socket, to))?,
+            (_, SocketKind::Server) => SERVER_PORT,
+            (_, SocketKind::Client) => CLIENT_PORT,
+            (_, SocketKind::Pool(n)) => pool_port(n),
+        };
+        let from = SocketAddrV4::new(h.ip, port);
+        let h = &self.hosts[*self.by_ip.get(to.ip())?];
+        let socket = match (h.nat, to.port()) {
+            (Nat::Symmetric, port) => h.behind.get(&port)?.0,
+            (_, SERVER_PORT) => SocketKind::Server,
+            (_, CLIENT_PORT) => SocketKind::Client,
+            (_, port) => SocketKind::Pool(*h.pool.iter().find(|n| pool_port(**n) == port)?),
+        };
+        (h.nat == Nat::Open || h.opened.contains(&(socket, from))).then_some((socket, from))
     }
 
     /// Runs until `f` gives something, for at most five minutes.

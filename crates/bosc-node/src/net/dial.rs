@@ -19,7 +19,10 @@ impl NetMachine {
                         // Nobody waits for it any more.
                         Some(id) => match self.dialer.finish(id) {
                             Some(conn) => Some(conn),
-                            None => continue,
+                            None => {
+                                self.unused.push_back(tag(connection.socket));
+                                continue;
+                            }
                         },
                     };
                     let c = *connection;
@@ -43,6 +46,9 @@ impl NetMachine {
                         tracing::debug!(conn, %error, "connecting failed");
                         self.swarm.closed(conn, now);
                     }
+                }
+                ConnectEvent::SocketUnused { number } => {
+                    self.unused.push_back(tag(bosc_dht::SocketKind::Pool(number)));
                 }
                 _ => {}
             }

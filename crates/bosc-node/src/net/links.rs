@@ -1,7 +1,7 @@
 //! Connections: a UDX stream, the encryption on it, and the frames that wait.
 
 use super::connection::{Connection, Established};
-use super::machine::{MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, new_credit};
+use super::machine::{MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, POOL, new_credit};
 use crate::between::FromNet;
 use crate::swarm::ConnId;
 use bosc_udx::{Event, Stream};
@@ -33,6 +33,7 @@ impl NetMachine {
             if let Some(conn) = e.conn {
                 self.swarm.closed(conn, now);
             }
+            self.unused.push_back(e.socket);
             return;
         }
         let config = bosc_udx::Config {
@@ -68,7 +69,11 @@ impl NetMachine {
             if let Some(conn) = e.conn {
                 self.swarm.closed(conn, now);
             }
+            self.unused.push_back(e.socket);
             return;
+        }
+        if e.socket >= POOL {
+            self.on_pool.insert(e.local_id, e.socket);
         }
         if let Some(conn) = e.conn {
             self.by_conn.insert(conn, e.local_id);
@@ -328,6 +333,7 @@ impl NetMachine {
             self.table.ids().filter(|id| self.table.get(*id).is_some_and(over)).collect();
         for id in finished {
             self.table.remove(id);
+            self.unused.extend(self.on_pool.remove(&id));
         }
     }
 }

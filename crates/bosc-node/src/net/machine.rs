@@ -15,7 +15,7 @@
 //! ```
 //!
 //! How it is driven: give it what came in, call [`NetMachine::work`], then take everything from
-//! [`NetMachine::poll_live`], [`NetMachine::poll_datagram`] and [`NetMachine::poll_stream`]; come back at
+//! [`NetMachine::poll_live`], [`NetMachine::poll_datagram`], [`NetMachine::poll_stream`] and then [`NetMachine::poll_unused`]; come back at
 //! [`NetMachine::next_timeout`] or with the next input.
 //!
 //! Invariants:
@@ -55,6 +55,21 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
 pub const SERVER: SocketTag = SocketTag(0);
 /// Of the socket a firewalled node asks from.
 pub const CLIENT: SocketTag = SocketTag(1);
+/// Of the first socket for holepunching; the others follow.
+pub const POOL: SocketTag = SocketTag(2);
+
+/// A datagram to send, but of a stream.
+#[derive(Debug)]
+pub struct Datagram {
+    /// From which socket. One of the pool is bound when something is sent from it for the first time.
+    pub socket: SocketTag,
+    /// Where to.
+    pub to: SocketAddrV4,
+    /// All of it.
+    pub bytes: Bytes,
+    /// The IP time to live; `None`: the system's own.
+    pub ttl: Option<u8>,
+}
 
 /// Sizes that a simulation makes small, so that they are reached.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +128,9 @@ pub struct NetMachine {
     pub(super) closing: Option<Duration>,
     pub(super) broken: u64,
     pub(super) share: Share,
+    /// Streams on sockets of the pool.
+    pub(super) on_pool: BTreeMap<u32, SocketTag>,
+    pub(super) unused: VecDeque<SocketTag>,
     facts: Facts,
 }
 
@@ -154,14 +172,18 @@ impl NetMachine {
             closing: None,
             broken: 0,
             share: Share::default(),
+            on_pool: BTreeMap::new(),
+            unused: VecDeque::new(),
             facts: Facts::default(),
         }
     }
 
     /// A datagram came in on a socket.
     pub fn receive(&mut self, socket: SocketTag, from: SocketAddrV4, datagram: &[u8], now: Duration) {
-        let kind = if socket == CLIENT { SocketKind::Client } else { SocketKind::Server };
-        if bosc_dht::is_dht_datagram(datagram) {
+        let kind = kind(socket);
+        if let (SocketKind::Pool(number), [_]) = (kind, datagram) {
+            self.dialer.connector.handle_probe(&mut self.dht, number, from, now);
+        } else if bosc_dht::is_dht_datagram(datagram) {
             self.dht.handle_datagram(kind, from, datagram, now);
         } else if let Dispatch::Unknown(id) =
             self.table.handle_datagram(socket, SocketAddr::V4(from), datagram, now)
@@ -314,9 +336,23 @@ impl NetMachine {
     }
 
     /// The next datagram of the DHT to send.
-    pub fn poll_datagram(&mut self) -> Option<(SocketTag, SocketAddrV4, Bytes)> {
+    pub fn poll_datagram(&mut self) -> Option<Datagram> {
         let t = self.dht.poll_transmit()?;
-        Some((tag(t.socket), t.to, t.bytes))
+        Some(Datagram { socket: tag(t.socket), to: t.to, bytes: t.bytes, ttl: t.ttl })
+    }
+
+    /// The next socket of the pool that nothing needs any more. To be asked after everything was sent.
+    pub fn poll_unused(&mut self) -> Option<SocketTag> {
+        while let Some(socket) = self.unused.pop_front() {
+            let wanted = match kind(socket) {
+                SocketKind::Pool(number) => self.dialer.connector.uses_socket(number),
+                _ => true,
+            };
+            if !wanted && !self.on_pool.values().any(|used| *used == socket) {
+                return Some(socket);
+            }
+        }
+        None
     }
 
     /// The next datagrams of a stream to send: up to `max` for one place, one behind the other in `out`, each as long as
@@ -331,7 +367,7 @@ impl NetMachine {
             out.clear();
             let (_, t) = self.table.poll_transmit(now, max, out)?;
             if let SocketAddr::V4(to) = t.to {
-                return Some((if t.socket == CLIENT { CLIENT } else { SERVER }, to, t.segment));
+                return Some((t.socket, to, t.segment));
             }
         }
     }
@@ -417,7 +453,16 @@ impl NetMachine {
 pub(super) fn tag(socket: SocketKind) -> SocketTag {
     match socket {
         SocketKind::Server => SERVER,
-        SocketKind::Client | SocketKind::Pool(_) => CLIENT,
+        SocketKind::Client => CLIENT,
+        SocketKind::Pool(number) => SocketTag(POOL.0 + u64::from(number)),
+    }
+}
+
+fn kind(socket: SocketTag) -> SocketKind {
+    match socket {
+        SERVER => SocketKind::Server,
+        CLIENT => SocketKind::Client,
+        SocketTag(n) => SocketKind::Pool(u32::try_from(n.saturating_sub(POOL.0)).unwrap_or(u32::MAX)),
     }
 }
 

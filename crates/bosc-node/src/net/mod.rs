@@ -9,13 +9,14 @@
 //! - `machine`: all that is decided; `dial`, `links` and `topics` are parts of it: handshakes that are over, connections, topics
 //!   on the DHT.
 //! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent.
-//! - `socket`: one UDP socket, many datagrams a call.
+//! - `socket`: one UDP socket, many datagrams a call. `pool`: sockets for holepunching.
 
 mod connection;
 mod dial;
 mod dialer;
 mod links;
 pub(crate) mod machine;
+mod pool;
 mod share;
 mod socket;
 mod topics;
@@ -25,7 +26,9 @@ use crate::signal::Signal;
 use crate::status::NetStatus;
 use crate::swarm::{Limits, Topic};
 use bosc_format::crypto::KeyPair;
-use machine::{CLIENT, NetMachine, NetSetup, SERVER, Tuning};
+use bosc_udx::SocketTag;
+use machine::{CLIENT, Datagram, NetMachine, NetSetup, SERVER, Tuning};
+use pool::Pool;
 use socket::Socket;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,6 +79,8 @@ pub(crate) struct Net {
     machine: NetMachine,
     server: Socket,
     client: Socket,
+    /// For holepunching.
+    pool: Pool,
     live: Sender<Input>,
     shared: Arc<NetShared>,
     signal: Signal,
@@ -116,6 +121,7 @@ impl Net {
             machine: NetMachine::new(setup, start.elapsed()),
             server,
             client,
+            pool: Pool::new(config.host),
             live,
             shared,
             signal,
@@ -153,6 +159,7 @@ impl Net {
                 }
                 _ = self.server.readable() => {}
                 _ = self.client.readable() => {}
+                () = self.pool.readable() => {}
                 () = tokio::time::sleep(wait) => {}
             }
             self.receive();
@@ -174,6 +181,15 @@ impl Net {
                     }
                 }
             }
+        }
+        self.pool.receive(RECEIVES, |tag, from, datagram| machine.receive(tag, from, datagram, now));
+    }
+
+    fn socket(&mut self, tag: SocketTag) -> Option<&mut Socket> {
+        match tag {
+            SERVER => Some(&mut self.server),
+            CLIENT => Some(&mut self.client),
+            other => self.pool.get(other),
         }
     }
 
@@ -206,21 +222,31 @@ impl Net {
 
     fn transmit(&mut self) {
         let now = self.now();
-        while let Some((tag, to, bytes)) = self.machine.poll_datagram() {
-            let socket = if tag == CLIENT { &mut self.client } else { &mut self.server };
-            socket.push(to, &bytes);
+        while let Some(Datagram { socket: tag, to, bytes, ttl }) = self.machine.poll_datagram() {
+            match tag {
+                SERVER => self.server.push(to, &bytes),
+                CLIENT => self.client.push(to, &bytes),
+                other => self.pool.send(other, to, &bytes, ttl),
+            }
         }
         self.server.flush();
         self.client.flush();
-        while let Some((tag, to, segment)) = self.machine.poll_stream(now, SEGMENTS, &mut self.scratch) {
-            let socket = if tag == CLIENT { &mut self.client } else { &mut self.server };
-            socket.send(to, &self.scratch, segment);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        while let Some((tag, to, segment)) = self.machine.poll_stream(now, SEGMENTS, &mut scratch) {
+            if let Some(socket) = self.socket(tag) {
+                socket.send(to, &scratch, segment);
+            }
+        }
+        self.scratch = scratch;
+        while let Some(tag) = self.machine.poll_unused() {
+            self.pool.close(tag);
         }
     }
 
     fn publish(&mut self) {
-        self.shared.received.store(self.server.received + self.client.received, Ordering::Relaxed);
-        self.shared.sent.store(self.server.sent + self.client.sent, Ordering::Relaxed);
+        let (received, sent) = self.pool.traffic();
+        self.shared.received.store(self.server.received + self.client.received + received, Ordering::Relaxed);
+        self.shared.sent.store(self.server.sent + self.client.sent + sent, Ordering::Relaxed);
         if !self.machine.take_changed() {
             return;
         }

@@ -57,12 +57,12 @@ impl Socket {
         Ok(Self {
             io,
             state,
-            storage: vec![0; BATCH * BATCH_BYTES],
+            storage: Vec::new(),
             metas: [RecvMeta::default(); BATCH],
             gather: Gather {
                 to: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
                 segment: 0,
-                bytes: Vec::with_capacity(BATCH_BYTES),
+                bytes: Vec::new(),
                 count: 0,
                 closed: true,
             },
@@ -76,6 +76,21 @@ impl Socket {
         self.io.local_addr().map_or(0, |a| a.port())
     }
 
+    /// As [`Socket::readable`], to be asked.
+    pub(crate) fn poll_readable(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<io::Result<()>> {
+        self.io.poll_recv_ready(cx)
+    }
+
+    /// Sends one datagram at once, with an IP time to live of its own.
+    pub(crate) fn send_with_ttl(&mut self, to: SocketAddrV4, datagram: &[u8], ttl: u8) {
+        let raw = socket2::SockRef::from(&self.io);
+        let Ok(before) = raw.ttl_v4() else { return };
+        if raw.set_ttl_v4(u32::from(ttl)).is_ok() {
+            self.send(to, datagram, datagram.len());
+        }
+        let _ = socket2::SockRef::from(&self.io).set_ttl_v4(before);
+    }
+
     /// Waits until something can be received.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         self.io.readable().await
@@ -85,6 +100,8 @@ impl Socket {
     /// nothing.
     pub(crate) fn receive(&mut self, mut each: impl FnMut(SocketAddrV4, &[u8])) -> io::Result<usize> {
         let Self { io, state, storage, metas, .. } = self;
+        // A socket that never receives takes no memory: for holepunching there may be hundreds.
+        storage.resize(BATCH * BATCH_BYTES, 0);
         let Some(state) = state else { return self.receive_one_by_one(each) };
         let mut buffers: Vec<IoSliceMut<'_>> =
             storage.chunks_exact_mut(BATCH_BYTES).map(IoSliceMut::new).collect();

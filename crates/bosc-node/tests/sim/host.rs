@@ -6,7 +6,7 @@ use bosc_format::crypto::{CoreKey, KeyPair, PublicKey};
 use bosc_node::Part;
 use bosc_node::machine::{
     Bounds, CLIENT, CoreShared, Disguise, DownloadState, FromLive, FromNet, LiveMachine, LiveSetup,
-    NetMachine, NetSetup, SERVER, Tuning,
+    NetMachine, NetSetup, POOL, SERVER, Tuning,
 };
 use bosc_node::swarm::{Limits, Topic};
 use bosc_store::{Core, CoreChange, Store, Subscription};
@@ -20,6 +20,8 @@ use std::time::Duration;
 
 pub(super) const SERVER_PORT: u16 = 49737;
 pub(super) const CLIENT_PORT: u16 = 50000;
+/// Of the sockets for holepunching, again and again.
+pub(super) const POOL_PORTS: std::ops::Range<u16> = 50001..50017;
 /// Datagrams of one stream before others get their turn.
 const SEGMENTS: usize = 8;
 /// Bytes of frames that may wait for a connection before no more are made. Small, so that it is reached.
@@ -84,6 +86,8 @@ pub(super) struct Host {
     pub(super) banned: Vec<(PublicKey, String)>,
     /// Connections opened.
     pub(super) opened: u64,
+    /// Who has which port for holepunching.
+    pool: BTreeMap<u16, SocketTag>,
     scratch: Vec<u8>,
 }
 
@@ -130,6 +134,7 @@ impl Host {
             cores: BTreeMap::new(),
             banned: Vec::new(),
             opened: 0,
+            pool: BTreeMap::new(),
             scratch: Vec::new(),
         }
     }
@@ -169,7 +174,15 @@ impl Host {
 
     pub(super) fn receive(&mut self, port: u16, from: SocketAddr, bytes: &[u8], now: Duration) {
         let SocketAddr::V4(from) = from else { return };
-        self.net.receive(if port == SERVER_PORT { SERVER } else { CLIENT }, from, bytes, now);
+        let tag = match port {
+            SERVER_PORT => SERVER,
+            CLIENT_PORT => CLIENT,
+            other => match self.pool.get(&other) {
+                Some(tag) => *tag,
+                None => return,
+            },
+        };
+        self.net.receive(tag, from, bytes, now);
     }
 
     /// Everything that follows from what came in or from time passing; datagrams to send come out.
@@ -240,18 +253,32 @@ impl Host {
     }
 
     fn transmit(&mut self, now: Duration, out: &mut Vec<Datagram>) {
-        let at = |tag: SocketTag| {
-            let port = if tag == SERVER { SERVER_PORT } else { CLIENT_PORT };
-            SocketAddr::V4(SocketAddrV4::new(self.ip, port))
+        let pool = &mut self.pool;
+        let ip = self.ip;
+        let mut at = |tag: SocketTag| {
+            let port = match tag {
+                SERVER => SERVER_PORT,
+                CLIENT => CLIENT_PORT,
+                SocketTag(n) => {
+                    let port = POOL_PORTS.start + ((n - POOL.0) % POOL_PORTS.len() as u64) as u16;
+                    pool.insert(port, tag);
+                    port
+                }
+            };
+            SocketAddr::V4(SocketAddrV4::new(ip, port))
         };
-        while let Some((tag, to, bytes)) = self.net.poll_datagram() {
-            out.push(Datagram { from: at(tag), to: SocketAddr::V4(to), bytes: bytes.to_vec() });
+        while let Some(d) = self.net.poll_datagram() {
+            // One with a short life opens a NAT and arrives nowhere.
+            if d.ttl.is_none() {
+                out.push(Datagram { from: at(d.socket), to: SocketAddr::V4(d.to), bytes: d.bytes.to_vec() });
+            }
         }
         while let Some((tag, to, segment)) = self.net.poll_stream(now, SEGMENTS, &mut self.scratch) {
             for bytes in self.scratch.chunks(segment.max(1)) {
                 out.push(Datagram { from: at(tag), to: SocketAddr::V4(to), bytes: bytes.to_vec() });
             }
         }
+        while self.net.poll_unused().is_some() {}
     }
 
     /// Connections whose encryption noticed damage.

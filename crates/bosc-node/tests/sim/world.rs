@@ -1,7 +1,7 @@
 //! All processes, the network between them, and what is checked while they run.
 
 use super::history::{Change, History};
-use super::host::{CLIENT_PORT, Datagram, Host, SERVER_PORT, Setup};
+use super::host::{CLIENT_PORT, Datagram, Host, POOL_PORTS, SERVER_PORT, Setup};
 use super::liar::Lies;
 use super::plan::{Action, NODES, Plan, WRITER};
 use bosc_format::crypto::{CoreKey, KeyPair};
@@ -360,7 +360,9 @@ impl World {
 
     fn sides(&self, left: &[usize]) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
         let ports = |(_, p): (usize, &Place)| {
-            [SERVER_PORT, CLIENT_PORT].map(|port| SocketAddr::V4(SocketAddrV4::new(p.ip, port)))
+            let ip = p.ip;
+            let all = [SERVER_PORT, CLIENT_PORT].into_iter().chain(POOL_PORTS);
+            all.map(move |port| SocketAddr::V4(SocketAddrV4::new(ip, port)))
         };
         let (a, b): (Vec<_>, Vec<_>) = self.places.iter().enumerate().partition(|(n, _)| left.contains(n));
         (a.into_iter().flat_map(ports).collect(), b.into_iter().flat_map(ports).collect())

@@ -1,0 +1,145 @@
+// Places on a network of our own: a public net with DHT nodes, and sites on it, open or behind NATs. Made of network
+// namespaces, a bridge and nftables; needs root. Everything has names of this process, and goes with `close`.
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import readline from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const run = (program, ...args) => execFileSync(program, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' })
+
+/**
+ * What a NAT does with the port of a socket, and whom it lets in. All drop what nobody inside asked for; Linux lets only
+ * those answer that were written to, host and port.
+ */
+const MASQUERADE = {
+  // One port for all remotes (the one it has inside, where that is free).
+  cone: 'masquerade',
+  // Another port for each remote.
+  symmetric: 'masquerade random,fully-random'
+}
+
+let networks = 0
+
+/** Why no such network can be made here, or false. */
+export function cannotMakeSites() {
+  if (process.platform !== 'linux') return 'network namespaces are of Linux'
+  if (process.getuid() !== 0) return 'network namespaces need root'
+  for (const program of [['ip', '-V'], ['nft', '-v']]) {
+    try {
+      run(...program)
+    } catch {
+      return `${program[0]} is not installed`
+    }
+  }
+  const name = `b${process.pid.toString(36)}try`
+  try {
+    run('ip', 'netns', 'add', name)
+    run('ip', 'netns', 'del', name)
+  } catch (e) {
+    return `no network namespace can be made: ${String(e.stderr).trim()}`
+  }
+  return false
+}
+
+export class Sites {
+  constructor() {
+    this.name = `b${process.pid.toString(36)}${(networks++).toString(36)}`
+    this.spaces = []
+    this.children = []
+    this.count = 0
+    this.hub = this.#space('hub')
+    this.#in(this.hub, 'ip', 'link', 'add', 'br0', 'type', 'bridge')
+    this.#in(this.hub, 'ip', 'link', 'set', 'br0', 'up')
+  }
+
+  #space(label) {
+    const name = `${this.name}-${label}`
+    run('ip', 'netns', 'add', name)
+    this.spaces.push(name)
+    run('ip', '-n', name, 'link', 'set', 'lo', 'up')
+    return name
+  }
+
+  #in(space, ...command) {
+    return run('ip', 'netns', 'exec', space, ...command)
+  }
+
+  // A cable from one namespace to another.
+  #cable(from, fromName, to, toName) {
+    const [a, b] = [`${this.name}${this.count}a`, `${this.name}${this.count++}b`]
+    run('ip', 'link', 'add', a, 'type', 'veth', 'peer', 'name', b)
+    run('ip', 'link', 'set', a, 'netns', from, 'name', fromName)
+    run('ip', 'link', 'set', b, 'netns', to, 'name', toName)
+    for (const [space, name] of [[from, fromName], [to, toName]]) run('ip', '-n', space, 'link', 'set', name, 'up')
+  }
+
+  #onPublic(space) {
+    const n = this.count
+    this.#cable(this.hub, `p${n}`, space, 'wan')
+    this.#in(this.hub, 'ip', 'link', 'set', `p${n}`, 'master', 'br0')
+    // Public addresses: those that are kept for examples and private ones are not believed by peers.
+    const address = `5.9.0.${10 + n}`
+    run('ip', '-n', space, 'addr', 'add', `${address}/24`, 'dev', 'wan')
+    return address
+  }
+
+  /** A site: a namespace that is open on the public net, or behind a NAT of its own. */
+  site(kind) {
+    const n = this.count
+    const inside = this.#space(`s${n}`)
+    if (kind === 'open') return { space: inside, address: this.#onPublic(inside), kind }
+    const box = this.#space(`n${n}`)
+    const address = this.#onPublic(box)
+    this.#cable(box, 'lan', inside, 'eth')
+    run('ip', '-n', box, 'addr', 'add', `192.168.${n}.1/24`, 'dev', 'lan')
+    run('ip', '-n', inside, 'addr', 'add', `192.168.${n}.2/24`, 'dev', 'eth')
+    run('ip', '-n', inside, 'route', 'add', 'default', 'via', `192.168.${n}.1`)
+    this.#in(box, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
+    const rules = `table ip nat {
+      chain leaving { type nat hook postrouting priority srcnat; oifname "wan" ${MASQUERADE[kind]}; }
+      chain incoming { type filter hook input priority filter; iifname "wan" ct state new drop; }
+      chain forwarded { type filter hook forward priority filter; iifname "wan" ct state new drop; }
+    }`
+    execFileSync('ip', ['netns', 'exec', box, 'nft', '-f', '-'], { input: rules })
+    return { space: inside, box, address, kind }
+  }
+
+  /** Starts a program at a site; it is stopped at the end. */
+  start(site, program, args) {
+    const stdio = ['ignore', 'pipe', 'inherit']
+    const child = spawn('ip', ['netns', 'exec', site.space, program, ...args], { stdio })
+    this.children.push(child)
+    return child
+  }
+
+  /** Gives the `Running` of a command at a site. */
+  at(site, command) {
+    return ['ip', 'netns', 'exec', site.space, ...command]
+  }
+
+  /** A DHT of JavaScript nodes on the public net. Gives its bootstrap address. */
+  async dht(size = 5) {
+    const hub = this.site('open')
+    const child = this.start(hub, process.execPath, [fileURLToPath(new URL('../js/dht-nodes.mjs', import.meta.url)), hub.address, String(size)])
+    const lines = readline.createInterface({ input: child.stdout })
+    const [line] = await once(lines, 'line', { signal: AbortSignal.timeout(60_000) })
+    return line
+  }
+
+  async close() {
+    for (const child of this.children) {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGKILL')
+        await once(child, 'exit')
+      }
+    }
+    for (const space of this.spaces.reverse()) {
+      try {
+        for (const pid of run('ip', 'netns', 'pids', space).split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGKILL')
+        run('ip', 'netns', 'del', space)
+      } catch {
+        // It is gone.
+      }
+    }
+  }
+}
