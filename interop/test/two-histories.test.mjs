@@ -233,7 +233,8 @@ test('a follower who knows the link cannot stop a commit', { timeout, skip }, as
   const source = await f.release('1.0.0')
   await f.seedSource(source)
   const { request, responses } = await f.signed('bosc', source)
-  // A request of its own that nobody signed, shown where commits meet.
+  // A request of its own that nobody signed: refused before it claims anything. (What strangers show where commits meet is
+  // tested beside the code: multisig/command/claim/tests/meeting.rs.)
   const bad = await f.release('1.0.0', { bad: 'x' })
   await f.seedSource(bad)
   const unsigned = await f.request('bosc', bad)

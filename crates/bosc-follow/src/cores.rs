@@ -131,3 +131,31 @@ impl DriveCores {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use bosc_store::Options;
+
+    #[test]
+    fn a_link_names_a_fork_and_a_history() {
+        let store = Store::memory(Options::default()).unwrap();
+        let db = store.create_core(CreateOptions::new()).unwrap();
+        let key = *db.key();
+        let check = |cores: &DriveCores, link: &str| cores.check_link(&PearLink::parse(link).unwrap());
+        let cores = DriveCores::new(&store, db);
+        let other = PearLink::verlink(key, 7, 2).to_string();
+        assert!(check(&cores, &other).is_ok(), "nothing is here that could contradict it");
+        cores.db.append(&["a".into(), "b".into(), "c".into()]).unwrap();
+        let (link, hashlink) = (cores.verlink(), cores.hashlink());
+        let at_two = cores.db.head_at(2).unwrap().tree_hash();
+        cores.db.append(&["d".into()]).unwrap();
+        assert!(check(&cores, &link).is_ok() && check(&cores, &hashlink).is_ok());
+        assert!(check(&cores, &cores.plain_link()).is_ok());
+        let e = check(&cores, &other).unwrap_err();
+        assert!(matches!(e, FollowError::OtherFork { asked: 7, have: 0 }), "{e}");
+        let e = check(&cores, &PearLink::hashlink(key, 0, 3, at_two).to_string()).unwrap_err();
+        assert!(matches!(e, FollowError::HashMismatch { length: 3 }), "{e}");
+    }
+}

@@ -236,6 +236,12 @@ mod tests {
         assert_eq!(full(Some(8)), BTreeSet::new(), "the blobs we know are too short");
         assert_eq!(full(None), BTreeSet::new(), "what is needed is not known");
         assert_eq!(copies(&db, &status(0, &[]), Some(0)).full.len(), 2);
+        let unknown = status(0, &[(1, 0), (2, 0)]);
+        assert_eq!(
+            copies(&unknown, &unknown, Some(0)).full,
+            BTreeSet::new(),
+            "nothing is known of the drive"
+        );
         assert_eq!(copies(&db, &blobs, None).peers, 3);
     }
 }

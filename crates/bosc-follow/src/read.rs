@@ -271,6 +271,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_ahead_is_bounded() {
+        struct Counts(usize);
+        impl Fetch for Counts {
+            type Error = FollowError;
+            fn fetch(&mut self, _: u64, ahead: Vec<u64>) -> Result<(), FollowError> {
+                self.0 = ahead.len();
+                Err(FollowError::Stopped)
+            }
+        }
+        let mut counts = Counts(0);
+        let ahead: Vec<u64> = (0..10 * AHEAD as u64).collect();
+        let got = counts.read(|| Err::<(), _>((Error::Missing(9), ahead.clone())));
+        assert!(matches!(got, Err(FollowError::Stopped)));
+        assert_eq!(counts.0, AHEAD);
+    }
+
+    #[test]
     fn an_attempt_that_lacks_what_it_was_given_ends() {
         struct Same(u32);
         impl Fetch for Same {

@@ -153,6 +153,69 @@ mod tests {
     }
 
     #[test]
+    fn only_who_stands_in_the_same_fork_and_no_further_vouches() {
+        let fork = |fork, p: PeerStatus| PeerStatus { fork, ..p };
+        assert!(!is_vouched(&status(5, vec![peer(9, 5)])), "who claims more has more to prove");
+        let mut s = status(5, vec![fork(0, peer(5, 0))]);
+        s.fork = 1;
+        assert!(!is_vouched(&s), "another fork is another history");
+        s.peers.push(fork(1, peer(5, 5)));
+        assert!(is_settled(&s), "who stands in an older fork has nothing to prove");
+        s.peers[0].fork = 2;
+        assert!(is_vouched(&s) && !is_settled(&s), "a newer one may be the truth");
+    }
+
+    #[test]
+    fn nothing_is_settled_while_somebody_has_not_spoken_or_proved() {
+        let settled = |change: fn(&mut CoreStatus)| {
+            let mut s = status(5, vec![peer(5, 5), peer(3, 3)]);
+            change(&mut s);
+            is_settled(&s)
+        };
+        assert!(settled(|_| ()));
+        assert!(!settled(|s| s.peers[1].synced = false), "it may know more");
+        assert!(!settled(|s| s.peers[1].proved_length = 0), "its history may be another");
+        assert!(!settled(|s| s.has_manifest = false), "nothing can be verified");
+        assert!(!settled(|s| s.peers.clear()), "nobody said anything");
+    }
+
+    #[test]
+    fn comparing_goes_on_with_those_who_can_be_compared() {
+        let uncompared = |change: fn(&mut CoreStatus)| {
+            let mut s = status(5, vec![peer(5, 0)]);
+            change(&mut s);
+            is_uncompared(&s)
+        };
+        assert!(uncompared(|_| ()));
+        for change in [
+            (|s| s.peers[0].proved_length = 5) as fn(&mut CoreStatus),
+            |s| s.peers[0].other_history = true,
+            |s| s.peers[0].synced = false,
+            |s| s.peers[0].fork = 1,
+            |s| s.has_manifest = false,
+        ] {
+            assert!(!uncompared(change));
+        }
+    }
+
+    #[test]
+    fn all_are_level_when_each_proved_what_it_has() {
+        let level = |p: PeerStatus| {
+            let mut s = status(5, vec![p]);
+            s.fork = 1;
+            (is_level(&s, false), is_level(&s, true))
+        };
+        let fork = |fork, p: PeerStatus| PeerStatus { fork, ..p };
+        assert_eq!(level(fork(1, peer(5, 5))), (true, true));
+        assert_eq!(level(fork(1, peer(0, 0))), (true, true), "it has nothing to prove");
+        assert_eq!(level(fork(0, peer(5, 0))), (true, true), "it is behind");
+        assert_eq!(level(fork(1, peer(5, 4))), (true, false));
+        assert_eq!(level(PeerStatus { synced: false, ..fork(1, peer(0, 0)) }), (true, false));
+        assert_eq!(level(fork(1, peer(6, 5))), (false, false));
+        assert_eq!(level(PeerStatus { unproved: UNPROVED, ..fork(1, peer(6, 5)) }), (true, false));
+    }
+
+    #[test]
     fn a_claim_counts_until_it_was_asked_for_in_vain() {
         let mut liar = peer(1000, 5);
         let s = status(5, vec![peer(5, 5), liar.clone()]);
@@ -173,6 +236,18 @@ mod tests {
         let mut refork = status(1, vec![]);
         refork.fork = 1;
         assert_eq!(claims.unproved(&refork), [], "a higher fork is ahead of all");
+        let mut silent = peer(11, 0);
+        silent.synced = false;
+        claims.note(&status(5, vec![silent]));
+        assert_eq!(claims.unproved(&alone).len(), 1, "who has not spoken claims nothing");
+        // Those who are level take nobody's room.
+        for key in 0..2000u64 {
+            let mut level = peer(5, 5);
+            level.key[..8].copy_from_slice(&key.to_le_bytes());
+            claims.note(&status(5, vec![level]));
+        }
+        claims.note(&status(5, vec![peer(13, 5)]));
+        assert_eq!(claims.unproved(&alone).len(), 2);
         for key in 0..2000u64 {
             let mut many = peer(9, 5);
             many.key[..8].copy_from_slice(&key.to_le_bytes());
@@ -188,6 +263,12 @@ mod tests {
         let mut same = peer(9, 9);
         same.key = [5; 32];
         assert_eq!(full_peers(&db, &status(9, vec![same.clone()])), 1);
+        let said = PeerStatus { proved_length: 8, ..same.clone() };
+        assert_eq!(
+            full_peers(&db, &status(9, vec![said])),
+            0,
+            "what it did not prove may be another history"
+        );
         same.contiguous_length = 8;
         assert_eq!(full_peers(&db, &status(9, vec![same])), 0);
         assert_eq!(full_peers(&db, &status(0, vec![])), 1);

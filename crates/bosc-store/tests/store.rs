@@ -338,6 +338,28 @@ fn truncating_and_growing_again_leaves_nothing_of_the_old_tree() {
     }
 }
 
+/// What is read for peers before they are answered counts only as far as it is still here then.
+#[test]
+fn what_was_read_ahead_is_served_as_long_as_it_is_here() {
+    let store = memory();
+    let core = store.create_core(CreateOptions::named("x")).unwrap();
+    core.append(&blocks(3, 200, 60)).unwrap();
+    let all: Vec<u64> = (0..200).collect();
+    let request =
+        |index| ProofRequest { block: Some(NodeRequest { index, nodes: 0 }), ..ProofRequest::default() };
+    let ahead = core.read_ahead(&all, 1 << 20);
+    assert!(ahead.holds(0) && ahead.holds(63) && !ahead.holds(64), "so many at a time");
+    let served = |index| core.prove_ahead(&request(index), &ahead).map(|proof| proof.is_some());
+    assert!(served(5).unwrap() && served(6).unwrap());
+    core.clear(5, 6).unwrap();
+    assert!(!served(5).unwrap() && served(6).unwrap(), "it was given up meanwhile");
+    assert!(!core.read_ahead(&[5, 6], 1 << 20).holds(5));
+    assert!(core.read_ahead(&[6, 5], 1 << 20).holds(6));
+    store.remove_core(core.key()).unwrap();
+    assert_eq!(served(6).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(core.read_ahead(&[6], 1 << 20).is_empty());
+}
+
 #[test]
 fn a_reorg_keeps_what_both_trees_share() {
     for (shared, old, new) in [(0u64, 20, 30), (5, 20, 30), (17, 40, 3), (64, 3, 80), (33, 1, 1), (8, 0, 5)] {
@@ -367,8 +389,12 @@ fn a_reorg_keeps_what_both_trees_share() {
             let proof = source.prove(&ProofRequest { hash, ..ProofRequest::default() }).unwrap().unwrap();
             reorg.update(&proof).unwrap();
         }
+        let late = reorg.clone();
         let head = reorg.apply().unwrap();
         assert_eq!(head, source.head());
+        // One that was begun before the core changed has nothing to stand on any more.
+        assert_eq!(late.apply().unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(replica.head(), head);
         for i in 0..shared {
             assert_eq!(replica.block(i).unwrap().as_ref(), Some(&common[i as usize]), "shared block {i}");
         }

@@ -156,6 +156,11 @@ fn an_old_schema_1_signature_under_a_new_version_is_refused_once_schema_2_was_se
     let mut o = evil.options();
     o.min_schema = Schema::V2;
     assert_eq!(evil.attack(o).unwrap_err().kind(), ErrorKind::Refused);
+    // Or by a publisher who never wants it taken again.
+    let mut m: Value = serde_json::from_str(&evil.manifest.lock().unwrap()).unwrap();
+    m["minSchema"] = 2.into();
+    evil.offer(&m, b"vulnerable");
+    assert_eq!(evil.attack(evil.options()).unwrap_err().kind(), ErrorKind::Refused);
 }
 
 #[test]
@@ -166,7 +171,7 @@ fn a_schema_2_manifest_that_nobody_signed_does_not_raise_the_minimum() {
     o.state = Some(dir.path().join("state.json"));
     // Otherwise one lie would keep an application whose publisher signs schema 1 from ever updating again.
     evil.offer(&evil.manifest(&Signing::new(66), "9.0.0", b"evil"), b"evil");
-    assert!(evil.attack(o.clone()).is_err());
+    assert_eq!(evil.attack(o.clone()).unwrap_err().kind(), ErrorKind::Integrity);
     replay(&evil, "1.0.1");
     assert!(evil.attack(o).unwrap().is_some());
 }
@@ -178,11 +183,13 @@ fn a_schema_1_signature_in_a_schema_2_manifest_and_the_reverse_are_wrong() {
     let mut m = evil.manifest(&signing, "1.0.1", b"good");
     entry(&mut m)["signature"] = signing.v1(b"good").into();
     evil.offer(&m, b"good");
-    assert!(evil.attack(evil.options()).is_err());
+    let e = evil.attack(evil.options()).unwrap_err();
+    assert_eq!(e.to_string(), "updater: Ed25519 signature verification failed (schemaVersion 2)");
     let mut m = evil.manifest(&signing, "1.0.1", b"good");
     m["schemaVersion"] = 1.into();
     evil.offer(&m, b"good");
-    assert!(evil.attack(evil.options()).is_err());
+    let e = evil.attack(evil.options()).unwrap_err();
+    assert_eq!(e.to_string(), "updater: Ed25519 signature verification failed (schemaVersion 1)");
     for schema in [json!(0), json!(3), json!("2"), json!(null), json!(2.5), json!([2])] {
         let mut m = evil.manifest(&signing, "1.0.1", b"good");
         m["schemaVersion"] = schema.clone();
@@ -307,7 +314,9 @@ fn endless_data_fills_neither_memory_nor_disk() {
         o.max_artifact = 1_000_000;
         let dir = tempfile::tempdir().unwrap();
         let result = attack_in(&mut HttpSource::new(o).unwrap(), dir.path());
-        assert!(matches!(result.unwrap_err().kind(), ErrorKind::Refused | ErrorKind::Integrity));
+        // What says that it is too large is not even asked for.
+        let (kind, asked) = if size.is_some() { (ErrorKind::Refused, 0) } else { (ErrorKind::Integrity, 1) };
+        assert_eq!((result.unwrap_err().kind(), server.asked("/app")), (kind, asked));
         let left: u64 =
             std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
         assert!(left < 1000, "{left}");
@@ -378,11 +387,13 @@ fn a_release_that_is_not_offered_any_more_is_not_fetched() {
     // Another process fetches what this one found ...
     let mut source = HttpSource::new(evil.options()).unwrap();
     source.fetch(&release, dir.path(), &mut |_| true).unwrap();
-    // ... but not something else under its name.
-    evil.offer(&evil.manifest(&Signing::new(7), "1.0.2", b"other"), b"other");
-    let mut source = HttpSource::new(evil.options()).unwrap();
-    let e = source.fetch(&release, dir.path(), &mut |_| true).unwrap_err();
-    assert_eq!(e.kind(), ErrorKind::Refused);
+    // ... but not something else under its name, nor the same under another.
+    for (version, bytes) in [("1.0.2", &b"other"[..]), ("1.0.1", b"other"), ("1.0.2", b"good")] {
+        evil.offer(&evil.manifest(&Signing::new(7), version, bytes), bytes);
+        let mut source = HttpSource::new(evil.options()).unwrap();
+        let e = source.fetch(&release, dir.path(), &mut |_| true).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Refused, "{version}");
+    }
 }
 
 #[test]
@@ -395,8 +406,13 @@ fn what_lies_in_the_staging_folder_is_proved_again() {
         [("part", &b"evil"[..]), ("part", b"ev"), ("part", b"evil and more"), ("build", b"evil")]
     {
         std::fs::write(dir.path().join(format!("{stem}.{name}")), bytes).unwrap();
-        let got = attack_in(&mut HttpSource::new(evil.options()).unwrap(), dir.path()).unwrap();
+        let before = evil.server.requests().len();
+        let mut o = evil.options();
+        o.room = Some(Arc::new(|_| Ok(())));
+        let got = attack_in(&mut HttpSource::new(o).unwrap(), dir.path()).unwrap();
         assert_eq!(got.as_deref(), Some(&b"good"[..]), "{name}");
+        let ranges = evil.server.requests()[before..].iter().filter(|r| r.header("range").is_some()).count();
+        assert_eq!(ranges > 0, bytes == b"ev", "only what may be the start of it is gone on with");
         std::fs::remove_file(dir.path().join(format!("{stem}.build"))).unwrap();
     }
 }
@@ -418,7 +434,7 @@ fn a_withheld_release_is_taken_as_soon_as_it_is_shown() {
         assert_eq!(attack_in(&mut source, dir.path()).unwrap_or(None), None);
     }
     *evil.manifest.lock().unwrap() = "<html>down for maintenance</html>".into();
-    assert!(attack_in(&mut source, dir.path()).is_err());
+    assert_eq!(attack_in(&mut source, dir.path()).unwrap_err().kind(), ErrorKind::Network);
     evil.offer(&evil.manifest(&Signing::new(7), "1.0.1", b"good"), b"good");
     assert_eq!(attack_in(&mut source, dir.path()).unwrap().as_deref(), Some(&b"good"[..]));
 }

@@ -297,6 +297,35 @@ fn a_running_fetch_is_cancelled_from_outside_and_by_its_callback() {
     assert!(start.elapsed() < Duration::from_secs(25), "it did not wait for the idle limit");
     let e = source.fetch(&release, dir.path(), &mut |_| false).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Cancelled);
+    // Before there is a connection that could be closed: none is made.
+    let asked = server.requests().len();
+    let handle = source.cancel_handle();
+    let cancel = &mut |_| {
+        handle.cancel();
+        true
+    };
+    assert_eq!(source.fetch(&release, dir.path(), cancel).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(server.requests().len(), asked);
+}
+
+#[test]
+fn who_waits_for_the_next_try_can_end_it() {
+    let (server, signing) = site(Cert::Good, b"new", |_, _| answer(503, &[("retry-after", "3600")], "busy"));
+    let dir = tempfile::tempdir().unwrap();
+    let mut source = HttpSource::new(options(&server, &signing)).unwrap();
+    let release = source.check(&OLD).unwrap().unwrap();
+    let start = Instant::now();
+    let mut told = 0;
+    // The first word is that it begins; those after it come while it waits.
+    let e = source
+        .fetch(&release, dir.path(), &mut |_| {
+            told += 1;
+            told < 9
+        })
+        .unwrap_err();
+    assert_eq!((e.kind(), told), (ErrorKind::Cancelled, 9));
+    assert_eq!(server.asked("/app"), 1, "the server said when");
+    assert!(start.elapsed() < Duration::from_secs(50));
 }
 
 #[test]
@@ -353,6 +382,34 @@ fn redirects_are_followed_and_each_is_checked() {
     }
 }
 
+/// Addresses with a signature in them, as large file stores redirect to, are longer than any other header of interest.
+#[test]
+fn long_headers_are_read_as_far_as_they_are_needed() {
+    let long = format!("/real?signature={}", "x".repeat(3000));
+    let (location, etag) = (long.clone(), format!("\"{}\"", "e".repeat(2000)));
+    let filler: Arc<Mutex<usize>> = Arc::default();
+    let room = Arc::clone(&filler);
+    let server = Server::start(Cert::Good, move |r| {
+        let manifest = || Signing::new(7).manifest("1.0.1", "https://localhost/x", b"x").to_string();
+        match r.path.as_str() {
+            "/m.json" => answer(302, &[("location", &location)], ""),
+            path if path == location => {
+                answer(200, &[("etag", &etag), ("x-filler", &"f".repeat(*room.lock().unwrap()))], manifest())
+            }
+            _ => answer(404, &[], ""),
+        }
+    });
+    let mut source = HttpSource::new(options(&server, &Signing::new(7))).unwrap();
+    for _ in 0..2 {
+        assert!(source.check(&OLD).unwrap().is_some());
+    }
+    assert_eq!(server.asked(&long), 2);
+    assert!(server.requests().iter().all(|r| r.header("if-none-match").is_none()), "not kept, not said");
+    *filler.lock().unwrap() = 40_000;
+    let e = source.check(&OLD).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Network, "{e}");
+}
+
 #[test]
 fn a_redirected_manifest_is_checked_too() {
     let plain = Server::start(Cert::None, |_| answer(200, &[], "{}"));
@@ -400,6 +457,8 @@ fn a_wrong_content_range_is_refused_and_read_from_the_start() {
         "bytes 200000-299998/300000",
         "bytes 200000-299999/300001",
         "bytes 200000-299999/5",
+        "bytes 200000-299998/299999",
+        "bytes 200000-299998/*",
         "nonsense",
         "",
     ];
@@ -414,9 +473,36 @@ fn a_wrong_content_range_is_refused_and_read_from_the_start() {
             (_, Some(_)) => answer(206, &[("content-range", range)], vec![b'x'; 100_000]),
             _ => serve_file(r, &served),
         });
-        assert_eq!(update(&server, &signing).unwrap().0, bytes, "{range}");
+        let dir = tempfile::tempdir().unwrap();
+        let mut source = HttpSource::new(options(&server, &signing)).unwrap();
+        let release = source.check(&OLD).unwrap().unwrap();
+        let mut received = 0;
+        let staged = source
+            .fetch(&release, dir.path(), &mut |p| {
+                received = p.received;
+                true
+            })
+            .unwrap();
+        assert_eq!(std::fs::read(staged.path).unwrap(), bytes, "{range}");
         assert_eq!(server.asked("/app"), 3, "{range}");
+        assert_eq!(received, 500_000, "{range}: nothing is read of what was not asked for");
     }
+}
+
+#[test]
+fn a_server_that_never_continues_is_given_up() {
+    let bytes = noise(300_000);
+    let served = bytes.clone();
+    let (server, signing) = site(Cert::Good, &bytes, move |r, _| match r.header("range") {
+        Some(_) => answer(206, &[("content-range", "bytes 0-99999/300000")], vec![b'x'; 100_000]),
+        None => Answer {
+            body: Body::Cut { declared: Some(300_000), sent: served[..200_000].to_vec() },
+            ..answer(200, &[], "")
+        },
+    });
+    let e = update(&server, &signing).unwrap_err();
+    assert_eq!(e.to_string(), "updater: the server does not continue what it began");
+    assert_eq!(server.asked("/app"), 4);
 }
 
 #[test]
@@ -450,6 +536,69 @@ fn a_changed_etag_starts_over() {
     });
     assert_eq!(update(&server, &signing).unwrap().0, bytes);
     assert_eq!(server.asked("/app"), 2, "If-Range spared the bytes that would not fit");
+}
+
+/// An ETag vouches for bytes only where it says that they are the same ones, and only at the address it came from.
+#[test]
+fn a_weak_or_foreign_etag_vouches_for_nothing() {
+    let bytes = noise(300_000);
+    let at: Arc<Mutex<(String, &str)>> = Arc::default();
+    let (said, all) = (Arc::clone(&at), bytes.clone());
+    let server = Server::start(Cert::Good, move |r| {
+        let (url, etag) = said.lock().unwrap().clone();
+        match r.path.as_str() {
+            "/m.json" => answer(200, &[], Signing::new(7).manifest("1.0.1", &url, &all).to_string()),
+            _ if r.header("range").is_some() => serve_file(r, &all),
+            _ => Answer {
+                body: Body::Cut { declared: Some(300_000), sent: all[..200_000].to_vec() },
+                ..answer(200, &[("etag", etag)], "")
+            },
+        }
+    });
+    for (etag, then, told) in [("\"a\"", "/one", true), ("W/\"a\"", "/one", false), ("\"a\"", "/two", false)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let before = server.requests().len();
+        let mut o = options(&server, &Signing::new(7));
+        o.tries = 1;
+        *at.lock().unwrap() = (server.url("/one"), etag);
+        let mut source = HttpSource::new(o.clone()).unwrap();
+        let release = source.check(&OLD).unwrap().unwrap();
+        assert_eq!(fetch(&mut source, &release, dir.path()).unwrap_err().kind(), ErrorKind::Network);
+        *at.lock().unwrap() = (server.url(then), etag);
+        let mut source = HttpSource::new(o).unwrap();
+        let release = source.check(&OLD).unwrap().unwrap();
+        let _ = fetch(&mut source, &release, dir.path());
+        let all = server.requests();
+        let continued: Vec<_> = all[before..].iter().filter(|r| r.header("range").is_some()).collect();
+        assert!(!continued.is_empty() && continued[0].path == then, "{etag} {then}");
+        assert_eq!(continued[0].header("if-range").is_some(), told, "{etag} {then}");
+    }
+}
+
+/// Of an artifact whose length nobody signed, a server says with 416 that what is here is all of it.
+#[test]
+fn a_part_that_is_whole_is_not_fetched_again() {
+    let bytes = noise(100_000);
+    let at: Arc<Mutex<String>> = Arc::default();
+    let (url, all) = (Arc::clone(&at), bytes.clone());
+    let server = Server::start(Cert::Good, move |r| match r.path.as_str() {
+        "/m.json" => {
+            let mut manifest = Signing::new(7).manifest("1.0.1", &url.lock().unwrap(), &all);
+            let entry = manifest["platforms"].as_object_mut().unwrap().values_mut().next().unwrap();
+            entry.as_object_mut().unwrap().remove("size");
+            answer(200, &[], manifest.to_string())
+        }
+        _ => serve_file(r, &all),
+    });
+    *at.lock().unwrap() = server.url("/app");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(format!("http-{}.part", &sha256(&bytes)[..32])), &bytes).unwrap();
+    let mut source = HttpSource::new(options(&server, &Signing::new(7))).unwrap();
+    let release = source.check(&OLD).unwrap().unwrap();
+    let staged = fetch(&mut source, &release, dir.path()).unwrap();
+    assert_eq!(std::fs::read(staged.path).unwrap(), bytes);
+    assert_eq!(server.asked("/app"), 1);
 }
 
 #[test]
@@ -587,18 +736,18 @@ fn a_page_in_the_place_of_the_artifact_costs_nothing() {
         assert!(server.sent.load(Ordering::SeqCst) < 3_000_000);
     }
     // Nothing is here yet: the page is not gone on with, either.
-    let served = bytes.clone();
-    let (server, signing) = site(Cert::Good, &bytes, move |r, n| match n {
-        0 => chunked(PAGE.as_bytes()),
-        _ => {
-            assert_eq!(r.header("range"), None);
-            serve_file(r, &served)
-        }
-    });
-    assert_eq!(update(&server, &signing).unwrap().0, bytes);
+    for form in [1, 3] {
+        let served = bytes.clone();
+        let (server, signing) = site(Cert::Good, &bytes, move |r, n| match n {
+            0 => page(form),
+            _ => serve_file(r, &served),
+        });
+        assert_eq!(update(&server, &signing).unwrap().0, bytes);
+        assert!(server.requests().iter().all(|r| r.header("range").is_none()), "form {form}");
+    }
     // In the place of the manifest it is no fault of the publisher.
     let server = Server::start(Cert::Good, |_| answer(200, &[], PAGE));
-    let e = HttpSource::new(options(&server, &signing)).unwrap().check(&OLD).unwrap_err();
+    let e = HttpSource::new(options(&server, &Signing::new(7))).unwrap().check(&OLD).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Network, "{e}");
 }
 
@@ -609,22 +758,66 @@ fn a_whole_answer_takes_the_place_of_a_part_that_is_of_another_file() {
     let bytes = noise(300_000);
     let served = bytes.clone();
     let (server, signing) = site(Cert::Good, &bytes, move |r, n| match n {
-        // Half of another file, then the right one: cut off behind it, cut off before, whole.
+        // Half of another file, then the right one: cut off before its end, cut off behind it, whole.
         0 => Answer {
             body: Body::Cut { declared: Some(300_000), sent: vec![7; 150_000] },
             ..answer(200, &[], "")
         },
-        1 => Answer {
-            body: Body::Cut { declared: Some(300_000), sent: served[..200_000].to_vec() },
-            ..answer(200, &[], "")
-        },
-        2 => {
+        1 | 2 => {
+            assert_eq!(r.header("range"), Some("bytes=150000-"), "the shorter one is given up");
+            let sent = served[..n as usize * 100_000].to_vec();
+            Answer { body: Body::Cut { declared: Some(300_000), sent }, ..answer(200, &[], "") }
+        }
+        3 => {
             assert_eq!(r.header("range"), Some("bytes=200000-"), "the longer one is gone on with");
             answer(200, &[], served.clone())
         }
         _ => answer(404, &[], ""),
     });
-    assert_eq!(update(&server, &signing).unwrap().0, bytes);
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&victim, dir.path().join(format!("http-{}.new", &sha256(&bytes)[..32])))
+        .unwrap();
+    let mut source = HttpSource::new(options(&server, &signing)).unwrap();
+    let release = source.check(&OLD).unwrap().unwrap();
+    let staged = fetch(&mut source, &release, dir.path()).unwrap();
+    assert_eq!(std::fs::read(&staged.path).unwrap(), bytes);
+    assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+}
+
+#[test]
+fn where_there_is_no_room_for_two_the_part_makes_room_for_the_whole_answer() {
+    let bytes = noise(300_000);
+    let served = bytes.clone();
+    let (server, signing) = site(Cert::Good, &bytes, move |_, n| match n {
+        0 => Answer {
+            body: Body::Cut { declared: Some(300_000), sent: vec![7; 150_000] },
+            ..answer(200, &[], "")
+        },
+        _ => answer(200, &[], served.clone()),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let mut o = options(&server, &signing);
+    let started = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&started);
+    // For the first answer all of it has to fit; later only what is missing does.
+    o.room = Some(Arc::new(move |n| match (count.fetch_add(1, Ordering::SeqCst), n) {
+        (0, _) | (_, ..=150_000) => Ok(()),
+        _ => Err(UpdateError::new(ErrorKind::NoSpace, "no room")),
+    }));
+    let mut source = HttpSource::new(o).unwrap();
+    let release = source.check(&OLD).unwrap().unwrap();
+    let beside = dir.path().join(format!("http-{}.new", &sha256(&bytes)[..32]));
+    let staged = source
+        .fetch(&release, dir.path(), &mut |_| {
+            assert!(!beside.exists());
+            true
+        })
+        .unwrap();
+    assert_eq!(std::fs::read(&staged.path).unwrap(), bytes);
+    assert_eq!((server.asked("/app"), started.load(Ordering::SeqCst)), (2, 3));
 }
 
 #[test]
@@ -650,12 +843,19 @@ fn a_release_is_fetched_by_one_process_at_a_time() {
     let mut two = HttpSource::new(options(&server, &signing)).unwrap();
     let release = one.check(&OLD).unwrap().unwrap();
     let mut inner = None;
+    let part = dir.path().join(format!("http-{}.part", &sha256(&bytes)[..32]));
     one.fetch(&release, dir.path(), &mut |_| {
         inner.get_or_insert_with(|| fetch(&mut two, &release, dir.path()).unwrap_err().kind());
+        two.tidy(dir.path());
+        assert!(part.exists(), "what is being fetched is nobody else's to remove");
         true
     })
     .unwrap();
     assert_eq!(inner, Some(ErrorKind::Busy));
+    let names = || std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(names().len(), 2, "{:?}", names());
+    two.tidy(dir.path());
+    assert_eq!(names(), ["http.lock"]);
 }
 
 #[test]
@@ -677,11 +877,29 @@ fn leftovers_of_other_releases_are_removed_and_links_not_followed() {
         std::fs::write(&victim, "precious").unwrap();
         let part = dir.path().join(format!("http-{}.part", &sha256(&bytes)[..32]));
         std::os::unix::fs::symlink(&victim, &part).unwrap();
-        assert_eq!(fetch(&mut source, &release, dir.path()).unwrap_err().kind(), ErrorKind::Disk);
+        let e = fetch(&mut source, &release, dir.path()).unwrap_err();
+        assert!(e.kind() == ErrorKind::Disk && e.to_string().ends_with("is no regular file"), "{e}");
         assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
         assert!(old.exists(), "what is staged stays until the new one is whole");
-        std::fs::remove_file(part).unwrap();
+        std::fs::remove_file(&part).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&part).status().unwrap();
+        assert!(made.success());
+        let e = fetch(&mut source, &release, dir.path()).unwrap_err();
+        assert!(e.kind() == ErrorKind::Disk && e.to_string().ends_with("is no regular file"), "{e}");
+        std::fs::remove_file(&part).unwrap();
     }
+    // Where there is no room for both, what is staged of another release makes room.
+    let mut o = options(&server, &signing);
+    let there = old.clone();
+    o.room = Some(Arc::new(move |_| match there.exists() {
+        true => Err(UpdateError::new(ErrorKind::NoSpace, "no room")),
+        false => Ok(()),
+    }));
+    let mut crowded = HttpSource::new(o).unwrap();
+    let staged = fetch(&mut crowded, &release, dir.path()).unwrap();
+    std::fs::remove_file(staged.path).unwrap();
+    std::fs::write(&old, "x").unwrap();
+    std::fs::create_dir_all(old.with_extension("d")).unwrap();
     fetch(&mut source, &release, dir.path()).unwrap();
     assert!(!old.exists() && foreign.exists());
     assert!(!dir.path().join("http-00000000000000000000000000000000.d").exists());

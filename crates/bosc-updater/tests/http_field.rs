@@ -138,7 +138,19 @@ fn child_that_updates() {
     let Ok(url) = std::env::var("BOSC_TEST_URL") else { return };
     let mut o = HttpOptions::new(url, Signing::new(7).public());
     o.tries = 1;
-    assert_eq!(update(o).unwrap(), b"new");
+    let another = || vec![Authority::new().der];
+    o.roots = match std::env::var("BOSC_TEST_ROOTS").as_deref() {
+        Ok("system-and") => Roots::SystemAnd(another()),
+        Ok("bundled") => Roots::Bundled,
+        Ok("bundled-and") => Roots::BundledAnd(another()),
+        Ok("only") => Roots::Only(another()),
+        _ => o.roots,
+    };
+    match update(o) {
+        Ok(bytes) => assert_eq!(bytes, b"new"),
+        // What ended it, for the test that started this.
+        Err(e) => panic!("ended by {e}"),
+    }
 }
 
 /// What the environment says counts without a word of the application.
@@ -166,11 +178,22 @@ fn the_environment_is_heeded_by_default() {
         ] {
             child.env_remove(name);
         }
-        child.envs(variables.iter().copied()).output().unwrap().status.success()
+        let output = child.envs(variables.iter().copied()).output().unwrap();
+        let told =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        match output.status.success() {
+            true => assert!(told.contains("1 passed"), "{told}"),
+            false => assert!(told.contains("ended by updater: "), "{told}"),
+        }
+        output.status.success()
     };
     let (all, pem) = (format!("socks5h://127.0.0.1:{}", proxy.port), pem.to_str().unwrap());
     assert!(works(&[("ALL_PROXY", &all), ("SSL_CERT_FILE", pem)]));
     assert!(!works(&[("ALL_PROXY", &all)]), "nobody vouches for the server");
+    for (roots, good) in [("system-and", true), ("bundled", false), ("bundled-and", false), ("only", false)] {
+        let variables = [("ALL_PROXY", &*all), ("SSL_CERT_FILE", pem), ("BOSC_TEST_ROOTS", roots)];
+        assert_eq!(works(&variables), good, "{roots}");
+    }
     assert!(!works(&[("SSL_CERT_FILE", pem)]), "nobody knows its name");
     assert!(!works(&[("ALL_PROXY", &all), ("SSL_CERT_FILE", pem), ("NO_PROXY", "example")]));
 }
@@ -224,8 +247,13 @@ fn a_client_certificate_is_shown_to_the_server_it_was_given_for() {
     let clients = Authority::new();
     let other = Server::start_for(Cert::Good, Clients::Asked, &clients, |r| serve_file(r, b"new"));
     let far = other.url("/app");
-    let server = Server::start_for(Cert::Good, Clients::Known, &clients, move |_| {
-        answer(200, &[], Signing::new(7).manifest("1.0.1", &far, b"new").to_string())
+    // The artifact is at the same server first: its connections are not those of the other one.
+    let server = Server::start_for(Cert::Good, Clients::Known, &clients, move |r| match r.path.as_str() {
+        "/m.json" => {
+            let url = format!("https://{}/app", r.header("host").unwrap());
+            answer(200, &[], Signing::new(7).manifest("1.0.1", &url, b"new").to_string())
+        }
+        _ => answer(302, &[("location", &far)], ""),
     });
     let mut o = options(&server, &Signing::new(7));
     o.tries = 1;
@@ -292,6 +320,44 @@ fn several_addresses_are_asked_in_order() {
     o.roots = Roots::Only(vec![old.ca.clone(), forged.ca.clone()]);
     assert!(HttpSource::new(o).unwrap().check(&OLD).unwrap().is_none());
     assert_eq!(forged.requests().len(), asked, "it was not needed");
+}
+
+/// What one address said is told to no other, and who ends a check ends it for all of them.
+#[test]
+fn an_etag_and_the_end_of_a_check_are_for_all_addresses_what_they_are_for_one() {
+    let state = Arc::new(AtomicU32::new(0));
+    let (now, stalled) = (Arc::clone(&state), Arc::new(AtomicU32::new(0)));
+    let waits = Arc::clone(&stalled);
+    let manifest = || Signing::new(7).manifest("1.0.1", "https://localhost/x", b"new").to_string();
+    let first = Server::start(Cert::Good, move |_| match now.load(Ordering::SeqCst) {
+        0 => answer(200, &[("etag", "\"1\"")], manifest()),
+        1 => answer(503, &[], ""),
+        _ => {
+            waits.fetch_add(1, Ordering::SeqCst);
+            Answer { body: Body::Stall { declared: 1000, sent: Vec::new() }, ..answer(200, &[], "") }
+        }
+    });
+    let second = Server::start(Cert::Good, move |_| answer(200, &[], manifest()));
+    let mut o = options(&first, &Signing::new(7));
+    o.mirrors = vec![second.url("/m.json")];
+    o.roots = Roots::Only(vec![first.ca.clone(), second.ca.clone()]);
+    let mut source = HttpSource::new(o).unwrap();
+    assert!(source.check(&OLD).unwrap().is_some() && second.requests().is_empty());
+    state.store(1, Ordering::SeqCst);
+    assert!(source.check(&OLD).unwrap().is_some());
+    assert!(first.requests()[1].header("if-none-match").is_some());
+    assert!(second.requests()[0].header("if-none-match").is_none());
+    state.store(2, Ordering::SeqCst);
+    let handle = source.cancel_handle();
+    let ended = std::thread::scope(|scope| {
+        let checking = scope.spawn(|| source.check(&OLD).unwrap_err().kind());
+        while stalled.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        handle.cancel();
+        checking.join().unwrap()
+    });
+    assert_eq!((ended, second.requests().len()), (ErrorKind::Cancelled, 1));
 }
 
 #[test]

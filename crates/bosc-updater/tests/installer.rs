@@ -778,6 +778,11 @@ fn modes_are_those_of_the_build_before_or_narrower() {
     let folder = files(&app.target())[0].clone();
     set(&folder, 0o600);
     set(&app.target(), 0o2750);
+    // Every link says that everybody may write to it.
+    let link = app.target().join("share/notes.txt");
+    assert_ne!(folder, link);
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &link).unwrap();
     let staged = staged(&app.stage("1.0.1"), "1.0.1");
     let fresh = staged.path.join("fresh");
     fs::write(&fresh, "new").unwrap();
@@ -786,9 +791,55 @@ fn modes_are_those_of_the_build_before_or_narrower() {
     app.as_version("1.0.0").install(&staged, now()).unwrap();
     assert_eq!(mode(&app.target()), 0o2750, "a folder that its group shares stays one");
     assert_eq!(mode(&folder) & 0o077, 0, "{}: {:o}", folder.display(), mode(&folder));
+    assert_eq!(mode(&link) & 0o022, 0, "{}: {:o}", link.display(), mode(&link));
     assert_eq!(
         mode(&app.target().join("fresh")),
         0o640,
         "what is new is for those who could read the old build"
     );
+}
+
+/// What an administrator gave the files of an installation beside their modes is there after an update as well.
+#[cfg(target_os = "linux")]
+#[test]
+fn attributes_access_lists_and_capabilities_come_along() {
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+    use std::os::unix::fs::PermissionsExt;
+    let app = App::new(Shape::Folder);
+    let (program, notes) = (app.target().join("bin/app"), app.target().join("share/notes.txt"));
+    // Owner rwx, user 1000 rwx, group r-x, mask rwx, others rwx.
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 7, u32::MAX), (2, 7, 1000), (4, 5, u32::MAX), (0x10, 7, u32::MAX), (0x20, 7, u32::MAX)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, bits, id) in entries {
+        list.extend([&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat());
+    }
+    // cap_net_bind_service=ep
+    let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let wanted: [(&Path, &str, &[u8]); 4] = [
+        (&notes, "user.note", b"mine"),
+        (&notes, "trusted.note", b"root's"),
+        (&program, "system.posix_acl_access", &list),
+        (&program, "security.capability", &capability),
+    ];
+    // Those that this user and this file system can have.
+    let given: Vec<_> = wanted
+        .into_iter()
+        .filter(|(path, name, value)| setxattr(*path, *name, value, XattrFlags::empty()).is_ok())
+        .collect();
+    if given.len() < wanted.len() {
+        eprintln!("RUN IN PART: of {} attributes {} can be given here", wanted.len(), given.len());
+    }
+    let staged = staged(&app.stage("1.0.1"), "1.0.1");
+    let installed = app.as_version("1.0.0").install(&staged, now()).unwrap();
+    assert_eq!(installed.not_kept, [""; 0]);
+    for (path, name, value) in given {
+        let mut now = [0_u8; 256];
+        assert_eq!(getxattr(path, name, now.as_mut_slice()), Ok(value.len()), "{name} of {}", path.display());
+        if name != "system.posix_acl_access" {
+            assert_eq!(now[..value.len()], *value, "{name}");
+        }
+    }
+    let mode = fs::metadata(&program).unwrap().permissions().mode();
+    assert_eq!((mode & 0o002, mode & 0o100), (0, 0o100), "{mode:o}: a list that opens it to all is narrowed");
 }

@@ -120,8 +120,9 @@ fn child() {
     let path = installer.staging().unwrap().join("build");
     write_build(&path, shape, "1.0.1");
     println!("STAGED {:o}", mode(path.parent().unwrap()));
-    installer.install(&staged(&path, "1.0.1"), now()).unwrap();
+    let installed = installer.install(&staged(&path, "1.0.1"), now()).unwrap();
     assert!(installer.closed(now()).is_ok());
+    println!("NOT KEPT {:?}", installed.not_kept);
     println!("DONE");
 }
 
@@ -179,6 +180,51 @@ fn a_group_that_shares_an_installation_goes_on_sharing_it() {
     assert_eq!(mode(&app.target()), 0o775);
     assert_eq!(mode(&app.target().join("bin/app")), 0o775);
     assert_eq!(mode(&app.target().join("share/notes.txt")), 0o664);
+}
+
+/// Also where the folder around it is, and where there is no application any more.
+#[test]
+fn a_state_folder_is_never_writable_for_all() {
+    for (parent, there, state) in
+        [(0o777, true, 0o775), (0o777, false, 0o775), (0o1777, true, 0o700), (0o1777, false, 0o700)]
+    {
+        let app = App::new(Shape::File);
+        fs::set_permissions(app.dir(), Permissions::from_mode(parent)).unwrap();
+        let installer = app.installer("1.0.0");
+        if !there {
+            // Removed while it runs.
+            fs::remove_file(app.target()).unwrap();
+        }
+        installer.staging().unwrap();
+        assert_eq!(mode(&app.state()), state, "{parent:o} {there}");
+    }
+}
+
+/// Only root gives capabilities, so they cannot come along with an update by somebody else, who hears of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_an_owner_cannot_carry_over_is_said() {
+    use rustix::fs::{XattrFlags, setxattr};
+    if !is_root() {
+        return;
+    }
+    let app = App::new(Shape::Folder);
+    let exe = tempfile::tempdir().unwrap();
+    fs::set_permissions(exe.path(), Permissions::from_mode(0o755)).unwrap();
+    let exe = exe.path().join("updater");
+    fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    fs::set_permissions(app.dir(), Permissions::from_mode(0o755)).unwrap();
+    app.give(ALICE);
+    // cap_net_bind_service=ep
+    let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let program = app.target().join("bin/app");
+    if setxattr(&program, "security.capability", &capability, XattrFlags::empty()).is_err() {
+        eprintln!("NOT RUN: the file system of {} keeps no capabilities", app.dir().display());
+        return;
+    }
+    let text = run_as(ALICE, &exe, &app, "folder");
+    assert!(text.contains("DONE"), "{text}");
+    assert!(text.contains(r#"NOT KEPT ["bin/app: its capabilities"]"#), "{text}");
 }
 
 #[test]

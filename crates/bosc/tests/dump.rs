@@ -200,6 +200,46 @@ fn nothing_outside_a_path_or_only_is_touched() {
 }
 
 #[test]
+fn a_path_of_only_at_which_the_drive_has_nothing_is_reported() {
+    let place = Place::new();
+    let link = place.touch();
+    place.stage(&link, &[("a/1", b"1"), ("b", b"2"), ("c", b"3")]);
+    let of = |lines: &[Value], tag: &str, field: &str| -> Vec<String> {
+        let found = lines.iter().filter(|line| line["tag"] == tag);
+        found.map(|line| line["data"][field].as_str().unwrap().to_owned()).collect()
+    };
+    for how in [&["new"][..], &["-"], &["--list"]] {
+        let args = [&["dump", &link][..], how, &["--only", "a,b,typo"]].concat();
+        let lines = place.ok(&args);
+        assert_eq!(of(&lines, "unmatched", "pattern"), ["typo"], "{how:?}");
+        let tag = if how == ["new"] { "byte-diff" } else { "file" };
+        let field = if how == ["new"] { "message" } else { "key" };
+        let mut files = of(&lines, tag, field);
+        files.sort();
+        assert_eq!(files, ["/a/1", "/b"], "{how:?}");
+        let _ = fs::remove_dir_all(place.at("new"));
+        let args = [&["dump", &link][..], how, &["--only", "a,b"]].concat();
+        assert!(of(&place.ok(&args), "unmatched", "pattern").is_empty(), "{how:?}");
+    }
+}
+
+#[test]
+fn a_length_inside_of_a_batch_is_no_version() {
+    let place = Place::new();
+    let link = place.touch();
+    place.stage(&link, &[("a", b"1"), ("b", b"2"), ("c", b"3")]);
+    for length in ["2", "3"] {
+        let (code, exit, hint) = place.failed(&["dump", &link, "new", "--checkout", length]);
+        assert_eq!((code.as_str(), exit), ("ERR_INVALID_INPUT", 2), "{length}: {hint}");
+        assert!(!place.at("new").exists(), "{length}");
+    }
+    assert_eq!(
+        place.ok(&["dump", &link, "-", "--checkout", "4"]).iter().filter(|l| l["tag"] == "file").count(),
+        3
+    );
+}
+
+#[test]
 fn what_is_in_the_way_and_outside_is_not_removed() {
     let place = Place::new();
     let link = place.touch();

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use std::time::Duration;
 
 /// Enough to fill the lanes of a vector unit several times over.
-const MAX_MESSAGES: usize = 64;
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_MESSAGES: usize = 64;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// Messages of one channel, in order.
 #[derive(Debug)]
@@ -24,6 +24,14 @@ pub(super) struct Inbox {
     core: CoreKey,
     messages: Vec<(u32, Bytes)>,
     bytes: usize,
+}
+
+#[cfg(test)]
+impl Inbox {
+    /// Messages that wait, and their bytes.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.messages.len(), self.bytes)
+    }
 }
 
 impl LiveMachine {

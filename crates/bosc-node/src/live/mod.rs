@@ -21,6 +21,8 @@ pub(crate) mod machine;
 mod pump;
 pub(crate) mod shared;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use crate::between::{Input, NetCommand};
 use crate::signal::Signal;

@@ -79,6 +79,25 @@ fn lines(diffs: &[ByteDiff]) -> Vec<String> {
     diffs.iter().map(|d| format!("{} {} {:?}", d.type_number(), d.key, d.sizes())).collect()
 }
 
+/// A hole at the end of a file is as long as the zeros that it stands for.
+#[test]
+fn files_that_end_in_zeros_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    let sparse = [noise(1, 5000), vec![0; 300_000]].concat();
+    write(&from, "sparse", &sparse);
+    write(&from, "zeros", &[0; 40_960]);
+    let target = staged(&from);
+    run(&to, &target, true, &DumpOptions::default()).unwrap();
+    assert_eq!(snapshot(&from), snapshot(&to));
+    // The same where it is found out while it is compared.
+    let mut changed = sparse;
+    changed[4999] ^= 1;
+    write(&to, "sparse", &changed);
+    run(&to, &target, false, &force()).unwrap();
+    assert_eq!(snapshot(&from), snapshot(&to));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_staged_folder_comes_back() {

@@ -61,7 +61,7 @@ pub(crate) use places::StorePlaces;
 /// Bytes at the start of a file that are looked at.
 pub const HEAD: usize = 64 * 1024;
 /// Number of these rules. Who remembers that a file was looked at also remembers by which; raise it with every change.
-pub(crate) const RULES: u64 = 2;
+pub(crate) const RULES: u64 = 3;
 
 /// What is never published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -63,9 +63,7 @@ fn settings(text: &str) -> bool {
 /// A long word as keys and tokens are.
 fn is_literal(value: &str) -> bool {
     let word = value.split_ascii_whitespace().next().unwrap_or_default().trim_matches(['"', '\'', ',', ';']);
-    is_value(value)
-        && word.len() >= 16
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-".contains(&b))
+    word.len() >= 16 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-".contains(&b))
 }
 
 /// `.pypirc`
@@ -193,6 +191,9 @@ mod tests {
             ("hosts.yml", "github.com:\n    oauth_token: gho_x\n"),
             ("run.sh", "BOSC_PASSPHRASE=hunter2 bosc multisig sign\nBOSC_PASSPHRASE=hunter2\n"),
             ("msal.json", r#"{"AccessToken":{"a":{"secret":"x"}}}"#),
+            ("web.json", r#"{"web":{"client_id":"x","client_secret":"GOCSPX-a"}}"#),
+            ("marked.json", "\u{feff}\n{\"auths\":{\"ghcr.io\":{\"auth\":\"dXNlcjpwYXNz\"}}}"),
+            ("remark", "aws_secret_access_key = wJalrXUtnFEMIK7MDENG/b # from the console, see ...\n"),
         ] {
             assert!(looks(name, text.as_bytes()).is_some(), "{name}");
         }
@@ -221,6 +222,9 @@ mod tests {
             ("config.toml", "[registry]\ntoken = \"cio123\"\n"),
             ("code.py", "refresh_token = get()\naws_secret_access_key=settings.secret,\noauth_token = a\n"),
             ("s.sh", "BOSC_PASSPHRASE=$(pass show x)\n"),
+            ("s.py", "BOSC_PASSPHRASE = os.getenv('X')\n"),
+            ("short.py", "aws_secret_access_key=config\n"),
+            ("essay", "machine learning: the password is long\n"),
         ] {
             let found = looks(name, text.as_bytes());
             assert!(found.is_none(), "{name}: {found:?}");

@@ -13,7 +13,7 @@ use crate::stage::tests::{MemoryTarget, noise};
 use crate::stage::{StageError, StageNews, StageOptions, StageSummary, stage};
 use crate::touch::Touch;
 use bosc_format::id;
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::{BASE64, BASE64URL, BASE64URL_NOPAD, HEXLOWER};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -72,6 +72,8 @@ fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
         ("updates-compact", format!("\n{compact}").into_bytes(), Secret::UpdaterKey),
         ("bare", format!("{}\n", BASE64.encode(&whole)).into_bytes(), Secret::BareKey),
         ("bare-hex", HEXLOWER.encode(&whole).into_bytes(), Secret::BareKey),
+        ("bare-url", BASE64URL.encode(&whole).into_bytes(), Secret::BareKey),
+        ("bare-url-open", BASE64URL_NOPAD.encode(&whole).into_bytes(), Secret::BareKey),
         (
             "script",
             format!("#!/bin/sh\nexport BOSC_PRIMARY_KEY='{}'\n", HEXLOWER.encode(&noise(4, 32))).into_bytes(),
@@ -81,6 +83,24 @@ fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
             "yaml",
             format!("env:\n  BOSC_UPDATER_SECRET_KEY: {}\n", BASE64.encode(&noise(4, 32))).into_bytes(),
             Secret::BareKey,
+        ),
+        (
+            // The first one is an example.
+            "script-two",
+            format!(
+                "# BOSC_PRIMARY_KEY={}\nBOSC_PRIMARY_KEY={}\n",
+                "01".repeat(32),
+                HEXLOWER.encode(&noise(4, 32))
+            )
+            .into_bytes(),
+            Secret::BareKey,
+        ),
+        (
+            // Our tables stand behind what is read at once.
+            "large-database",
+            [&b"redb\x1a\x0a\xa9\x0d\x0a"[..], &noise(5, (1 << 20) + 50), b"cores meta names pages segments"]
+                .concat(),
+            Secret::Database,
         ),
         (
             "device",
@@ -168,6 +188,21 @@ fn secrets_are_known_by_content_whatever_their_name() {
 }
 
 #[test]
+fn the_primary_key_of_an_old_corestore_is_known_by_what_is_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("app");
+    write(&root.join("a/primary-key"), noise(3, 32));
+    assert!(run(&root, &StageOptions::default()).0.is_ok(), "32 bytes alone may be anything");
+    write(&root.join("a/cores/x"), "x");
+    match run(&root, &StageOptions::default()).0 {
+        Err(StageError::Secret(found)) => {
+            assert_eq!((found.path, found.secret), (root.join("a/primary-key"), Secret::Corestore));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn the_second_stage_of_a_file_that_became_a_secret_is_refused_and_the_first_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
     let (root, index) = (dir.path().join("app"), dir.path().join("index"));
@@ -252,6 +287,9 @@ fn the_store_in_use_is_known_through_hard_links_and_symlinks() {
             }
             other => panic!("{name}: {other:?}"),
         }
+        let places = StorePlaces::of_store(&own, &[]);
+        let error = check_files(&root, &all(&root), &places).unwrap_err();
+        assert!(error.message().contains("part of the store in use"), "{name}: {error}");
     }
 }
 
@@ -277,6 +315,8 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
     write(&root.join("f/docker.json"), r#"{"auths":{"ghcr.io":{"auth":"dXNlcjpwYXNz"}}}"#);
     write(&root.join("g/primary"), HEXLOWER.encode(&noise(4, 32)));
     write(&root.join("h/config"), "kind: Config\nusers:\n- user:\n    token: abc\n");
+    write(&root.join("i/.yarnrc.yml"), "npmAuthToken: abc\n");
+    write(&root.join("i/putty"), "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n");
     let expected = [
         ("/.env", Suspect::Environment),
         ("/.git", Suspect::History),
@@ -288,6 +328,8 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
         ("/f/docker.json", Suspect::Credentials),
         ("/g/primary", Suspect::BareKey),
         ("/h/config", Suspect::Credentials),
+        ("/i/.yarnrc.yml", Suspect::RegistryToken),
+        ("/i/putty", Suspect::PrivateKey),
         ("/id_ed25519", Suspect::SshKey),
     ];
     let shown = |found: &[Found]| found.iter().map(|f| (f.key.clone(), f.suspect)).collect::<Vec<_>>();
@@ -302,10 +344,23 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
         assert!(matches!(result, Err(StageError::Suspects(found)) if found.len() >= 4));
         assert_eq!(bosc_drive::BlockSource::length(&target.db), 0);
     }
-    let allow =
-        [".env", ".git", ".npmrc", "account.json", "cert", "d", "e", "f", "g", "h", "id_ed25519", "typo"]
-            .map(str::to_owned)
-            .to_vec();
+    let allow = [
+        ".env",
+        ".git",
+        ".npmrc",
+        "account.json",
+        "cert",
+        "d",
+        "e",
+        "f",
+        "g",
+        "h",
+        "i",
+        "id_ed25519",
+        "typo",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let (result, events, _) =
         run(&root, &StageOptions { no_suspects: true, allow, ..StageOptions::default() });
     assert_eq!(result.unwrap().suspects, []);

@@ -75,7 +75,7 @@ pub(super) fn folder(wanted: Option<&Path>, variable: &dyn Fn(&str) -> Option<Os
 mod tests {
     use super::*;
 
-    const ALL: [(&str, &str); 16] = [
+    const ALL: [(&str, &str); 17] = [
         ("APPIMAGE", "/home/me/Demo.AppImage"),
         ("APPDIR", "/tmp/.mount_Demo1"),
         ("ARGV0", "Demo"),
@@ -85,6 +85,7 @@ mod tests {
         ("XDG_DATA_DIRS", "/tmp/.mount_Demo1/usr/share:/usr/local/share:/usr/share"),
         ("PYTHONHOME", "/tmp/.mount_Demo1/usr"),
         ("LD_PRELOAD", "/tmp/.mount_Demo1/a.so /usr/lib/b.so"),
+        ("GI_TYPELIB_PATH", "/tmp/.mount_Demo1/lib::/usr/lib"),
         ("QT_PLUGIN_PATH", "/tmp/.mount_Demo1"),
         ("OTHER", "/tmp/.mount_Demo12/usr"),
         ("HOME", "/home/me"),
@@ -106,6 +107,7 @@ mod tests {
             ("APPDIR", None),
             ("APPIMAGE", None),
             ("ARGV0", None),
+            ("GI_TYPELIB_PATH", Some("/usr/lib")),
             ("LD_LIBRARY_PATH", None),
             ("LD_PRELOAD", Some("/usr/lib/b.so")),
             ("OWD", None),
@@ -137,5 +139,22 @@ mod tests {
         assert_eq!(folder(Some(Path::new("/home")), &of), Some(PathBuf::from("/home")));
         assert_eq!(folder(Some(Path::new("/home")), &|_| None), Some(PathBuf::from("/home")));
         assert_eq!(folder(None, &|_| None), None);
+        let mount = tempfile::tempdir().unwrap();
+        let (mount, here) = (mount.path(), std::env::current_dir().unwrap());
+        for (wanted, mount, owd, starts) in [
+            (Some(mount), mount, Path::new("/usr"), "/usr"),
+            // One that is gone, one that will be.
+            (Some(mount), mount, Path::new("/usr/gone"), "/"),
+            (Some(mount), mount, mount, "/"),
+            // Where this process is, when nothing else is wanted.
+            (None, &here, Path::new("/usr"), "/usr"),
+        ] {
+            let of = |name: &str| match name {
+                "APPDIR" => Some(mount.into()),
+                "OWD" => Some(owd.into()),
+                _ => None,
+            };
+            assert_eq!(folder(wanted, &of), Some(PathBuf::from(starts)), "{wanted:?} {}", owd.display());
+        }
     }
 }

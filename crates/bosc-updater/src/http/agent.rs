@@ -3,7 +3,7 @@
 use super::identity::Identity;
 use super::options::HttpOptions;
 use crate::error::{ErrorKind, UpdateError};
-use crate::manifest::url::{SecureUrl, UrlKind};
+use crate::manifest::url::{MAX_URL_LEN, SecureUrl, UrlKind};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read};
@@ -41,7 +41,12 @@ pub(super) struct Reply {
 impl Reply {
     /// A header's text, if it is one line of visible ASCII of at most 1 KiB.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|v| v.to_str().ok()).filter(|v| v.len() <= 1024)
+        self.text(name, 1024)
+    }
+
+    /// The same of at most `max` bytes.
+    fn text(&self, name: &str, max: usize) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).filter(|v| v.len() <= max)
     }
 
     /// Whether the end of the body is told apart from a connection that was cut.
@@ -177,7 +182,8 @@ impl<'a> Http<'a> {
             if !matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
                 return Ok(reply);
             }
-            let location = reply.header("location").ok_or_else(|| {
+            // Addresses that carry a signature are longer than other headers.
+            let location = reply.text("location", MAX_URL_LEN).ok_or_else(|| {
                 UpdateError::new(ErrorKind::Network, format!("updater: the {kind} redirects to nowhere"))
                     .hint("try again later; the publisher's server is set up wrong")
             })?;

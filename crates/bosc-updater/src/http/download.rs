@@ -186,9 +186,8 @@ impl<'a, 'b> Download<'a, 'b> {
             let answers = self.bring(&mut file)?;
             resumed |= answers > 1;
             file.sync_all().map_err(|e| disk(&self.files.part(), e))?;
-            let (digest, size) = digest_file(&self.files.part()).map_err(|e| disk(&self.files.part(), e))?;
-            let right_size = self.asset.size.is_none_or(|s| s == size);
-            if digest == self.asset.sha256 && right_size {
+            let (digest, _) = digest_file(&self.files.part()).map_err(|e| disk(&self.files.part(), e))?;
+            if digest == self.asset.sha256 {
                 break;
             }
             self.empty(&mut file)?;

@@ -170,12 +170,24 @@ mod tests {
             assert_eq!(count(other), 0, "{other}");
         }
         assert!(!format!("{identity:?}").contains("hunter2"));
+        let shown = format!("{:?}", header("https://a.example/", "Authorization", "Bearer hunter2"));
+        assert!(shown.contains("Authorization") && !shown.contains("hunter2"), "{shown}");
         for (name, value) in
             [("Host", "x"), ("range", "x"), ("a b", "x"), ("x", "a\r\nb: c"), ("x", "ü\u{1}"), ("", "x")]
         {
             let e = Identity::new(&[header("https://a.example/", name, value)], None).unwrap_err();
             assert_eq!(e.kind(), ErrorKind::Input, "{name}");
         }
-        assert!(Identity::new(&[header("http://a.example/", "x", "y")], None).is_err());
+        let e = Identity::new(&[header("http://a.example/", "x", "y")], None).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Refused, "not in the clear");
+        for (count, length, good) in [
+            (MAX_HEADERS, 1, true),
+            (MAX_HEADERS + 1, 1, false),
+            (1, MAX_VALUE, true),
+            (1, MAX_VALUE + 1, false),
+        ] {
+            let all = vec![header("https://a.example/", "x", &"y".repeat(length)); count];
+            assert_eq!(Identity::new(&all, None).is_ok(), good, "{count} of {length} bytes");
+        }
     }
 }

@@ -44,3 +44,24 @@ impl Pace {
         (!early.is_zero()).then(|| early.min(STEP))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_is_read_at_a_time_and_what_a_slow_server_left_over_is_not_made_up_for() {
+        let unbounded = Pace::new(None);
+        assert_eq!((unbounded.block(1 << 20), unbounded.wait()), (1 << 20, None));
+        let mut pace = Pace::new(Some(100_000));
+        assert_eq!((pace.block(1 << 20), pace.block(100)), (10_000, 100));
+        assert_eq!(pace.wait(), None);
+        pace.count(50_000);
+        assert_eq!(pace.wait(), Some(STEP), "half a second's worth");
+        // Nothing came for a minute.
+        pace.start -= Duration::from_secs(60);
+        assert_eq!(pace.wait(), None);
+        pace.count(50_000);
+        assert_eq!(pace.wait(), Some(STEP));
+    }
+}

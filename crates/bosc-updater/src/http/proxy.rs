@@ -192,7 +192,17 @@ mod tests {
 
     #[test]
     fn one_that_cannot_be_used_is_refused_and_its_password_not_shown() {
-        for bad in ["ftp://user:hunter2@p:1", "socks6://user:hunter2@p", "http://", "://hunter2", "a b"] {
+        let long = format!("http://user:hunter2@{}:1", "p".repeat(MAX_LEN));
+        for bad in [
+            "ftp://user:hunter2@p:1",
+            "socks6://user:hunter2@p",
+            "http://",
+            "http://:1",
+            "socks5h://user:hunter2@:1",
+            "://hunter2",
+            "a b",
+            &long,
+        ] {
             let proxies = proxies(&[("ALL_PROXY", bad)]);
             assert_eq!(of(&proxies, "https://example.com/"), Err(ErrorKind::Input), "{bad}");
             let url = SecureUrl::parse(UrlKind::Manifest, "https://example.com/").unwrap();
@@ -217,6 +227,7 @@ mod tests {
             (".example.com", "a.b.example.com", true),
             ("*.example.com", "www.example.com", true),
             ("EXAMPLE.com.", "Example.COM", true),
+            ("example.com", "example.com.", true),
             ("www.example.com", "example.com", false),
             ("com", "example.com", true),
             ("a, b ,\texample.com", "example.com", true),
@@ -242,6 +253,10 @@ mod tests {
         ] {
             assert_eq!(is_direct(list, host), direct, "{list} {host}");
         }
+        // Nobody reads megabytes for every request: such a list counts as none.
+        let long = |len: usize| format!("{}example.com", "a,".repeat(len / 2));
+        assert!(is_direct(&long(1000), "example.com"));
+        assert!(!is_direct(&long(MAX_LEN), "example.com"));
         let lower = proxies(&[("ALL_PROXY", "p:1"), ("no_proxy", "a.example"), ("NO_PROXY", "b.example")]);
         assert_eq!(of(&lower, "https://a.example/"), Ok(None));
         assert!(of(&lower, "https://b.example/").unwrap().is_some());

@@ -365,9 +365,41 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.pem");
         std::fs::write(&path, "#".repeat((MAX_FILE + 1) as usize)).unwrap();
-        let e = Roots::certificates_of(&path).unwrap_err();
-        assert!(e.to_string().contains("16 MiB"), "{e}");
+        let bytes = std::fs::read(&path).unwrap();
+        for e in [Roots::certificates_of(&path), Roots::certificates(&bytes)].map(Result::unwrap_err) {
+            assert!(e.to_string().contains("16 MiB"), "{e}");
+        }
         assert_eq!(Roots::certificates_of(dir.path()).unwrap_err().kind(), ErrorKind::Input);
+    }
+
+    /// So many certificates that differ.
+    fn many(count: usize) -> Vec<Vec<u8>> {
+        let mut params = CertificateParams::new(Vec::default()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let number = |n: usize| {
+            params.serial_number = Some((n as u64 + 1).into());
+            params.self_signed(&key).unwrap().der().to_vec()
+        };
+        (0..count).map(number).collect()
+    }
+
+    #[test]
+    fn a_file_and_a_folder_hold_a_bounded_number_of_certificates() {
+        let all = many(MAX_CERTIFICATES + 1);
+        let text: Vec<String> = all.iter().map(|der| pem("CERTIFICATE", der)).collect();
+        let of = |count: usize| Roots::certificates(text[..count].concat().as_bytes());
+        assert_eq!(of(MAX_CERTIFICATES).unwrap().len(), MAX_CERTIFICATES);
+        assert!(of(MAX_CERTIFICATES + 1).unwrap_err().to_string().contains("4096 certificates"));
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("large", &format!("{}{}", text[0], "#".repeat(MAX_SINGLE as usize)));
+        assert_eq!(of_folder(dir.path()), [[0; 0]; 0], "a file that is too large is left out");
+        for (n, text) in text.iter().take(MAX_FILES + 8).enumerate() {
+            write(&format!("{n}.pem"), text);
+        }
+        let found = of_folder(dir.path()).len();
+        assert!((MAX_FILES - 1..=MAX_FILES).contains(&found), "{found}");
     }
 
     #[test]
@@ -388,6 +420,7 @@ mod tests {
             })
         };
         assert_eq!(of(None, None), None);
+        assert_eq!(of(Some(Path::new("")), Some(Path::new(""))), None, "an empty variable counts as none");
         assert_eq!(of(Some(&file), None), Some(vec![a.clone()]));
         assert_eq!(of(None, Some(&folder)), Some(vec![b.clone()]));
         assert_eq!(of(Some(&file), Some(&folder)), Some(vec![a, b]));

@@ -109,6 +109,11 @@ mod tests {
         assert!(check(&elf, "linux-aarch64").is_some());
         assert!(check(&elf, "windows-x86_64").is_some());
         assert!(check(&elf, "darwin-x86_64").is_some());
+        elf[18] = 0x03;
+        assert_eq!(check(&elf, "linux-x86_64"), None, "it runs there");
+        assert!(check(&elf, "linux-aarch64").is_some());
+        elf[18] = 0xb7;
+        assert_eq!(check(&elf, "linux-x86_64").as_deref(), Some("linux-aarch64"));
         let mut pe = b"MZ".to_vec();
         pe.resize(128, 0);
         pe[60] = 64;
@@ -123,6 +128,9 @@ mod tests {
         fat[28..32].copy_from_slice(&0x0100_000c_u32.to_be_bytes());
         assert_eq!(check(&fat, "darwin-aarch64"), None);
         assert!(check(&fat, "linux-x86_64").is_some());
+        fat[8..12].copy_from_slice(&7_u32.to_be_bytes());
+        fat[28..32].copy_from_slice(&7_u32.to_be_bytes());
+        assert!(check(&fat, "darwin-x86_64").is_some(), "macOS runs no 32-bit programs");
         for unknown in [&b"#!/bin/sh\n"[..], b"", b"MZ", b"\x7fELF", b"\xca\xfe\xba\xbe\xff\xff\xff\xff"] {
             assert_eq!(check(unknown, "linux-x86_64"), None);
         }

@@ -141,5 +141,44 @@ mod tests {
             load(&format!("source-{n}")).note(GOOD, &version("1.0.0"), Some(&path)).unwrap();
         }
         assert!(std::fs::metadata(&path).unwrap().len() < 8 * 1024);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.matches("\"source\":").count(), MAX_SOURCES);
+        assert_eq!(load("source-99").newest, Some(version("1.0.0")), "the last ones stay");
+        assert_eq!(load("stable").newest, None);
+    }
+
+    #[test]
+    fn a_floor_rises_from_run_to_run_and_only_by_what_says_its_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("https.json");
+        let keys = vec!["key".to_owned()];
+        let load = || Seen::load(Some(&path), &keys, "stable").unwrap();
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        for text in ["1.0.0", "1.1.0", "1.2.0"] {
+            load().note(GOOD, &version(text), Some(&path)).unwrap();
+            assert_eq!(load().newest, Some(version(text)));
+        }
+        // Whoever has an old signature of the first format may put any version over it.
+        let old = Proof { schema: Schema::V1, bound: false };
+        load().note(old, &version("99.0.0"), Some(&path)).unwrap();
+        assert_eq!((load().newest, load().bound), (Some(version("1.2.0")), true));
+    }
+
+    #[test]
+    fn the_file_is_written_under_its_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("https.json");
+        let held = files::lock(&path).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut seen = Seen::load(Some(&path), &["key".to_owned()], "stable").unwrap();
+                seen.note(GOOD, &Version::new(1, 0, 0), Some(&path)).unwrap();
+            });
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert!(!path.exists(), "somebody else is writing");
+            drop(held);
+            writer.join().unwrap();
+        });
+        assert!(path.exists());
     }
 }

@@ -314,6 +314,43 @@ fn a_manifest_of_another_key_is_refused() {
     reader.manifest = Some(core.manifest.clone());
     assert_eq!(reader.verify(&core, &proof).unwrap().manifest(), None);
     // The caller's own mistake is an error too.
-    reader.manifest = Some(stranger);
-    assert!(reader.verify(&core, &proof).is_err());
+    reader.manifest = Some(stranger.clone());
+    assert!(matches!(reader.verify(&core, &proof), Err(ProofError::Invalid(InvalidProof::Manifest))));
+    // Alone, without a head that its signers would have to have signed: a peer may send what it can.
+    let alone = |manifest: &Manifest| {
+        Reader::new().verify(&core, &Proof { manifest: Some(manifest.clone()), ..Proof::default() })
+    };
+    assert_eq!(alone(&core.manifest).unwrap().manifest(), Some(&core.manifest));
+    assert!(matches!(alone(&stranger), Err(ProofError::Invalid(InvalidProof::Manifest))));
+}
+
+#[test]
+fn nodes_that_nobody_needs_are_refused() {
+    let core = core();
+    let r = ProofRequest {
+        upgrade: Some(UpgradeRequest { start: 9, length: 14 }),
+        block: Some(NodeRequest { index: 11, nodes: 0 }),
+        ..ProofRequest::default()
+    };
+    let mut proof = answer(&core, 23, &r).unwrap().unwrap();
+    assert!(reader_at(&core, 9).verify(&core, &proof).is_ok());
+    let spare = Node { index: 46, size: 1, hash: [1; 32] };
+    proof.upgrade.as_mut().unwrap().nodes.push(spare);
+    let result = reader_at(&core, 9).verify(&core, &proof);
+    assert!(matches!(result, Err(ProofError::Invalid(InvalidProof::SpareNodes))), "{result:?}");
+}
+
+/// A node's hash covers the sum of the sizes below it and not its own: whoever sends the node alone may say any.
+#[test]
+fn a_node_that_is_known_keeps_its_size() {
+    let core = core();
+    let mut reader = reader_at(&core, 23);
+    let r = |nodes| ProofRequest { hash: Some(NodeRequest { index: 10, nodes }), ..ProofRequest::default() };
+    let nodes = crate::merkle::missing_nodes(&reader.nodes, &reader.head, 10).unwrap();
+    reader.apply(reader.verify(&core, &answer(&core, 23, &r(nodes)).unwrap().unwrap()).unwrap());
+    let mut proof = answer(&core, 23, &r(0)).unwrap().unwrap();
+    assert_eq!(reader.verify(&core, &proof).unwrap().nodes(), []);
+    proof.hash.as_mut().unwrap().nodes[0].size -= 1;
+    let result = reader.verify(&core, &proof);
+    assert!(matches!(result, Err(ProofError::Invalid(InvalidProof::Checksum(10)))), "{result:?}");
 }

@@ -140,5 +140,31 @@ fn detached_heads_show_conflicts() {
     assert_ne!(heads[0].tree_hash(), heads[1].tree_hash());
     let mut forged = answer(&a, 5, &whole(5)).unwrap().unwrap();
     forged.fork = 1;
-    assert!(verify_detached(&a.key, Some(&a.manifest), &forged).is_err());
+    let result = verify_detached(&a.key, Some(&a.manifest), &forged);
+    assert!(matches!(result, Err(ProofError::Invalid(InvalidProof::Signature))), "{result:?}");
+}
+
+/// Only two heads of one fork, as far as both go, say anything about each other's history.
+#[test]
+fn histories_are_compared_where_they_can_be() {
+    let blocks = |salt: u8, n: u8| (0..n).map(|i| Bytes::from(vec![salt, i])).collect::<Vec<_>>();
+    let (mine, same, other) =
+        (Core::new(4, 0, blocks(1, 9)), Core::new(4, 0, blocks(1, 12)), Core::new(4, 0, blocks(2, 9)));
+    let compare = |of: &Core, asked: u64, length: u64| {
+        let proof = answer(of, of.head().length, &whole(asked)).unwrap().unwrap();
+        compare_history(&mine.key, Some(&mine.manifest), mine.head(), &mine.nodes, &proof, length)
+    };
+    assert!(compare(&same, 9, 9).unwrap().same);
+    assert!(compare(&same, 5, 5).unwrap().same);
+    let found = compare(&other, 9, 9).unwrap();
+    assert_eq!((found.same, &found.theirs), (false, other.head()));
+    // It answers another question than was asked.
+    for (asked, length) in [(5, 9), (9, 5)] {
+        let result = compare(&same, asked, length);
+        assert!(matches!(result, Err(ProofError::Invalid(InvalidProof::Malformed(_)))), "{result:?}");
+    }
+    // A fork is no other history, and what we do not reach says nothing.
+    let fork = Core::new(4, 1, blocks(2, 9));
+    assert!(matches!(compare(&fork, 9, 9), Err(ProofError::Stale(_))));
+    assert!(matches!(compare(&same, 12, 12), Err(ProofError::Stale(_))));
 }

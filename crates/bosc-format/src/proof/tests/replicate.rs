@@ -216,6 +216,14 @@ fn prologues_are_sent_whole_and_checked() {
         let result = Reader::new().verify(&core, &proof);
         assert!(matches!(result, Err(ProofError::Invalid(InvalidProof::Prologue))), "{result:?}");
     }
+    // Nor does it get by with an upgrade that ends before the prologue does and brings the rest as additional nodes.
+    let mut block = |_| Ok(None);
+    let proof = create_proof(other.head(), None, &other.nodes, &r(0, 2), &mut block).unwrap().unwrap();
+    assert_eq!(proof.upgrade.as_ref().map(|u| (u.start, u.length)), Some((0, 2)));
+    let mut reader = Reader::new();
+    reader.manifest = Some(core.manifest.clone());
+    let result = reader.verify(&core, &proof);
+    assert!(matches!(result, Err(ProofError::Invalid(InvalidProof::Prologue))), "{result:?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@ use super::*;
 use bosc_format::signing::{Content, Request};
 use std::collections::HashSet;
 
+mod meeting;
+
 fn pairs() -> Vec<KeyPair> {
     (1..=3).map(|n| KeyPair::from_seed(&[n; 32])).collect()
 }
