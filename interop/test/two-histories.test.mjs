@@ -69,8 +69,9 @@ test('two histories: seed, stage, doctor, info and dump say so; cutting back is 
   const { link } = await a.touch()
   const v1 = await a.stage(link, app(f, '1.0.0'))
   const b = copyStore(f, a)
-  const left = await a.stage(link, app(f, '2.0.0', { left: 'one\n' }))
-  const right = await b.stage(link, app(f, '2.0.0', { right: 'other\n', more: 'x' }), '--sole-copy')
+  const trees = { left: app(f, '2.0.0', { left: 'one\n' }), right: app(f, '2.0.0', { right: 'other\n', more: 'x' }) }
+  const left = await a.stage(link, trees.left)
+  const right = await b.stage(link, trees.right, '--sole-copy')
   assert.notEqual(left.hashlink, right.hashlink)
 
   const [seedA, seedB] = [await a.seed(link), await b.seed(link)]
@@ -86,18 +87,19 @@ test('two histories: seed, stage, doctor, info and dump say so; cutting back is 
   assert.deepEqual([atA.ours, atA.theirs], [atB.theirs, atB.ours])
   await seedA.until('stats', (s) => s.conflicts > 0)
 
-  // Who has one history keeps it, and hears of the other. (Who meets both at once may take the entries of one and the
-  // content of the other, as in JavaScript: nothing signed says which belong together.)
-  await seedB.stop()
+  // Who meets both at once takes both cores of one of them, and hears of the other.
   const reader = f.bosc()
   const reading = await reader.seed(link)
   await reading.until('stats', (s) => s.driveSynced && s.blobsSynced)
-  const seedOther = await b.seed(link)
-  await reading.until('conflict')
+  const heard = await reading.until('conflict', (c) => c.core === 'db')
+  const [taken, held] = heard.ours.length === left.version ? [left, trees.left] : [right, trees.right]
+  assert.equal(heard.ours.length, taken.version)
+  assert.equal(reading.last('stats').driveLength, taken.version)
   await reading.stop()
   const out = f.fresh()
   const dumped = await reader.ok('dump', link, out)
   assert.ok(dumped.all('conflict').length > 0, 'dump tells')
+  assert.deepEqual(snapshot(out), snapshot(held))
   const info = await reader.ok('info', link)
   assert.ok(info.all('conflict').length > 0, 'info tells')
   const doctor = await reader.end(['doctor', link])
@@ -107,7 +109,7 @@ test('two histories: seed, stage, doctor, info and dump say so; cutting back is 
   assert.match(finding.next, /--truncate/)
 
   // Neither is written on. The store remembers it without the peer.
-  await seedOther.stop()
+  await seedB.stop()
   const refused = await a.end(['stage', link, app(f, '3.0.0')])
   assertFailed(refused, 'ERR_FORKED')
   assert.equal(refused.code, 7)

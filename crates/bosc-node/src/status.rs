@@ -31,7 +31,7 @@ pub struct PeerStatus {
     pub contiguous_length: u64,
     /// Length up to which it proved that it has our history (see [`crate::LiveCore::compare`]).
     pub proved_length: u64,
-    /// It proved that it has another history, signed by the core's key.
+    /// It proved that it has another history, signed by the core's key. Of a drive's blobs: of this core or of the db.
     pub other_history: bool,
     /// How often it was asked in vain to prove its head, since it last proved a longer one.
     pub unproved: u32,

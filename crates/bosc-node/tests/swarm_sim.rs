@@ -6,6 +6,8 @@
 //! honest peer is dropped for what it sent; nothing panics; queues keep their bounds; and in the end every honest peer
 //! holds the writer's head and all its blocks.
 //!
+//! The same machines also meet two histories of one drive at once, and a liar.
+//!
 //! One seed decides a run. A seed that fails is printed with the command that repeats it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::print_stderr, unreachable_pub)]
@@ -13,20 +15,37 @@
 mod sim;
 
 use bosc_testkit::Replay;
-use sim::{AtRest, Report, World, rest};
+use sim::{AtRest, Met, Report, World, claims_in_vain, contents_without_db, rest, twins};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Runs of the test command; `BOSC_FULL=1` makes ten times as many, `BOSC_SEEDS` any other number.
 const SEEDS: u64 = 300;
+/// The same for followers that meet two histories.
+const TWINS: u64 = 300;
+/// The same for a follower that meets a liar.
+const CLAIMS: u64 = 100;
 
 #[test]
 fn every_swarm_ends_equal_and_nobody_accepts_what_is_not_proved() {
-    let usual = if std::env::var("BOSC_FULL").is_ok_and(|v| v == "1") { 10 * SEEDS } else { SEEDS };
+    let start = Instant::now();
+    let results = every_seed(SEEDS, |seed| std::panic::catch_unwind(|| World::new(seed).run()).ok());
+    let mut failed: Vec<u64> = results.iter().filter(|(_, r)| r.is_none()).map(|(seed, _)| *seed).collect();
+    failed.sort_unstable();
+    for seed in &failed {
+        eprintln!("repeat with: BOSC_SEED={seed} cargo test -p bosc-node --test swarm_sim every_swarm");
+    }
+    assert!(failed.is_empty(), "{} of {} seeds failed: {failed:?}", failed.len(), results.len());
+    let reports: Vec<Report> = results.into_iter().filter_map(|(_, r)| r).collect();
+    summary(&reports, start.elapsed());
+}
+
+/// Runs `run` with `usual` seeds or as many as the environment asks for, on all processors.
+fn every_seed<T: Send>(usual: u64, run: impl Fn(u64) -> T + Sync) -> Vec<(u64, T)> {
+    let usual = if std::env::var("BOSC_FULL").is_ok_and(|v| v == "1") { 10 * usual } else { usual };
     let count = std::env::var("BOSC_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
     let seeds = Mutex::new(Replay::seeds("swarm_sim", count));
-    let results: Mutex<Vec<(u64, Option<Report>)>> = Mutex::default();
-    let start = Instant::now();
+    let results: Mutex<Vec<(u64, T)>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -34,21 +53,13 @@ fn every_swarm_ends_equal_and_nobody_accepts_what_is_not_proved() {
                 loop {
                     let Some(replay) = seeds.lock().unwrap().next() else { return };
                     let seed = replay.seed();
-                    let report = std::panic::catch_unwind(|| World::new(seed).run()).ok();
-                    results.lock().unwrap().push((seed, report));
+                    let result = run(seed);
+                    results.lock().unwrap().push((seed, result));
                 }
             });
         }
     });
-    let results = results.into_inner().unwrap();
-    let mut failed: Vec<u64> = results.iter().filter(|(_, r)| r.is_none()).map(|(seed, _)| *seed).collect();
-    failed.sort_unstable();
-    for seed in &failed {
-        eprintln!("repeat with: BOSC_SEED={seed} cargo test -p bosc-node --test swarm_sim");
-    }
-    assert!(failed.is_empty(), "{} of {} seeds failed: {failed:?}", failed.len(), results.len());
-    let reports: Vec<Report> = results.into_iter().filter_map(|(_, r)| r).collect();
-    summary(&reports, start.elapsed());
+    results.into_inner().unwrap()
 }
 
 fn summary(reports: &[Report], took: Duration) {
@@ -77,6 +88,40 @@ fn summary(reports: &[Report], took: Duration) {
         part(90),
         part(100)
     );
+}
+
+#[test]
+fn who_meets_two_histories_at_once_takes_both_cores_of_one() {
+    let results = every_seed(TWINS, twins);
+    let sum = |f: fn(&Met) -> usize| results.iter().map(|(_, met)| f(met)).sum::<usize>();
+    let whole = [sum(|m| m.whole[0]), sum(|m| m.whole[1])];
+    let (mixed, late) = (sum(|m| m.mixed), sum(|m| m.late));
+    eprintln!("{} seeds: followers have {whole:?}, {mixed} are mixed, {late} late", results.len());
+    let mut failed: Vec<_> = results.iter().filter(|(_, m)| m.mixed + m.late > 0).collect();
+    failed.sort_unstable_by_key(|(seed, _)| *seed);
+    for (seed, met) in &failed {
+        eprintln!("repeat with: BOSC_SEED={seed} cargo test -p bosc-node --test swarm_sim two_histories");
+        eprintln!("    {}", met.what.join("; "));
+    }
+    assert!(failed.is_empty(), "{} of {} seeds failed", failed.len(), results.len());
+    assert!(results.len() < 50 || whole.iter().all(|n| *n > 0), "each history is taken by somebody");
+}
+
+#[test]
+fn a_claim_that_is_never_proved_holds_up_nobody_and_is_asked_for_twice() {
+    let results = every_seed(CLAIMS, claims_in_vain);
+    let slow: Vec<_> = results.iter().filter(|(_, (whole, asked))| whole.is_none() || *asked < 2).collect();
+    assert!(slow.is_empty(), "{} of {} seeds failed: {slow:?}", slow.len(), results.len());
+    let mut took: Vec<Duration> = results.iter().filter_map(|(_, (whole, _))| *whole).collect();
+    took.sort_unstable();
+    eprintln!("whole in {:?} (half), {:?} (all)", took[took.len() / 2], took[took.len() - 1]);
+}
+
+#[test]
+fn contents_of_a_peer_that_shows_no_db_are_taken_only_by_who_asks_all_to_prove_their_history() {
+    let seed = Replay::new("swarm_sim", 5).seed();
+    assert!(!contents_without_db(seed, false));
+    assert!(contents_without_db(seed, true));
 }
 
 #[test]

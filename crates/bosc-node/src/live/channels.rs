@@ -137,6 +137,7 @@ impl LiveMachine {
                 slot.gone.1 += stats.uploaded_blocks;
             }
             slot.with(|r, core| r.remove_peer(PeerId(conn), core));
+            slot.others.remove(&conn);
             if slot.peers.remove(&conn) {
                 let topic = *slot.core.discovery_key();
                 self.to_net.push_back(FromLive::Shares { conn, topic, shared: false });

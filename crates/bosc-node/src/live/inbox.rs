@@ -51,6 +51,8 @@ impl LiveMachine {
     /// Gives the replicator what was kept.
     pub(super) fn take_in(&mut self, now: Duration) {
         let Some(Inbox { conn, core, messages, .. }) = self.inbox.take() else { return };
+        // What came before on another channel may have changed it.
+        self.look_at_db_of(core, conn);
         if let Some(slot) = self.cores.get_mut(&core) {
             slot.with(|r, core| r.handle_messages(PeerId(conn), messages, core, now));
             slot.changed = true;

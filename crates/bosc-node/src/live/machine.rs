@@ -18,6 +18,7 @@
 //! * Nothing of a core goes over a channel before the peer has proved that it knows the core's key.
 //! * What is made for a connection and not yet taken by its stream is bounded by its [`Credit`], one turn and one
 //!   message.
+//! * A drive's blobs take no head from a peer whose db was not shown to be ours (see `beside`).
 //! * A core's signal is raised after its snapshot is in place, and only when something in it changed that somebody can
 //!   wait for: what was uploaded changes without it.
 //! * Blocks received are flushed at most [`FLUSH_AFTER`] later.
@@ -25,6 +26,7 @@
 //! * At rest (nothing asked, nothing owed, nothing unflushed) it has no timeout.
 
 use super::access::{self, Access};
+use super::beside::Blobs;
 use super::conn::Conn;
 use super::inbox::Inbox;
 use super::shared::{CoreShared, DownloadState};
@@ -79,6 +81,12 @@ pub(super) struct Slot {
     downloads: HashMap<DownloadId, Arc<DownloadState>>,
     pub(super) peers: BTreeSet<ConnId>,
     pub(super) peers_seen: u64,
+    /// See `beside`.
+    pub(super) blobs: Blobs,
+    /// The db of the drive whose blobs this core holds.
+    pub(super) db: Option<CoreKey>,
+    /// Peers whose db is of another history.
+    pub(super) others: BTreeSet<ConnId>,
     /// The snapshot may have changed.
     pub(super) changed: bool,
     /// Something changed that is in no snapshot.
@@ -208,6 +216,9 @@ impl LiveMachine {
             downloads: HashMap::new(),
             peers: BTreeSet::new(),
             peers_seen: 0,
+            blobs: Blobs::Unknown,
+            db: None,
+            others: BTreeSet::new(),
             changed: true,
             raise: false,
             failed: None,
@@ -298,6 +309,7 @@ impl LiveMachine {
         self.take_in(now);
         self.timeouts(now);
         self.events(now);
+        self.look_beside();
         self.pump(now);
         self.publish();
     }

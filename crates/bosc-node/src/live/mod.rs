@@ -14,6 +14,7 @@
 //! - `shared`: what callers hold of a live core.
 
 mod access;
+mod beside;
 mod channels;
 mod conn;
 mod inbox;

@@ -45,7 +45,7 @@ impl LiveMachine {
                     length: p.remote_length,
                     contiguous_length: p.remote_contiguous_length,
                     proved_length: p.remote_proved_length,
-                    other_history: p.remote_other_history,
+                    other_history: p.remote_other_history || slot.others.contains(conn),
                     unproved: p.remote_unproved,
                 });
             }

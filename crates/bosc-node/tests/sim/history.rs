@@ -23,7 +23,17 @@ impl Written {
     fn new(store: &Store, rng: &mut Rng) -> Self {
         let mut seed = [0; 32];
         rng.fill(&mut seed);
-        let core = store.create_core(CreateOptions::with_key_pair(KeyPair::from_seed(&seed))).unwrap();
+        Self::of(store.create_core(CreateOptions::with_key_pair(KeyPair::from_seed(&seed))).unwrap())
+    }
+
+    /// The core of a drive's blobs beside its db.
+    fn beside(store: &Store, db: &Core) -> Self {
+        let manifest = db.manifest().unwrap().blobs(db.key()).unwrap();
+        let options = CreateOptions::with_key_pair(db.key_pair().unwrap()).manifest(manifest);
+        Self::of(store.create_core(options).unwrap())
+    }
+
+    fn of(core: Core) -> Self {
         let mut written = Self { core, forks: BTreeMap::from([(0, Vec::new())]), heads: BTreeMap::new() };
         written.sign();
         written
@@ -121,8 +131,11 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(store: &Store, drive: bool, cores: usize, mut rng: Rng) -> Self {
-        let count = if drive { 2 } else { cores };
-        let cores = (0..count).map(|_| Written::new(store, &mut rng)).collect();
+        let mut cores: Vec<Written> =
+            (0..if drive { 1 } else { cores }).map(|_| Written::new(store, &mut rng)).collect();
+        if drive {
+            cores.push(Written::beside(store, &cores[0].core));
+        }
         let empty = Version { db: 0, blobs: 0, files: BTreeMap::new() };
         Self { cores, versions: drive.then(|| vec![empty]), rng }
     }

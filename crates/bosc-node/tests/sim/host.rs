@@ -1,7 +1,6 @@
 //! One simulated process: the machines of a node, with two simulated sockets between them and the network where the
 //! threads of a real one are.
 
-use super::liar::Lies;
 use bosc_format::crypto::{CoreKey, KeyPair, PublicKey};
 use bosc_node::Part;
 use bosc_node::machine::{
@@ -46,7 +45,8 @@ pub(super) struct Setup<'a> {
     pub(super) store: Option<&'a Store>,
     /// Fetch every block of every core.
     pub(super) download: bool,
-    pub(super) lies: Option<Arc<Lies>>,
+    /// How it shows its cores, if not as they are.
+    pub(super) disguise: Option<Arc<dyn Disguise>>,
     pub(super) rng: Rng,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Datagram {
 /// A live core as the simulation watches it.
 pub(super) struct Slot {
     pub(super) core: Core,
-    shared: Arc<CoreShared>,
+    pub(super) shared: Arc<CoreShared>,
     download: Option<Arc<DownloadState>>,
     changes: Arc<Mutex<Vec<CoreChange>>>,
     _watch: Subscription,
@@ -93,7 +93,7 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(setup: Setup<'_>, now: Duration) -> Self {
-        let Setup { ip, key_pair, bootstrap, persistent, store, download, lies, mut rng } = setup;
+        let Setup { ip, key_pair, bootstrap, persistent, store, download, disguise, mut rng } = setup;
         let server = SocketAddrV4::new(ip, SERVER_PORT);
         let mut dht = bosc_dht::Config {
             bootstrap,
@@ -122,7 +122,7 @@ impl Host {
             tell: Arc::new(move |key, change| {
                 tell.lock().unwrap_or_else(PoisonError::into_inner).push_back((key, change));
             }),
-            disguise: lies.map(|l| l as Arc<dyn Disguise>),
+            disguise,
             turn: TURN,
         };
         Self {
@@ -170,6 +170,11 @@ impl Host {
     /// The owner changed the core.
     pub(super) fn local_changed(&mut self, key: &CoreKey, change: LocalChange, now: Duration) {
         self.live.changed(key, change, now);
+    }
+
+    /// Has every peer prove that its history of the core is ours.
+    pub(super) fn compare(&mut self, key: &CoreKey) {
+        self.live.compare(key);
     }
 
     pub(super) fn receive(&mut self, port: u16, from: SocketAddr, bytes: &[u8], now: Duration) {

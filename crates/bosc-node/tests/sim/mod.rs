@@ -1,11 +1,16 @@
 //! Parts of the swarm simulation. See `swarm_sim.rs`. What is simulated is what ships: the machines of the node itself.
 
+mod claims;
 mod history;
 mod host;
 mod liar;
+mod network;
 mod plan;
 mod rest;
+mod twins;
 mod world;
 
+pub use claims::{claims_in_vain, contents_without_db};
 pub use rest::{AtRest, rest};
+pub use twins::{Met, twins};
 pub use world::{Report, World};

@@ -5,6 +5,7 @@ use super::host::{CLIENT_PORT, Datagram, Host, POOL_PORTS, SERVER_PORT, Setup};
 use super::liar::Lies;
 use super::plan::{Action, NODES, Plan, WRITER};
 use bosc_format::crypto::{CoreKey, KeyPair};
+use bosc_node::machine::Disguise;
 use bosc_store::{Core, CoreChange, Options, Store};
 use bosc_testkit::{Occurrence, Rng, Simulator};
 use bosc_wire::replication::LocalChange;
@@ -388,7 +389,7 @@ impl World {
                 persistent: n < NODES,
                 store: place.store.as_ref(),
                 download: n > WRITER,
-                lies: place.lies.clone(),
+                disguise: place.lies.clone().map(|l| l as Arc<dyn Disguise>),
                 rng: self.rng.fork(),
             },
             now,

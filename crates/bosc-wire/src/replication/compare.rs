@@ -3,7 +3,8 @@
 //! A sync tells fork and length and nothing else. Two cores that were written apart with one key are alike in both and
 //! hold other blocks. To tell them apart, a peer at our fork is asked for the signed proof of its head from 0 on, by way
 //! of the roots at the length both have. That happens
-//! * for every peer once there is nothing else to ask of it, at most every two seconds (*quietly*: nothing waits);
+//! * for every peer once there is nothing else to ask of it, at most every two seconds (*quietly*: nothing waits), or
+//!   before blocks, as seldom, when [`Replicator::compare_soon`] asks for it;
 //! * at once, before anything else, when a proof of it did not hold: it may lie, or have another history;
 //! * at once, for every peer, after [`Replicator::compare`]: who is about to write must not take the one for the other.
 //!
@@ -100,6 +101,7 @@ impl Replicator {
             return None;
         }
         peer.compare_after = now.saturating_add(QUIET);
+        peer.compare_soon = false;
         let length = peer.remote.length.min(self.head.length);
         let sent = Sent { compare: Some(length), quiet, size: SIZE, ..Sent::default() };
         let upgrade = Some(UpgradeRequest { start: 0, length });

@@ -19,7 +19,7 @@
 //! for blocks it announced. A peer at a higher fork is asked to prove it, and the core moves to it (see `reorg`).
 //! What is wrong in a way no honest peer is drops the peer at once ([`Event::InvalidPeer`]); a proof that does not hold
 //! may also come from a second history that the core's key signed, which is looked into first (see `compare`). Silence
-//! makes a peer's requests go to others.
+//! makes a peer's requests go to others. An owner that knows better may take no heads from a peer (see `heads`).
 //!
 //! Invariants:
 //! * Nothing from a peer reaches the core but through [`CoreAccess::apply`] and the reorg calls, which prove it.
@@ -44,6 +44,7 @@ mod block_set;
 mod capability;
 mod compare;
 mod event;
+mod heads;
 mod incoming;
 pub mod messages;
 mod peer;

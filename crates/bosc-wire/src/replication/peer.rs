@@ -20,6 +20,9 @@ const MAX_EXPIRED: usize = 1024;
 /// Most blocks kept that a peer said it holds and did not give.
 const MAX_REFUSED: usize = 1024;
 
+/// How long a peer may take to answer a new length of ours with its own.
+pub(crate) const ACK_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What a request to move to another fork asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReorgAsk {
@@ -143,6 +146,12 @@ pub(crate) struct Peer {
     /// When pauses were last looked at.
     pub(crate) woken: Duration,
     pub(crate) upgrade_after: Duration,
+    /// Until when it is waited for that it knows our length. One that does not say so is asked all the same.
+    pub(crate) ack_until: Duration,
+    /// Whether a longer head or a higher fork is taken from it (see `heads`).
+    pub(crate) heads: bool,
+    /// It is compared before blocks are asked of it.
+    pub(crate) compare_soon: bool,
     /// Head for which the owner was told that the peer holds all of it.
     pub(crate) synced_at: Option<(u64, u64)>,
     /// Requests to prove its head that it did not answer, since it last proved a longer one.
@@ -200,6 +209,9 @@ impl Peer {
             unasked: 0,
             woken: now,
             upgrade_after: Duration::ZERO,
+            ack_until: now.saturating_add(ACK_PATIENCE),
+            heads: true,
+            compare_soon: false,
             synced_at: None,
             unproved: 0,
             proved: 0,

@@ -79,6 +79,7 @@ impl Replicator {
         if !was_late {
             peer.window.on_answer(now, now.saturating_sub(sent.sent_at), bytes as u64);
         }
+        let heads = peer.heads;
         super::mark(&mut self.ready, id, peer);
         self.forget_upgrade(id, rid);
         match fit(&sent, &proof) {
@@ -94,6 +95,11 @@ impl Replicator {
                     let p = Proof { fork: self.head.fork, manifest, ..Proof::default() };
                     self.apply(id, &p.into(), core, now);
                 }
+                self.settle_early(id, rid, core, now);
+            }
+            // It was asked while its heads were taken.
+            Fit::Full if (sent.upgrade || sent.reorg.is_some()) && !heads => {
+                self.release(id, rid, &sent, core);
                 self.settle_early(id, rid, core, now);
             }
             Fit::Full if sent.reorg.is_some() => {
@@ -233,6 +239,7 @@ impl Replicator {
         self.sync_all();
         for (id, p) in &mut self.peers {
             p.wants_due = true;
+            p.ack_until = now.saturating_add(super::peer::ACK_PATIENCE);
             p.scan_from = p.scan_from.min(old);
             super::mark(&mut self.ready, *id, p);
         }

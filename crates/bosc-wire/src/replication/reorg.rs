@@ -173,6 +173,7 @@ impl Replicator {
             }
             p.early_bytes = 0;
             p.remote.acked_length = 0;
+            p.ack_until = now.saturating_add(super::peer::ACK_PATIENCE);
             p.unproved = 0;
             p.forget_comparison();
             p.synced_at = None;

@@ -1,9 +1,10 @@
 //! Choosing what to ask a peer for.
 //!
 //! Asked for when the peer is polled and its window has room, in this order: the manifest, another fork, what
-//! is to be compared (see `compare`), the next head, urgent blocks, hashes, blocks of downloads. Blocks of downloads go in groups of neighbours ("lanes"), one
-//! peer to a group while there are enough, so that the proofs of a group share their nodes; with several peers
-//! groups of downloads that need no order are taken at random, so that peers have something for each other. `nodes` counts what
+//! is to be compared (see `compare`), the next head, what somebody waits to see compared (see `heads`), urgent blocks,
+//! hashes, blocks of downloads. Blocks of downloads go in groups of neighbours ("lanes"), one peer to a group while there
+//! are enough, so that the proofs of a group share their nodes; with several peers groups of downloads that need no order
+//! are taken at random, so that peers have something for each other. `nodes` counts what
 //! neither the core holds nor an answer in flight from the same peer will bring: over a whole core that is about
 //! one node a block. No block is asked of two peers, except of one with nothing else to do when the first is silent
 //! for two seconds or, at the very end of everything, takes long.
@@ -103,7 +104,7 @@ impl Replicator {
             return Some(out);
         }
         if peer.remote.fork > head.fork {
-            return self.next_reorg_request(id, now);
+            return if peer.heads { self.next_reorg_request(id, now) } else { None };
         }
         if peer.remote.fork != head.fork {
             return None;
@@ -111,7 +112,9 @@ impl Replicator {
         if self.must_compare(self.peers.get(&id)?) {
             return self.next_comparison(id, now);
         }
+        let soon = self.peers.get(&id)?.compare_soon;
         self.next_upgrade(id, now)
+            .or_else(|| if soon { self.next_quiet_comparison(id, now) } else { None })
             .or_else(|| self.next_part(id, core, now))
             .or_else(|| self.next_quiet_comparison(id, now))
     }
@@ -178,7 +181,10 @@ impl Replicator {
         let wanted = self.config.upgrade
             && remote.can_upgrade
             && remote.length > head.length
-            && remote.acked_length == head.length
+            && peer.heads
+            // What it can prove depends on our length. JavaScript peers that believe to have no more than we do never
+            // answer to it, whatever they claim.
+            && (remote.acked_length == head.length || now >= peer.ack_until)
             && now >= peer.upgrade_after;
         let free = self.upgrades.len() < MAX_UPGRADES
             && self.upgrades.iter().all(|u| u.peer != id && now >= u.since.saturating_add(UPGRADE_PATIENCE));
@@ -213,6 +219,17 @@ impl Replicator {
             self.own(b, id, rid);
         }
         Some(out)
+    }
+
+    /// When a peer with a longer head is asked for it although it did not say that it knows our length.
+    pub(super) fn ack_due(&self, peer: &Peer) -> Option<Duration> {
+        let (remote, head) = (peer.remote, self.head);
+        let open = peer.heads
+            && remote.can_upgrade
+            && remote.fork == head.fork
+            && remote.length > head.length
+            && remote.acked_length != head.length;
+        open.then_some(peer.ack_until)
     }
 
     fn own(&mut self, block: u64, peer: PeerId, request: u64) {

@@ -42,7 +42,8 @@ impl Replicator {
             // What was due when time was last looked at waits for the connection, not for time.
             let refused = (!p.refused.is_empty()).then_some(p.refused_until);
             let compare = self.quiet_comparison_due(p);
-            let waits = [p.news.due, refused, Some(p.paused_until), Some(p.upgrade_after), compare];
+            let waits =
+                [p.news.due, refused, Some(p.paused_until), Some(p.upgrade_after), self.ack_due(p), compare];
             for t in waits.into_iter().flatten() {
                 if t > p.woken {
                     at(t);

@@ -1,6 +1,7 @@
 //! Whole replicators against each other in virtual time, over links that can be slow, cut, silent or hostile.
 
 mod compare;
+mod heads;
 mod hostile;
 mod network;
 mod reorganise;
