@@ -35,6 +35,12 @@ function fill(dir) {
   fs.closeSync(fd)
 }
 
+/** A deployment directory with one build. */
+function deployment(f) {
+  const pkg = JSON.stringify({ name: 'demo', version: '1.0.0' })
+  return f.tree({ 'package.json': pkg, 'by-arch/linux-x64/app/demo': { data: '#!/bin/sh\n', mode: 0o755 } })
+}
+
 test('a full disk is ERR_DISK_FULL of every command, and nothing is lost', { timeout, skip }, async (t) => {
   const f = await fixture(t)
   const disk = path.join(f.dir, 'disk')
@@ -43,7 +49,7 @@ test('a full disk is ERR_DISK_FULL of every command, and nothing is lost', { tim
     console.error(`SKIPPED full-disk.test.mjs: ${why}`)
     return t.skip(why)
   }
-  const other = f.bosc()
+  const other = f.bosc({ env: { BOSC_PASSPHRASE: 'secret words' } })
   const { link } = await other.touch()
   await other.stage(link, f.tree(sampleApp({ size: 8_000_000 })))
   const seeding = await other.seed(link)
@@ -71,7 +77,17 @@ test('a full disk is ERR_DISK_FULL of every command, and nothing is lost', { tim
   assertFailed(fresh, 'ERR_DISK_FULL')
   // Elsewhere than in the store.
   await seeding.stop('SIGTERM')
-  for (const args of [['dump', link, path.join(disk, 'out')], ['man', path.join(disk, 'man')]]) {
+  const at = (name) => path.join(disk, name)
+  const key = f.fresh('key')
+  await other.ok('updater', 'keygen', '-o', key)
+  for (const args of [
+    ['dump', link, at('out')],
+    ['man', at('man')],
+    ['line', '--file', at('bosc.toml'), 'init'],
+    ['multisig', 'keys', '--keys', at('keys'), 'get'],
+    ['updater', 'keygen', '-o', at('key')],
+    ['updater', 'manifest', deployment(f), '--url-base', 'https://example.org/', '-o', at('update'), '-k', key]
+  ]) {
     const p = await other.end(args)
     assertFailed(p, 'ERR_DISK_FULL')
     assert.equal(p.code, 1)

@@ -345,6 +345,27 @@ test('a key is carried to another machine, under a new passphrase when asked', {
   assert.equal(fs.existsSync(path.join(f.dir, 'there', 'renewed')), false)
 })
 
+test('offline, verify and commit say so, whatever they know', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const first = await f.release('1.0.0')
+  await f.seedSource(first)
+  const store = f.bosc()
+  await f.commitNew('bosc', first, { bosc: store })
+  const source = await f.release('2.0.0')
+  await f.seedSource(source)
+  const { request, responses } = await f.signed('bosc', source)
+  // It has seen both, and so has nothing to fetch.
+  await store.ok(...f.commitArgs('verify', source, request, responses))
+  const offline = [{ host: '127.0.0.1', port: 9 }]
+  for (const [command, dir] of [['verify', undefined], ['commit', store.store]]) {
+    const p = await f.bosc({ store: dir, bootstrap: offline }).end(f.commitArgs(command, source, request, responses))
+    assertFailed(p, 'ERR_NO_DHT')
+    assert.equal(p.code, 4)
+    assert.match(p.last('error').message, /127\.0\.0\.1:9/)
+    assert.deepEqual(p.all('journaled'), [])
+  }
+})
+
 test('offline, an existing production is not taken for a first commit', { timeout, skip }, async (t) => {
   const f = await releaseFixture(t)
   const first = await f.release('1.0.0')

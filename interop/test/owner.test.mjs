@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { assertFailed } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
 import { isStandIn } from '../lib/bosc.mjs'
-import { sleep } from '../lib/net.mjs'
+import { sleep, within } from '../lib/net.mjs'
 import { sampleApp } from '../lib/tree.mjs'
 
 const timeout = 120_000
@@ -37,4 +37,33 @@ test('an owner that is stopped (Ctrl+Z) holds up no other command, and begins no
   assert.equal((await bosc.info(link)).length, staged.version, 'what was cancelled is not done')
   // And the owner takes commands as before.
   assert.ok((await bosc.stage(link, f.tree(sampleApp({ size: 7000 })))).version > staged.version)
+})
+
+test('Ctrl+C ends a command whose owner is stopped, before and after that took it', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const bosc = f.bosc()
+  const { link } = await bosc.touch()
+  await bosc.stage(link, f.tree(sampleApp({ size: 1000 })))
+  const seeding = await bosc.seed(link)
+  f.later(() => seeding.child.kill('SIGCONT'))
+  const nobody = (await f.bosc().touch()).link
+  const end = async (p) => {
+    p.child.kill('SIGINT')
+    // Long before it would give the owner up, and the link.
+    await within(5000, p.describe(), p.exited)
+    assert.equal(p.last('error')?.code, 'ERR_INTERRUPTED', p.describe())
+    assert.equal(p.code, 130)
+  }
+  // Taken: it waits for peers that do not come.
+  const taken = bosc.start('seed', nobody, '--stats-interval', '50')
+  await taken.until('stats')
+  seeding.child.kill('SIGSTOP')
+  await end(taken)
+  // Not taken: nobody is there to answer.
+  const given = bosc.start('dump', link, f.fresh())
+  await sleep(500)
+  await end(given)
+  seeding.child.kill('SIGCONT')
+  // What was ended is ended there as well.
+  await bosc.info(link)
 })

@@ -358,3 +358,52 @@ test('a seeder back: another installation updates from this one', opts, async (t
   await second.until('applied')
   assert.ok(fs.readFileSync(demo.app).equals(noise(6, 1_000_000)))
 })
+
+test('--tell-only: nothing is fetched but what was asked for; a version that is skipped is not told of again', opts, async (t) => {
+  const f = await fixture(t)
+  // Nobody wrote notes.
+  const tree = (version, data) => ({
+    'package.json': JSON.stringify({ name: 'demo', productName: 'Demo', version }),
+    [app]: { data, mode: 0o755 }
+  })
+  const [one, two, three] = [noise(1, 900_000), noise(2, 900_000), noise(3, 900_000)]
+  const dir = f.tree(tree('1.0.0', one))
+  const bosc = f.bosc()
+  const { link } = await bosc.touch()
+  const source = f.tree(tree('1.0.0', one))
+  const demo = new Installed(f, link, { source: path.join(source, app), version: '1.0.0' })
+  const release = async (version, data) => bosc.stage(link, writeTree(dir, tree(version, data)))
+  await release('1.0.1', two)
+  await bosc.seed(link)
+  const run = demo.watch('--tell-only')
+  const available = await run.until('available')
+  assert.deepEqual([available.version, available.notes, available.mandatory], ['1.0.1', null, false])
+  for (const word of ['download 9.9.9', 'skip 9.9.9']) {
+    const from = run.lines.length
+    run.say(word)
+    assert.equal((await run.until('error', () => true, { from })).code, 'ERR_REFUSED')
+  }
+  run.say('skip')
+  assert.equal((await run.until('skipped')).version, '1.0.1')
+  await run.quit()
+  assert.deepEqual(run.all('available').map((d) => d.version), ['1.0.1'])
+
+  // Another run knows it as well, and tells of the next one.
+  const { verlink } = await release('1.0.2', three)
+  const next = demo.watch('--tell-only')
+  assert.deepEqual(await next.until('available'), { ...available, version: '1.0.2', link: verlink })
+  assert.ok(fs.readFileSync(demo.app).equals(one))
+  next.say('download 1.0.2')
+  const updated = await next.until('updated')
+  assert.deepEqual([updated.version, updated.link, updated.notes], ['1.0.2', verlink, null])
+  assert.deepEqual(next.last('updating'), { version: '1.0.2', link: verlink, notes: null })
+  const tags = next.lines.map((l) => l.tag)
+  assert.ok(tags.indexOf('available') < tags.indexOf('updating'), tags.join(' '))
+  next.say('apply 1.0.2')
+  await next.until('applied')
+  assert.ok(fs.readFileSync(demo.app).equals(three))
+  await next.quit()
+  for (const r of [run, next]) assert.equal(r.code, 0, r.describe())
+  assert.deepEqual(next.all('available').map((d) => d.version), ['1.0.2'])
+  assert.deepEqual([run.all('updating'), run.all('scheduled'), run.all('progress')], [[], [], []])
+})

@@ -42,6 +42,7 @@
 
 #[cfg(feature = "faults")]
 pub mod faults;
+mod full;
 mod meta;
 mod names;
 mod op;
@@ -67,6 +68,7 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
+pub use full::{is_caused_by_full, is_full};
 pub use meta::{Kind, Meta};
 pub use names::{random_name, trusted_owner, user};
 #[cfg(feature = "faults")]

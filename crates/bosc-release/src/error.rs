@@ -64,12 +64,19 @@ pub struct CommandError {
     message: String,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// It is about a full disk, whatever else was to be said of it.
+    full: bool,
 }
+
+/// The code of a full disk.
+const DISK_FULL: &str = "ERR_DISK_FULL";
+/// What to do about it.
+const FREE_SOME: &str = "free some disk space and run the command again";
 
 impl CommandError {
     /// An error with Pear's code for it (`ERR_INVALID_INPUT`, ...) and a message without a full stop.
     pub fn new(kind: ErrorKind, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), message: message.into(), hint: None, source: None }
+        Self { kind, code: code.into(), message: message.into(), hint: None, source: None, full: false }
     }
 
     /// Wrong input: `ERR_INVALID_INPUT`.
@@ -87,28 +94,34 @@ impl CommandError {
         Self::new(ErrorKind::NotFound, "ERR_NOT_FOUND", message)
     }
 
-    /// A file or folder that could not be written: `ERR_DISK_FULL` when there is no room for it, else `ERR_UNWRITABLE`,
-    /// with `hint` for what to do then.
+    /// A file or folder that could not be written: `ERR_UNWRITABLE`, with `hint` for what to do then.
     pub fn unwritable(message: impl Into<String>, e: std::io::Error, hint: impl Into<String>) -> Self {
-        if is_full(&e) {
-            return Self::new(ErrorKind::Failed, "ERR_DISK_FULL", message)
-                .because(e)
-                .hint("free some disk space and run the command again");
-        }
         Self::new(ErrorKind::Permission, "ERR_UNWRITABLE", message).because(e).hint(hint)
     }
 
-    /// Adds what to do next.
+    /// Adds what to do next. Of a full disk that is known already, unless its code was given.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        if !self.full {
+            self.hint = Some(hint.into());
+        }
         self
     }
 
-    /// Adds the cause.
+    /// Adds the cause. If that is a full disk, or was caused by one, the error becomes `ERR_DISK_FULL`: of kind
+    /// [`ErrorKind::Store`] if it was of that kind, else [`ErrorKind::Failed`].
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        let source = source.into();
+        if self.code != DISK_FULL && is_caused_by_full(&*source) {
+            self.full = true;
+            self.code = DISK_FULL.into();
+            self.hint = Some(FREE_SOME.into());
+            if self.kind != ErrorKind::Store {
+                self.kind = ErrorKind::Failed;
+            }
+        }
+        self.source = Some(source);
         self
     }
 
@@ -206,10 +219,16 @@ impl From<Failure> for CommandError {
     }
 }
 
-/// Whether there is no room: on the disk, within the quota, or for a file of that size.
-pub fn is_full(e: &std::io::Error) -> bool {
-    use std::io::ErrorKind as K;
-    matches!(e.kind(), K::StorageFull | K::QuotaExceeded | K::FileTooLarge)
+/// Whether an error, or what caused it, is a full disk. The store's own error of that keeps no error of the system.
+fn is_caused_by_full(e: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(e);
+    while let Some(e) = next {
+        if e.downcast_ref::<bosc_store::Error>().is_some_and(|e| e.kind() == bosc_store::ErrorKind::Full) {
+            return true;
+        }
+        next = e.source();
+    }
+    bosc_files::is_caused_by_full(e)
 }
 
 impl fmt::Display for CommandError {
@@ -230,13 +249,26 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_as_one() {
-        for kind in [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded] {
-            let e = CommandError::unwritable("x", kind.into(), "look at its permissions");
-            assert_eq!((e.code(), e.kind()), ("ERR_DISK_FULL", ErrorKind::Failed));
-            assert!(e.hint_text().contains("free"));
+        let told = |e: &CommandError| (e.code().to_owned(), e.kind(), e.hint_text().to_owned());
+        let full = |kind| (DISK_FULL.to_owned(), kind, FREE_SOME.to_owned());
+        for io in [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded] {
+            let e = CommandError::unwritable("x", io.into(), "look at its permissions");
+            assert_eq!(told(&e), full(ErrorKind::Failed));
+            // Whatever it was called, and in whatever order that is said.
+            let wrapped = || std::io::Error::other(std::io::Error::from(io));
+            let e = CommandError::new(ErrorKind::Store, "ERR_STORE", "x").because(wrapped()).hint("chmod");
+            assert_eq!(told(&e), full(ErrorKind::Store));
+            let e =
+                CommandError::input("x").hint("chmod").because(CommandError::failed("y").because(wrapped()));
+            assert_eq!(told(&e), full(ErrorKind::Failed));
+            let e = CommandError::new(ErrorKind::Store, DISK_FULL, "x").because(wrapped()).hint("more");
+            assert_eq!(e.hint_text(), "more");
         }
+        let store = || bosc_store::Error::Full { path: "x".into() };
+        let e = CommandError::failed("x").because(bosc_drive::Error::Source(Box::new(store())));
+        assert_eq!(told(&e), full(ErrorKind::Failed));
         let e = CommandError::unwritable("x", std::io::ErrorKind::PermissionDenied.into(), "chmod");
-        assert_eq!((e.code(), e.kind(), e.hint_text()), ("ERR_UNWRITABLE", ErrorKind::Permission, "chmod"));
+        assert_eq!(told(&e), ("ERR_UNWRITABLE".into(), ErrorKind::Permission, "chmod".into()));
     }
 
     #[test]

@@ -13,6 +13,19 @@ impl Executor for Engine {
     }
 }
 
+/// Whether an error says that there were no peers, or none with something: without a network that says nothing of them.
+fn is_for_want_of_peers(code: &str) -> bool {
+    matches!(
+        code,
+        "ERR_NETWORK_TIMEOUT"
+            | "SOURCE_CORE_INSUFFICIENT_PEERS"
+            | "SOURCE_CORE_NOT_FULLY_SEEDED"
+            | "TARGET_CORE_INSUFFICIENT_PEERS"
+            | "TARGET_CORE_NOT_FULLY_SEEDED"
+            | "TARGET_STATE_UNKNOWN"
+    )
+}
+
 impl Engine {
     /// Runs one command. Its last event, `final`, is the caller's to make from the outcome.
     pub fn execute_request(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
@@ -22,7 +35,7 @@ impl Engine {
         let outcome = self.dispatch(request, sink, stop);
         // Whoever waited in vain did so for want of a network, not of peers.
         outcome.map_err(|e| match self.unanswered() {
-            Some(tried) if e.code() == "ERR_NETWORK_TIMEOUT" => no_dht(&tried).because(e),
+            Some(tried) if is_for_want_of_peers(e.code()) => no_dht(&tried).because(e),
             _ => e,
         })
     }

@@ -122,12 +122,7 @@ impl Error {
     /// Sorts an operating system error on `path`: a full disk is its own kind.
     pub(crate) fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        match source.kind() {
-            std::io::ErrorKind::StorageFull
-            | std::io::ErrorKind::QuotaExceeded
-            | std::io::ErrorKind::FileTooLarge => Error::Full { path },
-            _ => Error::Io { path, source },
-        }
+        if bosc_files::is_full(&source) { Error::Full { path } } else { Error::Io { path, source } }
     }
 
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {

@@ -42,6 +42,8 @@ pub struct UpdateError {
     /// Boxed, so that what carries an error stays small.
     version: Option<Box<Version>>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
+    /// The cause made it one of a full disk.
+    full: bool,
 }
 
 /// Most causes that [`UpdateError::causes`] gives.
@@ -50,20 +52,28 @@ const MAX_CAUSES: usize = 8;
 impl UpdateError {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, version: None, cause: None }
+        Self { kind, message: message.into(), hint: None, version: None, cause: None, full: false }
     }
 
-    /// Adds what to do next.
+    /// Adds what to do next. Of a full disk that is known already, unless the error was made with that kind.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        if !self.full {
+            self.hint = Some(hint.into());
+        }
         self
     }
 
-    /// Adds the cause.
+    /// Adds the cause. [`ErrorKind::Disk`] becomes [`ErrorKind::NoSpace`] if that is a full disk, or was caused by one.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into().into());
+        let cause = cause.into();
+        if self.kind == ErrorKind::Disk && bosc_files::is_caused_by_full(&*cause) {
+            self.full = true;
+            self.kind = ErrorKind::NoSpace;
+            self.hint = Some("free some disk space, then try again".into());
+        }
+        self.cause = Some(cause.into());
         self
     }
 
@@ -121,5 +131,29 @@ impl fmt::Display for UpdateError {
 impl Error for UpdateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.as_deref().map(|c| c as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ErrorKind, UpdateError};
+    use std::io;
+
+    #[test]
+    fn a_full_disk_is_told_as_one() {
+        for full in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let cause = || io::Error::other(io::Error::from(full));
+            for e in [
+                UpdateError::new(ErrorKind::Disk, "x").hint("check it").because(cause()),
+                UpdateError::new(ErrorKind::Disk, "x").because(cause()).hint("check it"),
+            ] {
+                assert_eq!(e.kind(), ErrorKind::NoSpace);
+                assert!(e.next_step().unwrap().contains("free some disk space"), "{e:?}");
+            }
+        }
+        let e = UpdateError::new(ErrorKind::Disk, "x")
+            .because(io::Error::from(io::ErrorKind::NotFound))
+            .hint("y");
+        assert_eq!((e.kind(), e.next_step()), (ErrorKind::Disk, Some("y")));
     }
 }

@@ -75,7 +75,7 @@ mod shared {
     pub(crate) fn kind(error: &io::Error) -> ErrorKind {
         match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Permission,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+            _ if bosc_files::is_full(error) => ErrorKind::NoSpace,
             _ => ErrorKind::Disk,
         }
     }

@@ -38,12 +38,17 @@ pub(crate) fn main() -> ExitCode {
         Err(e) if json_wanted && e.use_stderr() => {
             let message = e.render().to_string();
             let error = CommandError::input(paragraph(&message)).hint(help::hint(&e));
-            Printer::new("bosc", &json_global(), &stop).failure(&error);
+            Printer::new("bosc", &without_flags(true), &stop).failure(&error);
+            return ExitCode::from(ErrorKind::Input.exit_code());
+        }
+        Err(e) if e.use_stderr() => {
+            let _ = e.print();
             return ExitCode::from(ErrorKind::Input.exit_code());
         }
         Err(e) => {
-            let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { ErrorKind::Input.exit_code() } else { 0 });
+            let Err(e) = e.print() else { return ExitCode::SUCCESS };
+            screen::lose(e);
+            return lost(&Printer::new("bosc", &without_flags(false), &stop)).unwrap_or(ExitCode::SUCCESS);
         }
     };
     signals::watch(&stop);
@@ -63,14 +68,17 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     printer.close();
-    if let Some(e) = screen::lost_output() {
-        let hint = "check the file or device that stdout goes to, then run the command again";
-        let error = CommandError::unwritable("not all of the output could be written", e, hint);
-        printer.failure_text(&error);
-        printer.close();
-        return ExitCode::from(error.kind().exit_code());
-    }
-    code
+    lost(&printer).unwrap_or(code)
+}
+
+/// Says that not all of the output could be written. The exit code for that; nothing when all was.
+fn lost(printer: &Printer) -> Option<ExitCode> {
+    let hint = "check the file or device that stdout goes to, then run the command again";
+    let e = screen::lost_output()?;
+    let error = CommandError::unwritable("not all of the output could be written", e, hint);
+    printer.failure_text(&error);
+    printer.close();
+    Some(ExitCode::from(error.kind().exit_code()))
 }
 
 /// The first paragraph of what clap says, on one line: which argument is missing comes after the first line.
@@ -79,11 +87,11 @@ fn paragraph(message: &str) -> String {
     lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }
 
-fn json_global() -> Global {
+fn without_flags(json: bool) -> Global {
     Global {
         store: None,
         bootstrap: Vec::new(),
-        json: true,
+        json,
         quiet: false,
         verbose: false,
         no_progress: true,
@@ -132,6 +140,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Ended {
             sole_copy: a.sole_copy,
             skip_package: a.skip_package_json,
             allow: a.allow.clone(),
+            allow_key: a.allow_key.clone(),
             ..stage::Stage::default()
         }),
         Command::Seed(a) => {

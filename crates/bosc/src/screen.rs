@@ -258,11 +258,17 @@ fn write(to: Stream, bytes: &[u8]) {
         }
         Stream::Err => std::io::stderr().lock().write_all(bytes),
     };
-    // A closed pipe (`bosc dump x - | head`) is the reader's choice, not a failure.
     if let Err(e) = written
         && to == Stream::Out
-        && e.kind() != std::io::ErrorKind::BrokenPipe
     {
+        lose(e);
+    }
+}
+
+/// Remembers that data could not be written to stdout. A closed pipe (`bosc dump x - | head`) is the reader's choice, not
+/// a failure.
+pub(crate) fn lose(e: std::io::Error) {
+    if e.kind() != std::io::ErrorKind::BrokenPipe {
         let _ = LOST.set(e);
     }
 }

@@ -4,9 +4,6 @@ use crate::error::{CommandError, ErrorKind};
 
 /// A file or folder that cannot be read or written.
 pub(crate) fn io_error(what: &str, path: &std::path::Path, e: std::io::Error) -> CommandError {
-    if crate::error::is_full(&e) {
-        return CommandError::unwritable(format!("{what} {}", path.display()), e, "");
-    }
     let hint = match e.kind() {
         std::io::ErrorKind::PermissionDenied => "check the permissions of that path",
         _ => "check that path and run the command again; the target was not touched",

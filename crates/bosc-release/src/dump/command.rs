@@ -430,7 +430,7 @@ fn dump_error(e: DumpError) -> CommandError {
         DumpError::NotEmpty(_) => CommandError::new(ErrorKind::Input, "ERR_DIR_NONEMPTY", message),
         DumpError::Unsafe { .. } => CommandError::new(ErrorKind::Integrity, "ERR_UNSAFE_PATH", message)
             .hint("the drive was made to write outside the folder; do not use it"),
-        DumpError::Io { error, .. } if crate::error::is_full(&error) => {
+        DumpError::Io { error, .. } if bosc_files::is_full(&error) => {
             CommandError::new(ErrorKind::Failed, "ERR_DISK_FULL", message)
                 .hint("free some disk space and run the command again; what was received is kept")
         }

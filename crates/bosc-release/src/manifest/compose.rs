@@ -14,7 +14,7 @@ use crate::folder::glob::{Ignore, Only};
 use crate::folder::package::Package;
 use crate::folder::portable_names::check_archive;
 use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
-use crate::secrets::{StorePlaces, check_files};
+use crate::secrets::{Allow, Found, StorePlaces, check_files, refused, with_keys};
 use bosc_files::open_plain;
 use bosc_files::{Durability, Replace};
 use bosc_updater::manifest::iso_8601;
@@ -61,6 +61,8 @@ pub struct Compose {
     pub mandatory: bool,
     /// The oldest version of the operating system that it runs on, as applications are told.
     pub minimum_system: Option<String>,
+    /// Files and folders of `dir` that may be released although a secret key is written out in them.
+    pub allow_key: Vec<String>,
     /// Name of the manifest in `out`.
     pub manifest_name: String,
     /// When it is published [default: SOURCE_DATE_EPOCH, else now].
@@ -97,10 +99,11 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
     }
     let out =
         c.out.clone().unwrap_or_else(|| with_suffix(&c.dir.components().collect::<PathBuf>(), "-update"));
+    let allow_key = Allow::new(&c.allow_key).map_err(|e| CommandError::input(e.to_string()))?;
     let mut sources = Vec::new();
     for (folder, platform) in PLATFORMS {
         if let Some(source) = only_entry(&c.dir.join("by-arch").join(folder).join("app"))? {
-            check_source(&source, sink)?;
+            check_source(&source, &c.dir, &allow_key, sink)?;
             sources.push((source, platform));
         }
     }
@@ -152,7 +155,12 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
 }
 
 /// Looks at a build before anything is written: no secret is in it, and no name that every client would refuse.
-fn check_source(source: &Path, sink: &mut dyn Sink) -> Result<(), CommandError> {
+fn check_source(
+    source: &Path,
+    dir: &Path,
+    allow_key: &Allow,
+    sink: &mut dyn Sink,
+) -> Result<(), CommandError> {
     let is_folder = source.is_dir();
     let found = match is_folder {
         true => scan(source, &Ignore::default(), &Only::default())?,
@@ -169,7 +177,15 @@ fn check_source(source: &Path, sink: &mut dyn Sink) -> Result<(), CommandError> 
     if is_folder {
         check_archive(&name, &found).check()?;
     }
-    for mut suspect in check_files(source, &found, &StorePlaces::default())? {
+    let suspects = check_files(source, &found, &StorePlaces::default())?;
+    let parts = source.strip_prefix(dir).unwrap_or(source).iter();
+    let below: String = parts.map(|part| format!("/{}", part.to_string_lossy())).collect();
+    let in_dir = |f: &Found| Found { key: format!("{below}{}", f.key), suspect: f.suspect };
+    let keys = with_keys(&suspects.iter().map(in_dir).collect::<Vec<_>>(), allow_key);
+    if !keys.is_empty() {
+        return Err(refused(&keys));
+    }
+    for mut suspect in suspects {
         suspect.key = format!("{name}{}", suspect.key);
         sink.tell(UpdaterEvent::LooksSecret(suspect.told()));
     }
@@ -338,6 +354,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 fn failed(path: &Path, e: io::Error) -> CommandError {
     CommandError::failed(format!("failed to read or write {}", path.display()))
-        .hint("check that it is there, may be read and written, and that there is enough disk space")
+        .hint("check that it is there and may be read and written")
         .because(e)
 }

@@ -154,6 +154,6 @@ fn wrong(path: &Path, what: &str) -> CommandError {
 
 fn failed(path: &Path, e: io::Error) -> CommandError {
     CommandError::failed(format!("failed to pack {}", path.display()))
-        .hint("check that everything in it may be read, and that there is enough disk space")
+        .hint("check that everything in it may be read")
         .because(e)
 }

@@ -63,6 +63,7 @@ impl Engine {
             dry_run: request.dry_run,
             ignore: request.ignore.clone(),
             allow: request.allow.clone(),
+            allow_key: request.allow_key.clone(),
             // Nobody is there to read what looks secret.
             no_suspects: request.ci.is_some(),
             // Learned a moment ago, or told by `before_writing`.

@@ -429,14 +429,10 @@ fn invalid(dir: &Path, what: &str) -> CommandError {
 }
 
 fn io(path: &Path, e: std::io::Error) -> CommandError {
-    let (code, hint) = if crate::error::is_full(&e) {
-        ("ERR_DISK_FULL", "free some disk space and run the command again; nothing that was stored is lost")
-    } else {
-        ("ERR_UNREADABLE", "check the mirror's folder, its disk and its permissions")
-    };
-    CommandError::new(ErrorKind::Store, code, format!("the mirror's {} cannot be used", path.display()))
+    let message = format!("the mirror's {} cannot be used", path.display());
+    CommandError::new(ErrorKind::Store, "ERR_UNREADABLE", message)
         .because(e)
-        .hint(hint)
+        .hint("check the mirror's folder, its disk and its permissions")
 }
 
 #[cfg(test)]

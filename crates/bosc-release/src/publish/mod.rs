@@ -76,6 +76,9 @@ pub struct Publish {
     /// Files and folders that look secret and may be published.
     #[serde(default)]
     pub allow: Vec<String>,
+    /// Files and folders that may be published although a secret key is written out in them.
+    #[serde(default)]
+    pub allow_key: Vec<String>,
     /// Seed until so many others hold it whole; 0 does not seed.
     pub copies: usize,
     /// Seed at most so long, in milliseconds.

@@ -80,8 +80,21 @@ impl Allow {
     }
 }
 
-/// The error of those who take no suspects.
+/// Those which nobody publishes who did not name them: `allow` has those that were.
+pub(crate) fn with_keys(found: &[Found], allow: &Allow) -> Vec<Found> {
+    found.iter().filter(|f| f.suspect.is_key() && !allow.allows(&f.key)).cloned().collect()
+}
+
+/// The error of those who take no suspects, or none with a key in it.
 pub(crate) fn refused(found: &[Found]) -> CommandError {
+    if let Some(key) = found.iter().find(|f| f.suspect.is_key()) {
+        let path = key.key.trim_start_matches('/');
+        let message = format!("{path} is {}; nothing was written", key.suspect.what());
+        return CommandError::new(ErrorKind::Input, "ERR_SECRET", message).hint(format!(
+            "take the key out (a CI has a place for secrets), or leave the file out with `--ignore` or a .boscignore; only if \
+             the key opens nothing that is in use, let it pass with `--allow-key {path}`"
+        ));
+    }
     let shown: Vec<String> = found
         .iter()
         .take(5)
@@ -109,9 +122,12 @@ pub(crate) fn find_suspects<'f>(
     let mut out: Vec<Found> = Vec::new();
     for file in files {
         let by_name = key_looks(&file.key).map(|(part, suspect)| (part.to_owned(), suspect));
-        let found = by_name.or_else(|| content.get(&file.key).map(|s| (file.key.clone(), *s)));
+        let by_content = content.get(&file.key).map(|s| (file.key.clone(), *s));
+        // A key is found wherever it is, and has an allowance of its own.
+        let key = by_content.as_ref().filter(|(_, suspect)| suspect.is_key()).cloned();
+        let found = key.or(by_name).or(by_content);
         if let Some((key, suspect)) = found
-            && !allow.allows(&file.key)
+            && (suspect.is_key() || !allow.allows(&file.key))
             && out.last().is_none_or(|last| last.key != key)
         {
             out.push(Found { key, suspect });
@@ -187,8 +203,12 @@ pub(crate) fn keep(
         if !std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
             continue;
         }
-        if let Ok(ContentVerdict::Secret(secret)) = look_at(&path) {
-            return Err(refuse(&path, secret.what()));
+        match look_at(&path) {
+            Ok(ContentVerdict::Secret(secret)) => return Err(refuse(&path, secret.what())),
+            Ok(ContentVerdict::Suspect(suspect)) if suspect.is_key() => {
+                return Err(refuse(&path, suspect.what()));
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -40,6 +40,9 @@ pub(crate) fn look(path: &Path, head: &[u8], size: u64) -> io::Result<ContentVer
     if let Some(secret) = secret(path, head, size) {
         return Ok(ContentVerdict::Secret(secret));
     }
+    if size <= SMALL && size <= head.len() as u64 && sets_our_key(head) {
+        return Ok(ContentVerdict::Suspect(Suspect::KeyInText));
+    }
     Ok(suspect(path, head, size).map_or(ContentVerdict::Plain, ContentVerdict::Suspect))
 }
 
@@ -68,7 +71,7 @@ fn secret(path: &Path, head: &[u8], size: u64) -> Option<Secret> {
             return Some(Secret::UpdaterKey);
         }
     }
-    if sets_our_key(text) || is_secret_key(text.trim_ascii_end()) {
+    if is_secret_key(text.trim_ascii_end()) {
         return Some(Secret::BareKey);
     }
     if size > KEY_MAX {

@@ -4,6 +4,9 @@
 //!
 //! * [`Secret`]: whoever has it can write to a link, sign a release or command a store. It is refused wherever a folder
 //!   leaves this machine, on dry runs too; there is no flag that lets it through. `--ignore` leaves it out.
+//! * [`Suspect::KeyInText`]: a key as a value in a text. Refused like a secret, but a test or an example may hold one: the file
+//!   passes when `--allow-key PATH` names it, and is reported all the same. What only goes from folder to folder (`build`), or
+//!   was released already (`line promote`, `rotate`), is reported.
 //! * [`Suspect`]: it looks like a secret of another program. It is named before anything is written; `publish --ci` refuses
 //!   it, as nobody is there to read, unless `--allow PATH` names it.
 //!
@@ -20,7 +23,8 @@
 //! | write keys, backups | `bosc-key-file` at the start |
 //! | signing keys | what `bosc multisig` and npm `hypercore-sign` write: the bytes of a key, or those as z-base-32 text |
 //! | the updater's key pair | JSON with `public_key` and a `secret_key` of 32 or 64 bytes |
-//! | a secret key alone | 64 bytes in base64 or hex whose second half is the public key of the first; `BOSC_PRIMARY_KEY` or `BOSC_UPDATER_SECRET_KEY` with its value |
+//! | a secret key alone | 64 bytes in base64 or hex whose second half is the public key of the first |
+//! | a key in a text | `BOSC_PRIMARY_KEY` or `BOSC_UPDATER_SECRET_KEY` with its value |
 //! | the owner's address | JSON with `port`, `pid` and a token of 32 bytes |
 //! | Corestore, Pear's platform | the device file (`device/platform`, `device/inode`); `primary-key`, 32 bytes beside `cores/` |
 //!
@@ -52,7 +56,7 @@ mod programs;
 mod tests;
 
 pub use check::{Allow, Found, LooksSecret};
-pub(crate) use check::{check_files, find_suspects, keep, refused};
+pub(crate) use check::{check_files, find_suspects, keep, refused, with_keys};
 pub(crate) use content::look;
 pub use found::SecretFound;
 pub(crate) use looks::key_looks;
@@ -79,7 +83,7 @@ pub enum Secret {
     SigningKey,
     /// A key pair of `bosc updater keygen`.
     UpdaterKey,
-    /// A secret key that stands alone, or in a script.
+    /// A secret key that stands alone.
     BareKey,
     /// Port and token of the process that has a store open.
     Owner,
@@ -128,10 +132,12 @@ pub enum Suspect {
     Segment,
     /// 32 bytes as keys are written, alone in a file.
     BareKey,
+    /// One of our secret keys in a text, where it is given its value.
+    KeyInText,
 }
 
 impl Suspect {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::PrivateKey,
         Self::RegistryToken,
         Self::Environment,
@@ -141,6 +147,7 @@ impl Suspect {
         Self::History,
         Self::Segment,
         Self::BareKey,
+        Self::KeyInText,
     ];
 
     /// What it seems to be.
@@ -155,7 +162,13 @@ impl Suspect {
             Self::History => "the history of the source, with all that was ever in it",
             Self::Segment => "a segment of a Bosc store",
             Self::BareKey => "32 bytes in base64 or hex, as keys are written",
+            Self::KeyInText => "a text with a secret key in it: the key signs updates or writes to links",
         }
+    }
+
+    /// Whether only who names the file may publish it.
+    pub(crate) fn is_key(self) -> bool {
+        self == Self::KeyInText
     }
 
     /// A number for files that remember it; never 0.

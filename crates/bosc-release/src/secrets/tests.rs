@@ -35,7 +35,7 @@ fn write(path: &Path, content: impl AsRef<[u8]>) {
     fs::write(path, content).unwrap();
 }
 
-fn all(root: &Path) -> Scan {
+fn all_of(root: &Path) -> Scan {
     scan(root, &Ignore::default(), &Only::default()).unwrap()
 }
 
@@ -74,27 +74,6 @@ fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
         ("bare-hex", HEXLOWER.encode(&whole).into_bytes(), Secret::BareKey),
         ("bare-url", BASE64URL.encode(&whole).into_bytes(), Secret::BareKey),
         ("bare-url-open", BASE64URL_NOPAD.encode(&whole).into_bytes(), Secret::BareKey),
-        (
-            "script",
-            format!("#!/bin/sh\nexport BOSC_PRIMARY_KEY='{}'\n", HEXLOWER.encode(&noise(4, 32))).into_bytes(),
-            Secret::BareKey,
-        ),
-        (
-            "yaml",
-            format!("env:\n  BOSC_UPDATER_SECRET_KEY: {}\n", BASE64.encode(&noise(4, 32))).into_bytes(),
-            Secret::BareKey,
-        ),
-        (
-            // The first one is an example.
-            "script-two",
-            format!(
-                "# BOSC_PRIMARY_KEY={}\nBOSC_PRIMARY_KEY={}\n",
-                "01".repeat(32),
-                HEXLOWER.encode(&noise(4, 32))
-            )
-            .into_bytes(),
-            Secret::BareKey,
-        ),
         (
             // Our tables stand behind what is read at once.
             "large-database",
@@ -172,7 +151,7 @@ fn secrets_are_known_by_content_whatever_their_name() {
                 other => panic!("{name}: {other:?}"),
             }
             assert_eq!(bosc_drive::BlockSource::length(&target.db), 0, "{name}");
-            let error = check_files(&root, &all(&root), &StorePlaces::default()).unwrap_err();
+            let error = check_files(&root, &all_of(&root), &StorePlaces::default()).unwrap_err();
             assert_eq!(error.code(), "ERR_SECRET");
             assert!(
                 error.message().contains(&format!("{name}.bin")) && !error.hint_text().is_empty(),
@@ -185,6 +164,64 @@ fn secrets_are_known_by_content_whatever_their_name() {
     let (result, events, _) = run(&root, &StageOptions::default());
     assert_eq!(result.unwrap().suspects, []);
     assert!(!events.iter().any(|e| matches!(e, StageNews::Suspect(_))));
+}
+
+/// Texts in which a key of ours is given its value.
+fn with_key_in_text() -> [(&'static str, String); 3] {
+    let key = noise(4, 32);
+    [
+        ("ci/release.sh", format!("#!/bin/sh\nexport BOSC_PRIMARY_KEY='{}'\n", HEXLOWER.encode(&key))),
+        ("ci.yml", format!("env:\n  BOSC_UPDATER_SECRET_KEY: {}\n", BASE64.encode(&key))),
+        // Its name alone says less.
+        (".env", format!("BOSC_PRIMARY_KEY={}\n", HEXLOWER.encode(&key))),
+    ]
+}
+
+#[test]
+fn a_key_in_a_text_goes_only_by_the_name_of_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in with_key_in_text() {
+        let root = dir.path().join("one").join(name.replace('/', "-"));
+        write(&root.join("a"), "plain");
+        write(&root.join(name), text);
+        let now = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        let index = Some(dir.path().join("index"));
+        let options = |allow: &[&str], allow_key: &[&str]| StageOptions {
+            allow: allow.iter().map(|a| (*a).to_owned()).collect(),
+            allow_key: allow_key.iter().map(|a| (*a).to_owned()).collect(),
+            index: index.clone(),
+            now: Some(now),
+            ..StageOptions::default()
+        };
+        for dry_run in [true, false] {
+            // What merely looks secret is allowed by another flag.
+            for options in [options(&[], &[]), options(&[name], &[]), options(&[], &["a"])] {
+                let (result, _, target) = run(&root, &StageOptions { dry_run, ..options });
+                let error = crate::error::CommandError::from(result.unwrap_err());
+                assert_eq!(error.code(), "ERR_SECRET", "{error}");
+                assert!(error.message().contains(name), "{error}");
+                assert!(error.hint_text().contains(&format!("--allow-key {name}")), "{}", error.hint_text());
+                assert_eq!(bosc_drive::BlockSource::length(&target.db), 0, "{name}");
+            }
+        }
+        // It goes, is reported, and is asked about again when it is not read.
+        let mut target = MemoryTarget::default();
+        let mut staged = |options: &StageOptions| {
+            let done = stage(&mut target, &root, options, &mut |_| {});
+            done.map(|s| (s.read, s.suspects.iter().map(|f| f.key.clone()).collect::<Vec<_>>()))
+        };
+        let all = vec![format!("/{name}")];
+        // Nor does that flag allow what its name says.
+        let ci = StageOptions { no_suspects: true, ..options(&[name], &[name]) };
+        assert_eq!(staged(&ci).unwrap(), (2, all.clone()));
+        assert_eq!(staged(&options(&[], &[name])).unwrap(), (0, all));
+        assert!(matches!(staged(&options(&[], &[])), Err(StageError::Suspects(_))));
+        // Commands that are given no such name report it; what is there is not removed.
+        let found = check_files(&root, &all_of(&root), &StorePlaces::default()).unwrap();
+        assert_eq!(found.iter().map(|f| f.suspect).collect::<Vec<_>>(), [Suspect::KeyInText]);
+        let kept = keep(&dir.path().join("none"), &[], [root.join(name)].into_iter()).unwrap_err();
+        assert_eq!(kept.code(), "ERR_SECRET");
+    }
 }
 
 #[test]
@@ -288,7 +325,7 @@ fn the_store_in_use_is_known_through_hard_links_and_symlinks() {
             other => panic!("{name}: {other:?}"),
         }
         let places = StorePlaces::of_store(&own, &[]);
-        let error = check_files(&root, &all(&root), &places).unwrap_err();
+        let error = check_files(&root, &all_of(&root), &places).unwrap_err();
         assert!(error.message().contains("part of the store in use"), "{name}: {error}");
     }
 }
@@ -385,7 +422,7 @@ fn a_folder_stands_for_what_it_holds() {
     for name in ["x/.git/a", "x/.git/b/c", "x/d", "y/.git/a"] {
         write(&dir.path().join(name), "x");
     }
-    let found = find_suspects(all(dir.path()).files.iter(), &BTreeMap::new(), &Allow::default());
+    let found = find_suspects(all_of(dir.path()).files.iter(), &BTreeMap::new(), &Allow::default());
     let keys: Vec<&str> = found.iter().map(|f| f.key.as_str()).collect();
     assert_eq!(keys, ["/x/.git", "/y/.git"]);
 }

@@ -6,7 +6,7 @@ use crate::folder::ignore_file::IgnoreFile;
 use crate::folder::portable_names::check_drive;
 use crate::folder::said_version;
 use crate::folder::scan::{LocalFile, LocalKind, Scan, links};
-use crate::secrets::{Allow, Found, StorePlaces, Suspect, find_suspects};
+use crate::secrets::{Allow, Found, StorePlaces, Suspect, find_suspects, with_keys};
 use bosc_drive::drive::DriveEntry;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +18,18 @@ pub(super) struct CheckedFolder<'a> {
     /// Entries that go, in the order of the entries.
     pub(super) removals: &'a [&'a DriveEntry],
     pub(super) options: &'a StageOptions,
+}
+
+/// What may go although it looks secret.
+pub(super) struct Allowed {
+    suspects: Allow,
+    keys: Allow,
+}
+
+impl Allowed {
+    pub(super) fn of(options: &StageOptions) -> Result<Self, StageError> {
+        Ok(Self { suspects: Allow::new(&options.allow)?, keys: Allow::new(&options.allow_key)? })
+    }
 }
 
 /// The folder's ignore file, if it counts.
@@ -40,8 +52,13 @@ pub(super) fn places(root: &Path, found: &Scan, options: &StageOptions) -> Resul
 }
 
 /// Tells what matched nothing.
-pub(super) fn unmatched(ignore: &Ignore, only: &Only, allow: &Allow, on: &mut dyn FnMut(StageNews)) {
-    for (list, unused) in [("ignore", ignore.unused()), ("only", only.unused()), ("allow", allow.unused())] {
+pub(super) fn unmatched(ignore: &Ignore, only: &Only, allowed: &Allowed, on: &mut dyn FnMut(StageNews)) {
+    for (list, unused) in [
+        ("ignore", ignore.unused()),
+        ("only", only.unused()),
+        ("allow", allowed.suspects.unused()),
+        ("allow-key", allowed.keys.unused()),
+    ] {
         for pattern in unused {
             on(StageNews::Unmatched { list, pattern: pattern.to_owned() });
         }
@@ -94,11 +111,15 @@ impl CheckedFolder<'_> {
     pub(super) fn suspects(
         &self,
         content: &BTreeMap<String, Suspect>,
-        allow: &Allow,
+        allowed: &Allowed,
     ) -> Result<Vec<Found>, StageError> {
-        let found = find_suspects(self.files.iter(), content, allow);
-        if self.options.no_suspects && !found.is_empty() {
-            return Err(StageError::Suspects(found));
+        let found = find_suspects(self.files.iter(), content, &allowed.suspects);
+        let keys = with_keys(&found, &allowed.keys);
+        if !keys.is_empty() {
+            return Err(StageError::Suspects(keys));
+        }
+        if self.options.no_suspects && found.iter().any(|f| !f.suspect.is_key()) {
+            return Err(StageError::Suspects(found.into_iter().filter(|f| !f.suspect.is_key()).collect()));
         }
         Ok(found)
     }

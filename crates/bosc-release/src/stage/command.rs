@@ -219,6 +219,7 @@ impl Engine {
             store: Some(self.dir.clone()),
             store_work: [WORK_FOLDER, DRY_BUILD_FOLDER].map(str::to_owned).to_vec(),
             allow: request.allow.clone(),
+            allow_key: request.allow_key.clone(),
             no_suspects: request.no_suspects,
             app: package.app_names(),
             version: package.version.clone(),

@@ -45,7 +45,7 @@ pub enum StageEvent {
     },
     /// A pattern or path that matches nothing.
     Unmatched {
-        /// `ignore`, `only` or `allow`.
+        /// `ignore`, `only`, `allow` or `allow-key`.
         list: String,
         /// As it was given.
         pattern: String,

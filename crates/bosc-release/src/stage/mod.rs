@@ -86,6 +86,8 @@ pub struct StageOptions {
     pub store_work: Vec<String>,
     /// What looks secret and is known: files, or folders with all they hold.
     pub allow: Vec<String>,
+    /// Files and folders that may be staged although a secret key is written out in them.
+    pub allow_key: Vec<String>,
     /// Fail when anything else looks secret.
     pub no_suspects: bool,
     /// Names of the application and then of its programs: their builds are what clients read.
@@ -110,9 +112,9 @@ pub enum StageNews {
     Skipped(Skipped),
     /// An ignore file counts.
     IgnoreFile(PathBuf),
-    /// A pattern, or a path of `only` or `allow`, that matches nothing in the folder or the drive.
+    /// A pattern, or a path of `only`, `allow` or `allow-key`, that matches nothing in the folder or the drive.
     Unmatched {
-        /// `ignore`, `only` or `allow`.
+        /// `ignore`, `only`, `allow` or `allow-key`.
         list: &'static str,
         /// As it was given.
         pattern: String,
@@ -262,6 +264,9 @@ pub struct Stage {
     /// Files and folders that look secret and may be staged.
     #[serde(default)]
     pub allow: Vec<String>,
+    /// Files and folders that may be staged although a secret key is written out in them.
+    #[serde(default)]
+    pub allow_key: Vec<String>,
     /// Fail when anything else looks secret.
     #[serde(default)]
     pub no_suspects: bool,

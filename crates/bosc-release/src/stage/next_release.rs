@@ -33,7 +33,7 @@ pub(crate) struct Released {
 }
 
 /// Reads the package.json of a drive that is whole here; `None` when it holds none or cannot be read as one.
-pub(super) fn local_package(drive: &DriveCores) -> Result<Option<Package>, CommandError> {
+fn local_package(drive: &DriveCores) -> Result<Option<Package>, CommandError> {
     if drive.db.length() <= 1 {
         return Ok(None);
     }
@@ -49,6 +49,27 @@ pub(super) fn local_package(drive: &DriveCores) -> Result<Option<Package>, Comma
         }
     }
     Ok(Package::parse(&bytes).ok())
+}
+
+/// Judges a release before it is written: its version must be above what the link holds, unless nothing changed, which is
+/// told. `unchanged`: how that is known, asked only when it matters; the number of files if so.
+pub(super) fn judge(
+    drive: &DriveCores,
+    version: String,
+    unchanged: impl FnOnce() -> Result<Option<u64>, CommandError>,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Released, CommandError> {
+    let before = local_package(drive)?.and_then(|p| p.version);
+    let released = Released { changed: true, before, version, verlink: drive.verlink() };
+    let Released { before, version, verlink, .. } = &released;
+    if link_rules::gate(Some(version), before.as_deref())? != Gate::NotAbove {
+        return Ok(released);
+    }
+    let Some(files) = unchanged()? else {
+        return Err(link_rules::not_above(version, before.as_deref().unwrap_or_default(), &drive.plain_link()));
+    };
+    tell(PublishEvent::Unchanged { version: version.clone(), verlink: verlink.clone(), files }.into());
+    Ok(Released { changed: false, ..released })
 }
 
 impl Engine {
@@ -78,30 +99,16 @@ impl Engine {
         let drive = self.open_drive(&parse_link(&stage.link)?)?;
         let package = Package::read(&stage.dir).map_err(package_error)?;
         let version = link_rules::version(package.version.as_deref())?.to_string();
-        let before = local_package(&drive)?.and_then(|p| p.version);
-        let mut released = Released {
-            changed: true,
-            before: before.clone(),
-            version: version.clone(),
-            verlink: drive.verlink(),
-        };
-        if link_rules::gate(Some(&version), before.as_deref())? == Gate::NotAbove {
+        let unchanged = || {
             let dry = self.dry_stage(stage, stop)?;
-            if dry.differed() > 0 {
-                return Err(link_rules::not_above(
-                    &version,
-                    before.as_deref().unwrap_or_default(),
-                    &drive.plain_link(),
-                ));
-            }
-            released.changed = false;
-            let verlink = released.verlink.clone();
-            sink.tell(PublishEvent::Unchanged { version, verlink, files: dry.files });
+            Ok((dry.differed() == 0).then_some(dry.files))
+        };
+        let released = judge(&drive, version, unchanged, &mut |event| sink.event(event))?;
+        if !released.changed {
             return Ok(released);
         }
         self.stage(stage, sink, stop)?;
-        released.verlink = drive.verlink();
-        Ok(released)
+        Ok(Released { verlink: drive.verlink(), ..released })
     }
 
     /// How much a stage would change, without a word.

@@ -1,7 +1,7 @@
 //! One stage from start to commit.
 
 use super::changes::{self, ReadTask, Task};
-use super::checks::{self, CheckedFolder};
+use super::checks::{self, Allowed, CheckedFolder};
 use super::compare::Old;
 use super::index::{ChangeIndex, Clock};
 use super::pipeline::{Cut, Job, Pipeline, ReadItem, read_here};
@@ -12,7 +12,7 @@ use crate::command::Stop;
 use crate::folder::diff::ByteDiff;
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::scan::{FileStat, LocalFile, LocalKind, scan};
-use crate::secrets::{Allow, ContentVerdict, SecretFound, Suspect};
+use crate::secrets::{ContentVerdict, SecretFound, Suspect};
 use bosc_drive::blobs::ContentMap;
 use bosc_drive::drive::{DriveBatch, DriveEntry, EntryValue};
 use bosc_format::crypto::Hash;
@@ -47,7 +47,7 @@ fn run<T: StageTarget>(
 ) -> Result<StageSummary, StageError> {
     let now = options.now.unwrap_or_else(SystemTime::now);
     let ignore = Ignore::new(&options.ignore)?.with_file(checks::ignore_file(root, on)?);
-    let (only, allow) = (Only::new(&options.only)?, Allow::new(&options.allow)?);
+    let (only, allowed) = (Only::new(&options.only)?, Allowed::of(options)?);
     let before = target.state()?;
     let found = scan(root, &ignore, &only)?;
     checks::places(root, &found, options)?;
@@ -77,7 +77,7 @@ fn run<T: StageTarget>(
     checked.dangling(writer.on);
     checked.versions(writer.on);
     if options.no_suspects {
-        checked.suspects(&BTreeMap::new(), &allow)?;
+        checked.suspects(&BTreeMap::new(), &allowed)?;
     }
     for entry in &removals {
         let size = Old::load(writer.content.target, entry)?.map_or(0, |o| o.size);
@@ -92,9 +92,9 @@ fn run<T: StageTarget>(
     let Writer { content, puts, mut summary, suspects, sizeless, on, .. } = writer;
     // What is known of blocks is not needed any more, and is large.
     drop(content);
-    summary.suspects = checked.suspects(&suspects, &allow)?;
+    summary.suspects = checked.suspects(&suspects, &allowed)?;
     summary.suspects.iter().for_each(|found| on(StageNews::Suspect(found.clone())));
-    checks::unmatched(&ignore, &only, &allow, on);
+    checks::unmatched(&ignore, &only, &allowed, on);
     if options.stop.is_stopped() {
         return Err(StageError::Stopped);
     }

@@ -14,11 +14,9 @@ pub(crate) fn io_error(what: &str, path: &Path, error: io::Error) -> UpdateError
         )
         .because(error)
         .hint("Run the update as the user who installed the application, or install it where you may write."),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            UpdateError::new(ErrorKind::NoSpace, message)
-                .because(error)
-                .hint("Make room on the disk and try again; the installed build is untouched.")
-        }
+        _ if bosc_files::is_full(&error) => UpdateError::new(ErrorKind::NoSpace, message)
+            .because(error)
+            .hint("Make room on the disk and try again; the installed build is untouched."),
         io::ErrorKind::InvalidData => UpdateError::new(ErrorKind::Integrity, message)
             .because(error)
             .hint("Fetch the release again; if it stays wrong, the release itself is."),

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> UpdateError + '_ {
     move |e| {
         let (kind, hint) = match e.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            _ if bosc_files::is_full(&e) => {
                 (ErrorKind::NoSpace, "free some disk space; what was downloaded is kept")
             }
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {

@@ -120,7 +120,7 @@ pub(crate) const ERRORS: &[Known] = &[
     known("ERR_ROTATE_CHECK", "1", "a condition of `rotate` does not hold",
         "correct what the conditions above the error name"),
     known("ERR_SECRET", "2", "a folder that is about to leave this machine holds a store or a key",
-        "move it out of the folder, or `--ignore` it"),
+        "move it out of the folder, or `--ignore` it; a text with a key that opens nothing passes with `--allow-key`"),
     known("ERR_STORE", "5", "the store failed",
         "check its folder, disk and permissions"),
     known("ERR_STORE_COPIED", "5", "the store is a copy of another, and no peer showed the link's newest version",

@@ -22,6 +22,9 @@ pub(crate) struct Publish {
     /// Publish these files and folders although they look secret; --ci refuses all others
     #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
     pub(crate) allow: Vec<String>,
+    /// Publish these files although a secret key is written out in them; only for keys that open nothing
+    #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
+    pub(crate) allow_key: Vec<String>,
     /// Seed until this many peers hold all of it; 0 does not seed
     #[arg(long, value_name = "N", default_value_t = bosc_release::publish::COPIES)]
     pub(crate) copies: usize,

@@ -41,6 +41,7 @@ pub(crate) fn publish(
         dry_run: a.dry_run,
         ignore: a.ignore.clone(),
         allow: a.allow.clone(),
+        allow_key: a.allow_key.clone(),
         copies: a.copies,
         wait_ms: seconds(a.wait)?,
         ci,

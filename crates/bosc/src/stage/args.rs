@@ -38,4 +38,7 @@ pub(crate) struct Stage {
     /// Do not warn about these files and folders that look secret
     #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
     pub(crate) allow: Vec<String>,
+    /// Stage these files although a secret key is written out in them; only for keys that open nothing
+    #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
+    pub(crate) allow_key: Vec<String>,
 }

@@ -133,6 +133,9 @@ pub(crate) struct ManifestArgs {
     /// Tell applications the oldest version of the operating system that it runs on
     #[arg(long, value_name = "VERSION")]
     pub(crate) minimum_system: Option<String>,
+    /// Release these files of DIR although a secret key is written out in them; only for keys that open nothing
+    #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
+    pub(crate) allow_key: Vec<String>,
     /// Name of the manifest in --out
     #[arg(long, value_name = "NAME", default_value = "latest.json")]
     pub(crate) manifest_name: String,
@@ -218,6 +221,7 @@ fn manifest(a: &ManifestArgs, printer: &Printer) -> Ended {
         min_schema: a.min_schema,
         mandatory: a.mandatory,
         minimum_system: a.minimum_system.clone(),
+        allow_key: a.allow_key.clone(),
         manifest_name: name.clone(),
         now: None,
     };

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use support::{Cert, Server, answer, serve_file};
 
@@ -29,6 +29,7 @@ pub(crate) fn main() {
         ("a_folder_follows_a_manifest", || story(Shape::Folder)),
         ("an_appimage_follows_a_manifest", || story(Shape::AppImage)),
         ("bosc_watch_follows_a_manifest", watch),
+        ("bosc_watch_fetches_what_it_is_told_to", tell_only),
         ("smoke_of_a_file_and_a_folder", smoke),
         ("smoke_says_what_is_wrong", smoke_says_what_is_wrong),
     ];
@@ -321,38 +322,102 @@ fn story(shape: Shape) {
     world.wait("1.0.3 stopped", 1);
 }
 
-/// The same client as a child process: any language can do that.
-fn watch() {
-    let world = World::new(Shape::File);
+/// `bosc watch` of version 1.0.0.
+fn watching(world: &World, flags: &[&str]) -> Child {
     let pem = world.root.join("ca.pem");
     let text = data_encoding::BASE64.encode(&world.server.ca);
     fs::write(&pem, format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")).unwrap();
-    world.publish("1.0.1", "good");
-    let app = world.app();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_bosc"))
-        .args([
-            "--json",
-            "watch",
-            "--name",
-            "Demo",
-            "--version",
-            "1.0.0",
-            "--delay",
-            "0",
-            "--manifest-app",
-            "demo",
-        ])
-        .args(["--upgrade", &world.server.url("/latest.json"), "--public-key", &world.key])
+    Command::new(env!("CARGO_BIN_EXE_bosc"))
+        .args(["--json", "watch", "--name", "Demo", "--version", "1.0.0", "--delay", "0"])
+        .args(["--manifest-app", "demo", "--public-key", &world.key])
+        .args(["--upgrade", &world.server.url("/latest.json")])
         .arg("--app")
-        .arg(&app)
+        .arg(world.app())
         .arg("--dir")
         .arg(world.home().join("data"))
         .arg("--ca")
         .arg(&pem)
+        .args(flags)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// Download on request: what is said is answered with the word that `answer` gives for it. Returns the tags with their versions.
+fn answered(mut child: Child, mut answer: impl FnMut(&str, &Value) -> &'static str) -> Vec<String> {
+    let mut stdin = child.stdin.take().unwrap();
+    let out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let (send, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || std::io::BufRead::lines(out).try_for_each(|line| send.send(line.unwrap())));
+    let mut said = Vec::new();
+    while said.last().is_none_or(|last| last != "final") {
+        let Ok(line) = lines.recv_timeout(Duration::from_secs(60)) else {
+            child.kill().unwrap();
+            panic!("it says no more after {said:?}");
+        };
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let (tag, data) = (line["tag"].as_str().unwrap(), &line["data"]);
+        stdin.write_all(answer(tag, data).as_bytes()).unwrap();
+        let version = data["version"].as_str().unwrap_or_default();
+        let told = format!("{tag} {version}");
+        if !["progress", "updating-delta"].contains(&tag) {
+            said.push(told.trim_end().to_owned());
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    said
+}
+
+/// The person decides: nothing is fetched before, and what is skipped is not told of again.
+fn tell_only() {
+    let world = World::new(Shape::File);
+    world.publish("1.0.1", "good");
+    let artifacts = |version: &str| {
+        let name = |e: fs::DirEntry| e.file_name().into_string().unwrap();
+        let all = fs::read_dir(world.root.join("www")).unwrap().map(|e| name(e.unwrap()));
+        all.filter(|name| name.contains(version))
+            .map(|name| world.server.asked(&format!("/{name}")))
+            .sum::<usize>()
+    };
+    let said = answered(watching(&world, &["--tell-only"]), |tag, data| match tag {
+        "available" => {
+            assert_eq!((&data["notes"], &data["mandatory"]), (&json!("- notes of 1.0.1"), &json!(false)));
+            assert!(data["size"].as_u64().unwrap() > 1_000_000, "{data}");
+            "download 7.7.7\n"
+        }
+        "error" => {
+            assert_eq!(data["code"], "ERR_REFUSED", "{data}");
+            "skip 1.0.1\n"
+        }
+        "skipped" => "quit\n",
+        _ => "",
+    });
+    assert_eq!(said, ["available 1.0.1", "error", "skipped 1.0.1", "final"]);
+    assert_eq!(artifacts("1.0.1"), 0);
+
+    world.publish("1.0.2", "good");
+    let said = answered(watching(&world, &["--tell-only"]), |tag, _| match tag {
+        "available" => {
+            assert_eq!(artifacts("1.0.2"), 0);
+            "download\n"
+        }
+        "updated" => {
+            assert!(world.runs("1.0.0"), "not before it is told to");
+            "apply 1.0.2\n"
+        }
+        "applied" => "quit\n",
+        _ => "",
+    });
+    assert_eq!(said, ["available 1.0.2", "updating 1.0.2", "updated 1.0.2", "applied 1.0.2", "final"]);
+    assert!(world.runs("1.0.2"));
+}
+
+/// The same client as a child process: any language can do that.
+fn watch() {
+    let world = World::new(Shape::File);
+    world.publish("1.0.1", "good");
+    let mut child = watching(&world, &[]);
     let mut stdin = child.stdin.take().unwrap();
     let mut said = Vec::new();
     for line in std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap())) {
