@@ -1,6 +1,9 @@
 //! What can go wrong while reading or writing a drive.
 
-use crate::SourceError;
+use crate::source::SourceError;
+
+/// Result of this crate's operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation did not finish.
 #[derive(Debug, thiserror::Error)]

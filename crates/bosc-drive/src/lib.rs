@@ -29,9 +29,6 @@ pub mod json;
 mod source;
 mod walk;
 
-pub use error::Error;
+pub use error::{Error, Result};
 pub use source::{BlockSource, MemorySource, SourceError};
 pub use walk::Walk;
-
-/// Result of this crate's operations.
-pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -3,7 +3,8 @@
 use crate::bee::{Change, Diff, Entry, History, HistoryEntry, Range, Step, Versions};
 use crate::blobs::BlobReader;
 use crate::drive::{DriveDiff, DriveEntry, EntryChange, List};
-use crate::{BlockSource, Result};
+use crate::error::Result;
+use crate::source::BlockSource;
 use bytes::Bytes;
 
 /// An iterator that does not advance on [`crate::Error::Missing`], and knows which blocks it will need next.

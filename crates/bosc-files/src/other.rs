@@ -263,7 +263,7 @@ impl Dir {
         Ok(fs::read_link(self.at(name)?)?.into_os_string())
     }
 
-    /// The text of a link that may be followed; `None` when the name is no link.
+    /// The text of a link that may be followed; `None` when the name is not a link.
     ///
     /// # Errors
     /// `NotFound`.

@@ -122,9 +122,9 @@ mod tests {
         ("bosc-release/src/demo/files.rs", "what the demo wrote itself"),
         ("bosc-release/src/demo/updates.rs", "what the demo wrote itself"),
         ("bosc-release/src/dump/write.rs", "a file that was found to be one, on Windows"),
-        ("bosc-store/src/identity.rs", "a folder, to have it on disk"),
+        ("bosc-store/src/disk/place.rs", "a folder, to have it on disk"),
         ("bosc-store/src/disk/file.rs", "folders, to have them on disk"),
-        ("bosc-updater/src/install/fs/mod.rs", "the kernel's boot id"),
+        ("bosc-updater/src/install/fs/look.rs", "the kernel's boot id"),
         ("bosc-updater/src/install/fs/sys.rs", "a folder, to have it on disk"),
         ("bosc/src/updater/smoke/mod.rs", "this program itself"),
     ];

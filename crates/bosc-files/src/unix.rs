@@ -315,7 +315,7 @@ impl Dir {
         Ok(OsString::from_vec(readlinkat(&self.fd, one(name.as_ref())?, Vec::new())?.into_bytes()))
     }
 
-    /// The text of a link that may be followed (see [`Dir::open`]); `None` when the name is no link.
+    /// The text of a link that may be followed (see [`Dir::open`]); `None` when the name is not a link.
     ///
     /// # Errors
     /// `NotFound`; `PermissionDenied` for a link of another user.

@@ -38,7 +38,7 @@ pub enum FollowError {
     /// Nobody was found, or nobody who was found delivered.
     #[error("{}", if .0.peers == 0 { "nobody who has it was found in time" } else { "the peers that were found did not deliver in time" })]
     TimedOut(TimedOut),
-    /// The link's core is no drive: its manifest names no blobs.
+    /// The link's core is not a drive: its manifest names no blobs.
     #[error("the core is not a drive of a current format")]
     NotADrive,
     /// The drive is shorter than the version that was asked for.

@@ -24,65 +24,17 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 mod link;
+mod target;
 mod twins;
 
 pub use link::{LinkProblem, check_link};
+pub use target::Target;
 pub use twins::{Clash, Twins, folded};
 
 use thiserror::Error;
 
 /// Longest name of a file, in bytes, that common file systems take.
 pub const MAX_NAME: usize = 255;
-
-/// Where names are to be held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
-    /// Linux, and whatever else tells all names apart.
-    Linux,
-    /// macOS.
-    Darwin,
-    /// Windows.
-    Windows,
-    /// An archive for any of them.
-    Archive,
-}
-
-impl Target {
-    /// The system this program runs on.
-    pub const fn here() -> Self {
-        if cfg!(windows) {
-            Self::Windows
-        } else if cfg!(target_os = "macos") {
-            Self::Darwin
-        } else {
-            Self::Linux
-        }
-    }
-
-    /// The system of a platform of a deployment directory: `linux-x64`, `darwin-arm64`, `win32-x64`.
-    pub fn of_platform(platform: &str) -> Option<Self> {
-        match platform.split('-').next()? {
-            "linux" => Some(Self::Linux),
-            "darwin" => Some(Self::Darwin),
-            "win32" => Some(Self::Windows),
-            _ => None,
-        }
-    }
-
-    /// What it is called.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Linux => "Linux",
-            Self::Darwin => "macOS",
-            Self::Windows => "Windows",
-            Self::Archive => "an archive",
-        }
-    }
-
-    const fn as_windows(self) -> bool {
-        matches!(self, Self::Windows | Self::Archive)
-    }
-}
 
 /// Why a name cannot be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -1,6 +1,6 @@
 //! Where a symlink inside a build may lead.
 
-use crate::Target;
+use crate::target::Target;
 use thiserror::Error;
 
 /// Longest target of a symlink, in bytes.

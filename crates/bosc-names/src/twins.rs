@@ -3,7 +3,7 @@
 //! [`Twins`] is given all files and links of a tree. Folders count as well: `N/a` and `n/b` lie in one folder where case
 //! does not matter. It keeps a number and a borrowed text for each file and folder, no copies.
 
-use crate::Target;
+use crate::target::Target;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -56,7 +56,7 @@ pub enum Clash {
     /// Names that are one to the file system.
     #[error("and {0:?} differ in case or Unicode form only")]
     Twin(String),
-    /// Something lies below it, and it is no folder.
+    /// Something lies below it, and it is not a folder.
     #[error("lies below a file")]
     BelowFile,
 }

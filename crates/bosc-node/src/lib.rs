@@ -22,7 +22,7 @@
 //! | each connection: a keep-alive each way and its acknowledgement | 5 s | hyperdht's `connectionKeepAlive`; JavaScript peers send theirs whatever we do, ours goes out with the answer to it |
 //! | served topics: three relays are pinged | 20 s (3 s for the first 15 s) | ours: NATs must not forget the path |
 //! | served topics: our key is announced to its relays | 5 min | hyperdht |
-//! | pings of up to five known DHT nodes, or a walk when none is known | 3 min | ours, while we are no node of the DHT ourselves; 40 s after |
+//! | pings of up to five known DHT nodes, or a walk when none is known | 3 min | ours, while we are not a node of the DHT ourselves; 40 s after |
 //! | a walk, when fewer than 20 DHT nodes are known | 5 min | dht-rpc |
 //! | is our socket reachable | 10 s after the start, then ever later, up to 20 min | ours |
 //! | a lookup of each topic | 10 to 12 min, sooner and then ever later while nobody is found | hyperswarm |

@@ -1,14 +1,15 @@
 //! Staging blocks for several cores and committing them as one.
 
-use crate::commit::UserChange;
 use crate::core::Core;
 use crate::edits::Edits;
 use crate::error::{Error, Result};
 use crate::events::CoreChange;
-use crate::inner::{Inner, Owner, lock};
+use crate::inner::Inner;
+use crate::lock::lock;
+use crate::owner::Owner;
 use crate::page::Place;
+use crate::rows::{UserChange, user_row};
 use crate::segment::{MAX_BLOCK_SIZE, SegmentWriter};
-use crate::store::user_row;
 use bosc_format::crypto::{Hash, leaf_hash};
 use bosc_format::manifest::Verifier;
 use bosc_format::merkle::{Appender, Head};
@@ -211,7 +212,7 @@ impl Batch {
             changed.push((staged.core.clone(), changes));
         }
         for core in self.user.iter().filter_map(|(core, _)| core.as_ref()) {
-            Inner::alive(&core.shared)?;
+            core.shared.alive()?;
             core.touch();
         }
         let user = self.user.iter().map(|(_, change)| change.clone()).collect();

@@ -7,7 +7,7 @@
 //! After any failed operation redb refuses all others until it is opened again. A failed read does that by itself
 //! and tries once more, except while the fate of a commit is unknown: the one who settles that opens it.
 //!
-//! What is mended may be an older commit: redb keeps the last two. Who has this store open knows newer heads by then,
+//! A repaired database may be an older commit: redb keeps the last two. Who has this store open knows newer heads by then,
 //! and would sign and write on from those. So a database that turns out to be older than it was refuses everything from
 //! then on, until the store is opened anew.
 
@@ -23,8 +23,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// Name of the database's file.
 pub(crate) const FILE: &str = "bosc.redb";
 
+/// Version of the format on disk that this code writes, and the newest it reads.
+pub const FORMAT_VERSION: u64 = 1;
+
 /// Store-wide values: `format` (u64le), `seq` (u64le, number of the last commit), `primary` (32 bytes), `kept` (see
-/// `open.rs`), `identity` (see `identity.rs`).
+/// `open.rs`), `identity` (see `identity/mod.rs`).
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Core number to core record.
 pub(crate) const CORES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("cores");
@@ -72,6 +75,20 @@ pub(crate) enum Written {
     No(Error),
     /// Nobody knows until the database can be opened again.
     Unknown(Error),
+}
+
+/// Name and value of a row of the table `meta`.
+pub(crate) type MetaRow = (&'static str, Vec<u8>);
+
+pub(crate) fn write_meta_rows(txn: &WriteTransaction, rows: &[MetaRow]) -> Result<(), Fail> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = txn.open_table(META)?;
+    for (name, row) in rows {
+        table.insert(*name, row.as_slice())?;
+    }
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -242,7 +259,7 @@ impl Db {
         if found == seq { Written::Yes } else { Written::No(error) }
     }
 
-    /// Reads the whole database and checks every checksum in it. False: something in it was wrong and is mended.
+    /// Reads the whole database and checks every checksum in it. False: something in it was wrong and has been repaired.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when it cannot be mended, or only by losing the last commit.

@@ -4,22 +4,20 @@
 //! it can be fetched again) or committed first (what is signed here; it must never be seen and then lost).
 //!
 //! A change too large for memory puts pages aside: rows of the database under a core number of its own (from
-//! [`ASIDE`] up), which the commit moves to where they belong. Nobody else knows that number; rows left over by a
+//! [`crate::page::ASIDE`] up), which the commit moves to where they belong. Nobody else knows that number; rows left over by a
 //! crash are deleted when the store is opened.
 
-use crate::db;
+use crate::core_state::CoreShared;
+use crate::delta::Delta;
 use crate::error::{Error, Result};
 use crate::events::CoreChange;
-use crate::inner::{CoreShared, Inner};
+use crate::inner::Inner;
 use crate::page::{BITS, PLACES, Page, PageKey, Place, SharedPage, first_tree_page_from, kind, tree_slot};
 use crate::record::Record;
 use crate::segment::{Uses, add_use, free_use};
 use bosc_format::merkle::Node;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Core numbers from here on are no cores but pages put aside.
-pub(crate) const ASIDE: u32 = 1 << 31;
 
 /// Pages of one core as they are to become.
 #[derive(Debug, Clone, Default)]
@@ -34,29 +32,6 @@ pub(crate) struct Edits {
     /// Blocks and bytes put, and given up.
     put: (u64, u64),
     gone: (u64, u64),
-}
-
-/// A change ready to be installed or committed.
-#[derive(Clone)]
-pub(crate) struct Delta {
-    pub(crate) core: Arc<CoreShared>,
-    /// Rows that go before pages are written.
-    pub(crate) cuts: Vec<(PageKey, PageKey)>,
-    /// Core number under which more pages were put aside, older than `pages`.
-    pub(crate) aside: Option<u32>,
-    /// Pages, `None` where the row goes.
-    pub(crate) pages: Vec<(PageKey, Option<SharedPage>)>,
-    /// The record, `None` when the core goes.
-    pub(crate) record: Option<Record>,
-    pub(crate) uses: Uses,
-    pub(crate) changes: Vec<CoreChange>,
-}
-
-impl Delta {
-    /// Whether readers of the state before must be kept out while it is written: it takes things away.
-    pub(crate) fn takes_away(&self) -> bool {
-        !self.cuts.is_empty() || self.record.is_none()
-    }
 }
 
 impl Edits {
@@ -169,7 +144,7 @@ impl Edits {
     }
 
     /// Sets or clears a block's bit and leaves its place: what is there is, or is not, the block. See
-    /// [`crate::core`]'s module `damage`.
+    /// `core/damage.rs`.
     pub(crate) fn set_here(&mut self, inner: &Inner, block: u64, here: bool) -> Result<()> {
         let Some(place) = self.place(inner, block)? else { return Ok(()) };
         let mut had = here;
@@ -341,43 +316,5 @@ fn first_page_from(kind: u8, block: u64) -> u64 {
         kind::PLACE => block.div_ceil(PLACES),
         kind::BIT => block.div_ceil(BITS),
         group => first_tree_page_from(group, block),
-    }
-}
-
-/// Rows of places read at once.
-const PLACE_ROWS: usize = 1024;
-
-impl Inner {
-    /// Places in the database of the blocks in a range, with their blocks: some of them, and where to go on if
-    /// there may be more. Only what is there costs anything, however long the range.
-    #[allow(clippy::type_complexity)]
-    pub(crate) fn places(
-        &self,
-        core: u32,
-        blocks: std::ops::Range<u64>,
-    ) -> Result<(Vec<(u64, Place)>, Option<u64>)> {
-        if blocks.is_empty() {
-            return Ok((Vec::new(), None));
-        }
-        let first = PageKey::places(core, blocks.start);
-        let last = PageKey::places(core, blocks.end - 1);
-        self.db.read(|txn| {
-            let mut out = Vec::new();
-            let table = txn.open_table(db::PAGES)?;
-            let rows = table.range::<&[u8; 13]>(&first.to_bytes()..=&last.to_bytes())?;
-            for (n, row) in rows.enumerate() {
-                let (key, value) = row?;
-                let key = PageKey::from_bytes(key.value());
-                let start = key.number.saturating_mul(PLACES);
-                if n >= PLACE_ROWS {
-                    return Ok((out, Some(start)));
-                }
-                let page = Page::decode(&key, value.value()).ok_or_else(|| Error::corrupt("a page"))?;
-                if let Some(page) = page.place() {
-                    out.extend(page.iter().map(|(i, p)| (start + i, p)).filter(|(b, _)| blocks.contains(b)));
-                }
-            }
-            Ok((out, None))
-        })
     }
 }

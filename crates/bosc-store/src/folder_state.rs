@@ -34,12 +34,11 @@
 //! * Nothing says that the folder is a copy or was put back ([`crate::identity`]): a whole backup written over the
 //!   folder sets database and `SEQ` back together. What is not named then is kept in the same way.
 
-use crate::db;
+use crate::db::{self, FORMAT_VERSION};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::segment::FOLDER;
 use crate::sequence;
-use crate::store::FORMAT_VERSION;
 use std::path::Path;
 
 /// Names the format, in a file of its own: a version that keeps nothing in `bosc.redb` can say so.

@@ -4,20 +4,23 @@
 //! bounded size; then nothing lives in them and the next commit deletes them. A crash on the way leaves blocks in
 //! one place or the other, never in none.
 
+use crate::core::Core;
 use crate::db;
 use crate::edits::Edits;
 use crate::error::{ErrorKind, Result};
-use crate::inner::lock;
+use crate::lock::lock;
+use crate::owner::Owner;
 use crate::record::Record;
 use crate::segment::SegmentWriter;
-use crate::store::Store;
+use bosc_format::crypto::discovery_key;
 use redb::ReadableTable;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Bytes copied between two commits.
 const STEP_BYTES: u64 = 32 << 20;
 
-/// What [`Store::gc`] did.
+/// What [`crate::Store::gc`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Collected {
@@ -27,26 +30,27 @@ pub struct Collected {
     pub moved_bytes: u64,
 }
 
-pub(crate) fn run(store: &Store) -> Result<Collected> {
-    store.flush()?;
-    let inner = &store.inner;
-    let before = store.stats().segment_bytes;
+pub(crate) fn run(inner: &Arc<Owner>) -> Result<Collected> {
+    let flush = || inner.commit(Vec::new(), Vec::new(), &mut None);
+    let segment_bytes = || inner.segments.totals().0;
+    flush()?;
+    let before = segment_bytes();
     let mut out = Collected::default();
     // Downloads go on in another segment.
     lock(&inner.stream).leave();
     let held = inner.segments.hold(&inner.segments.sparse());
     let result =
-        if held.is_empty() { Ok(()) } else { move_all(store, &held.iter().copied().collect(), &mut out) };
+        if held.is_empty() { Ok(()) } else { move_all(inner, &held.iter().copied().collect(), &mut out) };
     inner.segments.release(&held);
     result?;
-    store.flush()?;
+    flush()?;
     inner.compact()?;
-    out.freed_bytes = before.saturating_add(out.moved_bytes).saturating_sub(store.stats().segment_bytes);
+    out.freed_bytes = before.saturating_add(out.moved_bytes).saturating_sub(segment_bytes());
     Ok(out)
 }
 
-fn move_all(store: &Store, from: &BTreeSet<u32>, out: &mut Collected) -> Result<()> {
-    let keys = store.inner.db.read(|txn| {
+fn move_all(inner: &Arc<Owner>, from: &BTreeSet<u32>, out: &mut Collected) -> Result<()> {
+    let keys = inner.db.read(|txn| {
         let mut keys = Vec::new();
         for row in txn.open_table(db::CORES)?.iter()? {
             keys.push(Record::decode(row?.1.value())?.key);
@@ -54,7 +58,8 @@ fn move_all(store: &Store, from: &BTreeSet<u32>, out: &mut Collected) -> Result<
         Ok(keys)
     })?;
     for key in keys {
-        let Some(core) = store.get_core(&key)? else { continue };
+        let Some(core) = inner.find(&discovery_key(&key))? else { continue };
+        let core = Core::new(inner.clone(), core);
         let mut next = Some(0);
         while let Some(at) = next {
             next = move_some(&core, at, from, out)?;
@@ -64,7 +69,7 @@ fn move_all(store: &Store, from: &BTreeSet<u32>, out: &mut Collected) -> Result<
 }
 
 /// Moves some of the blocks from `at` on. Where to go on.
-fn move_some(core: &crate::Core, at: u64, from: &BTreeSet<u32>, out: &mut Collected) -> Result<Option<u64>> {
+fn move_some(core: &Core, at: u64, from: &BTreeSet<u32>, out: &mut Collected) -> Result<Option<u64>> {
     let inner = &core.inner;
     let _intent = lock(&core.shared.intent);
     // Blocks that arrived meanwhile are in other segments: what is in the database is enough, but pages that

@@ -13,77 +13,31 @@
 //! reader that holds `state` sees one state of the core however long it takes.
 
 use crate::cache::Cache;
-use crate::commit::CommitState;
-use crate::core::Counters;
+use crate::core_state::{CoreShared, Counters, State};
 use crate::db::{self, Db};
+use crate::delta::Delta;
 use crate::disk::Disk;
-use crate::edits::{ASIDE, Delta};
 use crate::error::{Error, Result};
-use crate::events::Listeners;
 use crate::identity::Identity;
+use crate::lock::lock;
 use crate::options::Options;
-use crate::page::{Page, PageKey, Place, SharedPage, tree_slot};
+use crate::page::{ASIDE, PLACES, Page, PageKey, Place, SharedPage, tree_slot};
+use crate::pending::CommitState;
 use crate::record::{KeySource, Record};
+use crate::rows::{name_row, user_row};
 use crate::segment::{SegmentWriter, Segments};
 use bosc_format::corestore;
-use bosc_format::crypto::{CoreKey, DiscoveryKey, KeyPair, discovery_key};
+use bosc_format::crypto::{CoreKey, DiscoveryKey, Hash, KeyPair, discovery_key};
 use bosc_format::flat_tree;
 use bosc_format::manifest::Verifier;
 use bosc_format::merkle::{Node, TreeReadError, TreeReader};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use zeroize::Zeroizing;
 
-/// Takes a lock. A thread that panicked while holding it has left nothing half done that the next commit does
-/// not write whole.
-pub(crate) fn lock<T: ?Sized>(m: &Mutex<T>) -> MutexGuard<'_, T> {
-    m.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One core, shared by all its handles.
-#[derive(Debug)]
-pub(crate) struct CoreShared {
-    pub(crate) id: u32,
-    pub(crate) key: CoreKey,
-    pub(crate) discovery_key: DiscoveryKey,
-    pub(crate) intent: Mutex<()>,
-    state: RwLock<State>,
-    pub(crate) listeners: Arc<Mutex<Listeners>>,
-    pub(crate) damage: Counters,
-}
-
-/// What changes about a core.
-pub(crate) struct State {
-    pub(crate) record: Record,
-    /// Made from key and manifest. `None` while the manifest is not known: then the key is taken for a compat
-    /// key.
-    pub(crate) verifier: Option<Arc<Verifier>>,
-    pub(crate) pair: Option<KeyPair>,
-    /// Its record is in the database.
-    pub(crate) persisted: bool,
-    /// Its record is in the database or will be with the next commit.
-    pub(crate) kept: bool,
-    pub(crate) removed: bool,
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("length", &self.record.head.length).finish_non_exhaustive()
-    }
-}
-
-impl CoreShared {
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// Rows of places read at once.
+const PLACE_ROWS: usize = 1024;
 
 /// Cores that are open, or were made and not written yet.
 #[derive(Debug, Default)]
@@ -148,6 +102,39 @@ impl Inner {
 
     pub(crate) fn has(&self, core: u32, block: u64) -> Result<bool> {
         Ok(self.page(&PageKey::bits(core, block))?.and_then(|p| Some(p.bit()?.get(block))).unwrap_or(false))
+    }
+
+    /// Places in the database of the blocks in a range, with their blocks: some of them, and where to go on if
+    /// there may be more. Only what is there costs anything, however long the range.
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn places(
+        &self,
+        core: u32,
+        blocks: std::ops::Range<u64>,
+    ) -> Result<(Vec<(u64, Place)>, Option<u64>)> {
+        if blocks.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let first = PageKey::places(core, blocks.start);
+        let last = PageKey::places(core, blocks.end - 1);
+        self.db.read(|txn| {
+            let mut out = Vec::new();
+            let table = txn.open_table(db::PAGES)?;
+            let rows = table.range::<&[u8; 13]>(&first.to_bytes()..=&last.to_bytes())?;
+            for (n, row) in rows.enumerate() {
+                let (key, value) = row?;
+                let key = PageKey::from_bytes(key.value());
+                let start = key.number.saturating_mul(PLACES);
+                if n >= PLACE_ROWS {
+                    return Ok((out, Some(start)));
+                }
+                let page = Page::decode(&key, value.value()).ok_or_else(|| Error::corrupt("a page"))?;
+                if let Some(page) = page.place() {
+                    out.extend(page.iter().map(|(i, p)| (start + i, p)).filter(|(b, _)| blocks.contains(b)));
+                }
+            }
+            Ok((out, None))
+        })
     }
 
     pub(crate) fn key_pair(&self, source: &KeySource) -> Option<KeyPair> {
@@ -235,6 +222,28 @@ impl Inner {
         Ok(core)
     }
 
+    pub(crate) fn user_data(&self, core: u32, name: &str) -> Result<Option<Vec<u8>>> {
+        let row = user_row(core, name, None)?;
+        self.db.read(|txn| Ok(txn.open_table(db::USER)?.get(row.as_slice())?.map(|v| v.value().to_vec())))
+    }
+
+    /// The key of the core that got this name.
+    pub(crate) fn named(&self, namespace: &Hash, name: &[u8]) -> Result<Option<CoreKey>> {
+        let row = name_row(namespace, name);
+        if let Some(key) = lock(&self.open).names.get(&row) {
+            return Ok(Some(*key));
+        }
+        self.db.read(|txn| {
+            let Some(id) = txn.open_table(db::NAMES)?.get(row.as_slice())?.map(|v| v.value()) else {
+                return Ok(None);
+            };
+            match txn.open_table(db::CORES)?.get(id)? {
+                Some(record) => Ok(Some(Record::decode(record.value())?.key)),
+                None => Ok(None),
+            }
+        })
+    }
+
     /// A core number for pages put aside.
     pub(crate) fn new_aside(&self) -> Result<u32> {
         let mut open = lock(&self.open);
@@ -286,83 +295,10 @@ impl Inner {
     }
 
     /// How full the pending state is: 4 quarters is the bound.
-    fn pending_quarters(&self) -> u64 {
+    pub(crate) fn pending_quarters(&self) -> u64 {
         let pages = lock(&self.cache).dirty_bytes() as u64 * 4 / (self.options.pending_bytes as u64).max(4);
         let blocks = self.segments.pending_bytes() * 4 / self.options.pending_block_bytes.max(4);
         pages.max(blocks)
-    }
-}
-
-/// What handles hold: the store, and the thread that commits beside downloads. Dropping the last handle waits for
-/// that thread, so that the store is closed then.
-#[derive(Debug)]
-pub(crate) struct Owner {
-    inner: Arc<Inner>,
-    committer: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Owner {
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner), committer: Mutex::new(None) }
-    }
-
-    /// Keeps what is pending within its bound: commits beside the caller from a quarter on, and has the caller
-    /// commit (or wait) when the bound is reached. A commit that fails keeps what is pending: fail before taking
-    /// more.
-    pub(crate) fn make_room(&self) -> Result<()> {
-        let quarters = self.pending_quarters();
-        if quarters >= 4 {
-            return self.commit(Vec::new(), Vec::new(), &mut None);
-        }
-        if quarters >= 1 && self.options.background {
-            let mut committer = lock(&self.committer);
-            if committer.as_ref().is_none_or(JoinHandle::is_finished) {
-                let inner = self.inner.clone();
-                let commit = move || {
-                    // A failure shows again when the bound is reached.
-                    let _ = inner.commit(Vec::new(), Vec::new(), &mut None);
-                };
-                *committer = std::thread::Builder::new().name("bosc-store-commit".into()).spawn(commit).ok();
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Deref for Owner {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.inner
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        // The thread itself may come here, from a listener that held a handle.
-        let own = |t: &JoinHandle<()>| t.thread().id() == std::thread::current().id();
-        if let Some(thread) = lock(&self.committer).take().filter(|t| !own(t)) {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl State {
-    /// Takes a new record. The verifier is made anew only when the manifest is.
-    pub(crate) fn take(&mut self, record: Record) {
-        if self.record.manifest.is_none()
-            && let Some(m) = &record.manifest
-        {
-            self.verifier = Verifier::new(&record.key, Some(m)).ok().map(Arc::new);
-        }
-        self.record = record;
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // What fails here was never promised.
-        let _ = self.commit(Vec::new(), Vec::new(), &mut None);
     }
 }
 

@@ -7,7 +7,7 @@
 //!   `record.rs`);
 //! * `data/NNNNNN.seg`: segments, to which block bytes are appended;
 //! * `FORMAT`: `bosc-store 1`; `SEQ`: the number of the last commit; `LOCK`, `OWNER`: the owner's lock and process id;
-//!   `MARK`: tells the store from its copies (see `identity.rs`).
+//!   `MARK`: tells the store from its copies (see `identity/mod.rs`).
 //!
 //! Block bytes are written to a segment as they come. A commit syncs the segments and then puts everything that
 //! names those bytes (places, tree nodes, bits, heads, of any number of cores) into one durable database
@@ -55,7 +55,9 @@ mod batch;
 mod cache;
 mod commit;
 mod core;
+mod core_state;
 mod db;
+mod delta;
 pub mod disk;
 mod edits;
 mod error;
@@ -64,16 +66,22 @@ mod folder_state;
 mod gc;
 mod identity;
 mod inner;
+mod lock;
 mod open;
 mod options;
+mod owner;
 mod page;
+mod pending;
+mod random;
 mod record;
+mod rows;
 mod segment;
 mod sequence;
 mod store;
 
 pub use batch::Batch;
 pub use core::{Applied, Checked, Core, CoreInfo, Damage, ReadAhead, ReorgSession};
+pub use db::FORMAT_VERSION;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{CoreChange, Listener, Subscription};
 pub use folder_state::is_store;
@@ -81,4 +89,4 @@ pub use gc::Collected;
 pub use identity::{Copied, Evidence};
 pub use options::Options;
 pub use segment::MAX_BLOCK_SIZE;
-pub use store::{CreateOptions, FORMAT_VERSION, Store, StoreStats};
+pub use store::{CreateOptions, Store, StoreStats};

@@ -2,19 +2,18 @@
 //! [`crate::folder_state`].
 
 use crate::cache::Cache;
-use crate::commit::{CommitState, MetaRow, write_meta_rows};
-use crate::db::{self, Db, Written, u64_from};
+use crate::db::{self, Db, FORMAT_VERSION, MetaRow, Written, u64_from, write_meta_rows};
 use crate::disk::{Disk, Place};
-use crate::edits::ASIDE;
 use crate::error::{Error, Result};
 use crate::folder_state::{self, FolderState};
 use crate::identity::{self, Identity};
 use crate::inner::{Inner, OpenCores, PrimaryKey};
 use crate::options::Options;
-use crate::page::PageKey;
+use crate::page::{ASIDE, PageKey};
+use crate::pending::CommitState;
+use crate::random::random;
 use crate::segment::{Claims, SegmentWriter, Segments};
 use crate::sequence;
-use crate::store::{FORMAT_VERSION, random};
 use redb::ReadableTable;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, RwLock};

@@ -37,6 +37,9 @@ pub(crate) mod kind {
     pub(crate) const BIT: u8 = 33;
 }
 
+/// Core numbers from here on are not cores but pages put aside.
+pub(crate) const ASIDE: u32 = 1 << 31;
+
 /// Names a page: which core, what kind, and its number within the kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PageKey {
@@ -322,7 +325,7 @@ impl Page {
         }
     }
 
-    /// Reads a page; `None` when the bytes are no page of this kind.
+    /// Reads a page; `None` when the bytes are not a page of this kind.
     pub(crate) fn decode(key: &PageKey, mut bytes: &[u8]) -> Option<Self> {
         fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
             let (head, tail) = bytes.split_first_chunk::<N>()?;

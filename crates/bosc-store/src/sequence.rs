@@ -45,7 +45,7 @@ impl Sequence {
         let (number, complement) = bytes.split_at_mut(8);
         number.copy_from_slice(&seq.to_le_bytes());
         complement.copy_from_slice(&(!seq).to_le_bytes());
-        // Nothing is lost when it cannot be written: an older number is no wrong one.
+        // Nothing is lost when it cannot be written: an older number is not a wrong one.
         let _ = file.write_at(seq % 2 * SLOT, &bytes);
     }
 }

@@ -1,16 +1,18 @@
 //! Opening a store, its keys, and finding cores in it.
 
 use crate::batch::Batch;
-use crate::commit::name_row;
 use crate::core::{Core, CoreInfo};
 use crate::db;
 use crate::disk::{DirDisk, Disk, MemoryDisk};
 use crate::error::{Error, Result};
 use crate::gc::Collected;
 use crate::identity::Copied;
-use crate::inner::{Inner, Owner, lock};
+use crate::lock::lock;
 use crate::options::Options;
+use crate::owner::Owner;
+use crate::random::random;
 use crate::record::{KeySource, Record};
+use crate::rows::{MAX_NAME, user_row};
 use bosc_format::corestore::{self, DEFAULT_NAMESPACE};
 use bosc_format::crypto::{CoreKey, DiscoveryKey, Hash, KeyPair, discovery_key};
 use bosc_format::manifest::Manifest;
@@ -18,13 +20,6 @@ use redb::{ReadableTable, ReadableTableMetadata};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use zeroize::Zeroizing;
-
-/// Version of the format on disk that this code writes, and the newest it reads.
-pub const FORMAT_VERSION: u64 = 1;
-
-/// Longest name and user data, in bytes.
-pub(crate) const MAX_NAME: usize = 1024;
-const MAX_USER_DATA: usize = 16 << 20;
 
 /// A store of cores. Clones are handles of the same store; it closes with the last handle, core or batch.
 #[derive(Debug, Clone)]
@@ -292,14 +287,14 @@ impl Store {
     /// Gives disk space back: moves blocks out of segments that are mostly dead, and packs the database. What
     /// is only pending is made durable first.
     pub fn gc(&self) -> Result<Collected> {
-        crate::gc::run(self)
+        crate::gc::run(&self.inner)
     }
 
     /// Reads the whole database and checks every checksum in it; nobody else reads or writes meanwhile. False: something
-    /// in it was wrong and is mended. What is only pending is made durable first.
+    /// in it was wrong and has been repaired. What is only pending is made durable first.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when it cannot be mended, or only by losing the last commit: then the store refuses what asks
+    /// [`Error::Corrupt`] when it cannot be repaired, or only by losing the last commit: then the store refuses what asks
     /// the database until it is opened anew.
     pub fn check_database(&self) -> Result<bool> {
         self.flush()?;
@@ -323,41 +318,4 @@ impl Store {
 
 fn own_manifest(pair: Option<&KeyPair>) -> Manifest {
     Manifest::single(pair.map(KeyPair::public).unwrap_or_default())
-}
-
-/// Key of a row of user data; checks sizes.
-pub(crate) fn user_row(core: u32, name: &str, value: Option<&[u8]>) -> Result<Vec<u8>> {
-    if name.len() > MAX_NAME || value.is_some_and(|v| v.len() > MAX_USER_DATA) {
-        return Err(Error::Argument("user data is over its bound (names 1 KiB, values 16 MiB)"));
-    }
-    Ok([&core.to_be_bytes(), name.as_bytes()].concat())
-}
-
-impl Inner {
-    pub(crate) fn user_data(&self, core: u32, name: &str) -> Result<Option<Vec<u8>>> {
-        let row = user_row(core, name, None)?;
-        self.db.read(|txn| Ok(txn.open_table(db::USER)?.get(row.as_slice())?.map(|v| v.value().to_vec())))
-    }
-
-    /// The key of the core that got this name.
-    fn named(&self, namespace: &Hash, name: &[u8]) -> Result<Option<CoreKey>> {
-        let row = name_row(namespace, name);
-        if let Some(key) = lock(&self.open).names.get(&row) {
-            return Ok(Some(*key));
-        }
-        self.db.read(|txn| {
-            let Some(id) = txn.open_table(db::NAMES)?.get(row.as_slice())?.map(|v| v.value()) else {
-                return Ok(None);
-            };
-            match txn.open_table(db::CORES)?.get(id)? {
-                Some(record) => Ok(Some(Record::decode(record.value())?.key)),
-                None => Ok(None),
-            }
-        })
-    }
-}
-
-pub(crate) fn random(out: &mut [u8]) -> Result<()> {
-    getrandom::fill(out)
-        .map_err(|e| Error::io("the system's random source", std::io::Error::other(e.to_string())))
 }

@@ -91,13 +91,13 @@ impl Header {
     }
 }
 
-/// The stream a datagram is for, none if it is no UDX packet. What a node with one socket for several protocols asks
+/// The stream a datagram is for, none if it is not a UDX packet. What a node with one socket for several protocols asks
 /// first.
 pub fn stream_id(datagram: &[u8]) -> Option<u32> {
     Header::decode(datagram).map(|header| header.stream_id)
 }
 
-/// Writes another stream id into a packet that is passed on as it is, as a relay does. False if it is no UDX packet.
+/// Writes another stream id into a packet that is passed on as it is, as a relay does. False if it is not a UDX packet.
 pub fn set_stream_id(datagram: &mut [u8], stream_id: u32) -> bool {
     if Header::decode(datagram).is_none() {
         return false;
@@ -122,7 +122,7 @@ pub struct Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// Parses a datagram; none if it is no UDX packet, or its data offset lies beyond its end.
+    /// Parses a datagram; none if it is not a UDX packet, or its data offset lies beyond its end.
     pub fn parse(bytes: &'a [u8]) -> Option<Packet<'a>> {
         let header = Header::decode(bytes)?;
         let body = bytes.get(HEADER_LEN..)?;

@@ -156,6 +156,7 @@ pub mod release;
 #[doc(hidden)]
 pub mod secrets;
 pub mod source;
+mod this_process;
 
 pub use client::{
     AppliedUpdate, Event, Events, FailedBuild, Pending, PublicKey, Started, Update, UpdateSource, Updater,

@@ -69,11 +69,6 @@ mod sealed {
 
 pub(crate) use sealed::Sealed;
 
-#[cfg(feature = "http")]
-impl Sealed for crate::http::HttpSource {}
-#[cfg(feature = "p2p")]
-impl Sealed for crate::p2p::P2pSource {}
-
 /// Something that offers releases and proves what it delivers. Blocking. There are two, and no others can be made.
 pub trait Source: Send + Sealed {
     /// The newest release there is for this platform, or `None` when nothing could be newer than `installed`.
@@ -117,7 +112,7 @@ pub trait Source: Send + Sealed {
         let _ = staging;
     }
 
-    /// Called after a fetched build was told of: time for what a source does for later (making room, writing down).
+    /// Called after a fetched build was reported: time for what a source does for later (making room, writing down).
     fn settle(&mut self) {}
 
     /// Other histories of what is followed that were proved since the last call.

@@ -261,7 +261,7 @@ fn a_folder_application_takes_no_bare_file() {
     let release = source.check(&OLD).unwrap().unwrap();
     let e = source.fetch(&release, bed.dir.path(), &mut |_| true).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Integrity);
-    assert!(e.to_string().contains("is no archive"), "{e}");
+    assert!(e.to_string().contains("is not an archive"), "{e}");
 }
 
 #[test]

@@ -3,8 +3,6 @@
 
 pub(crate) mod link;
 
-pub(crate) use crate::stage::human::{bad_name, left_out, looks_secret};
-
 use crate::lines::{changed, dry, unmatched};
 use crate::plain::{Tone, one_line};
 use crate::printer::{Printer, bytes};
@@ -99,7 +97,7 @@ impl<'a> Human<'a> {
             Event::Keys(event) => crate::keys::human::keys(p, event),
             Event::Store(event) => crate::store::human::store(p, event),
             Event::Updater(event) => crate::updater::human::line(p, event),
-            Event::Multisig(event) => crate::multisig::line(p, event),
+            Event::Multisig(event) => crate::multisig::human::line(p, event),
             Event::Demo(DemoEvent::Step { text, .. }) => p.data_name(text),
             Event::Dht(DhtEvent::Ready { host, port }) => p.data(&format!("{host}:{port}")),
         }

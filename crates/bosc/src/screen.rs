@@ -2,7 +2,7 @@
 //!
 //! Whatever goes to a terminal, lines on stdout and stderr and the status line below them, is a message to one thread.
 //! Only that thread writes, so nobody holds a lock while something is drawn, and a terminal that is slow or stopped
-//! (Ctrl+S) holds up that thread alone. Streams that are no terminal do not pass through here, unless the command must
+//! (Ctrl+S) holds up that thread alone. Streams that are not terminals do not pass through here, unless the command must
 //! never wait for whoever reads ([`Full::Forget`]): `bosc watch` hears its words although nobody reads what it says.
 //!
 //! ```text
@@ -25,7 +25,7 @@ mod status;
 
 use bosc_release::command::Stop;
 use queue::Queue;
-pub(crate) use queue::{Full, Worth};
+pub(crate) use queue::{Full, Stream, Worth};
 use status::StatusLine;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,13 +38,6 @@ const TICK: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_millis(300);
 /// How often a waiting sender looks whether the command was stopped.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// Where a line goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Out,
-    Err,
-}
 
 /// The terminal of this process.
 #[derive(Debug)]
@@ -87,7 +80,7 @@ impl Screen {
             }
             let screen: &'static Self = Box::leak(Box::new(Self::new(stop.clone(), full)));
             let owner = std::thread::Builder::new().name("terminal".into()).spawn(move || screen.own());
-            // Without an owner the streams are written to as if they were no terminal.
+            // Without an owner the streams are written to as if they were not terminals.
             owner.is_ok().then_some(screen)
         };
         *SCREEN.get_or_init(start)
@@ -241,7 +234,7 @@ impl Drop for Question<'_> {
     }
 }
 
-/// Writes to a stream that is no terminal. The reader decides how fast: data must not be lost, nor fill the memory.
+/// Writes to a stream that is not a terminal. The reader decides how fast: data must not be lost, nor fill the memory.
 pub(crate) fn direct(to: Stream, bytes: &[u8]) {
     let start = *START.get_or_init(Instant::now);
     let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);

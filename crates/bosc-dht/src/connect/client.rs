@@ -219,7 +219,7 @@ impl Connector {
                     secret_stream: Some(1),
                     ..NoisePayload::default()
                 };
-                // Fails only for a key that is no point of the curve, which nobody can listen with.
+                // Fails only for a key that is not a point of the curve, which nobody can listen with.
                 let Ok(sent) = c.wrap.send(&payload) else {
                     self.fail(dht, id, ConnectError::PeerNotFound, now);
                     return;

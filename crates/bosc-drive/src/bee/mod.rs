@@ -94,7 +94,7 @@ impl<S: BlockSource> Bee<S> {
         &self.source
     }
 
-    /// Block 0; `None` when the core is empty. Fails with [`Error::NotABee`] when it is no bee's.
+    /// Block 0; `None` when the core is empty. Fails with [`Error::NotABee`] when it is not a bee's.
     pub fn header(&self) -> Result<Option<Header>> {
         if self.source.length() == 0 {
             return Ok(None);

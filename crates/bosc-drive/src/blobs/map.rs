@@ -1,6 +1,6 @@
 //! Block maps as bytes.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use bosc_format::codec::{Decoder, Encoder, uint_len};
 use bytes::Bytes;
 

@@ -9,28 +9,14 @@
 //!
 //! - `read`: a blob's bytes. `write`: which blocks are new, and the map that names them. `map`: maps as bytes.
 
+mod id;
 mod map;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
+pub use id::BlobId;
 pub use map::{BlockRef, MAP_REFS_PER_BLOCK, MAX_MAP_BLOCKS, decode_map, encode_map};
 pub use read::{BlobReader, Piece, ReadPlan, content_blocks, content_length, load_map, read_plan};
 pub use write::{BLOCK_SIZE, ContentMap, Placement};
-
-/// Where a file's content lies in the blobs core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct BlobId {
-    /// First block of the content, or of the block map.
-    pub block_offset: u64,
-    /// First byte of those blocks in the core.
-    pub byte_offset: u64,
-    /// How many blocks.
-    pub block_length: u64,
-    /// How many bytes those blocks hold: the file's size only when there is no block map.
-    pub byte_length: u64,
-    /// Whether the blocks hold a map.
-    pub block_map: bool,
-}
-
-#[cfg(test)]
-mod tests;

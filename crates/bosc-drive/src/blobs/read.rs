@@ -1,8 +1,9 @@
 //! Reading a blob: which parts of which blocks, and the bytes in order.
 
-use super::BlobId;
+use super::id::BlobId;
 use super::map::{BlockRef, MAX_MAP_BLOCKS, decode_map};
-use crate::{BlockSource, Error, Result, SourceError};
+use crate::error::{Error, Result};
+use crate::source::{BlockSource, SourceError};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::Range;

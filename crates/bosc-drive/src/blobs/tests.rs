@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
-use crate::{BlockSource, Error, MemorySource};
+use crate::MemorySource;
+use crate::error::Error;
+use crate::source::BlockSource;
 use bosc_format::crypto;
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -1,8 +1,8 @@
 //! Writing a blob: which blocks are new, and the map that names them.
 
-use super::BlobId;
+use super::id::BlobId;
 use super::map::{BlockRef, encode_map};
-use crate::Result;
+use crate::error::Result;
 use bosc_format::crypto::Hash;
 use std::collections::HashMap;
 

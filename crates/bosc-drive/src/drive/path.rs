@@ -53,7 +53,7 @@ pub fn resolve(base: &str, name: &str) -> Result<String> {
     Ok(format!("/{}", out.join("/")))
 }
 
-/// The key of the file called `name`. The root is no file.
+/// The key of the file called `name`. The root is not a file.
 pub fn normalize(name: &str) -> Result<String> {
     let key = resolve("/", name)?;
     if key == "/" { Err(invalid(name, "it names the root")) } else { Ok(key) }

@@ -10,7 +10,7 @@
 //! them against the tree; every round asks for leaves that were not known, so there are at most as many rounds as
 //! levels times differing places, and at most [`MAX_ROUNDS`].
 
-use super::{Gathering, MAX_GUESSES, Put};
+use super::gathering::{Gathering, MAX_GUESSES, Put};
 use crate::error::FollowError;
 use bosc_format::crypto::{Hash, leaf_hash, parent_hash};
 use bosc_format::flat_tree;
@@ -72,7 +72,7 @@ impl<P> Guesses<P> {
         self.put(block, Guess::Piece(piece, size, hash));
     }
 
-    /// Guesses that a block is these bytes, which are no content.
+    /// Guesses that a block is these bytes, which are not content.
     pub fn add_made(&mut self, block: u64, bytes: Bytes) {
         self.put(block, Guess::Made(bytes));
     }

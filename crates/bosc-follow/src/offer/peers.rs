@@ -1,6 +1,6 @@
 //! Peers as a source of bytes: the one that has everything, and costs the most.
 
-use super::{Cost, Gathering, Offer};
+use super::gathering::{Cost, Gathering, Offer};
 use crate::error::FollowError;
 
 /// Fetches what is missing from peers, who prove every block themselves.

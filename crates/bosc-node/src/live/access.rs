@@ -8,10 +8,12 @@ use bosc_wire::replication::{
     ReorgStep,
 };
 
-use super::machine::TURN;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes made for one connection before others get their turn.
+pub(crate) const TURN: usize = 256 << 10;
 
 /// What is remembered of a core between two accesses.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! Channels: opening, proving that both sides know the key, and what comes in on them.
 
 use super::conn::Channel;
+use super::inbox::Inbox;
 use super::machine::LiveMachine;
 use crate::between::FromLive;
 use crate::swarm::ConnId;
@@ -151,6 +152,29 @@ impl LiveMachine {
         self.dirty.remove(&conn);
         for key in c.by_core.keys() {
             self.remove_peer(conn, *key);
+        }
+    }
+}
+
+impl LiveMachine {
+    /// Keeps a message until those after it are known.
+    pub(super) fn gather(&mut self, conn: ConnId, core: CoreKey, message: (u32, Bytes), now: Duration) {
+        if self.inbox.as_ref().is_some_and(|inbox| !inbox.is_of(conn, core)) {
+            self.take_in(now);
+        }
+        if self.inbox.get_or_insert_with(|| Inbox::new(conn, core)).push(message) {
+            self.take_in(now);
+        }
+    }
+
+    /// Gives the replicator what was kept.
+    pub(super) fn take_in(&mut self, now: Duration) {
+        let Some(Inbox { conn, core, messages, .. }) = self.inbox.take() else { return };
+        // What came before on another channel may have changed it.
+        self.look_at_db_of(core, conn);
+        if let Some(slot) = self.cores.get_mut(&core) {
+            slot.with(|r, core| r.handle_messages(PeerId(conn), messages, core, now));
+            slot.changed = true;
         }
     }
 }

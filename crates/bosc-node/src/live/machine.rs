@@ -49,8 +49,6 @@ const WANTED: u8 = 128;
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
 /// How often the net side is told that a peer delivers.
 const DELIVERED_EVERY: Duration = Duration::from_secs(1);
-/// Bytes made for one connection before others get their turn.
-pub(crate) const TURN: usize = 256 << 10;
 
 /// Shows cores to peers as something else than they are: for simulated peers that lie.
 pub trait Disguise: Send + Sync {

@@ -59,7 +59,7 @@ impl Live {
                 let _ = inputs.send(Input::Changed { key, change });
             }),
             disguise: None,
-            turn: machine::TURN,
+            turn: access::TURN,
         };
         Self { machine: LiveMachine::new(setup), start, net, signal }
     }

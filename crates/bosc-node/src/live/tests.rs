@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::inbox::{Inbox, MAX_BYTES, MAX_MESSAGES};
-use super::machine::{LiveMachine, LiveSetup, TURN};
+use super::machine::{LiveMachine, LiveSetup};
+use super::access::TURN;
 use crate::between::{FromLive, FromNet};
 use crate::credit::{Bounds, Credit};
 use bosc_format::crypto::CoreKey;

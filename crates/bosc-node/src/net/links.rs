@@ -42,7 +42,7 @@ impl NetMachine {
             ..bosc_udx::Config::default()
         };
         let mut stream = Stream::new(e.local_id, config, now);
-        stream.set_write_limit(self.send_share());
+        stream.set_write_limit(self.share.limit());
         stream.connect(e.socket, e.remote_id, e.to, now);
         let (remote, hash) = (e.handshake.remote_public_key, e.handshake.hash);
         let seeds = Seeds::draw(&mut self.entropy);
@@ -334,6 +334,18 @@ impl NetMachine {
         for id in finished {
             self.table.remove(id);
             self.unused.extend(self.on_pool.remove(&id));
+        }
+    }
+
+    /// Divides the memory for what waits to be acknowledged anew, if it is time.
+    fn share_memory(&mut self, now: Duration) {
+        let streams = self.links.keys().filter_map(|id| self.table.get(*id));
+        let unacknowledged = streams.map(|s| s.unacknowledged());
+        let Some(limit) = self.share.divide(now, unacknowledged) else { return };
+        for id in self.links.keys() {
+            if let Some(stream) = self.table.get_mut(*id) {
+                stream.set_write_limit(limit);
+            }
         }
     }
 }

@@ -3,7 +3,6 @@
 //! A stream keeps as much as its path takes. One path needs several MiB; ten slow ones beside each other would each take
 //! as much, and gain nothing. So those that are busy share [`TOTAL`], and everyone may have [`LEAST`].
 
-use super::machine::NetMachine;
 use std::time::Duration;
 
 /// Bytes that busy connections have together.
@@ -31,29 +30,25 @@ fn share(busy: usize) -> usize {
     (TOTAL / busy.max(1)).max(LEAST)
 }
 
-impl NetMachine {
+impl Share {
     /// What a new connection may have.
-    pub(super) fn send_share(&self) -> usize {
-        self.share.limit
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
-    /// Divides anew, if it is time.
-    pub(super) fn share_memory(&mut self, now: Duration) {
-        if now < self.share.next {
-            return;
+    /// Divides anew, if it is time, among connections with so many unacknowledged bytes each. What everyone may have from now on,
+    /// if that is another share than before.
+    pub(super) fn divide(
+        &mut self,
+        now: Duration,
+        unacknowledged: impl Iterator<Item = usize>,
+    ) -> Option<usize> {
+        if now < self.next {
+            return None;
         }
-        self.share.next = now.saturating_add(EVERY);
-        let streams = || self.links.keys().filter_map(|id| self.table.get(*id));
-        let limit = share(streams().filter(|s| s.unacknowledged() >= LEAST / 2).count());
-        if limit == self.share.limit {
-            return;
-        }
-        self.share.limit = limit;
-        for id in self.links.keys() {
-            if let Some(stream) = self.table.get_mut(*id) {
-                stream.set_write_limit(limit);
-            }
-        }
+        self.next = now.saturating_add(EVERY);
+        let limit = share(unacknowledged.filter(|n| *n >= LEAST / 2).count());
+        (std::mem::replace(&mut self.limit, limit) != limit).then_some(limit)
     }
 }
 

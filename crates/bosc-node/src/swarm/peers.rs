@@ -1,6 +1,6 @@
 //! The peers a swarm knows: which are queued, which wait for a retry, which are banned.
 
-use super::Topic;
+use super::types::Topic;
 use bosc_format::crypto::PublicKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddrV4;

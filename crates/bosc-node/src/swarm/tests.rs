@@ -1,4 +1,8 @@
-use super::*;
+use super::links::RACE;
+use super::topics::{NOBODY, REFRESH, REFRESH_JITTER_MS};
+use super::{Action, ConnId, Limits, Part, Swarm, Topic};
+use bosc_format::crypto::PublicKey;
+use std::time::Duration;
 
 const A: PublicKey = [1; 32];
 const B: PublicKey = [2; 32];

@@ -9,9 +9,11 @@
 //! ```
 //!
 //! Who "shares the core" opened the channel of the core whose discovery key the topic is; the owner tells with
-//! [`Swarm::shares`]. For a topic that is no core's nobody ever does.
+//! [`Swarm::shares`]. For a topic that is not a core's nobody ever does.
 
-use super::{ConnId, Joined, Swarm, Topic};
+use super::joined::Urgent;
+use super::state::Swarm;
+use super::types::{ConnId, Topic};
 use std::time::Duration;
 
 /// Wait before the first look when urgency begins: peers that were about to announce are missed by the query before, and
@@ -24,29 +26,6 @@ pub(super) const MOST: Duration = Duration::from_secs(60);
 /// When urgency begins and the last look is older, peers who are not connected yet are looked for at once: otherwise
 /// whoever is connected first and knows of nothing new would be believed until the next refresh.
 pub(super) const OLD: Duration = Duration::from_secs(20);
-
-/// How far a topic's urgency has got.
-#[derive(Debug)]
-pub(super) struct Urgent {
-    wait: Duration,
-    /// Of the next look; `None` while a query runs.
-    at: Option<Duration>,
-}
-
-impl Joined {
-    /// When the next look is due.
-    pub(super) fn due(&self) -> Option<Duration> {
-        let urgent = self.urgent.as_ref().and_then(|u| u.at);
-        [self.next, urgent].into_iter().flatten().min().filter(|_| !self.querying)
-    }
-
-    fn restart(&mut self, wait: Duration, now: Duration) {
-        if let Some(u) = &mut self.urgent {
-            u.wait = wait;
-            u.at = (!self.querying).then_some(now + wait);
-        }
-    }
-}
 
 impl Swarm {
     pub(super) fn set_urgent(&mut self, topic: Topic, urgent: bool, now: Duration) {

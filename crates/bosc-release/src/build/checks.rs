@@ -1,6 +1,6 @@
 //! Artifacts are looked at before they are copied: for secrets, and for names that clients of their platform refuse.
 
-use super::BuildEvent;
+use super::event::BuildEvent;
 use super::package::ProjectPackage;
 use super::plan::BuildPlan;
 use crate::command::Sink;

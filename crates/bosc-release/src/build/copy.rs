@@ -1,7 +1,7 @@
 //! Files from their sources into the tree that will be the target.
 
-use super::BuildEvent;
 use super::errors::io_error;
+use super::event::BuildEvent;
 use super::package::ProjectPackage;
 use super::plan::BuildPlan;
 use crate::command::{Sink, Stop};

@@ -1,5 +1,5 @@
 //! A `CHANGELOG.md`: releases start at a line `## ...`; the first word of the heading, without brackets and a leading
-//! `v`, is the version. Lines within code fences are no headings.
+//! `v`, is the version. Lines within code fences are not headings.
 
 pub(crate) mod command;
 pub mod event;

@@ -3,9 +3,9 @@
 //! Alice's store stages and provisions; Bob's and Carol's hold copies, as seeders do. Each of the three has one signing
 //! key, made here and kept in memory only.
 
+use super::event::{DemoRelease, StepData};
 use super::files::{compare, edit};
 use super::show::{Demo, DemoStaged, quiet, received, seed, size, wrong};
-use super::{DemoRelease, StepData};
 use crate::command::Stop;
 use crate::engine::Engine;
 use crate::error::CommandError;

@@ -9,8 +9,8 @@
 //! 1.0.1 runs ──▶ 1.0.2 is not tried again
 //! ```
 
+use super::event::{DemoUpdates, StepData};
 use super::show::{Demo, PATIENCE, io, quiet, seed, size, wrong};
-use super::{DemoUpdates, StepData};
 use crate::command::Stop;
 use crate::engine::Engine;
 use crate::error::{CommandError, ErrorKind};

@@ -1,6 +1,6 @@
 //! Which entries of a drive may be written to disk.
 
-use super::DumpError;
+use super::request::DumpError;
 use bosc_drive::drive::{DriveEntry, path};
 
 /// Longest name of a file, in bytes, that common file systems take.

@@ -1,9 +1,11 @@
 //! `dump`: a drive's files to a folder or to the caller.
 
-use super::{
-    Dump, DumpError, DumpEvent, DumpOptions, DumpStats, Dumped, FileOutcome as Written, FilePart, Received,
-    Root, Sent, plan,
-};
+use super::actions::DumpOptions;
+use super::event::{DumpEvent, DumpStats, Dumped, FilePart, Received, Sent};
+use super::plan::plan;
+use super::request::{Dump, DumpError};
+use super::root::Root;
+use super::write::FileOutcome as Written;
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::{CoreSource, check_batch_end, drive_error, parse_link};

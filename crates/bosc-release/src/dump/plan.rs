@@ -1,9 +1,9 @@
 //! Drive against folder: what to write, link, and remove.
 
-use super::DumpError;
 use super::actions::{DumpContext, DumpOptions, DumpPlan, WriteAction, WriteKind};
 use super::check::{check_link, no_nesting, place};
 use super::prune::Search;
+use super::request::DumpError;
 use super::root::{Root, Way};
 use super::scope::Scope;
 use crate::folder::diff::DiffCount;
@@ -124,7 +124,7 @@ fn compare<S: BlockSource>(
     let add_or_change =
         if meta.as_ref().is_none_or(Meta::is_folder) { WriteKind::Add } else { WriteKind::Change };
     if let Some(linkname) = &entry.value.linkname {
-        let refuse = |e: super::LinkError| DumpError::Unsafe { key: entry.key.clone(), why: e.0 };
+        let refuse = |e: super::check::LinkError| DumpError::Unsafe { key: entry.key.clone(), why: e.0 };
         let text = check_link(&entry.key, linkname).map_err(refuse)?;
         let same = there.as_ref().filter(|(_, meta)| meta.is_link()).is_some_and(|(dir, _)| {
             dir.read_link(name).is_ok_and(|t| t.to_str().map(|t| t.replace('\\', "/")) == Some(text.clone()))

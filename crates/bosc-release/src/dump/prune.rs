@@ -1,7 +1,7 @@
 //! What the drive does not have: found before anything is written, removed when everything is in place.
 
-use super::DumpError;
 use super::actions::{DumpPlan, Removal, Respelled};
+use super::request::DumpError;
 use super::root::Root;
 use super::scope::{Scope, at_or_below};
 use crate::folder::diff::ByteDiff;

@@ -1,6 +1,6 @@
 //! The folder that is written, by handle.
 
-use super::DumpError;
+use super::request::DumpError;
 use super::scope::Scope;
 use bosc_files::{Dir, random_name};
 use std::io::ErrorKind;
@@ -33,7 +33,7 @@ pub(super) struct Aside {
 pub(super) enum Way {
     Open(Arc<Dir>),
     Missing,
-    /// This key on it is no folder.
+    /// This key on it is not a folder.
     Blocked(String),
 }
 
@@ -58,7 +58,7 @@ impl Root {
     /// The folder at a path; it may be absent.
     ///
     /// # Errors
-    /// When it is no folder, or the way to it leads over a link of another user.
+    /// When it is not a folder, or the way to it leads over a link of another user.
     pub fn open(path: &Path) -> Result<Self, DumpError> {
         let path = std::path::absolute(path).map_err(DumpError::io(path))?;
         let dir = match Dir::open(&path) {

@@ -1,6 +1,6 @@
 //! What of the folder a dump may touch.
 
-use super::DumpError;
+use super::request::DumpError;
 use crate::folder::glob::Only;
 use crate::folder::pattern::GlobError;
 use bosc_drive::drive::DriveEntry;

@@ -1,8 +1,8 @@
 //! Writing one file: compared first, replaced at once.
 
-use super::DumpError;
 use super::actions::{DumpContext, DumpOptions, DumpPlan, WriteAction, WriteKind};
 use super::plan::plan;
+use super::request::DumpError;
 use super::root::{Root, Way};
 use crate::folder::diff::{ByteDiff, DiffCount};
 use bosc_drive::BlockSource;

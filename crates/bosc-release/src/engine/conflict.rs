@@ -1,7 +1,7 @@
 //! Two histories of one link.
 //!
 //! Whoever signs a link in two places makes two histories of it. Peers of each follow their own, and nothing joins them
-//! again: an upgrade signed on one is no valid upgrade of the other. What can be done is to say so, everywhere it is
+//! again: an upgrade signed on one is not a valid upgrade of the other. What can be done is to say so, everywhere it is
 //! met, with both heads: the event `conflict`, once for each other history in a command.
 //!
 //! A conflict that a peer proved is kept with the link's db core in the row [`ROW`], so that the next command knows it

@@ -19,9 +19,9 @@ const MAX_ALTERNATIVES: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum GlobToken {
     Char(char),
-    /// One character that is no slash.
+    /// One character that is not a slash.
     Any,
-    /// Any number of characters that are no slash.
+    /// Any number of characters that are not slashes.
     Name,
     /// Any number of characters.
     Path,

@@ -27,9 +27,9 @@ const MAX_FILE: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum IgnoreToken {
     Char(char),
-    /// One character that is no slash.
+    /// One character that is not a slash.
     One,
-    /// Any number of characters that are no slash.
+    /// Any number of characters that are not slashes.
     Name,
     /// Any number of folders, each with its slash.
     Folders,
@@ -110,7 +110,7 @@ struct Rule {
 }
 
 impl Rule {
-    /// `None`: the line is no rule, or one that matches nothing.
+    /// `None`: the line is not a rule, or one that matches nothing.
     fn parse(line: &str) -> Option<Self> {
         if line.starts_with('#') {
             return None;

@@ -31,7 +31,7 @@ pub fn to_text(name: &str, key: &EncryptedKey) -> Option<String> {
 /// Reads such a text, or a bare key file of either kind. White space around and inside the text does not matter.
 ///
 /// # Errors
-/// What is no key, or asks for too much.
+/// What is not a key, or asks for too much.
 pub fn from_bytes(bytes: &[u8]) -> Result<Carried, CommandError> {
     let not = || {
         CommandError::input("this is not an exported signing key")

@@ -24,7 +24,7 @@ pub struct Judged {
 /// Reads and judges responses. `bytes` are those the request was read from.
 ///
 /// # Errors
-/// Texts that are no responses.
+/// Texts that are not responses.
 pub fn judge(request: &Request, bytes: &[u8], responses: &[String]) -> Result<Judged, CommandError> {
     let mut valid: Vec<Response> = Vec::new();
     let mut verdicts = Vec::new();

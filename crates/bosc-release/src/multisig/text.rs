@@ -51,7 +51,7 @@ pub fn gather(arguments: &[String], stdin: &mut dyn Read) -> Result<Vec<String>,
     Ok(out)
 }
 
-/// Long z-base-32 that is no file. What is wrong with it is said by whoever reads it.
+/// Long z-base-32 that is not a file. What is wrong with it is said by whoever reads it.
 fn looks_like_text(argument: &str) -> bool {
     let clean: String = argument.chars().filter(|c| !c.is_whitespace()).collect();
     clean.len() > 64 && id::decode_bytes(&clean).is_ok() && !Path::new(argument).exists()

@@ -1,6 +1,6 @@
 //! A file's content as a list of blocks, and whether two files hold the same bytes.
 
-use super::{BlobTree, MAX_BLOCKS, ProvisionError};
+use super::types::{BlobTree, MAX_BLOCKS, ProvisionError};
 use crate::stage::Leaf;
 use crate::stage::compare::{Old, OldBlock};
 use bosc_drive::blobs::{BlobId, decode_map};

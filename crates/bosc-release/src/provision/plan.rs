@@ -1,7 +1,7 @@
 //! What differs between the source and what the target starts from. Decides as npm `mirror-drive` does.
 
 use super::content::{blob_of, blocks, load, map_blocks, same};
-use super::{BlobTree, MAX_BLOCKS, ProvisionError};
+use super::types::{BlobTree, MAX_BLOCKS, ProvisionError};
 use crate::folder::diff::{ByteDiff, DiffCount};
 use bosc_drive::drive::{DriveEntry, EntryValue, path};
 use bytes::Bytes;

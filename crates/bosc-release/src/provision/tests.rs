@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::*;
+use crate::stage::Leaf;
 use crate::stage::tests::{MemoryTarget, noise};
 use crate::stage::{StageTarget, TargetState};
 use bosc_drive::blobs::{BlobId, BlobReader, ContentMap, Placement, load_map};
@@ -8,6 +9,7 @@ use bosc_drive::chunker::ChunkBuffer;
 use bosc_drive::drive::{Drive, DriveBatch, EntryValue};
 use bosc_drive::{BlockSource, MemorySource};
 use bosc_format::crypto::leaf_hash;
+use bytes::Bytes;
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

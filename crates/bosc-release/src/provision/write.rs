@@ -2,7 +2,7 @@
 
 use super::content::{load, read};
 use super::plan::{ProvisionPlan, Put};
-use super::{BlobTree, Layout, ProvisionError};
+use super::types::{BlobTree, Layout, ProvisionError};
 use crate::stage::StageTarget;
 use crate::stage::compare::Old;
 use crate::stage::writer::{ContentWriter, Cost};
@@ -260,7 +260,7 @@ fn entry_blocks(
 
 fn set<S: BlockSource>(
     batch: &mut DriveBatch<S>,
-    change: &super::FieldChange,
+    change: &super::plan::FieldChange,
 ) -> Result<(), bosc_drive::Error> {
     match &change.value {
         Some(value) => batch.put_raw(change.field, value.clone()).map(drop),

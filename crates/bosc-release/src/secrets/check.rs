@@ -1,8 +1,10 @@
 //! From findings to errors and events, and the way for commands that do not read through the stage's pipeline.
 
+use super::content::look;
 use super::found::SecretFound;
+use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::looks::key_looks;
-use super::{ContentVerdict, HEAD, Secret, StorePlaces, Suspect, look};
+use super::places::StorePlaces;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::Only;
 use crate::folder::pattern::GlobError;

@@ -1,6 +1,8 @@
 //! What the first bytes of a file tell.
 
-use super::{ContentVerdict, HEAD, Secret, Suspect, programs};
+use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
+use super::programs;
+use super::search::find;
 use crate::keys::signing_key::{V0_BYTES, V1_BYTES};
 use crate::keys::{backup, transfer};
 use crate::manifest::keypair;
@@ -137,20 +139,6 @@ fn is_our_database(file: &mut impl Read) -> io::Result<bool> {
             return Ok(false);
         }
     }
-}
-
-/// Where `what` stands first. It is searched for by its first byte.
-pub(super) fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    let first = what.first()?;
-    let mut from = 0;
-    while let Some(at) = text.get(from..)?.iter().position(|b| b == first) {
-        let at = from + at;
-        if text.get(at..)?.starts_with(what) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
 }
 
 fn suspect(path: &Path, head: &[u8], size: u64) -> Option<Suspect> {

@@ -1,6 +1,6 @@
 //! A secret that was found, and how it is told.
 
-use super::Secret;
+use super::kinds::Secret;
 use std::path::PathBuf;
 
 /// A secret in a folder that is to leave this machine.

@@ -1,6 +1,6 @@
 //! What a name alone tells.
 
-use super::Suspect;
+use super::kinds::Suspect;
 
 /// Endings of files that hold keys.
 const KEY_STORES: [&str; 6] = ["p12", "pfx", "jks", "keystore", "kdbx", "ppk"];

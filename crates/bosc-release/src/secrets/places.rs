@@ -1,7 +1,7 @@
 //! Where the store in use lies, and whether a folder holds it, is it, or lies in it.
 
-use super::Secret;
 use super::found::SecretFound;
+use super::kinds::Secret;
 use super::looks::is_segment;
 use crate::folder::scan::{FileStat, FolderId, LocalFile, LocalKind, Scan, folder_id};
 use std::collections::HashSet;

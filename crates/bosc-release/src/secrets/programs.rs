@@ -1,8 +1,8 @@
 //! What other programs keep passwords and tokens in, told by what it says rather than by its name: such files are copied
-//! and renamed. Only whole texts of at most [`HEAD`](super::HEAD) bytes are looked at.
+//! and renamed. Only whole texts of at most [`HEAD`](super::kinds::HEAD) bytes are looked at.
 
-use super::Suspect;
-use super::content::find;
+use super::kinds::Suspect;
+use super::search::find;
 use serde_json::Value;
 
 /// Settings whose values are secrets, in files of lines: `name = value`, `name: value` or `name value`.

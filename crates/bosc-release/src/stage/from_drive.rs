@@ -9,8 +9,8 @@
 
 use super::checks::CheckedFolder;
 use super::command::{StoreTarget, told};
-use super::next_release::{Released, judge};
 use super::link_rules;
+use super::next_release::{Released, judge};
 use super::{Stage, StageError, StageEvent, StageNews, StageOptions, StageSummary, StageTarget};
 use crate::command::{Sink, Stop};
 use crate::dump::command::no_files;

@@ -66,7 +66,11 @@ pub(super) fn judge(
         return Ok(released);
     }
     let Some(files) = unchanged()? else {
-        return Err(link_rules::not_above(version, before.as_deref().unwrap_or_default(), &drive.plain_link()));
+        return Err(link_rules::not_above(
+            version,
+            before.as_deref().unwrap_or_default(),
+            &drive.plain_link(),
+        ));
     };
     tell(PublishEvent::Unchanged { version: version.clone(), verlink: verlink.clone(), files }.into());
     Ok(Released { changed: false, ..released })

@@ -22,18 +22,19 @@
 //! A device that fails to read (no wrong bytes, an error) is not taken for rot: the block stays, is not served, and is
 //! told as unreadable.
 
-use super::Core;
+use super::handle::Core;
+use crate::core_state::State;
 use crate::db;
 use crate::edits::Edits;
 use crate::error::{Error, Result};
 use crate::events::CoreChange;
-use crate::inner::{State, lock};
+use crate::lock::lock;
 use crate::page::{PLACES, PageKey, kind};
 use bosc_format::crypto::leaf_hash;
 use bosc_format::id;
 use bosc_format::merkle::Node;
 use bytes::Bytes;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Most blocks named in one [`Checked`] list; more are counted.
 const MAX_NAMED: usize = 4096;
@@ -56,19 +57,6 @@ pub(super) enum Found {
     Damaged(Error),
     /// The device did not say.
     Unreadable(Error),
-}
-
-/// How many blocks of a core were found damaged and were mended, since the store was opened.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    found: AtomicU64,
-    mended: AtomicU64,
-}
-
-impl Counters {
-    pub(crate) fn mended(&self, n: u64) {
-        self.mended.fetch_add(n, Ordering::Relaxed);
-    }
 }
 
 /// How many blocks of a core were found damaged and were mended, since the store was opened.

@@ -3,10 +3,10 @@
 //! As everywhere, no block leaves the store that is not the tree's (see `damage`). What a group finds wrong is left to
 //! [`Core::block`], which looks again at that block alone and decides what it is.
 
-use super::Core;
 use super::damage::Found;
+use super::handle::Core;
+use crate::core_state::State;
 use crate::error::Result;
-use crate::inner::State;
 use crate::page::Place;
 use bosc_format::crypto::{Hash, leaf_hashes};
 use bytes::Bytes;

@@ -1,10 +1,11 @@
 //! Changing a core by what peers send. Nothing is stored that is not proved.
 
-use super::Core;
+use super::handle::Core;
 use crate::edits::Edits;
 use crate::error::{Error, Result};
 use crate::events::CoreChange;
-use crate::inner::{Tree, lock};
+use crate::inner::Tree;
+use crate::lock::lock;
 use bosc_format::manifest::Manifest;
 use bosc_format::merkle::Head;
 use bosc_format::proof::{

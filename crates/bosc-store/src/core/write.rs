@@ -1,11 +1,12 @@
 //! Changing a core by its own signer: append, truncate; and giving up blocks.
 
-use super::Core;
+use super::handle::Core;
 use crate::batch::Batch;
-use crate::edits::{Delta, Edits};
+use crate::delta::Delta;
+use crate::edits::Edits;
 use crate::error::{Error, Result};
 use crate::events::CoreChange;
-use crate::inner::{Inner, lock};
+use crate::lock::lock;
 use crate::record::KeySource;
 use bosc_format::manifest::{Manifest, Verifier};
 use bosc_format::merkle::{self, Head};
@@ -141,7 +142,7 @@ impl Core {
     pub(crate) fn remove(&self) -> Result<()> {
         let intent = lock(&self.shared.intent);
         self.inner.commit(Vec::new(), Vec::new(), &mut None)?;
-        Inner::alive(&self.shared)?;
+        self.shared.alive()?;
         let mut edits = Edits::new(self.shared.id);
         edits.cut(&self.inner, 0)?;
         let record = self.shared.read().record.clone();

@@ -1,7 +1,8 @@
 //! A directory of the file system. Files are private to the user (mode 0600, directories 0700) because the
 //! database holds secret keys.
 
-use super::{Disk, DiskFile, Place};
+use super::place::Place;
+use super::traits::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};

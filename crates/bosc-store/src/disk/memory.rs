@@ -1,6 +1,6 @@
 //! Files in memory: for tests and simulations. Nothing outlives the value.
 
-use super::{Disk, DiskFile};
+use super::traits::{Disk, DiskFile};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;

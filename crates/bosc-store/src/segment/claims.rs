@@ -1,6 +1,6 @@
 //! What lies in the folder of segments, beside what the database says of it.
 
-use super::{FOLDER, file_name, parse_name};
+use super::files::{FOLDER, file_name, parse_name};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};

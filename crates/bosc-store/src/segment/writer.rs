@@ -1,6 +1,7 @@
 //! The writer of a segment.
 
-use super::{MAX_BLOCK_SIZE, Segments};
+use super::files::MAX_BLOCK_SIZE;
+use super::table::Segments;
 use crate::disk::DiskFile;
 use crate::error::{Error, Result};
 use crate::page::Place;

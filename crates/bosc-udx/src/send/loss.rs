@@ -1,6 +1,6 @@
 //! Loss: packets overtaken by later ones (RACK, RFC 8985), the tail loss probe, the retransmission timer.
 
-use super::{Recovery, Sender, SlotState, slot_mut};
+use super::{Recovery, Sender, SlotState, TimeoutOutcome, slot_mut};
 use crate::stats::Stats;
 
 /// Least time before a tail loss probe: timers and machines are not exact.
@@ -16,22 +16,6 @@ const ACK_DELAY: u64 = 2_000;
 const DUPLICATE_THRESHOLD: usize = 3;
 /// Consecutive timeouts after which larger packets than the base are taken to be swallowed by the path.
 const BLACK_HOLE: u32 = 2;
-
-/// What a timer did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TimeoutOutcome {
-    /// Nothing was due.
-    Idle,
-    /// Something may be sent now.
-    Send,
-    /// The retransmission timer has run out this many times, and this long (µs) nothing was heard.
-    Expired {
-        /// Timeouts in a row.
-        count: u32,
-        /// Microseconds since the last progress.
-        silence: u64,
-    },
-}
 
 impl Sender {
     /// When [`Sender::on_timeout`] wants to be called.

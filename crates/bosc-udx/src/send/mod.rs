@@ -13,8 +13,6 @@
 mod ack;
 mod loss;
 
-pub(crate) use loss::TimeoutOutcome;
-
 use crate::bbr::Bbr;
 use crate::header::{HEADER_LEN, flags};
 use crate::mtu::Mtu;
@@ -111,6 +109,22 @@ pub(crate) enum Choice {
         len: usize,
         /// An MTU probe's padding.
         padding: u8,
+    },
+}
+
+/// What a timer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeoutOutcome {
+    /// Nothing was due.
+    Idle,
+    /// Something may be sent now.
+    Send,
+    /// The retransmission timer has run out this many times, and this long (µs) nothing was heard.
+    Expired {
+        /// Timeouts in a row.
+        count: u32,
+        /// Microseconds since the last progress.
+        silence: u64,
     },
 }
 

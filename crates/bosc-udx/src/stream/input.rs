@@ -16,7 +16,7 @@ const DESTROY_AHEAD: u64 = 1 << 20;
 const ANSWER_INTERVAL: u64 = 25_000;
 
 impl Stream {
-    /// Takes a datagram that arrived for this stream (see [`crate::stream_id`]). Anything that is no packet for it
+    /// Takes a datagram that arrived for this stream (see [`crate::stream_id`]). Anything that is not a packet for it
     /// changes nothing. Afterwards ask for events, then for packets to send; when many datagrams are at hand, hand
     /// in all of them first: they are acknowledged together.
     pub fn handle_packet(&mut self, socket: SocketTag, from: SocketAddr, datagram: &[u8], now: Duration) {

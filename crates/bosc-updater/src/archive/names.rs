@@ -19,7 +19,7 @@ pub(super) fn clean(path: &str) -> Result<Option<String>, UpdateError> {
         return Ok(None);
     }
     if !is_inner_path(inner) {
-        return refused("which is no path inside a build");
+        return refused("which is not a path inside a build");
     }
     for part in inner.split('/') {
         match check_name(part, Target::Archive) {

@@ -1,7 +1,8 @@
 //! Where entries go: checked, then written.
 
-use super::unpack::damaged;
-use super::{Limits, names};
+use super::names;
+use super::read::damaged;
+use super::types::Limits;
 use crate::error::UpdateError;
 use crate::install::fs::{self, CHUNK};
 use crate::install::tree::{disk_path, link_stays};
@@ -84,7 +85,7 @@ impl<'a> Sink<'a> {
                     known.implied = false;
                     Ok(false)
                 }
-                (false, true) if implied => refused("and something below it, which is no folder"),
+                (false, true) if implied => refused("and something below it, although it is not a folder"),
                 _ => refused("twice"),
             };
         }

@@ -1,7 +1,7 @@
 //! tar. The entries come from the `tar` crate as they stand; long names are put together here, where they are bounded.
 
+use super::read::{damaged, read_bounded};
 use super::sink::Sink;
-use super::unpack::{damaged, read_bounded};
 use crate::error::UpdateError;
 use crate::install::integrity;
 use crate::install::tree::MAX_PATH;

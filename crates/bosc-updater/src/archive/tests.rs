@@ -1,7 +1,9 @@
 //! Archives as their makers and their enemies make them.
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::install::{contents_of, verify};
+use crate::release::Contents;
 use crate::release::{Entry, EntryKind};
 use std::io::Write;
 use tar::{Builder, EntryType, Header};

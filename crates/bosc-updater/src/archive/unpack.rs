@@ -1,12 +1,11 @@
 //! From a proved archive to a build in a folder of its own.
 
 use super::sink::Sink;
-use super::{Format, Limits, Unpacked, Wanted};
+use super::types::{Format, Limits, Unpacked, Wanted};
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::tree::{self, check_contents};
 use crate::install::{Kind, fs, integrity, io_error};
 use crate::release::{Contents, Entry, EntryKind};
-use std::io::Read;
 use std::path::Path;
 
 pub(super) fn run(
@@ -110,19 +109,4 @@ fn find_file(entries: &[Entry], inside: Option<&str>) -> Result<String, UpdateEr
         _ => Err(integrity(format!("the archive holds no file {name:?}"))
             .hint("the publisher has to name the program as the application expects it")),
     }
-}
-
-/// Reads up to `limit` bytes and no more: a longer one is an error.
-pub(super) fn read_bounded(from: &mut impl Read, limit: u64, what: &str) -> Result<Vec<u8>, UpdateError> {
-    let mut bytes = Vec::new();
-    from.take(limit + 1).read_to_end(&mut bytes).map_err(damaged)?;
-    if bytes.len() as u64 > limit {
-        return Err(integrity(format!("{what} is longer than {limit} bytes")));
-    }
-    Ok(bytes)
-}
-
-/// The archive cannot be read.
-pub(super) fn damaged(error: std::io::Error) -> UpdateError {
-    integrity(format!("the archive is damaged: {error}")).because(error)
 }

@@ -1,8 +1,8 @@
 //! zip. Entries are read one by one from the central directory, which keeps names that come twice, and each is compared
 //! with the header before its bytes.
 
+use super::read::{damaged, read_bounded};
 use super::sink::Sink;
-use super::unpack::{damaged, read_bounded};
 use crate::error::UpdateError;
 use crate::install::integrity;
 use crate::install::tree::MAX_PATH;

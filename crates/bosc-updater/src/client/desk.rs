@@ -1,14 +1,12 @@
 //! What the updater's thread has on its desk: what is staged, who waits for an answer, and what was told. Apart from policy and source, so
 //! that a running source can be interrupted.
 
-use super::driver::AppliedUpdate;
 use super::event::Event;
+use super::lock::lock;
 use super::policy::{Action, Input, Policy, Verdict};
-use super::remote::Remote;
 use super::reply::Sender;
-use super::running::lock;
 use super::skipped::Skipped;
-use super::update::Update;
+use super::update::{AppliedUpdate, Command, Remote, Reply, Update};
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::{Admission, Installer};
 use crate::release::{Release, ReleaseId, Staged};
@@ -19,26 +17,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
-
-type Reply<T> = Sender<Result<T, UpdateError>>;
-
-/// What the thread is told.
-pub(super) enum Command {
-    News,
-    CheckNow,
-    /// As [`Command::CheckNow`], for somebody who waits.
-    Check(Reply<Option<Update>>),
-    /// This release, with somebody to tell of progress.
-    Download(ReleaseId, Box<dyn FnMut(Progress) + Send>, Reply<()>),
-    Pause,
-    Resume,
-    Cancel,
-    /// The person does not want this release.
-    Skip(Release, Reply<()>),
-    /// The release that was agreed to; nothing when none was told of.
-    Apply(Option<ReleaseId>, Reply<AppliedUpdate>),
-    End,
-}
 
 /// Somebody who waits for a download.
 pub(super) struct Waiting {
@@ -64,7 +42,7 @@ pub(super) struct Desk {
     pub(super) ended: bool,
     /// The error told last, so that the same one is not told again and again.
     pub(super) told: Option<(ErrorKind, String)>,
-    /// The release that was told of last as ready.
+    /// The release last reported as ready.
     pub(super) ready: Arc<Mutex<Option<ReleaseId>>>,
     /// What is said about releases that were found, the newest last.
     pub(super) terms: Vec<(ReleaseId, Terms)>,
@@ -271,7 +249,7 @@ impl Desk {
         !stop
     }
 
-    /// Nothing for what is no update at all.
+    /// Nothing for what is not an update at all.
     pub(super) fn verdict(&self, release: &Release) -> Result<Option<Verdict>, UpdateError> {
         let Some(installer) = &self.installer else { return Ok(Some(Verdict::Admitted)) };
         let now = SystemTime::now();

@@ -1,12 +1,14 @@
 //! The thread that does what the policy says: it owns the source and what is staged.
 
-use super::desk::{Command, Desk, superseded};
+use super::desk::{Desk, superseded};
+use super::device::device;
 use super::diff::changes;
 use super::event::Event;
+use super::interrupt::Busy;
+use super::lock::lock;
 use super::policy::{Action, Input, Policy};
-use super::remote::Busy;
-use super::running::lock;
 use super::sentinel::put_in_place;
+use super::update::{AppliedUpdate, Command};
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::Release;
 use crate::source::{Progress, Source};
@@ -16,20 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
-
-/// What an apply put in place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AppliedUpdate {
-    /// The new version.
-    pub version: Version,
-    /// The version before.
-    pub previous: Version,
-    /// Where it came from.
-    pub link: String,
-    /// What the build before had on the disk and the new one has not (capabilities, attributes, permissions), a line for each file.
-    pub not_kept: Vec<String>,
-}
 
 /// Opens the source; called again when that failed.
 pub(super) type Open = Box<dyn FnMut() -> Result<Box<dyn Source>, UpdateError> + Send>;
@@ -55,7 +43,7 @@ fn only_instance(folder: &Path) -> Result<File, UpdateError> {
             .hint("give the updater a folder that this user may write to")
             .because(e)
     };
-    super::options::device(folder)?;
+    device(folder)?;
     let file =
         bosc_files::private_options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
     match file.try_lock() {
@@ -162,7 +150,7 @@ impl Driver {
 
     fn check(&mut self, threshold: &Version) {
         if let Err(e) = self.ready() {
-            // A network that cannot be used is no link without peers: nobody would tell when it can.
+            // A network that cannot be used is not the same as a link without peers: nobody would tell when it can.
             let kind = if e.kind() == ErrorKind::Input { e.kind() } else { ErrorKind::Disk };
             self.desk.checked(&Err(e));
             return self.policy.handle(self.desk.now(), Input::Checked(Err(kind)));

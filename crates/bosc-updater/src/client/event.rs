@@ -68,7 +68,7 @@ pub enum Event {
     /// whoever publishes has to be told.
     Conflict(Conflict),
     /// The installed release and its own code say different versions: the version in the code was not raised. It is treated as
-    /// the release it is; the next one mends it.
+    /// the release it is; the next one puts that right.
     #[non_exhaustive]
     VersionMismatch {
         /// What the release says.

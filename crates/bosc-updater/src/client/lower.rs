@@ -1,11 +1,12 @@
 //! The lower level of the updater: its own steps, one by one.
 
-use super::driver::AppliedUpdate;
 use super::reply::Pending;
-use super::{Updater, sentinel};
-use crate::error::{ErrorKind, UpdateError};
+use super::sentinel;
+use super::update::AppliedUpdate;
+use super::updater::Updater;
+use crate::error::UpdateError;
 use crate::health::{self, Outcome, Program, WatchEvent};
-use crate::install::{self, Installer};
+use crate::install;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,7 +17,7 @@ impl Updater {
         self.0.started.as_ref()
     }
 
-    /// [`Update::apply`](super::Update::apply) for the update that was told of last when this is called: for applications that ask nobody.
+    /// [`Update::apply`](super::Update::apply) for the update that was last reported when this is called: for applications that ask nobody.
     pub fn apply_update(&self) -> Pending<AppliedUpdate> {
         self.0.remote.apply(self.ready())
     }
@@ -74,19 +75,4 @@ impl Updater {
     pub(super) fn relaunch_again(&self) -> Result<u32, UpdateError> {
         self.relaunch(&self.0.program)
     }
-
-    pub(super) fn installer(&self) -> Result<&Arc<Installer>, UpdateError> {
-        self.0.installer.as_ref().ok_or_else(no_app)
-    }
-}
-
-/// Whether a build is on trial that is not the one that runs here.
-pub(super) fn has_trial_of_another(installer: &Installer) -> bool {
-    let own = installer.own_generation();
-    installer.trial().ok().flatten().is_some_and(|(generation, _)| Some(generation) != own)
-}
-
-fn no_app() -> UpdateError {
-    UpdateError::new(ErrorKind::Input, "there is no application to update")
-        .hint("name it with `UpdaterBuilder::app`, unless this is a development build")
 }

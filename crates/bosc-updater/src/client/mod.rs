@@ -4,27 +4,30 @@
 //! any executor ([`Pending`] and [`Events::recv_async`] are plain futures): no runtime is needed or started for it.
 //! The thread sleeps until something is due or somebody calls: it has no tick.
 //!
-//! - `builder`: what an updater is made from.
+//! - `updater`: the handle. `lower`: the steps that it is made of. `builder` and `update_source`: what it is made from.
 //! - `start`: what a start of the application finds.
 //! - `policy`: when to look, what to take, when to fetch: a state machine without a clock.
-//! - `driver`: the thread; it owns the source. `desk`: what it has staged, and who waits for it. `remote`: how it is told something.
-//! - `running`: what the handles share. `lower`: the steps that the top is made of.
-//! - `update`: a release that may be downloaded and applied.
-//! - `skipped`: the version that the person does not want.
-//! - `reply`: answers and events.
+//! - `driver`: the thread; it owns the source, which `source` opens. `desk`: what it has staged, and who waits for it.
+//! - `running`: what the handles share. `interrupt`: how the thread is let go from what it waits for.
+//! - `update`: a release that may be downloaded and applied, and the commands that the thread takes.
+//! - `skipped`: the version that the person does not want. `device`: the name of this device.
+//! - `reply` and `events`: answers and events. `this_app`: which application the running program is.
 //!
 //! What is public here and not at the top of the crate is the lower level, for processes that update another program.
 
 mod builder;
 mod desk;
+mod device;
 mod diff;
 mod driver;
 mod event;
+mod events;
+mod interrupt;
+mod lock;
 mod lower;
 mod options;
 #[doc(hidden)]
 pub mod policy;
-mod remote;
 mod reply;
 mod running;
 #[cfg(feature = "perry")]
@@ -35,283 +38,21 @@ mod sentinel;
 mod skipped;
 mod source;
 mod start;
+mod this_app;
 mod update;
+mod update_source;
+mod updater;
 
-pub use builder::{PublicKey, UpdateSource, UpdaterBuilder};
+pub use builder::UpdaterBuilder;
 pub use diff::{Change, ChangeOp};
-pub use driver::AppliedUpdate;
 pub use event::Event;
+pub use events::Events;
 #[doc(hidden)]
 pub use options::cargo_version;
-pub use options::{data_folder, this_app, why_no_app};
-pub use reply::{Events, Pending};
+pub use options::data_folder;
+pub use reply::Pending;
 pub use start::{FailedBuild, Started};
-pub use update::Update;
-
-use crate::error::UpdateError;
-use crate::health::Outcome;
-use crate::install::{self, Installer, StartState, Status};
-use crate::release::ReleaseId;
-use desk::Command;
-use driver::Open;
-use lower::has_trial_of_another;
-use remote::Interrupt;
-use running::{Shared, lock};
-use semver::Version;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::SystemTime;
-
-/// A running updater: a handle that may be cloned and shared. It ends with [`Updater::quit`], [`Updater::restart`] or
-/// [`Updater::close`], or when the last handle goes; what was downloaded is kept.
-#[derive(Debug, Clone)]
-pub struct Updater(Arc<Shared>);
-
-/// How this start of the application was counted; errors are told.
-fn count_start(
-    installer: &Installer,
-    sentinel: Option<&PathBuf>,
-    tell: &mut dyn FnMut(UpdateError),
-) -> install::Started {
-    if let Some(Err(e)) = sentinel.map(|path| sentinel::before_start(path, installer)) {
-        tell(e);
-    }
-    let started = installer.started(SystemTime::now()).unwrap_or_else(|e| {
-        tell(e);
-        install::Started { state: StartState::Settled, news: None, watched: false }
-    });
-    if let (Some(path), StartState::RolledBack(_)) = (sentinel, &started.state)
-        && let Err(e) = sentinel::over(path, installer)
-    {
-        tell(e);
-    }
-    started
-}
-
-impl Updater {
-    /// An updater for the application called `name`, of which version `installed` runs, and which takes its updates from `source`.
-    ///
-    /// The name is that of the application's file in a drive, with its extension (`Demo`, `Demo.app`, `Demo.AppImage`). For the
-    /// version see [`crate::package_version!`].
-    pub fn builder(name: impl Into<String>, installed: Version, source: UpdateSource) -> UpdaterBuilder {
-        UpdaterBuilder::new(name.into(), installed, source)
-    }
-
-    fn launch(builder: UpdaterBuilder) -> Started {
-        let mut told = Vec::new();
-        let installer = match builder.installer() {
-            None => {
-                told.extend(why_no_app().map(|reason| Event::NotInstalled { reason }));
-                None
-            }
-            Some(Ok(installer)) => Some(Arc::new(installer)),
-            Some(Err(e)) => {
-                told.push(Event::Error(e));
-                None
-            }
-        };
-        let settings = builder.settings;
-        let on_mobile = cfg!(any(target_os = "ios", target_os = "android"));
-        let sentinel = settings.sentinel.clone().filter(|_| !on_mobile);
-        let started = installer
-            .as_ref()
-            .map(|i| count_start(i, sentinel.as_ref(), &mut |e| told.push(Event::Error(e))));
-        let mut program = settings.program.clone().unwrap_or_default();
-        if let Some(installer) = &installer {
-            program.find_inside(installer);
-        }
-        // A build that was just rolled back has to end, not to update.
-        let failed = match &started {
-            Some(install::Started { state: StartState::RolledBack(what), watched, .. }) => {
-                Some((what.clone(), *watched))
-            }
-            _ => None,
-        };
-        let updates = settings.updates && installer.is_some() && failed.is_none();
-        let interrupt = Arc::new(Interrupt::default());
-        let open = match installer.as_ref().filter(|_| updates) {
-            Some(installer) => source::check(&settings).map(|()| {
-                let (settings, installer) = (settings.clone(), Arc::clone(installer));
-                let interrupt = Arc::clone(&interrupt);
-                Some(Box::new(move || source::open(&settings, &installer, &interrupt)) as Open)
-            }),
-            None => Ok(None),
-        };
-        let open = open.unwrap_or_else(|e| {
-            told.push(Event::Error(e));
-            None
-        });
-        let (events, shared) = Shared::new(settings, open, installer, started, sentinel, program, interrupt);
-        let updater = Self(Arc::new(shared));
-        told.into_iter().for_each(|event| events.post(event));
-        match failed {
-            Some((what, watched)) => Started::RolledBack(FailedBuild { updater, what, watched }),
-            None => Started::Running(updater),
-        }
-    }
-
-    /// What happens, in order. See [`Events`]: there is one queue.
-    pub fn events(&self) -> Events {
-        self.0.events.clone()
-    }
-
-    /// Looks for an update now, whatever the automatic checks do; `None` when there is none. With automatic downloads it is then
-    /// downloaded without a delay, also if it was stopped before.
-    ///
-    /// # Errors
-    /// `Network`, `Integrity`, `Disk`: it is tried again later by itself, if automatic checks are on. `Busy` in a second instance.
-    /// `Unsupported` with updates switched off or without an application, `Refused` while paused.
-    pub fn check(&self) -> Pending<Option<Update>> {
-        let (reply, answer) = reply::pending();
-        self.tell(Command::Check(reply));
-        answer
-    }
-
-    /// [`Updater::check`] for somebody who listens to the events.
-    pub fn check_now(&self) {
-        self.tell(Command::CheckNow);
-    }
-
-    /// Says that this build works: the window is drawn, the data is read. `false` when it was not on trial. Until then a new
-    /// build is rolled back when it crashes, when it does not start, and when it says nothing. Safe to repeat; nobody has to
-    /// wait for the answer: what does not work is told by an event then.
-    pub fn mark_healthy(&self) -> Pending<bool> {
-        let sentinel = self.0.sentinel.clone();
-        let keep = self.0.keep_previous;
-        let work = move |i: &Installer| {
-            let done = i.mark_healthy(SystemTime::now())?;
-            if done && !keep {
-                i.discard_previous(SystemTime::now())?;
-            }
-            match sentinel {
-                Some(path) if done => sentinel::over(&path, i).map(|()| done),
-                _ => Ok(done),
-            }
-        };
-        self.aside(work, false)
-    }
-
-    /// Says that this build needs longer until it is healthy, as for a migration of data: one health window from now. May be said
-    /// again and again. `false` when it is not on trial.
-    pub fn starting(&self) -> Pending<bool> {
-        self.aside(|i| i.starting(SystemTime::now()), false)
-    }
-
-    /// The person closes the application: this start does not count against a build on trial; a downloaded update is put in
-    /// place (the next start runs it); the updater ends. The last call in `main`. The version that was put in place, if one was.
-    ///
-    /// Blocking: as long as writing the build takes.
-    ///
-    /// # Errors
-    /// As [`Update::apply`]: the installed build stays in place, and the update is offered again. Nothing to worry a person with.
-    pub fn quit(&self) -> Result<Option<Version>, UpdateError> {
-        // It may have said just now that it is healthy.
-        self.0.finish_asides();
-        let closing = self.closing().wait();
-        let applied = match self.ready_to_apply().filter(|_| self.0.apply_on_quit) {
-            // The newest that is there: nobody agreed to a certain one.
-            Some(_) => self.0.remote.apply(None).wait().map(|done| Some(done.version)),
-            None => Ok(None),
-        };
-        self.0.end();
-        closing.and(applied)
-    }
-
-    /// Ends the updater, puts a downloaded update in place, starts the application again ([`UpdaterBuilder::program`]) and stays until
-    /// the new build has said that it is healthy; puts the old one back and starts that if it does not. The last call in `main`, in the
-    /// place of [`Updater::quit`].
-    ///
-    /// Blocking: the health window and half as much again at most. End everything that the new build needs first (windows, ports,
-    /// single-instance locks). When an update cannot be put in place, the installed build is started ([`Outcome::NotApplied`]): who
-    /// closed the application for a restart gets it back.
-    ///
-    /// # Errors
-    /// `Input` without an application, and for a folder whose program is not known; `Disk` when nothing could be started.
-    pub fn restart(&self) -> Result<Outcome, UpdateError> {
-        let installer = self.installer()?;
-        self.0.finish_asides();
-        let failed = self.ready_to_apply().and_then(|_| self.0.remote.apply(None).wait().err());
-        if failed.is_none() && has_trial_of_another(installer) {
-            return self.relaunch_and_watch(&self.0.program, &mut |_| true);
-        }
-        // Like a person who closes it.
-        let _ = self.closing().wait();
-        self.0.end();
-        let restarted = self.relaunch_again();
-        match failed {
-            Some(error) => Ok(Outcome::NotApplied { error, restarted: restarted.ok() }),
-            None => restarted.map(Outcome::Restarted),
-        }
-    }
-
-    /// Whether another instance looks for updates, so that this one does not.
-    pub fn is_second_instance(&self) -> bool {
-        self.0.second.load(Ordering::SeqCst)
-    }
-
-    /// Uses no network until [`Updater::resume`]. A running fetch stops and keeps what it has.
-    pub fn pause(&self) {
-        self.tell(Command::Pause);
-    }
-
-    /// Ends a pause.
-    pub fn resume(&self) {
-        self.tell(Command::Resume);
-    }
-
-    /// Stops the running fetch, or forgets the release that waits. It is taken up again by [`Updater::check`] and
-    /// [`Update::download`] only; a newer release is fetched as usual.
-    pub fn cancel(&self) {
-        self.tell(Command::Cancel);
-    }
-
-    /// Ends the updater and waits for it. What was downloaded is kept; nothing is put in place.
-    pub fn close(self) {
-        self.0.end();
-    }
-
-    fn tell(&self, command: Command) {
-        self.0.remote.tell(command);
-    }
-
-    fn ready(&self) -> Option<ReleaseId> {
-        *lock(&self.0.ready)
-    }
-
-    /// The update that is put in place when the application ends. While a build is on trial, none: the one before it is the only one
-    /// known to work.
-    fn ready_to_apply(&self) -> Option<ReleaseId> {
-        let installer = self.0.installer.as_ref()?;
-        let settled = matches!(installer.status(), Ok(Status::Settled { .. }));
-        self.ready().filter(|_| settled)
-    }
-
-    /// Does something with the installer on a thread of its own: it must not wait for a source that waits for a server.
-    fn aside<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Installer) -> Result<T, UpdateError> + Send + 'static,
-        without: T,
-    ) -> Pending<T> {
-        let (reply, answer) = reply::pending();
-        let Some(installer) = self.0.installer.clone() else {
-            reply.send(Ok(without));
-            return answer;
-        };
-        let events = self.0.events.clone();
-        let work = move || {
-            let done = work(&installer);
-            match &done {
-                // Nobody waits for the answer.
-                Err(e) if !reply.is_heard() => events.post(Event::Error(e.clone())),
-                _ => reply.send(done),
-            }
-        };
-        // When no thread can be started, the answer that never comes is an error.
-        let thread = std::thread::Builder::new().name("bosc-updater-health".to_owned()).spawn(work);
-        let mut asides = lock(&self.0.asides);
-        asides.retain(|thread| !thread.is_finished());
-        asides.extend(thread);
-        answer
-    }
-}
+pub use this_app::{this_app, why_no_app};
+pub use update::{AppliedUpdate, Update};
+pub use update_source::{PublicKey, UpdateSource};
+pub use updater::Updater;

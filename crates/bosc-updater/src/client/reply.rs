@@ -1,13 +1,12 @@
-//! Answers and events that can be waited for by a thread or by a future, without any runtime.
+//! Answers, and the queue below them and the events, that can be waited for by a thread or by a future, without any runtime.
 
-use super::event::Event;
 use crate::error::{ErrorKind, UpdateError};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Most values that wait for somebody to take them.
 const MAX_QUEUE: usize = 1024;
@@ -20,12 +19,12 @@ struct State<T> {
 }
 
 #[derive(Debug)]
-struct Shared<T> {
+pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
 }
 
-impl<T> Shared<T> {
+impl<T> Queue<T> {
     fn new() -> Arc<Self> {
         let state = State { queue: VecDeque::new(), closed: false, wakers: Vec::new() };
         Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() })
@@ -36,7 +35,7 @@ impl<T> Shared<T> {
     }
 
     /// Adds a value; the oldest one goes when there are too many.
-    fn push(&self, value: T) {
+    pub(super) fn push(&self, value: T) {
         self.change(|s| {
             if s.queue.len() >= MAX_QUEUE {
                 s.queue.pop_front();
@@ -62,7 +61,7 @@ impl<T> Shared<T> {
         }
     }
 
-    fn wait(&self, deadline: Option<Instant>) -> Option<Option<T>> {
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<Option<T>> {
         let mut state = self.lock();
         loop {
             if let Some(value) = Self::take(&mut state) {
@@ -80,7 +79,7 @@ impl<T> Shared<T> {
         }
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
         let mut state = self.lock();
         if let Some(value) = Self::take(&mut state) {
             return Poll::Ready(value);
@@ -94,7 +93,7 @@ impl<T> Shared<T> {
 
 /// The side that answers. Dropping it without an answer is an answer, too.
 #[derive(Debug)]
-pub(crate) struct Sender<T>(Arc<Shared<T>>);
+pub(crate) struct Sender<T>(Arc<Queue<T>>);
 
 impl<T> Sender<T> {
     pub(crate) fn send(&self, value: T) {
@@ -128,11 +127,17 @@ impl<T> Drop for Sender<T> {
 /// An answer on its way: await it on any executor, or [`Pending::wait`] for it. What was asked for is done whether or not anybody
 /// takes the answer.
 #[derive(Debug)]
-pub struct Pending<T>(Arc<Shared<Result<T, UpdateError>>>);
+pub struct Pending<T>(Arc<Queue<Result<T, UpdateError>>>);
+
+/// A queue and the side that fills it.
+pub(super) fn queue<T>() -> (Sender<T>, Arc<Queue<T>>) {
+    let queue = Queue::new();
+    (Sender(Arc::clone(&queue)), queue)
+}
 
 pub(crate) fn pending<T>() -> (Sender<Result<T, UpdateError>>, Pending<T>) {
-    let shared = Shared::new();
-    (Sender(Arc::clone(&shared)), Pending(shared))
+    let (sender, queue) = queue();
+    (sender, Pending(queue))
 }
 
 fn ended() -> UpdateError {
@@ -154,61 +159,5 @@ impl<T> Future for Pending<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.poll(cx).map(|answer| answer.unwrap_or_else(|| Err(ended())))
-    }
-}
-
-/// What happens, in order: an [`Iterator`] that blocks, and with the feature `stream` a `Stream`. It ends when the updater has
-/// ended.
-///
-/// There is one queue: a clone takes from the same one, and each event goes to whoever takes it first. What nobody takes waits, the
-/// newest 1024 events of it.
-#[derive(Debug, Clone)]
-pub struct Events(Arc<Shared<Event>>);
-
-pub(crate) fn events() -> (Sender<Event>, Events) {
-    let shared = Shared::new();
-    (Sender(Arc::clone(&shared)), Events(shared))
-}
-
-impl Events {
-    pub(crate) fn post(&self, event: Event) {
-        self.0.push(event);
-    }
-
-    /// Blocks until the next event; `None` when the updater has ended. The same as the iterator's `next`, without `mut`.
-    pub fn recv(&self) -> Option<Event> {
-        self.0.wait(None).flatten()
-    }
-
-    /// Blocks until the next event or for so long; `None` also when nothing happened.
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
-        self.0.wait(Instant::now().checked_add(timeout)).flatten()
-    }
-
-    /// The next event, for async code on any executor; `None` when the updater has ended.
-    pub async fn recv_async(&self) -> Option<Event> {
-        std::future::poll_fn(|cx| self.poll_recv(cx)).await
-    }
-
-    /// What a `Stream` is made of.
-    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.0.poll(cx)
-    }
-}
-
-impl Iterator for Events {
-    type Item = Event;
-
-    fn next(&mut self) -> Option<Event> {
-        self.recv()
-    }
-}
-
-#[cfg(feature = "stream")]
-impl futures_core::Stream for Events {
-    type Item = Event;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.poll_recv(cx)
     }
 }

@@ -1,13 +1,16 @@
 //! What the handles of a running updater share: its thread, and what it was started with.
 
-use super::desk::{Command, Desk};
+use super::desk::Desk;
+use super::device::{device, random};
 use super::driver::{Driver, Open};
 use super::event::Event;
-use super::options;
+use super::events::{Events, events};
+use super::interrupt::Interrupt;
+use super::lock::lock;
+use super::options::Settings;
 use super::policy::{Policy, PolicyConfig};
-use super::remote::{Interrupt, Remote};
-use super::reply::{self, Events};
 use super::skipped::Skipped;
+use super::update::{Command, Remote};
 use crate::error::{ErrorKind, UpdateError};
 use crate::health::Program;
 use crate::install::{self, Installer, StartState};
@@ -15,7 +18,7 @@ use crate::release::{ReleaseId, same};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,16 +35,12 @@ pub(super) struct Shared {
     pub(super) program: Program,
     pub(super) apply_on_quit: bool,
     pub(super) keep_previous: bool,
-    /// The release that was told of last as ready.
+    /// The release last reported as ready.
     pub(super) ready: Arc<Mutex<Option<ReleaseId>>>,
     pub(super) second: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Work with the installer that goes on.
     pub(super) asides: Mutex<Vec<JoinHandle<()>>>,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for a thread, unless it is this one.
@@ -53,7 +52,7 @@ fn join(thread: JoinHandle<()>) {
 
 impl Shared {
     pub(super) fn new(
-        settings: options::Settings,
+        settings: Settings,
         open: Option<Open>,
         installer: Option<Arc<Installer>>,
         started: Option<install::Started>,
@@ -61,11 +60,11 @@ impl Shared {
         program: Program,
         interrupt: Arc<Interrupt>,
     ) -> (Events, Self) {
-        let (sender, events) = reply::events();
+        let (sender, events) = events();
         let folder = settings.folder();
-        let device = folder.clone().and_then(|folder| options::device(&folder)).unwrap_or_else(|e| {
+        let device = folder.clone().and_then(|folder| device(&folder)).unwrap_or_else(|e| {
             sender.send(Event::Error(e));
-            options::random()
+            random()
         });
         // What lies there may say another version in its code than its release does.
         let installed = installer.as_ref().and_then(|i| i.installed_version().ok());

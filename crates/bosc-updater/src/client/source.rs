@@ -1,7 +1,7 @@
 //! The source for the upgrade link or URL.
 
+use super::interrupt::Interrupt;
 use super::options::Settings;
-use super::remote::Interrupt;
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::Installer;
 use crate::source::Source;
@@ -135,7 +135,7 @@ fn https(
     if installer.floor()?.schema >= 2 {
         o.min_schema = Schema::V2;
     }
-    // A server that goes back to an older release is not followed: only a higher version mends a bad one.
+    // A server that goes back to an older release is not followed: only a higher version replaces a bad one.
     o.never_below_seen = true;
     o.current = Some(installer.installed_version()?);
     o.installed = Some(installer.target().to_owned());

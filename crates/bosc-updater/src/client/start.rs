@@ -1,9 +1,19 @@
 //! What a start of the application finds.
 
-use super::Updater;
+use super::driver::Open;
+use super::event::Event;
+use super::interrupt::Interrupt;
+use super::options::Settings;
+use super::running::Shared;
+use super::this_app::why_no_app;
+use super::updater::Updater;
+use super::{sentinel, source};
 use crate::error::UpdateError;
-use crate::install::{Reason, RolledBack};
+use crate::install::{self, Installer, Reason, RolledBack, StartState};
 use semver::Version;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 /// What [`UpdaterBuilder::start`](crate::UpdaterBuilder::start) finds. There are these two cases, and there will be no third:
 /// whatever else keeps updates from coming is told by events, and the application runs.
@@ -31,9 +41,9 @@ impl Started {
 #[derive(Debug)]
 #[must_use = "the build before it has to be started"]
 pub struct FailedBuild {
-    pub(super) updater: Updater,
-    pub(super) what: RolledBack,
-    pub(super) watched: bool,
+    updater: Updater,
+    what: RolledBack,
+    watched: bool,
 }
 
 impl FailedBuild {
@@ -61,5 +71,78 @@ impl FailedBuild {
         let started = if self.watched { Ok(()) } else { self.updater.relaunch_again().map(drop) };
         self.updater.close();
         started
+    }
+}
+
+/// How this start of the application was counted; errors are told.
+fn count_start(
+    installer: &Installer,
+    sentinel: Option<&PathBuf>,
+    tell: &mut dyn FnMut(UpdateError),
+) -> install::Started {
+    if let Some(Err(e)) = sentinel.map(|path| sentinel::before_start(path, installer)) {
+        tell(e);
+    }
+    let started = installer.started(SystemTime::now()).unwrap_or_else(|e| {
+        tell(e);
+        install::Started { state: StartState::Settled, news: None, watched: false }
+    });
+    if let (Some(path), StartState::RolledBack(_)) = (sentinel, &started.state)
+        && let Err(e) = sentinel::over(path, installer)
+    {
+        tell(e);
+    }
+    started
+}
+
+/// Starts an updater: counts this start of the application, and opens its source unless there is a reason not to.
+pub(super) fn launch(settings: Settings, installer: Option<Result<Installer, UpdateError>>) -> Started {
+    let mut told = Vec::new();
+    let installer = match installer {
+        None => {
+            told.extend(why_no_app().map(|reason| Event::NotInstalled { reason }));
+            None
+        }
+        Some(Ok(installer)) => Some(Arc::new(installer)),
+        Some(Err(e)) => {
+            told.push(Event::Error(e));
+            None
+        }
+    };
+    let on_mobile = cfg!(any(target_os = "ios", target_os = "android"));
+    let sentinel = settings.sentinel.clone().filter(|_| !on_mobile);
+    let started =
+        installer.as_ref().map(|i| count_start(i, sentinel.as_ref(), &mut |e| told.push(Event::Error(e))));
+    let mut program = settings.program.clone().unwrap_or_default();
+    if let Some(installer) = &installer {
+        program.find_inside(installer);
+    }
+    // A build that was just rolled back has to end, not to update.
+    let failed = match &started {
+        Some(install::Started { state: StartState::RolledBack(what), watched, .. }) => {
+            Some((what.clone(), *watched))
+        }
+        _ => None,
+    };
+    let updates = settings.updates && installer.is_some() && failed.is_none();
+    let interrupt = Arc::new(Interrupt::default());
+    let open = match installer.as_ref().filter(|_| updates) {
+        Some(installer) => source::check(&settings).map(|()| {
+            let (settings, installer) = (settings.clone(), Arc::clone(installer));
+            let interrupt = Arc::clone(&interrupt);
+            Some(Box::new(move || source::open(&settings, &installer, &interrupt)) as Open)
+        }),
+        None => Ok(None),
+    };
+    let open = open.unwrap_or_else(|e| {
+        told.push(Event::Error(e));
+        None
+    });
+    let (events, shared) = Shared::new(settings, open, installer, started, sentinel, program, interrupt);
+    let updater = Updater::over(shared);
+    told.into_iter().for_each(|event| events.post(event));
+    match failed {
+        Some((what, watched)) => Started::RolledBack(FailedBuild { updater, what, watched }),
+        None => Started::Running(updater),
     }
 }

@@ -1,15 +1,18 @@
-//! A release that an application may update to.
+//! A release that an application may update to, and the commands with which it, and the updater's handle, have that done.
+//!
+//! They are one file because they name each other: a release takes commands to the thread, whose answers hold releases.
 
-use super::desk::Command;
-use super::driver::AppliedUpdate;
-use super::remote::Remote;
-use super::reply::{Pending, pending};
+use super::interrupt::Interrupt;
+use super::reply::{self, Pending, pending};
+use crate::error::UpdateError;
 use crate::release::{Release, ReleaseId};
 use crate::source::{Progress, Terms};
 use semver::Version;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
-/// A release that is newer than what is installed, as [`Updater::check`](crate::Updater::check) found it or an event told of it.
+/// A release that is newer than what is installed, as [`Updater::check`](crate::Updater::check) found it or an event reported it.
 ///
 /// It names this release and no other: what a person agreed to is downloaded and applied, or nothing. It does not keep the updater
 /// running; once that has ended, calls answer with [`Cancelled`](crate::ErrorKind::Cancelled).
@@ -82,7 +85,7 @@ impl Update {
         answer
     }
 
-    /// The person does not want this version: it is not told of, downloaded or applied by itself any more, at later starts neither.
+    /// The person does not want this version: it is no longer reported, downloaded or applied by itself, nor at later starts.
     /// A newer one is. What was downloaded of it goes. [`Updater::check`](crate::Updater::check) still finds it, because a person asks,
     /// and downloading it takes this back.
     ///
@@ -98,7 +101,7 @@ impl Update {
     /// [`Updater::restart`](crate::Updater::restart). May be called again when it failed.
     ///
     /// # Errors
-    /// `Refused` when it was not downloaded, or a newer release has come meanwhile (that one was told of); `Busy` while the installed
+    /// `Refused` when it was not downloaded, or a newer release has come meanwhile (that one was reported); `Busy` while the installed
     /// build is on trial; `Integrity`, `NoSpace`, `Permission`, `Disk`. In each case the installed build stays in place.
     pub fn apply(&self) -> Pending<AppliedUpdate> {
         self.remote.apply(Some(self.release.id))
@@ -119,3 +122,63 @@ impl PartialEq for Update {
 }
 
 impl Eq for Update {}
+
+/// What an apply put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppliedUpdate {
+    /// The new version.
+    pub version: Version,
+    /// The version before.
+    pub previous: Version,
+    /// Where it came from.
+    pub link: String,
+    /// What the build before had on the disk and the new one has not (capabilities, attributes, permissions), a line for each file.
+    pub not_kept: Vec<String>,
+}
+
+/// Where an answer goes.
+pub(super) type Reply<T> = reply::Sender<Result<T, UpdateError>>;
+
+/// What the thread is told.
+pub(super) enum Command {
+    News,
+    CheckNow,
+    /// As [`Command::CheckNow`], for somebody who waits.
+    Check(Reply<Option<Update>>),
+    /// This release, with somebody to tell of progress.
+    Download(ReleaseId, Box<dyn FnMut(Progress) + Send>, Reply<()>),
+    Pause,
+    Resume,
+    Cancel,
+    /// The person does not want this release.
+    Skip(Release, Reply<()>),
+    /// The release that was agreed to; nothing when none was reported.
+    Apply(Option<ReleaseId>, Reply<AppliedUpdate>),
+    End,
+}
+
+/// A way to tell the thread something. It keeps nothing running.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    pub(super) commands: Sender<Command>,
+    pub(super) interrupt: Arc<Interrupt>,
+}
+
+impl Remote {
+    pub(super) fn tell(&self, command: Command) {
+        let ends_fetch = matches!(
+            command,
+            Command::Apply(..) | Command::Pause | Command::Cancel | Command::Skip(..) | Command::End
+        );
+        let _ = self.commands.send(command);
+        // After the command: whoever clears the flag finds it.
+        self.interrupt.raise(ends_fetch);
+    }
+
+    pub(super) fn apply(&self, agreed: Option<ReleaseId>) -> Pending<AppliedUpdate> {
+        let (reply, answer) = pending();
+        self.tell(Command::Apply(agreed, reply));
+        answer
+    }
+}

@@ -1,16 +1,14 @@
 //! Starting the application as a process of its own.
 
-use super::Program;
+use super::program::Program;
 use super::{bundle, desktop};
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::{Installer, Kind, fs};
 use crate::secrets;
+use crate::this_process::WATCHED;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-/// Set for a start that is watched: the number of the trial.
-const WATCHED: &str = "BOSC_UPDATER_WATCHED";
 
 /// The file that a start of the application at the installer's target runs, where the application says it: the file itself, or
 /// what the `Info.plist` of a `.app` names.
@@ -19,26 +17,6 @@ const WATCHED: &str = "BOSC_UPDATER_WATCHED";
 /// `Input` for a folder without a program of its name; `Integrity` for a bundle that names no program.
 pub fn executable_of(installer: &Installer) -> Result<PathBuf, UpdateError> {
     executable(installer.target(), installer.kind(), None)
-}
-
-/// Whether this process was started by a watcher of that trial.
-pub(crate) fn is_watched(generation: u64) -> bool {
-    std::env::var(WATCHED).is_ok_and(|text| text == generation.to_string())
-}
-
-/// Whether this process runs the program at `path`, or one inside it.
-pub(crate) fn runs_in(path: &Path) -> bool {
-    let exe = std::env::current_exe().ok().map(|exe| fs::canonical(&exe).unwrap_or(exe));
-    let path = fs::canonical(path).unwrap_or_else(|_| path.to_owned());
-    exe.is_some_and(|exe| exe.starts_with(path))
-}
-
-/// The program that this process runs, relative to a folder that holds it.
-pub(super) fn own_place_in(folder: &Path) -> Option<PathBuf> {
-    let exe = std::env::current_exe().ok()?;
-    let exe = fs::canonical(&exe).unwrap_or(exe);
-    let folder = fs::canonical(folder).unwrap_or_else(|_| folder.to_owned());
-    exe.strip_prefix(folder).ok().map(Path::to_owned).filter(|path| !path.as_os_str().is_empty())
 }
 
 /// The executable to start, for what lies at the target.
@@ -207,7 +185,7 @@ pub fn relaunch(installer: &Installer, program: &Program) -> Result<u32, UpdateE
 }
 
 /// Ends a process that [`relaunch`] or [`super::watch()`] started, and all that it started, firmly: for tests and for a watcher
-/// that cleans up after itself. Give it only an id that one of them told of, and before its process can be waited for.
+/// that cleans up after itself. Give it only an id that one of them returned, and before its process can be waited for.
 pub fn end_started(pid: u32) {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {

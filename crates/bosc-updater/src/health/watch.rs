@@ -1,7 +1,8 @@
 //! The process that installed watches what it installed.
 
 use super::launch::{command, end, executable, left_something, spawn};
-use super::{Outcome, Program, WatchEvent};
+use super::outcome::{Outcome, WatchEvent};
+use super::program::Program;
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::{Installer, Kind, Reason, RolledBack};
 use std::process::{Child, ExitStatus};

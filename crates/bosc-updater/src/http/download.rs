@@ -6,6 +6,7 @@
 use super::agent::{Fault, Http, Reply, cancelled};
 use super::options::HttpOptions;
 use super::pace::Pace;
+use super::staging::{Files, disk, is_file};
 use crate::error::{ErrorKind, UpdateError};
 use crate::files;
 use crate::manifest::Asset;
@@ -16,7 +17,6 @@ use bosc_files::{Durability, private_options};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 
 /// Bytes that are read and written at a time.
 const BLOCK: usize = 64 * 1024;
@@ -31,84 +31,6 @@ const MAX_META: u64 = 64 * 1024;
 const TIMES: u64 = 3;
 /// See [`TIMES`].
 const SLACK: u64 = 1 << 20;
-
-/// The files of one artifact in the staging folder.
-#[derive(Debug, Clone)]
-pub(super) struct Files {
-    folder: PathBuf,
-    stem: String,
-}
-
-impl Files {
-    pub(super) fn new(staging: &Path, asset: &Asset) -> Self {
-        let stem = format!("http-{}", hex(&asset.sha256).get(..32).unwrap_or_default());
-        Self { folder: staging.to_owned(), stem }
-    }
-
-    fn with(&self, extension: &str) -> PathBuf {
-        self.folder.join(format!("{}.{extension}", self.stem))
-    }
-
-    pub(super) fn part(&self) -> PathBuf {
-        self.with("part")
-    }
-
-    fn meta(&self) -> PathBuf {
-        self.with("json")
-    }
-
-    /// Another answer than the part is of.
-    fn another(&self) -> PathBuf {
-        self.with("new")
-    }
-
-    /// The whole, proved artifact.
-    pub(super) fn build(&self) -> PathBuf {
-        self.with("build")
-    }
-
-    /// What was unpacked from it.
-    pub(super) fn unpacked(&self) -> PathBuf {
-        self.with("d")
-    }
-
-    /// One for the whole folder: who is done with a release removes what others left there.
-    pub(super) fn lock(&self) -> PathBuf {
-        self.folder.join("http.lock")
-    }
-
-    /// Removes what other releases left. Errors are not looked at: it only frees room.
-    pub(super) fn remove_others(&self) {
-        remove(&self.folder, Some(&self.stem));
-    }
-}
-
-/// Removes what was fetched into a folder, unless somebody fetches into it now. Errors are not looked at.
-pub(super) fn remove_all(staging: &Path) {
-    let lock = staging.join("http.lock");
-    // Where nothing was ever fetched, nothing is made.
-    if is_file(&lock)
-        && let Ok(Some(_held)) = bosc_files::lock(&lock, std::time::Duration::ZERO)
-    {
-        remove(staging, None);
-    }
-}
-
-fn remove(folder: &Path, but: Option<&str>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if !name.starts_with("http-") || but.is_some_and(|stem| name.starts_with(stem)) {
-            continue;
-        }
-        let path = entry.path();
-        let _ = match entry.file_type() {
-            Ok(t) if t.is_dir() => std::fs::remove_dir_all(&path),
-            _ => std::fs::remove_file(&path),
-        };
-    }
-}
 
 /// What is known of the server's copy that the part comes from.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,8 +143,11 @@ impl<'a, 'b> Download<'a, 'b> {
         let path = self.files.part();
         // A link or folder in its place is not ours to write through.
         if std::fs::symlink_metadata(&path).is_ok() && !is_file(&path) {
-            return Err(UpdateError::new(ErrorKind::Disk, format!("{} is no regular file", path.display()))
-                .hint("remove it and try again"));
+            return Err(UpdateError::new(
+                ErrorKind::Disk,
+                format!("{} is not a regular file", path.display()),
+            )
+            .hint("remove it and try again"));
         }
         private_options()
             .read(true)
@@ -575,22 +500,8 @@ fn etag(reply: &Reply) -> Option<String> {
     reply.header("etag").filter(|e| e.starts_with('"')).map(str::to_owned)
 }
 
-fn is_file(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|m| m.is_file())
-}
-
 fn too_long(message: String) -> UpdateError {
     UpdateError::new(ErrorKind::Integrity, message).hint("nothing was installed; try again later")
-}
-
-pub(super) fn disk(path: &Path, e: io::Error) -> UpdateError {
-    let kind = files::kind(&e);
-    let hint = match kind {
-        ErrorKind::NoSpace => "free some room on the disk, then try again; what was received is kept",
-        ErrorKind::Permission => "run the application as its owner",
-        _ => "check the disk, then try again",
-    };
-    UpdateError::new(kind, format!("updater: cannot write {}", path.display())).hint(hint).because(e)
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ mod proxy;
 mod roots;
 mod sniff;
 mod source;
+mod staging;
 mod state;
 mod template;
 

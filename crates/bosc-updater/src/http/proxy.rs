@@ -119,7 +119,7 @@ impl fmt::Debug for Proxies {
 }
 
 fn exceptions(list: &str) -> Vec<Exception> {
-    // Only as the whole list: `*` is no pattern.
+    // Only as the whole list: `*` is not a pattern.
     if list.trim() == "*" {
         return vec![Exception::All];
     }

@@ -56,7 +56,7 @@ impl Roots {
             return Ok(good);
         }
         let why = bad.unwrap_or(
-            "it holds no part that begins with -----BEGIN CERTIFICATE----- and is no certificate in DER",
+            "it is neither PEM (nothing in it begins with -----BEGIN CERTIFICATE-----) nor a certificate in DER",
         );
         Err(UpdateError::new(ErrorKind::Input, format!("no certificate that can be used: {why}"))
             .hint("give the authority's certificate in PEM or DER"))
@@ -181,7 +181,7 @@ struct Read {
 impl Read {
     fn take(&mut self, der: &[u8]) {
         if RootCertStore::empty().add(CertificateDer::from(der)).is_err() {
-            self.bad = Some("what it holds is no certificate of an authority");
+            self.bad = Some("what it holds is not the certificate of an authority");
         } else if !self.good.iter().any(|there| there == der) {
             self.good.push(der.to_vec());
         }

@@ -1,10 +1,11 @@
 //! The source: check and fetch.
 
 use super::agent::{Canceller, Fault, Http, cancelled, read_body};
-use super::download::{self, Download, Files, disk};
+use super::download::Download;
 use super::identity::Identity;
 use super::options::HttpOptions;
 use super::sniff;
+use super::staging::{Files, disk, remove_all};
 use super::state::Seen;
 use super::template::expand;
 use crate::archive::{self, Format, Limits};
@@ -14,7 +15,7 @@ use crate::manifest::url::{SecureUrl, UrlKind};
 use crate::manifest::verify::PublicKey;
 use crate::manifest::{Asset, MAX_MANIFEST_LEN, Manifest, Proof, Schema};
 use crate::release::{Contents, Entry, EntryKind, Release, ReleaseId, Staged, newer};
-use crate::source::{OnProgress, Source, Terms};
+use crate::source::{OnProgress, Sealed, Source, Terms};
 use semver::Version;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -260,7 +261,7 @@ impl HttpSource {
             let message = if is_package {
                 format!("updater: {name} is an MSIX package, and the application did not come in one")
             } else {
-                format!("updater: {name} is no MSIX package, and the application came in one")
+                format!("updater: {name} is not an MSIX package, and the application came in one")
             };
             return Err(UpdateError::new(ErrorKind::Unsupported, message).hint(
                 "the publisher has to release for each kind of installation under an address of its own",
@@ -276,7 +277,7 @@ impl HttpSource {
         }
         if !matches!(self.options.kind, Kind::File | Kind::Package) {
             return Err(integrity(
-                "updater: the artifact is no archive, and the application is a folder".into(),
+                "updater: the artifact is not an archive, and the application is a folder".into(),
             )
             .hint("the publisher must pack the folder: .tar.gz, .tar.zst or .zip"));
         }
@@ -329,6 +330,8 @@ impl Offer {
     }
 }
 
+impl Sealed for HttpSource {}
+
 impl Source for HttpSource {
     fn check(&mut self, installed: &Version) -> Result<Option<Release>, UpdateError> {
         self.offered = self.ask(Some(installed))?;
@@ -346,7 +349,7 @@ impl Source for HttpSource {
     }
 
     fn tidy(&mut self, staging: &Path) {
-        download::remove_all(staging);
+        remove_all(staging);
     }
 
     fn fetch(

@@ -4,7 +4,7 @@
 //! manifest's URL: a look at a beta channel says nothing about the stable one. The file is read again and written under a lock, so
 //! that of two processes with one file none lowers what the other saw.
 
-use super::download::disk;
+use super::staging::disk;
 use crate::error::UpdateError;
 use crate::files;
 use crate::manifest::version::parse_version;

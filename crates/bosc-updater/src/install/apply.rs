@@ -2,8 +2,8 @@
 
 use super::errors::{At, busy, integrity};
 use super::fs;
+use super::fs::Owner;
 use super::journal::{Flight, MAX_VERSION, Piece, State};
-use super::owner::Owner;
 use super::package;
 use super::session::Session;
 use super::swap::{swap, take_in};
@@ -13,9 +13,6 @@ use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Contents, EntryKind, Release, Staged};
 use semver::Version;
 use std::path::Path;
-
-/// Room that is left on the disk when a build is copied.
-pub(crate) const SPARE: u64 = 16 * 1024 * 1024;
 
 impl Session<'_> {
     pub(crate) fn install(&mut self, staged: &Staged) -> Result<Installed, UpdateError> {
@@ -36,7 +33,7 @@ impl Session<'_> {
             says: None,
         };
         let mut flight = Flight::new(self.journal.next_generation(self.now), new, old, self.now);
-        flight.downgrade = self.installer.options().downgrade;
+        flight.downgrade = self.app.options.downgrade;
         self.journal.flight = Some(flight.clone());
         self.journal.state = State::Installing;
         let swapped = self.write().and_then(|()| swap(place, self.patience()));
@@ -76,7 +73,7 @@ impl Session<'_> {
         Installed {
             new: flight.new.build(),
             old: flight.old.build(),
-            backup: self.installer.backup(),
+            backup: self.app.backup(),
             method,
             not_kept: Vec::new(),
         }
@@ -84,14 +81,14 @@ impl Session<'_> {
 
     /// Refuses a release that may not be installed now.
     fn refuse(&self, release: &Release) -> Result<(), UpdateError> {
-        admitted(&release.version, || self.installer.admission(&self.journal, release, self.now))
+        admitted(&release.version, || self.app.admission(&self.journal, release, self.now))
     }
 
     /// A file takes the place of a file, a folder that of a folder.
     fn check_kind(&self, staged: &Path, contents: &Contents) -> Result<(), UpdateError> {
         tree::check_contents(contents)?;
         let place = self.place();
-        let kind = self.installer.kind();
+        let kind = self.app.kind;
         let file = matches!(contents.entries.first().map(|e| &e.kind), Some(EntryKind::File { .. }));
         if file != (kind == Kind::File) {
             let (is, should) = if file { ("file", "folder") } else { ("folder", "file") };
@@ -134,7 +131,7 @@ impl Session<'_> {
         }
         // An application may hold things that a release cannot, or that this user cannot read. Its identity is enough.
         let contents = tree::known_fingerprint(target);
-        let version = self.installer.options().version.clone();
+        let version = self.app.options.version.clone();
         Ok(Piece { version, release: None, contents, identity: Some(identity), slot: 1, says: None })
     }
 
@@ -162,7 +159,7 @@ impl Session<'_> {
             EntryKind::File { size, .. } => sum.saturating_add(size),
             _ => sum,
         });
-        let copied = self.installer.room_for(bytes).and_then(|()| {
+        let copied = self.app.room_for(bytes).and_then(|()| {
             tree::copy(&staged.path, &incoming, &staged.contents)?;
             let not_kept = prove()?;
             fs::sync_dir(&place.folder).at("sync", &place.folder).map(|()| not_kept)

@@ -5,9 +5,9 @@
 
 use super::errors::{At, io_error};
 use super::fs;
-use super::owner::Owner;
+use super::fs::Owner;
 use super::tree;
-use super::types::{Build, Reason};
+use super::types::{Build, Reason, Status};
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{ReleaseId, newer};
 use bosc_files::{Dir, Durability, Replace};
@@ -170,7 +170,7 @@ impl Flight {
     }
 }
 
-/// A build that was rolled back and not told of yet.
+/// A build that was rolled back and not reported yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct News {
     pub(crate) bad: Piece,
@@ -228,6 +228,19 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Where the application stands.
+    pub(crate) fn status(&self) -> Status {
+        match &self.flight {
+            Some(flight) => Status::Trial {
+                new: flight.new.build(),
+                old: flight.old.build(),
+                starts: flight.counted(),
+                since: time(flight.since_ms),
+            },
+            None => Status::Settled { previous: self.kept.as_ref().map(Piece::build) },
+        }
+    }
+
     /// Reads it. A missing one is an empty one. A damaged one is put aside as `journal.damaged` and read as empty when
     /// `mend`: whoever could write garbage there could have removed it, and an application without an updater is worse.
     pub(crate) fn read(folder: &Path, mend: bool) -> Result<Self, UpdateError> {

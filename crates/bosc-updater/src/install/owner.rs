@@ -10,27 +10,14 @@
 //! | a new build | that of the one it replaces | the same | of an entry that the old one had, too: its mode, without what makes it writable for all or run as another user; of a new one: readable for those who could read the old build, writable for its group if that was |
 
 use super::errors::{At, integrity};
-use super::fs::{self, Metadata};
+use super::fs::{self, Metadata, Owner};
 use crate::error::UpdateError;
 use std::path::Path;
 
 /// No mode: this user may not give things to that group.
 const NOT_GIVEN: u32 = u32::MAX;
 
-/// Owner, group and permissions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Owner {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) mode: u32,
-}
-
 impl Owner {
-    pub(crate) fn of(found: &Metadata) -> Self {
-        let (uid, gid) = fs::owner_of(found);
-        Self { uid, gid, mode: fs::mode_of(found) }
-    }
-
     /// What the state folder is to have.
     pub(crate) fn of_state(parent: &Metadata, target: Option<&Metadata>) -> Self {
         let parent = Self::of(parent);

@@ -118,7 +118,7 @@ mod tests {
         ] {
             assert_eq!(family_of(bad), None, "{bad}");
         }
-        // An alias lies there too, and is no package.
+        // An alias lies there too, and is not a package.
         assert_eq!(of(Path::new("/x/Microsoft/WindowsApps/demo.exe")), None);
     }
 }

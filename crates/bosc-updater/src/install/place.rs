@@ -2,7 +2,7 @@
 
 use super::errors::{At, io_error};
 use super::fs;
-use super::owner::Owner;
+use super::fs::Owner;
 use super::tree;
 use super::types::Kind;
 use crate::error::{ErrorKind, UpdateError};

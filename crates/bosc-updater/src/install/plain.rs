@@ -9,8 +9,8 @@
 //! ```
 
 use super::errors::At;
+use super::fs::Owner;
 use super::fs::{self, Metadata};
-use super::owner::Owner;
 use super::place::{Kept, Place};
 use super::session::lock;
 use super::tree;
@@ -73,7 +73,7 @@ fn exchange(
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(e) => {
-                // The second name that the old build got is no backup of anything.
+                // The second name that the old build got is not a backup of anything.
                 if fs::look(target).is_ok_and(|there| there.is_some()) {
                     let _ = place.discard(prev);
                 }

@@ -1,10 +1,10 @@
 //! One call at work: the lock, the journal, and what a killed process left, put right first.
 
-use super::Installer;
+use super::app::App;
 use super::errors::{At, busy, io_error};
 use super::fs;
+use super::fs::Owner;
 use super::journal::{Journal, News, Piece, State};
-use super::owner::Owner;
 use super::place::{Kept, Place};
 use super::swap::{is_full, keep_outgoing, swap};
 use crate::error::{ErrorKind, UpdateError};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The lock is held as long as this lives.
 pub(crate) struct Session<'a> {
-    pub(crate) installer: &'a Installer,
+    pub(crate) app: &'a App,
     pub(crate) journal: Journal,
     pub(crate) now: SystemTime,
     _lock: File,
@@ -22,26 +22,22 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Waits for the lock, reads the journal, and puts right what is wrong.
-    pub(crate) fn enter(
-        installer: &'a Installer,
-        now: SystemTime,
-        wait: Duration,
-    ) -> Result<Self, UpdateError> {
-        let place = installer.place();
+    pub(crate) fn enter(app: &'a App, now: SystemTime, wait: Duration) -> Result<Self, UpdateError> {
+        let place = &app.place;
         place.make_folder()?;
         let lock = lock(&place.lock(), place.owner()?.lock(), wait)?;
         let journal = Journal::read(&place.folder, true)?;
-        let mut session = Self { installer, journal, now, _lock: lock };
+        let mut session = Self { app, journal, now, _lock: lock };
         session.recover()?;
         Ok(session)
     }
 
     pub(crate) fn place(&self) -> &'a Place {
-        self.installer.place()
+        &self.app.place
     }
 
     pub(crate) fn patience(&self) -> Duration {
-        self.installer.options().patience
+        self.app.options.patience
     }
 
     pub(crate) fn write(&self) -> Result<(), UpdateError> {

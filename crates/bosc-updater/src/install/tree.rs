@@ -1,8 +1,8 @@
 //! Builds on disk: reading, comparing, copying, syncing and removing them.
 
 use super::errors::{At, integrity, io_error};
+use super::fs::Owner;
 use super::fs::{self, CHUNK};
-use super::owner::Owner;
 use crate::error::UpdateError;
 use crate::release::{Contents, Entry, EntryKind};
 use sha2::{Digest, Sha256};
@@ -75,7 +75,7 @@ fn walk(root: &Path) -> Result<Vec<Found>, UpdateError> {
                 };
                 let below = if inner.is_empty() { name.to_owned() } else { format!("{inner}/{name}") };
                 if !is_inner_path(&below) {
-                    return Err(integrity(format!("{below:?} is no path a build can hold")));
+                    return Err(integrity(format!("{below:?} is not a path that a build can hold")));
                 }
                 open.push(below);
             }
@@ -221,7 +221,7 @@ pub(crate) fn check_contents(contents: &Contents) -> Result<(), UpdateError> {
             continue;
         }
         if !is_inner_path(path) {
-            return Err(wrong("which is no path inside a build", path));
+            return Err(wrong("which is not a path inside a build", path));
         }
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         if !matches!(seen.get(parent), Some(EntryKind::Directory)) {

@@ -8,9 +8,9 @@ use super::session::Session;
 use super::swap::is_full;
 use super::types::{Reason, RolledBack, StartState};
 use crate::error::{ErrorKind, UpdateError};
-use crate::health;
 use crate::install::tree;
 use crate::release::same;
+use crate::this_process::runs_in;
 use std::time::SystemTime;
 
 /// How often a build may say that it needs longer.
@@ -29,7 +29,7 @@ impl News {
 impl Session<'_> {
     /// The flight on trial that the calling code belongs to.
     fn own_trial(&mut self) -> Option<&mut Flight> {
-        let version = &self.installer.options().version;
+        let version = &self.app.options.version;
         let on_trial = self.journal.state == State::Trial;
         self.journal.flight.as_mut().filter(|flight| on_trial && same(&flight.new.version, version))
     }
@@ -37,13 +37,13 @@ impl Session<'_> {
     /// The flight on trial that the calling code was started for. What counts is what it is, not the version it says: a release
     /// whose version was not raised in the code says that of the old build, and must not be on trial for ever.
     fn started_trial(&mut self) -> Option<&mut Flight> {
-        let running = &self.installer.options().version;
+        let running = &self.app.options.version;
         let flight = self.journal.flight.as_mut().filter(|_| self.journal.state == State::Trial)?;
         if !same(running, &flight.new.version) && same(running, &flight.old.version) {
             // What starts from the application's path is the new build. The old one may still be started from where it is kept;
             // a process that is neither (`bosc watch`) speaks for what is at the path.
-            let kept = self.installer.place().kept(Kept::Previous, flight.old.slot);
-            if health::runs_in(&kept) && !health::runs_in(self.installer.target()) {
+            let kept = self.app.place.kept(Kept::Previous, flight.old.slot);
+            if runs_in(&kept) && !runs_in(&self.app.place.target) {
                 return None;
             }
         }
@@ -53,8 +53,8 @@ impl Session<'_> {
     /// Counts a start; rolls the build back when it had all that it is allowed. A start beside one that is counted and
     /// still has time is somebody's second click.
     pub(crate) fn count_start(&mut self) -> Result<(StartState, Option<u64>), UpdateError> {
-        let health = self.installer.options().health;
-        let running = self.installer.options().version.clone();
+        let health = self.app.options.health;
+        let running = self.app.options.version.clone();
         let Some(flight) = self.started_trial() else { return Ok((StartState::Settled, None)) };
         if flight.boot.is_some() && flight.boot != fs::boot() {
             // The system was started anew meanwhile: that ended it, or it ended before, which nobody knows.
@@ -81,27 +81,27 @@ impl Session<'_> {
     /// Whether a process of this trial that was counted lives, and has time left to say that it is healthy. Its death
     /// releases the lock, so a build that crashes is counted each time; one that hangs is counted once its time is over.
     fn is_running(&self) -> Result<bool, UpdateError> {
-        let path = self.installer.place().running();
+        let path = self.app.place.running();
         let Some(found) = fs::look(&path).at("look at", &path)? else { return Ok(false) };
         let until =
             self.journal.flight.as_ref().map_or(SystemTime::UNIX_EPOCH, |flight| time(flight.until_ms));
-        let allowed = self.installer.options().health.window.saturating_mul(3) / 2;
+        let allowed = self.app.options.health.window.saturating_mul(3) / 2;
         let in_time = found.modified().is_ok_and(|begun| {
             self.now
                 .duration_since(begun)
                 .map_or_else(|early| early.duration() < allowed, |age| age < allowed)
         });
         Ok((in_time || self.now < until)
-            && fs::try_lock(&path, self.installer.place().owner()?.lock()).at("lock", &path)?.is_none())
+            && fs::try_lock(&path, self.app.place.owner()?.lock()).at("lock", &path)?.is_none())
     }
 
     /// From now on this process is the one that [`Self::is_running`] asks for.
     fn hold_running(&self) -> Result<(), UpdateError> {
-        let path = self.installer.place().running();
+        let path = self.app.place.running();
         // Held by one whose time is over: it keeps it, and every start counts.
-        let owner = self.installer.place().owner()?.lock();
+        let owner = self.app.place.owner()?.lock();
         if let Some(file) = fs::try_lock_since(&path, owner, self.now).at("lock", &path)? {
-            self.installer.hold(file);
+            self.app.hold(file);
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Session<'_> {
 
     /// The build on trial needs longer, one window from now. `false` when there is no such trial, or it said so too often.
     pub(crate) fn extend(&mut self, generation: Option<u64>) -> Result<bool, UpdateError> {
-        let until = self.now.checked_add(self.installer.options().health.window).unwrap_or(self.now);
+        let until = self.now.checked_add(self.app.options.health.window).unwrap_or(self.now);
         let Some(flight) = self.flight_of(generation).filter(|flight| flight.extended < MAX_EXTENSIONS)
         else {
             return Ok(false);
@@ -187,7 +187,7 @@ impl Session<'_> {
             Some(current) => Piece { identity: Some(identity), ..current.clone() },
             None => {
                 let contents = tree::known_fingerprint(target);
-                let version = self.installer.options().version.clone();
+                let version = self.app.options.version.clone();
                 Piece { version, release: None, contents, identity: Some(identity), slot: 1, says: None }
             }
         };

@@ -50,7 +50,7 @@ impl PublicKey {
     /// Takes the 32 bytes of a key.
     ///
     /// # Errors
-    /// `Input` when they are no point of the curve.
+    /// `Input` when they are not points of the curve.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, UpdateError> {
         VerifyingKey::from_bytes(bytes).map(Self).map_err(|_| input("pubkey is not a valid Ed25519 point"))
     }

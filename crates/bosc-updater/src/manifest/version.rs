@@ -15,7 +15,7 @@ pub fn parse_version(text: &str) -> Option<Version> {
 }
 
 /// Perry's `compareVersions`: -1 when `candidate` is an update, 0 when equal, 1 when it is a downgrade, -2 when one of
-/// them is no version.
+/// them is not a version.
 ///
 /// As in the original the order is total: build metadata takes part, `1.0.0+a` is before `1.0.0+b`.
 pub fn compare_versions(current: &str, candidate: &str) -> i32 {

@@ -100,7 +100,7 @@ impl From<bosc_drive::Error> for UpdateError {
     }
 }
 
-/// The drive does not hold what its format says: its owner signed something wrong, or the link is no drive's.
+/// The drive does not hold what its format says: its owner signed something wrong, or the link is not a drive's.
 pub(super) fn drive_error(e: bosc_drive::Error) -> UpdateError {
     match e {
         bosc_drive::Error::Source(e) => match e.downcast::<bosc_store::Error>() {

@@ -1,4 +1,4 @@
-//! Fetching a release: told of, stoppable, over when nobody delivers.
+//! Fetching a release: with progress, stoppable, given up when nobody delivers.
 
 use super::error::cancelled;
 use super::link::FollowedLink;
@@ -89,7 +89,7 @@ impl<'a, 'b> Fetching<'a, 'b> {
         if (self.on_progress)(progress) { Ok(()) } else { Err(cancelled()) }
     }
 
-    /// Has `work` wait as this fetch does: told of, and given up when nothing comes for as long as the patience.
+    /// Has `work` wait as this fetch does: with progress, and given up when nothing comes for as long as the patience.
     pub(super) fn wait<T>(
         &mut self,
         work: impl FnOnce(&mut Wait<'_>, &Cell<u64>) -> Result<T, FollowError>,

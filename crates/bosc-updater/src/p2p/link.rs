@@ -138,7 +138,7 @@ impl Drop for FollowedLink {
 /// Reads an upgrade link.
 pub(super) fn parse(text: &str) -> Result<PearLink, UpdateError> {
     PearLink::parse(text).map_err(|e| {
-        UpdateError::new(ErrorKind::Input, "the upgrade link is no pear:// link")
+        UpdateError::new(ErrorKind::Input, "the upgrade link is not a pear:// link")
             .hint("a link looks like pear://<52 characters>")
             .because(e)
     })

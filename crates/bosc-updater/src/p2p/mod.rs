@@ -17,7 +17,7 @@
 //!
 //! 1. Every byte that is written comes out of a core of the store, and nothing gets into one that does not hang below a
 //!    head signed by the link's key: not from a peer, and not from the installed build.
-//!    A history that parts from the one that is here is never followed, whoever signed it; it is told of
+//!    A history that parts from the one that is here is never followed, whoever signed it; it is reported
 //!    ([`crate::client::Event::Conflict`]), because somebody has signed two.
 //! 2. A head never goes back: the store keeps the newest one that was proved, so a peer with an older one is no
 //!    source of releases.
@@ -48,7 +48,7 @@ pub use options::{P2pOptions, Room, host};
 
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Release, ReleaseId, Staged};
-use crate::source::{Conflict, OnProgress, Source};
+use crate::source::{Conflict, OnProgress, Sealed, Source};
 use bosc_drive::blobs::BlobId;
 use bosc_follow::offer::Peers;
 use bosc_follow::{CoreSource, TimedOut};
@@ -84,7 +84,7 @@ pub struct P2pSource {
     found: Option<Found>,
     /// What was fetched last and is not yet written down: its blocks, the staging folder, and the build's folder in it.
     unsettled: Option<(Found, Needs, PathBuf, PathBuf)>,
-    /// Heads of other histories that were told of.
+    /// Heads of other histories that were reported.
     told: BTreeSet<[u8; 32]>,
 }
 
@@ -146,7 +146,7 @@ impl P2pSource {
             return Ok(found.clone());
         }
         let gone = || {
-            UpdateError::new(ErrorKind::Refused, "the release is no part of the link's history any more")
+            UpdateError::new(ErrorKind::Refused, "the release is no longer part of the link's history")
                 .hint("check for updates again")
         };
         let link = PearLink::parse(&release.origin).map_err(|e| gone().because(e))?;
@@ -263,6 +263,8 @@ impl P2pSource {
         self.link.store.flush().map_err(store_error)
     }
 }
+
+impl Sealed for P2pSource {}
 
 impl Source for P2pSource {
     fn check(&mut self, installed: &Version) -> Result<Option<Release>, UpdateError> {

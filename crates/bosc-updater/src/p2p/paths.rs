@@ -13,7 +13,7 @@ fn refuse(key: &str, why: &str) -> UpdateError {
 /// The path of `key` below the folder `root` of the drive (without a slash at its end), parts joined by `/`.
 pub(super) fn below(root: &str, key: &str, on: Target) -> Result<String, UpdateError> {
     let rest = key.strip_prefix(root).ok_or_else(|| refuse(key, "lies elsewhere"))?;
-    let parts = components(rest).map_err(|_| refuse(key, "is no plain path"))?;
+    let parts = components(rest).map_err(|_| refuse(key, "is not a plain path"))?;
     for part in &parts {
         match check_name(part, on) {
             Ok(()) => {}
@@ -30,7 +30,7 @@ pub(super) fn link_target(rel: &str, linkname: &str) -> Result<String, UpdateErr
     Ok(linkname.replace('\\', "/"))
 }
 
-/// Checks that no path is below another that is no folder, and that no two are one to the file system. `paths` are all
+/// Checks that no path is below another that is not a folder, and that no two are one to the file system. `paths` are all
 /// files and symlinks.
 pub(super) fn no_clashes<'a>(paths: impl Iterator<Item = &'a str>, on: Target) -> Result<(), UpdateError> {
     let mut twins = Twins::new(on);

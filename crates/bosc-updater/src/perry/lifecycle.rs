@@ -149,7 +149,7 @@ impl Trial for Installer {
 ///
 /// # Errors
 /// `updater: rollback failed; sentinel retained for recovery`, `updater: failed to persist crash-loop sentinel`,
-/// `updater: failed to clear sentinel …`, `Input` when the running version is no SemVer, and what the installer says.
+/// `updater: failed to clear sentinel …`, `Input` when the running version is not SemVer, and what the installer says.
 pub fn init_updater(options: &InitOptions) -> Result<Boot, UpdateError> {
     invalidate();
     if !options.auto_rollback || cfg!(any(target_os = "ios", target_os = "android")) {

@@ -25,7 +25,7 @@ fn code(done: bool) -> i32 {
     i32::from(done)
 }
 
-/// `compareVersions`: -1 when `candidate` is an update, 0 when equal, 1 when it is a downgrade, -2 when one of them is no version.
+/// `compareVersions`: -1 when `candidate` is an update, 0 when equal, 1 when it is a downgrade, -2 when one of them is not a version.
 pub fn compare_versions(current: &str, candidate: &str) -> i32 {
     version::compare_versions(current, candidate)
 }

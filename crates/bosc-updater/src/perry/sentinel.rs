@@ -51,7 +51,7 @@ impl Sentinel {
         }
     }
 
-    /// Reads a sentinel's text; `None` when it is no JSON object or the count is no whole number from 0.
+    /// Reads a sentinel's text; `None` when it is not a JSON object or the count is not a whole number from 0.
     pub fn parse(text: &str) -> Option<Self> {
         let sentinel: Self = serde_json::from_str(text).ok()?;
         sentinel.restart_count()?;
@@ -176,7 +176,7 @@ pub fn write_sentinel(path: &Path, json: &str) -> Result<(), UpdateError> {
 ///
 /// # Errors
 /// `Disk` or `Permission` when it is there and cannot be read. A file above [`MAX_SENTINEL_LEN`], or one that is not UTF-8,
-/// is given back as an empty text, which no parser takes. What is no file (a fifo, a folder) counts as none.
+/// is given back as an empty text, which no parser takes. What is not a file (a fifo, a folder) counts as none.
 pub fn read_sentinel(path: &Path) -> Result<Option<String>, UpdateError> {
     files::read_text(path, MAX_SENTINEL_LEN).map_err(|e| failed("updater: failed to read sentinel", path, e))
 }

@@ -138,7 +138,7 @@ impl Update {
         self.staged.as_ref().map(|staged| staged.path.as_path())
     }
 
-    /// Perry's `download`: fetches the artifact and proves it. `on_progress` is told of the bytes that are here and of all there will
+    /// Perry's `download`: fetches the artifact and proves it. `on_progress` gets the bytes that are here and of all there will
     /// be (0 while nobody says how many). Goes on where an interrupted call ended.
     ///
     /// # Errors

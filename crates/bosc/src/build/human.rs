@@ -1,10 +1,10 @@
 //! `build` as people read it.
 
-use crate::human::{bad_name, left_out, looks_secret};
 use crate::install::human::warning;
 use crate::lines::shown;
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
+use crate::stage::human::{bad_name, left_out, looks_secret};
 use bosc_release::build::BuildEvent;
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The order in which `bosc --help` lists the commands: by what people want to do.
 
-use super::{heading, literal};
+use super::text::{heading, literal};
 use clap::Command;
 use std::fmt::Write;
 

@@ -1,7 +1,8 @@
 //! Manual pages, from what `--help` shows.
 
 use super::errors::ERRORS;
-use super::{environment, groups, pages, topics, wrap};
+use super::text::wrap;
+use super::{environment, groups, pages, topics};
 use crate::args::Cli;
 use crate::global::COMMON;
 use clap::{Command, CommandFactory};

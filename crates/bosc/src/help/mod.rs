@@ -17,10 +17,12 @@ mod errors;
 mod groups;
 pub(crate) mod man;
 mod mistakes;
+mod page;
 mod pages;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;
+mod text;
 mod topics;
 
 use crate::args::{Cli, HelpArgs};
@@ -30,11 +32,11 @@ use bosc_release::error::CommandError;
 use bosc_release::event::Output;
 
 use clap::builder::StyledStr;
-use clap::builder::styling::Style;
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fmt::Write;
+use text::{heading, literal, wrap, wrap_before};
 
 pub(crate) use mistakes::hint;
 
@@ -42,17 +44,6 @@ pub(crate) use mistakes::hint;
 const FLAG_WIDTH: usize = 65;
 /// Columns of the flags in the list that is made here; clap makes the others.
 const FLAG_COLUMN: usize = 35;
-
-/// What is said of a command beside its line and its flags.
-#[derive(Debug)]
-pub(crate) struct Page {
-    /// The words after `bosc`.
-    pub(crate) path: &'static str,
-    /// Some sentences, broken into lines; may be empty.
-    pub(crate) details: &'static str,
-    /// What is done and the command that does it.
-    pub(crate) examples: &'static [(&'static str, &'static str)],
-}
 
 /// The arguments of this process, parsed.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
@@ -193,50 +184,11 @@ fn common_flags(command: &Command, root: bool) -> String {
     out
 }
 
-/// A heading in clap's own style.
-fn heading(out: &mut String, text: &str) {
-    let style: Style = *clap::builder::Styles::styled().get_header();
-    let _ = writeln!(out, "{style}{text}:{style:#}");
-}
-
-/// Text to type, in clap's own style. Spaces before it are left alone.
-fn literal(text: &str) -> String {
-    let style: Style = *clap::builder::Styles::styled().get_literal();
-    let words = text.trim_start();
-    let (indent, _) = text.split_at(text.len() - words.len());
-    format!("{indent}{style}{words}{style:#}")
-}
-
 /// How many characters clap adds to the help of a flag: its default and its variable.
 fn added(arg: &Arg) -> usize {
     let shown = !arg.is_hide_default_value_set() && arg.get_action().takes_values();
     let default: usize = arg.get_default_values().iter().filter(|_| shown).map(|v| v.len() + 12).sum();
     default + arg.get_env().map_or(0, |v| v.len() + 8)
-}
-
-/// Lines of at most `width` characters, broken at spaces.
-fn wrap(text: &str, width: usize) -> String {
-    wrap_before(text, width, 0)
-}
-
-/// The same, with room for `rest` characters behind the last word.
-fn wrap_before(text: &str, width: usize, rest: usize) -> String {
-    let mut out = String::new();
-    let mut column = 0;
-    let mut words = text.split_whitespace().peekable();
-    while let Some(word) = words.next() {
-        let length = word.chars().count() + if words.peek().is_none() { rest } else { 0 };
-        if column > 0 && column + 1 + length > width {
-            out.push('\n');
-            column = 0;
-        } else if column > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-    }
-    out
 }
 
 /// `bosc help [COMMAND|TOPIC]...`

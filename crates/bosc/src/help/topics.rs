@@ -1,7 +1,8 @@
 //! `bosc help TOPIC`: exit codes, errors, environment, and one error by its code.
 
+use super::environment;
 use super::errors::{self, ERRORS};
-use super::{environment, heading, literal, wrap};
+use super::text::{heading, literal, wrap};
 use std::fmt::Write;
 
 /// Columns of the text of a topic.

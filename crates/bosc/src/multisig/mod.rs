@@ -3,7 +3,7 @@
 
 pub(crate) mod args;
 mod event;
-mod human;
+pub(crate) mod human;
 mod keys;
 mod sign;
 mod store;
@@ -19,8 +19,6 @@ use bosc_release::multisig::config::Config;
 use bosc_release::multisig::{self, Work, text, vanity};
 use event::{DoneAndHash, KeyringEvent, LinkShown, MadeAndHash};
 use store::{milliseconds, on_store, unexpected};
-
-pub(crate) use human::line;
 
 /// What is said when there is nothing to list.
 const NO_COMMITS: &str = "(nothing was committed from this store)";

@@ -153,7 +153,7 @@ const LIKE_LATIN: &str = concat!(
 /// The letters of a text that may be taken for others.
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
-    /// Scripts that have a letter in the text that is no Latin one by its looks.
+    /// Scripts that have a letter in the text that is not a Latin one by its looks.
     own: Vec<Script>,
 }
 

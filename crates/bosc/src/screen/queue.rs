@@ -6,8 +6,14 @@
 //!   [`DATA_MAX`] ([`Full::Wait`]: the sender waits) or takes the place of what is worth least ([`Full::Forget`]).
 //! * Of lines of which only the newest counts, two never stand side by side.
 
-use super::Stream;
 use std::collections::VecDeque;
+
+/// Where a line goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Out,
+    Err,
+}
 
 /// Most bytes of lines that wait before talk is left out.
 pub(super) const TALK_MAX: usize = 1 << 20;

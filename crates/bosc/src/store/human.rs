@@ -10,7 +10,7 @@ pub(crate) fn store(p: &Printer, event: &StoreEvent) {
         StoreEvent::Checked(core) => checked(p, core),
         StoreEvent::Database { state: DatabaseState::Ok } => {}
         StoreEvent::Database { state: DatabaseState::Mended } => {
-            p.say(Tone::Warn, "The database had a fault, which is mended");
+            p.say(Tone::Warn, "The database had a fault, which has been repaired");
         }
         StoreEvent::Database { state: DatabaseState::Damaged } => {
             p.say(Tone::Bad, "The database is damaged");

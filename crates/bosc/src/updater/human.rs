@@ -1,9 +1,9 @@
 //! `updater manifest` as people read it.
 
-use crate::human::looks_secret;
 use crate::lines::shown;
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
+use crate::stage::human::looks_secret;
 use bosc_release::manifest::UpdaterEvent;
 
 /// Prints an event.

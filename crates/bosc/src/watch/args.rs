@@ -1,6 +1,6 @@
 //! The flags of `bosc watch`, and what they make of the updater.
 
-use super::command_error;
+use super::errors::command_error;
 use crate::global::Global;
 use bosc_release::error::CommandError;
 use bosc_updater::client::data_folder;
@@ -185,7 +185,7 @@ pub(super) fn program(a: &Watch) -> Program {
     program
 }
 
-/// Reads a small file with what is no argument: others see arguments.
+/// Reads a small file with what is not an argument: others see arguments.
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>, CommandError> {
     let unreadable = || {
         CommandError::input(format!("cannot read {}", path.display()))

@@ -1,6 +1,6 @@
 //! What `watch` says: each event with its line of JSON, its sentence, and what it is worth while nobody reads.
 
-use super::{code, hint};
+use super::errors::{code, hint};
 use crate::plain::{Tone, sentence};
 use crate::printer::{Printer, bytes};
 use crate::screen::Worth;

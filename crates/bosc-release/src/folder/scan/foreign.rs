@@ -4,7 +4,7 @@
 //! read: a link to one is enough. So a link that belongs neither to the user nor to root, and leaves the folder, may lead
 //! only to what belongs to its owner. The same holds for every link on the way.
 
-use super::ScanError;
+use super::types::{MAX_LINKS, ScanError};
 use bosc_files::{Dir, Meta};
 use std::path::Path;
 
@@ -58,7 +58,7 @@ fn owners(folder: &Path, path: &Path) -> std::io::Result<Vec<u32>> {
                     continue;
                 }
                 out.push(meta.uid());
-                if out.len() > super::MAX_LINKS {
+                if out.len() > MAX_LINKS {
                     return Err(std::io::Error::other("too many links"));
                 }
                 todo.push(std::fs::read_link(&here)?);

@@ -1,6 +1,6 @@
-//! Symlinks of a folder that was itself reached through one.
+//! Where symlinks lead.
 //!
-//! What such a folder holds arrives at another place than where it lies, so its links are followed from where they *lie*
+//! What a folder that was itself reached through one holds arrives at another place than where it lies, so its links are followed from where they *lie*
 //! (a workspace's `node_modules/lib -> ../../packages/lib` holds links that count from `packages/lib`), and the place they
 //! lead to is looked for among the folders that are open:
 //!
@@ -9,47 +9,50 @@
 //!    depend on each other end here, not in a circle.
 //! 3. Elsewhere, or at something that is left out: what it leads to is taken, as with every link that leaves.
 
-use super::{LinkEnd, LocalFile, LocalKind, ScanError, Walk, clean};
+use super::followed::{FollowedFolder, as_key, relative};
+use super::types::{LinkEnd, LocalFile, LocalKind, MAX_LINKS, ScanError};
+use super::walk::Walk;
 use bosc_files::Meta;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-
-/// A folder reached through a symlink.
-#[derive(Debug)]
-pub(super) struct FollowedFolder {
-    /// Where it lies.
-    real: PathBuf,
-    /// Its key, without a slash at its end.
-    key: String,
-}
-
-impl FollowedFolder {
-    pub(super) fn new(path: &Path, key: &str) -> Result<Self, ScanError> {
-        let real =
-            std::fs::canonicalize(path).map_err(|error| ScanError::Io { path: path.to_owned(), error })?;
-        Ok(Self { real, key: key.to_owned() })
-    }
-}
-
-/// The path from the folder of `key` to the key `to`.
-pub(super) fn relative(key: &str, to: &str) -> String {
-    let parts =
-        |key: &'_ str| key.split('/').filter(|p| !p.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    let (mut from, to) = (parts(key), parts(to));
-    from.pop();
-    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let ups = from.iter().skip(common).map(|_| "..");
-    let text = ups.chain(to.iter().skip(common).map(String::as_str)).collect::<Vec<_>>().join("/");
-    if text.is_empty() { ".".into() } else { text }
-}
-
-/// A path below a folder as a key.
-pub(super) fn as_key(above: &str, rest: &Path) -> Option<String> {
-    rest.components()
-        .try_fold(above.to_owned(), |key, part| Some(format!("{key}/{}", part.as_os_str().to_str()?)))
-}
+use std::path::{Component, Path, PathBuf};
 
 impl Walk<'_> {
+    /// Where a symlink leads, one step after the other.
+    pub(super) fn follow(&self, path: &Path, key: &str) -> Result<LinkEnd, ScanError> {
+        let mut at = path.to_owned();
+        for step in 0..MAX_LINKS {
+            let io = |error| ScanError::Io { path: at.clone(), error };
+            let meta = match std::fs::symlink_metadata(&at) {
+                Ok(meta) => meta,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && step > 0 => {
+                    return Ok(LinkEnd::Nowhere);
+                }
+                Err(e) => return Err(io(e)),
+            };
+            if !meta.is_symlink() {
+                return Ok(LinkEnd::Outside(Meta::from(&meta)));
+            }
+            let text = std::fs::read_link(&at).map_err(io)?;
+            let to = clean(&at.parent().unwrap_or(Path::new("/")).join(&text));
+            if let Some(inside) = self.roots.iter().find_map(|root| to.strip_prefix(root).ok()) {
+                // As in localdrive: a link to a link is taken for what its last step says.
+                let bad = |why| ScanError::Name { path: path.to_owned(), why };
+                if step > 0 && text.is_relative() {
+                    // The last step counts from elsewhere.
+                    let to = as_key("", inside).ok_or(bad("the symlink's target is not Unicode"))?;
+                    return Ok(LinkEnd::Inside(relative(key, &to)));
+                }
+                let shown = if text.is_absolute() { inside } else { &text };
+                let shown = shown.to_str().ok_or(bad("the symlink's target is not Unicode"))?;
+                let shown = if cfg!(windows) { shown.replace('\\', "/") } else { shown.to_owned() };
+                let target = if text.is_absolute() { format!("/{shown}") } else { shown };
+                return Ok(LinkEnd::Inside(target));
+            }
+            at = to;
+        }
+        Err(ScanError::Loop { path: path.to_owned() })
+    }
+
     /// Where the symlink `path`, with this key, of a followed folder leads.
     pub(super) fn follow_below(
         &self,
@@ -101,6 +104,21 @@ impl Walk<'_> {
         }
         self.takes(key)
     }
+}
+
+/// Removes `.` and `..` by name alone.
+fn clean(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// The system's own limit of symlinks was reached.

@@ -65,7 +65,7 @@ pub struct ListedKey {
 /// Checks a key's name.
 ///
 /// # Errors
-/// Names that are no plain file names.
+/// Names that are not plain file names.
 pub fn check_name(name: &str) -> Result<(), CommandError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(plain) {
@@ -273,7 +273,7 @@ impl Keyring {
     /// All keys, by name.
     ///
     /// # Errors
-    /// An unreadable folder. Files that are no keys are left out.
+    /// An unreadable folder. Files that are not keys are left out.
     pub fn list(&self) -> Result<Vec<ListedKey>, CommandError> {
         let mut all = std::collections::BTreeMap::new();
         for dir in self.fallback.iter().chain([&self.dir]) {

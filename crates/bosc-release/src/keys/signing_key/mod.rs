@@ -36,7 +36,7 @@ const MAX_WORK: u64 = 4 << MAX_LOG_N;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SigningKeyError {
-    /// The bytes are no key file.
+    /// The bytes are not a key file.
     #[error("this is not an encrypted signing key")]
     NotAKey,
     /// Made by a later version.

@@ -159,16 +159,3 @@ impl Engine {
         Ok(Initialised { file: path.to_owned(), lines })
     }
 }
-
-/// The link of a line, which it needs now.
-fn link_of(line: &Declared) -> Result<&str, CommandError> {
-    line.link.as_deref().ok_or_else(|| {
-        let hint = match line.kind {
-            LineKind::Multisig => {
-                format!("bosc line add {} --kind multisig --link $(bosc multisig link) --replace", line.name)
-            }
-            _ => format!("bosc line add {} --kind {} --replace makes one", line.name, line.kind.name()),
-        };
-        CommandError::not_found(format!("the line {:?} has no link", line.name)).hint(hint)
-    })
-}

@@ -6,7 +6,6 @@
 //! | provision | `provision` with the versioned links of source and production |
 //! | multisig | nothing can be done alone: the steps are told, with their links |
 
-use super::link_of;
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::parse_link;
@@ -320,4 +319,17 @@ pub(crate) fn multisig_steps(verlink: &str) -> Vec<Step> {
         .zip(steps)
         .map(|(number, (who, command, text))| Step { number, who, command, text: text.to_owned() })
         .collect()
+}
+
+/// The link of a line, which it needs now.
+fn link_of(line: &Declared) -> Result<&str, CommandError> {
+    line.link.as_deref().ok_or_else(|| {
+        let hint = match line.kind {
+            LineKind::Multisig => {
+                format!("bosc line add {} --kind multisig --link $(bosc multisig link) --replace", line.name)
+            }
+            _ => format!("bosc line add {} --kind {} --replace makes one", line.name, line.kind.name()),
+        };
+        CommandError::not_found(format!("the line {:?} has no link", line.name)).hint(hint)
+    })
 }

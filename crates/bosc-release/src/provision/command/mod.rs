@@ -15,10 +15,11 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use super::{
-    CoreVersion, Diffed, DriveVersion, Layout, Provision, ProvisionError, ProvisionEvent, ProvisionPlan,
-    ProvisionWarning, Provisioned, ReleaseVersion, VersionError, Which, plan, write,
-};
+use super::event::{CoreVersion, Diffed, DriveVersion, ProvisionEvent, ProvisionWarning, Provisioned, Which};
+use super::plan::{ProvisionPlan, plan};
+use super::types::{Layout, Provision, ProvisionError};
+use super::version::{ReleaseVersion, VersionError};
+use super::write::write;
 use crate::command::{Sink, Stop};
 use crate::dump::command::no_files;
 use crate::engine::Engine;

@@ -210,7 +210,7 @@ fn targets_that_went_another_way_are_refused_untouched() {
     assert!(error.hint_text().contains(&own));
     let on_top = f.provision(&v3, &target, &own);
     assert_eq!(on_top["production"]["core"], expected["target"]["core"]);
-    // The same version once more is no release yet.
+    // The same version once more is not a release yet.
     f.write("f3", "later");
     let v4 = f.stage(&source, "1.2.0");
     let (outcome, events) = f.try_provision(&v4, &target, &text(&on_top["target"], "verlink"));

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Gives `to` what `from` has of them. The names of those that this user or the file system does not let it have; none when `from` has
 /// none.
 pub(crate) fn carry_over(from: &Path, to: &Path) -> io::Result<Vec<String>> {
-    super::step(super::Op::Mode, to)?;
+    super::step::step(super::step::Op::Mode, to)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         Ok(linux::carry_over(from, to))

@@ -9,7 +9,7 @@
 //! Where a system opens neither links nor files that their owner may not read, those are changed by name, links not followed,
 //! after the comparison.
 
-use super::{Metadata, me};
+use super::meta::{Metadata, me};
 use rustix::fs::{Gid, Mode, OFlags, Uid, openat};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -149,7 +149,7 @@ pub(super) fn give(path: &Path, looked_at: &Metadata, uid: Option<u32>, gid: u32
 mod tests {
     use super::super::{give, look, set_mode, try_lock};
     use super::*;
-    use crate::install::owner::Owner;
+    use crate::install::fs::Owner;
     use std::fs;
     use std::os::unix::fs::symlink;
 

@@ -57,7 +57,7 @@ pub(crate) fn open_to_sync(path: &Path) -> io::Result<std::fs::File> {
     // Windows flushes only what may be written.
     options.read(true).write(cfg!(windows));
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, super::flags());
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, super::meta::flags());
     options.open(path)
 }
 

@@ -1,7 +1,8 @@
 //! Decisions about packages, without a disk or a system.
 
+use super::super::admission::held_back;
 use super::super::journal::{Flight, Journal, Piece, State};
-use super::super::remember::held_back;
+
 use super::super::types::Admission;
 use crate::release::{Release, newer};
 use semver::Version;

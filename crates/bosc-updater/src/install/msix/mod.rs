@@ -10,7 +10,7 @@
 //!
 //! | name | holds |
 //! |---|---|
-//! | `journal.json` | where the application stands, the version floor, the releases that were taken back |
+//! | `journal.json` | where the application stands, the version floor, the releases that were rolled back |
 //! | `LOCK` | locked while a call works |
 //! | `staging/` | where sources put packages |
 //! | `packages/<fingerprint>.msix` | the package that runs, the one before it, the one on its way |
@@ -35,7 +35,7 @@
 //! 1. The bytes are read again in full after the journal was written and directly before the system is asked; on Windows nobody
 //!    can change the file from that read until the system has answered.
 //! 2. No name, path or text of a release becomes part of a command.
-//! 3. No downgrade but the way back: the system would take any version, the floor and the list of releases that were taken back
+//! 3. No downgrade but the way back: the system would take any version, the floor and the list of releases that were rolled back
 //!    do not.
 //! 4. Only a package whose fingerprint the journal has is returned to.
 //!
@@ -53,11 +53,12 @@ pub mod stand_in;
 #[cfg(test)]
 mod tests;
 
-use super::apply::{SPARE, admitted};
+use super::app::SPARE;
+use super::apply::admitted;
 use super::errors::{At, busy, integrity};
 use super::fs;
+use super::fs::Owner;
 use super::journal::{Flight, Journal, News, Piece, State};
-use super::owner::Owner;
 use super::package::unsupported;
 use super::session::lock;
 use super::swap::is_full;
@@ -86,7 +87,7 @@ pub struct MsixOptions {
     pub health: HealthPolicy,
     /// How long to wait for another updater of the same application. Default 10 s.
     pub patience: Duration,
-    /// How long a release that was taken back is held back; doubled each time, up to 64 times. Default 1 day.
+    /// How long a release that was rolled back is held back; doubled each time, up to 64 times. Default 1 day.
     pub back_off: Duration,
 }
 
@@ -187,15 +188,15 @@ impl MsixInstaller {
         Ok(held)
     }
 
-    /// Where the application stands. A trial is told of from the hand-over on, also while the old version still runs.
+    /// Where the application stands. A trial is reported from the hand-over on, also while the old version still runs.
     ///
     /// # Errors
     /// `Busy`, `Disk`, `Permission`.
     pub fn status(&self, now: SystemTime) -> Result<Status, UpdateError> {
-        Ok(super::status(&self.enter(now)?.journal))
+        Ok(self.enter(now)?.journal.status())
     }
 
-    /// Whether a release may be handed over: newer than what runs and what waits, not below the floor, not taken back before.
+    /// Whether a release may be handed over: newer than what runs and what waits, not below the floor, not rolled back before.
     ///
     /// # Errors
     /// `Disk`, and `Refused` when a newer updater wrote the journal.
@@ -245,7 +246,7 @@ impl MsixInstaller {
         if forgiven { held.write() } else { Ok(()) }
     }
 
-    /// Keeps the package that the running version came in, so that the first update can be taken back as well. `false` when one
+    /// Keeps the package that the running version came in, so that the first update can be rolled back as well. `false` when one
     /// is known already or an update is on its way. The staged path is gone afterwards when it returns `true`.
     ///
     /// # Errors
@@ -279,7 +280,7 @@ impl MsixInstaller {
     /// On an error the installed version stays, and what was staged is there for another attempt.
     ///
     /// # Errors
-    /// `Integrity` when it is no package or not what was proved; `Refused` when [`MsixInstaller::admit`] does not admit it or the
+    /// `Integrity` when it is not a package or not what was proved; `Refused` when [`MsixInstaller::admit`] does not admit it or the
     /// system does not take it; `Busy` when another updater works, a version is on trial, or the system does not answer
     /// in time (then it may still happen); `NoSpace`, `Permission`, `Disk`, `Unsupported`.
     pub fn install(&self, staged: &Staged, now: SystemTime) -> Result<(Build, Build), UpdateError> {

@@ -4,7 +4,7 @@
 use super::super::package::Found;
 use super::{Held, MsixInstaller, MsixOptions, System};
 use crate::error::{ErrorKind, UpdateError};
-use crate::install::apply::SPARE;
+use crate::install::app::SPARE;
 use crate::install::errors::At;
 use crate::install::journal::Journal;
 use crate::install::{Options, fs};

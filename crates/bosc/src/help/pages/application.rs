@@ -1,6 +1,6 @@
 //! Commands for applications that update themselves.
 
-use super::Page;
+use crate::help::page::Page;
 
 pub(super) const PAGES: &[Page] = &[
     Page {

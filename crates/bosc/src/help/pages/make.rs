@@ -1,6 +1,6 @@
 //! Commands that make what is shipped.
 
-use super::Page;
+use crate::help::page::Page;
 
 pub(super) const PAGES: &[Page] = &[
     Page {

@@ -8,7 +8,7 @@ mod operate;
 mod release;
 mod share;
 
-pub(super) use super::Page;
+use super::page::Page;
 
 /// All pages.
 pub(super) const PAGES: [&[Page]; 7] = [

@@ -1,6 +1,6 @@
 //! `bosc multisig`.
 
-use super::Page;
+use crate::help::page::Page;
 
 pub(super) const PAGES: &[Page] = &[
     Page {

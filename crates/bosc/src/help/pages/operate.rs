@@ -1,6 +1,6 @@
 //! Commands that keep links and stores in good order.
 
-use super::Page;
+use crate::help::page::Page;
 
 pub(super) const PAGES: &[Page] = &[
     Page {

@@ -1,6 +1,6 @@
 //! Commands that release.
 
-use super::Page;
+use crate::help::page::Page;
 
 pub(super) const PAGES: &[Page] = &[
     Page {

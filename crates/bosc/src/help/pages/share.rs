@@ -1,6 +1,6 @@
 //! Commands that share and fetch.
 
-use super::Page;
+use crate::help::page::Page;
 
 pub(super) const PAGES: &[Page] = &[
     Page {

@@ -4,7 +4,7 @@
 //! once from two stores. So a commit first claims production: on a node of its own it joins a topic that follows from
 //! production's key, and shows its request with all but one of the quorum's answers in a core that its node's key signs:
 //! enough to keep strangers out, too few to commit with. What is not a request for this production with that many valid
-//! signatures is no claim, and neither is one that goes no further than production does. With a quorum of one nothing can
+//! signatures is not a claim, and neither is one that goes no further than production does. With a quorum of one nothing can
 //! be shown that a stranger could not make up: such claims only warn (`unguarded`, `rivals`).
 //!
 //! ```text
@@ -23,7 +23,7 @@
 //!   higher one has decided.
 //! * Of those that see each other one holds it: the lowest gives way only to one that holds it already. (A commit that
 //!   is killed between *writing* and its decision, or loses its connection there, is taken for one that holds it.)
-//! * The same request committed twice is no rival: it ends in the same heads.
+//! * The same request committed twice is not a rival: it ends in the same heads.
 //!
 //! What followers, who know production's key too, can do: cost time ([`LONGEST`] for each of two looks) and cause
 //! `unguarded`; and show again what they saw of a commit that was given up, as long as production has not reached its
@@ -161,7 +161,7 @@ struct Peer {
 /// Held until it is dropped.
 pub(super) struct Claim {
     production: CoreKey,
-    /// How long production is; what goes no further is no claim.
+    /// How long production is; what goes no further is not a claim.
     floor: u64,
     /// Whether claims show a signature, and so can be believed.
     signed: bool,

@@ -1,34 +1,6 @@
-//! When to look for releases, which to take, and when to fetch them. No clock, no network, no random numbers: `now`
-//! (time since an arbitrary start, never going back) and inputs in, actions out.
-//!
-//! # State machine
-//!
-//! ```text
-//!            Open, News, CheckNow, the poll interval
-//!                          │
-//!   Idle ── check_due ──▶ Checking ── nothing newer ──▶ Idle (and once: Prefetching)
-//!     ▲                    │ a newer release
-//!     │                    ▼
-//!     │                 pending, due now or after its delay ── due ──▶ Fetching ──▶ staged ("updated")
-//!     │                    ▲                                            │
-//!     │                    └────── failed: again after a back-off ──────┘
-//!     └── Applying ◀── Apply, when something is staged (a failed one may be asked for again)
-//! ```
-//!
-//! # Invariants
-//!
-//! 1. At most one action runs. A person's Apply interrupts a check or a fetch; what that fetch had is kept.
-//! 2. Only a release that is newer than what is installed and newer than what is staged is fetched.
-//! 3. A release found at the start, within the grace after it, or because a person asked is fetched at once. Any other
-//!    waits for a delay that depends on the device and the release alone: looking again never draws it again, and a
-//!    release that replaces one which waits never waits longer than that one would have. So appends, however frequent,
-//!    cannot put an update off by more than the longest delay.
-//! 4. Nothing that was rolled back or that the person stopped or does not want is fetched again by itself. Errors are tried again after
-//!    a back-off from 30 s to an hour; a missing network ends it early, when a peer appears.
-//! 5. With updates switched off nothing is ever done but what the person applies or says.
-//! 6. Without automatic checks nothing is looked for but what is asked for, not even after an error; without automatic downloads a
-//!    release that was found is told of and waits until it is asked for.
-//! 7. [`Policy::next_timeout`] names a moment only when something is due then: at rest nothing wakes.
+//! The state machine.
+
+use super::types::{Action, Input, PolicyConfig, Verdict};
 
 use crate::error::ErrorKind;
 use crate::release::{Release, ReleaseId, newer, same};
@@ -44,98 +16,6 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(3600);
 /// Below every release.
 static LOWEST: LazyLock<Version> =
     LazyLock::new(|| Version { pre: Prerelease::new("0").unwrap_or_default(), ..Version::new(0, 0, 0) });
-
-/// How a client behaves.
-#[derive(Debug, Clone)]
-pub struct PolicyConfig {
-    /// Whether to look for updates at all.
-    pub updates: bool,
-    /// Whether to look without being asked.
-    pub auto_check: bool,
-    /// Whether to fetch without being asked.
-    pub auto_download: bool,
-    /// The version that runs.
-    pub installed: Version,
-    /// Names this device; any bytes, the same at every start.
-    pub device: [u8; 16],
-    /// Longest random delay.
-    pub delay: Duration,
-    /// A release found so soon after the start is fetched at once.
-    pub grace: Duration,
-    /// How often a source that cannot tell of news is asked. `None`: it tells.
-    pub poll: Option<Duration>,
-    /// Whether a person asked for a version below the installed one.
-    pub downgrade: bool,
-    /// The version that the person does not want.
-    pub skipped: Option<Version>,
-}
-
-/// What may be done with a release, as the installer sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It may be installed.
-    Admitted,
-    /// It was rolled back before, and may be tried again after so long.
-    Rejected(Duration),
-    /// It is below the version floor, or not newer.
-    TooOld,
-}
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// The client started.
-    Open,
-    /// The source says that there may be something new.
-    News,
-    /// The source cannot tell of news, although its kind does: it is asked so often.
-    AskEvery(Duration),
-    /// The person wants to know now.
-    CheckNow,
-    /// The person wants this release, now.
-    Download(ReleaseId),
-    /// A check ended.
-    Checked(Result<Option<(Release, Verdict)>, ErrorKind>),
-    /// A fetch ended.
-    Fetched(Result<(), ErrorKind>),
-    /// A prefetch ended, however.
-    Prefetched,
-    /// Use no network until further notice.
-    Pause,
-    /// Go on.
-    Resume,
-    /// Stop the running fetch, or forget the release that waits.
-    Cancel,
-    /// The person does not want this version, until they look for it themselves or ask for it.
-    Skip(Version),
-    /// Put the staged release in place.
-    Apply,
-    /// An apply ended.
-    Applied(Result<(), ErrorKind>),
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Ask the source for something newer than this version.
-    Check(Version),
-    /// Bring the installed build's blocks here.
-    Prefetch,
-    /// Fetch this release.
-    Fetch(Release),
-    /// Install what is staged.
-    Apply,
-    /// End what runs; its end comes as an input.
-    Interrupt,
-    /// Tell that a release waits for so long.
-    Scheduled(Release, Duration),
-    /// Tell that a release was found, and is not fetched by itself.
-    Available(Release),
-    /// Tell that a release was found and may not be installed.
-    Refused(Release, Verdict),
-    /// There is nothing to apply.
-    NothingToApply,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Running {

@@ -1,11 +1,6 @@
-//! How the updater's thread is told something, and let go from what it waits for.
+//! How the updater's thread is let go from what it waits for.
 
-use super::desk::Command;
-use super::driver::AppliedUpdate;
-use super::reply::{Pending, pending};
-use crate::release::ReleaseId;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 
 /// What the source is asked for at the moment.
@@ -50,7 +45,7 @@ impl Interrupt {
     }
 
     /// `ends_fetch`: it is also worth ending a fetch for.
-    fn raise(&self, ends_fetch: bool) {
+    pub(super) fn raise(&self, ends_fetch: bool) {
         self.flag.store(true, Ordering::SeqCst);
         #[cfg(feature = "p2p")]
         if let Some(stop) = self.stop.get() {
@@ -62,30 +57,5 @@ impl Interrupt {
         {
             cancel();
         }
-    }
-}
-
-/// A way to tell the thread something. It keeps nothing running.
-#[derive(Debug, Clone)]
-pub(crate) struct Remote {
-    pub(super) commands: Sender<Command>,
-    pub(super) interrupt: Arc<Interrupt>,
-}
-
-impl Remote {
-    pub(super) fn tell(&self, command: Command) {
-        let ends_fetch = matches!(
-            command,
-            Command::Apply(..) | Command::Pause | Command::Cancel | Command::Skip(..) | Command::End
-        );
-        let _ = self.commands.send(command);
-        // After the command: whoever clears the flag finds it.
-        self.interrupt.raise(ends_fetch);
-    }
-
-    pub(super) fn apply(&self, agreed: Option<ReleaseId>) -> Pending<AppliedUpdate> {
-        let (reply, answer) = pending();
-        self.tell(Command::Apply(agreed, reply));
-        answer
     }
 }

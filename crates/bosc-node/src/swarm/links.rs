@@ -1,0 +1,143 @@
+//! Connections: which are tried, which of two is kept, what follows when one ends.
+
+use super::peers::Backoff;
+use super::state::{Connected, Swarm};
+use super::types::{Action, ConnId};
+use bosc_format::crypto::PublicKey;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Longest time between two connections that were dialled at once by both sides.
+pub(super) const RACE: Duration = Duration::from_secs(5);
+
+impl Swarm {
+    /// Our attempt `conn` is open.
+    pub fn opened(&mut self, conn: ConnId, now: Duration) {
+        let Some(peer) = self.by_conn.get(&conn).copied() else { return };
+        if let Some(link) = self.links.get_mut(&peer).filter(|l| l.conn == conn && !l.open) {
+            (link.open, link.since) = (true, now);
+            self.lonely = (0, None);
+            self.connecting = self.connecting.saturating_sub(1);
+            self.peers.connected(&peer, now);
+            self.tried(&peer);
+        }
+        self.pump();
+    }
+
+    /// Somebody connected to us. `carried(conn)` tells whether a connection has carried bytes both ways.
+    /// Returns the id for it, or `None` when it is to be closed.
+    pub fn accepted(
+        &mut self,
+        peer: PublicKey,
+        carried: impl Fn(ConnId) -> bool,
+        now: Duration,
+    ) -> Option<ConnId> {
+        if peer == self.me || self.peers.is_banned(&peer) {
+            return None;
+        }
+        if let Some(existing) = self.links.get(&peer) {
+            // A new server connection was initiated by them.
+            let we_should_initiate = self.me > peer;
+            let lost = existing.open && now.saturating_sub(existing.since) >= RACE && carried(existing.conn);
+            let keep_new = lost || !we_should_initiate;
+            if !keep_new {
+                return None;
+            }
+            let old = existing.conn;
+            self.drop_link(&peer, now);
+            self.actions.push_back(Action::Close { conn: old });
+        } else if self.links.len() >= self.limits.peers.saturating_mul(2) {
+            return None;
+        }
+        let conn = self.take_conn();
+        let link = Connected { conn, initiator: false, open: true, since: now, shares: BTreeSet::new() };
+        self.links.insert(peer, link);
+        self.by_conn.insert(conn, peer);
+        self.lonely = (0, None);
+        self.peers.seen(peer, now);
+        self.peers.connected(&peer, now);
+        self.tried(&peer);
+        self.pump();
+        Some(conn)
+    }
+
+    /// A connection or an attempt has ended.
+    pub fn closed(&mut self, conn: ConnId, now: Duration) {
+        let Some(peer) = self.by_conn.get(&conn).copied() else { return };
+        let initiator = self.links.get(&peer).is_some_and(|l| l.conn == conn && l.initiator);
+        if self.links.get(&peer).is_some_and(|l| l.conn == conn) {
+            self.drop_link(&peer, now);
+        }
+        self.by_conn.remove(&conn);
+        if initiator {
+            let jitter = self.random() % 500;
+            self.peers.disconnected(&peer, Backoff { now, jitter });
+        }
+        self.tried(&peer);
+        self.pump();
+        self.note_loneliness(now);
+    }
+
+    /// Never connect to this peer again, and close what there is: it misbehaved.
+    pub fn ban(&mut self, peer: &PublicKey, now: Duration) {
+        self.peers.ban(*peer, now);
+        if let Some(link) = self.links.get(peer) {
+            let conn = link.conn;
+            self.actions.push_back(Action::Close { conn });
+        }
+    }
+
+    fn drop_link(&mut self, peer: &PublicKey, now: Duration) {
+        if let Some(link) = self.links.remove(peer) {
+            self.by_conn.remove(&link.conn);
+            if !link.open {
+                self.connecting = self.connecting.saturating_sub(1);
+            }
+            for topic in link.shares {
+                self.look_if_alone(topic, now);
+            }
+        }
+    }
+
+    fn take_conn(&mut self) -> ConnId {
+        let id = self.next_conn;
+        self.next_conn = self.next_conn.wrapping_add(1);
+        id
+    }
+
+    pub(super) fn pump(&mut self) {
+        while self.connecting < self.limits.parallel && self.links.len() < self.limits.peers {
+            let Some((peer, relays)) = self.peers.pop() else { break };
+            if self.links.contains_key(&peer) || !self.peers.wanted(&peer) {
+                self.tried(&peer);
+                continue;
+            }
+            let conn = self.take_conn();
+            let (initiator, since) = (true, Duration::ZERO);
+            self.links
+                .insert(peer, Connected { conn, initiator, open: false, since, shares: BTreeSet::new() });
+            self.by_conn.insert(conn, peer);
+            self.connecting += 1;
+            self.actions.push_back(Action::Connect { conn, peer, relays });
+        }
+        if self.links.len() >= self.limits.peers {
+            // Full: nothing more will be tried for those who wait.
+            for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+                if let Some(f) = self.topics.get_mut(&topic).and_then(|j| j.flushing.as_mut()) {
+                    f.clear();
+                }
+                self.flush_maybe(topic);
+            }
+        }
+    }
+
+    pub(super) fn tried(&mut self, peer: &PublicKey) {
+        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+            let was =
+                self.topics.get_mut(&topic).and_then(|j| j.flushing.as_mut()).is_some_and(|f| f.remove(peer));
+            if was {
+                self.flush_maybe(topic);
+            }
+        }
+    }
+}
