@@ -14,7 +14,8 @@
 //! 3. **New files** are made with `O_EXCL | O_NOFOLLOW`, new folders with `mkdir`; both have our owner and the mode that
 //!    was asked for from their first instant. Temporary names are random.
 //! 4. **A replaced file** ([`Replace`]) is the old one or the new one at every instant, and on disk as the stated
-//!    [`Durability`] says. Its permissions and owner are those of the file it replaces, or private.
+//!    [`Durability`] says. Its permissions and owner are those of the file it replaces, or private. A pipe, a socket or a
+//!    device in its place is never replaced.
 //! 5. **A work folder** ([`Work`]) is made anew, has mode 0700, our owner and a random name, and is locked as long as it is
 //!    used. What a killed process left is recognised by all of these together, and removed by the next one; what it had
 //!    moved aside goes back to its place first.
@@ -73,7 +74,7 @@ pub use meta::{Kind, Meta};
 pub use names::{random_name, trusted_owner, user};
 #[cfg(feature = "faults")]
 pub use op::Op;
-pub use plain::{open_plain, read_bounded, read_plain};
+pub use plain::{open_plain, read_bounded, read_plain, refuse_special};
 pub use replace::{Durability, Pending, Replace};
 pub use small::{lock, make_private_folders, private_options, remove_file, rename_beside};
 pub use sparse::write_sparsely;

@@ -101,12 +101,29 @@ impl Dir {
         Ok(Self { path })
     }
 
+    /// Fails unless what is in the folder was put there by this user or the system. Here its access list says so, and
+    /// every folder is good.
+    ///
+    /// # Errors
+    /// None.
+    pub fn refuse_others(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Opens a file for reading.
     ///
     /// # Errors
     /// `NotFound`; `InvalidInput` for what is not a plain file.
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         self.plain(self.at(name)?, OpenOptions::new().read(true))
+    }
+
+    /// Opens a file that is there for reading and writing. What it holds stays.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for what is not a plain file.
+    pub fn open_to_write(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        self.plain(self.at(name)?, OpenOptions::new().read(true).write(true))
     }
 
     /// Opens a file for writing, or makes it. What it holds stays.

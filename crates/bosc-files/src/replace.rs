@@ -5,9 +5,10 @@
 //!     \--> dropped: the temporary file is gone, the old file is there
 //! ```
 
-use crate::meta::Meta;
+use crate::meta::{Kind, Meta};
 use crate::names::{one, random_name};
 use crate::op::Op;
+use crate::plain::refuse_special;
 use crate::step::step;
 use crate::system::{Dir, like};
 use crate::tree::set_mode;
@@ -165,10 +166,14 @@ impl Replace {
     /// Begins to replace a file in a folder. A link there is replaced, whatever [`Replace::follow_links`] said.
     ///
     /// # Errors
-    /// Of the system.
+    /// `InvalidInput` for a pipe, a socket or a device, with what it is; others of the system.
     pub fn begin(self, dir: &Dir, name: impl AsRef<OsStr>) -> io::Result<Pending> {
         let name = one(name.as_ref())?.to_owned();
         let dir = dir.again()?;
+        if dir.metadata(&name).is_ok_and(|there| there.kind == Kind::Other) {
+            refuse_special(&dir.path().join(&name))?;
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
+        }
         let old = match self.access {
             Access::Kept => dir.metadata(&name).ok().filter(Meta::is_file),
             Access::Given | Access::Private => None,
@@ -200,9 +205,15 @@ impl Replace {
         Ok(pending)
     }
 
-    /// The folder of the file, and its name in it.
-    fn place(self, path: &Path) -> io::Result<(Dir, OsString)> {
+    /// The folder of the file, and its name in it: where [`Replace::follow_links`] leads.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is not a plain file when links are followed; others of the system.
+    pub fn place(self, path: &Path) -> io::Result<(Dir, OsString)> {
         let mut path = path.to_owned();
+        if self.follow {
+            refuse_special(&path)?;
+        }
         for _ in 0..MAX_LINKS {
             let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));

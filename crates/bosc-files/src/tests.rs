@@ -382,6 +382,23 @@ mod unix {
         assert_eq!(fs::read(temp.path().join("real/g")).unwrap(), b"x");
     }
 
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let temp = tempfile::tempdir().unwrap();
+        let (socket, link) = (temp.path().join("socket"), temp.path().join("link"));
+        let _served = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        symlink("socket", &link).unwrap();
+        let how = Replace::new(Durability::Process);
+        for (how, path) in [(how, &socket), (how.follow_links(), &socket), (how.follow_links(), &link)] {
+            let refused = how.write(path, b"x").unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+            assert_eq!(refused.to_string(), "it is a socket, not a file");
+        }
+        let stream = how.follow_links().write(Path::new("/dev/stdout"), b"x").unwrap_err();
+        assert!(stream.to_string().contains("a stream of this process"), "{stream}");
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 2, "nothing was left beside them");
+    }
+
     /// What root meets where everybody may write.
     #[test]
     fn links_and_folders_of_other_users_are_not_ours() {

@@ -1,7 +1,7 @@
 //! Folders by handle.
 
 use crate::meta::{Kind, Meta};
-use crate::names::{one, random_name};
+use crate::names::{one, random_name, trusted_owner};
 use crate::op::Op;
 use crate::resolve;
 use crate::step::{exchange_forbidden, step};
@@ -122,12 +122,44 @@ impl Dir {
             }))
     }
 
+    /// Fails unless what is in the folder was put there by this user or root: it belongs to one of them, and not
+    /// everybody may write to it. Its group may, which is the owner's choice. Where files have no owners or modes (FAT,
+    /// network folders that give all to one user) every folder is good.
+    ///
+    /// # Errors
+    /// `PermissionDenied` with what is wrong, as in "it belongs to another user (uid 7)"; others of the system.
+    pub fn refuse_others(&self) -> io::Result<()> {
+        const WRITTEN_BY_ALL: u32 = 0o002;
+        let denied = |text: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        let folder = self.own_metadata()?;
+        if !trusted_owner(folder.uid) && !self.is_ours()? {
+            return denied(format!("it belongs to another user (uid {})", folder.uid));
+        }
+        if folder.mode & WRITTEN_BY_ALL != 0 {
+            let name = random_name(".probe-", "")?;
+            let file = Meta::from(&self.create_file(&name, 0o600)?.metadata()?);
+            self.remove_file(&name)?;
+            if file.mode & WRITTEN_BY_ALL == 0 {
+                return denied("every user may write to it".to_owned());
+            }
+        }
+        Ok(())
+    }
+
     /// Opens a file for reading.
     ///
     /// # Errors
     /// `NotFound`; `InvalidInput` for what is not a plain file.
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         self.plain(name.as_ref(), OFlags::RDONLY)
+    }
+
+    /// Opens a file that is there for reading and writing. What it holds stays.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for what is not a plain file.
+    pub fn open_to_write(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        self.plain(name.as_ref(), OFlags::RDWR)
     }
 
     /// Opens a file for writing, or makes it with this mode. What it holds stays.

@@ -3,6 +3,7 @@
 use crate::command::{Outcome, Stop};
 use crate::engine::Engine;
 use crate::engine::errors::{no_dht, store_error};
+use crate::error::CommandError;
 use crate::event::{Output, Sink};
 use crate::owner::Executor;
 use crate::request::Request;
@@ -33,11 +34,28 @@ impl Engine {
             self.store.declare_sole_copy().map_err(store_error)?;
         }
         let outcome = self.dispatch(request, sink, stop);
-        // Whoever waited in vain did so for want of a network, not of peers.
-        outcome.map_err(|e| match self.unanswered() {
-            Some(tried) if is_for_want_of_peers(e.code()) => no_dht(&tried).because(e),
+        outcome.map_err(|e| self.or_no_dht(e))
+    }
+
+    /// The error, or that no DHT node answered: whoever waited in vain for peers, or could not learn from them what is
+    /// newest, did so for want of a network then. The way without one that the error names is named still.
+    pub(crate) fn or_no_dht(&self, e: CommandError) -> CommandError {
+        let waited =
+            is_for_want_of_peers(e.code()) || ["ERR_NOT_NEWEST", "ERR_STORE_COPIED"].contains(&e.code());
+        match self.unanswered() {
+            Some(tried) if waited => {
+                let without = match e.code() {
+                    "ERR_NOT_NEWEST" | "ERR_STORE_COPIED" => {
+                        format!("; without a network: {}", e.hint_text())
+                    }
+                    _ => String::new(),
+                };
+                let error = no_dht(&tried);
+                let hint = format!("{}{without}", error.hint_text());
+                error.hint(hint).because(e)
+            }
             _ => e,
-        })
+        }
     }
 
     fn dispatch(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {

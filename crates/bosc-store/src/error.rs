@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Corrupt,
     /// The disk (or the quota) is full. Free space and try again; nothing acknowledged was lost.
     Full,
+    /// Another user may have put files into the store's folder. The user has to look at it.
+    Foreign,
     /// The operating system failed a file operation.
     Io,
     /// The disk failed in the middle of a commit and still fails: whether it happened shows when the disk works
@@ -70,6 +72,14 @@ pub enum Error {
         /// The file that could not grow.
         path: PathBuf,
     },
+    /// The store's folder, or a file in it, may be another user's doing. Nothing was written to it.
+    #[error("{}: {why}", path.display())]
+    Foreign {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A file operation failed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -111,6 +121,7 @@ impl Error {
             Error::NewerVersion { .. } => ErrorKind::NewerVersion,
             Error::Corrupt(_) => ErrorKind::Corrupt,
             Error::Full { .. } => ErrorKind::Full,
+            Error::Foreign { .. } => ErrorKind::Foreign,
             Error::Io { .. } => ErrorKind::Io,
             Error::Uncertain(_) => ErrorKind::Uncertain,
             Error::Conflict(_) => ErrorKind::Conflict,

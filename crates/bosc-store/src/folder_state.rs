@@ -42,7 +42,7 @@ use crate::sequence;
 use std::path::Path;
 
 /// Names the format, in a file of its own: a version that keeps nothing in `bosc.redb` can say so.
-const FORMAT_FILE: &str = "FORMAT";
+pub(crate) const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_PREFIX: &str = "bosc-store ";
 /// First bytes of a redb file. They are written last when one is made.
 const REDB_MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";

@@ -5,10 +5,11 @@ use crate::printer::Printer;
 use crate::values::store_dir;
 use bosc_release::command::{Outcome, Stop};
 use bosc_release::engine::{Engine, EngineConfig};
-use bosc_release::error::CommandError;
+use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::event::Sink;
 use bosc_release::owner::{self, ask};
 use bosc_release::request::Request;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub(crate) fn with_store(
     printer: &Printer,
 ) -> Outcome {
     let dir = store_dir(g)?;
+    before_making(&dir, request)?;
     let config =
         EngineConfig { store: dir.clone(), bootstrap: g.bootstrap.clone(), primary_key: primary_key()? };
     let start = Instant::now();
@@ -55,6 +57,58 @@ pub(crate) fn with_store(
         }
         std::thread::sleep(Duration::from_millis(40));
     }
+}
+
+/// What may lie in a folder that becomes a store: what bosc puts beside the store's own files, and what systems and people
+/// put into every folder.
+const BESIDE: [&str; 17] = [
+    // Links that lead nowhere, which the store names itself.
+    "bosc.redb",
+    "FORMAT",
+    "SEQ",
+    "LOCK",
+    "OWNER",
+    "MARK",
+    "MARK.new",
+    "data",
+    "owner.json",
+    "stage-index",
+    "installs",
+    "dry-run-build",
+    ".gitignore",
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+    "lost+found",
+];
+
+/// Fails where no store is, for a command that only looks at one, and where one would be made among other things.
+fn before_making(dir: &Path, request: &Request) -> Result<(), CommandError> {
+    // Another process may be making it.
+    if bosc_store::is_store(dir) || dir.join("LOCK").exists() {
+        return Ok(());
+    }
+    if matches!(request, Request::Cores(_) | Request::Gc(_)) {
+        return Err(no_store(dir));
+    }
+    let other = |name: &str| !BESIDE.contains(&name) && !name.starts_with("work-");
+    let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let found = names.map(|item| item.file_name().to_string_lossy().into_owned()).find(|name| other(name));
+    match found {
+        None => Ok(()),
+        Some(name) => Err(CommandError::new(
+            ErrorKind::Input,
+            "ERR_DIR_NONEMPTY",
+            format!("{} is no store and holds {name}, so no store is made in it", dir.display()),
+        )
+        .hint("name an empty folder, or one that does not exist yet, with `--store DIR`")),
+    }
+}
+
+/// Looking does not make what is looked for.
+pub(crate) fn no_store(dir: &Path) -> CommandError {
+    CommandError::not_found(format!("there is no store in {}", dir.display()))
+        .hint("name the store's folder with `--store DIR` or BOSC_STORE")
 }
 
 /// BOSC_PRIMARY_KEY (or BOSC_PRIMARY_KEY_FILE): the root secret for a new store, for machines that must make the same

@@ -139,3 +139,76 @@ fn nobody_waits_for_what_is_not_a_file() {
         }
     }
 }
+
+/// A file that is written replaces none of them: no device, pipe or socket goes, and nothing is left beside it.
+#[test]
+fn nothing_special_is_replaced_by_a_file() {
+    let mut place = Place { dir: tempfile::tempdir().unwrap(), link: String::new() };
+    let touched = place.run(&["touch"], &[]);
+    place.link = String::from_utf8(touched.stdout).unwrap().trim().to_owned();
+    assert!(place.run(&["updater", "keygen", "-o", "key.json"], &[]).status.success());
+    let pair: serde_json::Value = serde_json::from_slice(&fs::read(place.at("key.json")).unwrap()).unwrap();
+    let public = pair["public_key"].as_str().unwrap().to_owned();
+    fs::create_dir(place.at("to")).unwrap();
+    fs::write(place.at("to/app"), "app").unwrap();
+    let special = place.at("to/latest.json");
+    let at = special.to_str().unwrap();
+    let app = place.folder("by-arch/linux-x64/app/demo", Path::new("/bin/sh"));
+    let pass: &[(&str, &str)] = &[("BOSC_PASSPHRASE", "long enough")];
+    // 1:7 is /dev/full; where no device can be made, pipe and socket still tell.
+    let device = |path: &Path| {
+        Command::new("mknod").arg(path).args(["c", "1", "7"]).status().is_ok_and(|status| status.success())
+    };
+    for (kind, is) in [("pipe", "a pipe"), ("socket", "a socket"), ("device", "a device"), ("link", "a pipe")]
+    {
+        let _ = fs::remove_file(&special);
+        let made = match kind {
+            "pipe" => Command::new("mkfifo").arg(&special).status().unwrap().success(),
+            "socket" => std::os::unix::net::UnixListener::bind(&special).is_ok(),
+            "device" => device(&special),
+            _ => {
+                let _ = Command::new("mkfifo").arg(place.at("behind")).status().unwrap();
+                symlink(place.at("behind"), &special).is_ok()
+            }
+        };
+        if !made {
+            assert_eq!(kind, "device");
+            continue;
+        }
+        let before = fs::symlink_metadata(&special).unwrap().file_type();
+        let names = || fs::read_dir(place.at("to")).unwrap().count();
+        let count = names();
+        let mut silent = Vec::new();
+        let mut told = |args: &[&str]| {
+            let output = place.run(&[args, &["--verbose"]].concat(), pass);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            let same = fs::symlink_metadata(&special).is_ok_and(|meta| meta.file_type() == before);
+            if output.status.success() || !same || !text.contains(&format!("it is {is}, not a file")) {
+                silent.push(format!("{kind} {same} {args:?}: {text}"));
+            }
+        };
+        told(&["keys", "backup", at, "--force"]);
+        told(&["keys", "export", &place.link, "--out", at, "--force"]);
+        told(&["updater", "keygen", "-o", at]);
+        assert_eq!(names(), count, "{kind}");
+        told(&["updater", "manifest", "--url-base", "https://h/d", "--out", "to", "-k", "key.json", &app]);
+        assert!(silent.is_empty(), "{}", silent.join("\n"));
+        let watch = [
+            "watch",
+            "--upgrade",
+            "https://127.0.0.1:9/x",
+            "--public-key",
+            public.as_str(),
+            "--sentinel",
+            at,
+        ];
+        let watch =
+            [&watch[..], &["--app", "to/app", "--name", "a", "--version", "1.0.0", "--dir", "w"]].concat();
+        let output = place.run(&watch, &[]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains(is), "{text}");
+    }
+    let output = place.run(&["keys", "backup", "/dev/stdout", "--force", "--verbose"], pass);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && text.contains("a stream of this process"), "{text}");
+}

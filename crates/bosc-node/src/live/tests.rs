@@ -1,9 +1,9 @@
 //! One machine, or two, with nothing but frames between them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use super::access::TURN;
 use super::inbox::{Inbox, MAX_BYTES, MAX_MESSAGES};
 use super::machine::{LiveMachine, LiveSetup};
-use super::access::TURN;
 use crate::between::{FromLive, FromNet};
 use crate::credit::{Bounds, Credit};
 use bosc_format::crypto::CoreKey;

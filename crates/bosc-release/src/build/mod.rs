@@ -56,9 +56,7 @@ pub struct Build {
     pub force: bool,
 }
 
-/// Builds a deployment directory. Events: `building`, `carried`, `executable`, `skipped`, `warning`, `looks-secret`,
-/// `bad-name`.
-pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, CommandError> {
+fn planned(request: &Build) -> Result<(ProjectPackage, plan::BuildPlan), CommandError> {
     let file = find_package(request.package.as_deref(), &request.cwd)?;
     let project = read_project(&file)?;
     let target = match &request.target {
@@ -66,6 +64,19 @@ pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, C
         None => request.cwd.join(project.folder_name()),
     };
     let plan = plan::plan(&project, &target, &request.artifacts)?;
+    Ok((project, plan))
+}
+
+/// Fails as [`run`] would for what is wrong with the package or the artifacts. Nothing is written.
+pub(crate) fn check(request: &Build) -> Result<(), CommandError> {
+    let (project, plan) = planned(request)?;
+    checks::check(&plan, &project, &mut |_: crate::event::Event| {})
+}
+
+/// Builds a deployment directory. Events: `building`, `carried`, `executable`, `skipped`, `warning`, `looks-secret`,
+/// `bad-name`.
+pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, CommandError> {
+    let (project, plan) = planned(request)?;
     checks::check(&plan, &project, sink)?;
     let place = place::BuildPlace::open(&plan.target, request.force)?;
     sink.tell(BuildEvent::Building {

@@ -5,12 +5,17 @@
 //! removed by the next one.
 
 use super::errors::io_error;
+use super::plan::ARCHITECTURES;
 use crate::error::{CommandError, ErrorKind};
 use bosc_files::{Dir, Meta, Work};
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
 
+/// What a build makes beside `by-arch`.
+const FILES: [&str; 3] = ["package.json", "CHANGELOG.md", "pear.json"];
+/// What systems leave in folders that somebody looked at.
+const SYSTEMS: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 const TREE: &str = "tree";
 /// Most of a target's name that its work folder's has.
 const NAME_PART: usize = 100;
@@ -106,12 +111,49 @@ fn check(parent: &Dir, name: &OsStr, target: &Path, force: bool) -> Result<Optio
             "choose another --target, or replace this one with --force",
         );
     }
-    let is = |name: &str, kind: fn(&Meta) -> bool| dir.metadata(name).is_ok_and(|m| kind(&m));
-    if !is("package.json", Meta::is_file) || !is("by-arch", Meta::is_folder) {
+    if let Some(other) = not_built(&dir).map_err(read)? {
         return exists(
-            format!("{} is not a deployment directory, so it is not replaced", target.display()),
+            format!("{} is not a deployment directory ({other}), so it is not replaced", target.display()),
             "choose another --target, or remove that folder yourself",
         );
     }
     Ok(Some(found))
+}
+
+/// What in a folder a build does not make, or lacks; `None` for a deployment directory.
+fn not_built(dir: &Dir) -> std::io::Result<Option<String>> {
+    let is = |dir: &Dir, name: &str, kind: fn(&Meta) -> bool| dir.metadata(name).is_ok_and(|m| kind(&m));
+    if !is(dir, "package.json", Meta::is_file) {
+        return Ok(Some("it has no package.json".to_owned()));
+    }
+    if !is(dir, "by-arch", Meta::is_folder) {
+        return Ok(Some("it has no by-arch".to_owned()));
+    }
+    let by_arch = dir.open_dir("by-arch")?;
+    let mut builds = 0;
+    for (folder, shown, known) in [(dir, "", &FILES[..]), (&by_arch, "by-arch/", &ARCHITECTURES[..])] {
+        for name in folder.list()? {
+            let name = name.to_string_lossy().into_owned();
+            let built = match shown {
+                "" => name == "by-arch" || is(folder, &name, Meta::is_file),
+                _ => is(folder, &name, Meta::is_folder),
+            };
+            if SYSTEMS.contains(&name.as_str()) {
+                continue;
+            }
+            if !built || name != "by-arch" && !known.contains(&name.as_str()) {
+                return Ok(Some(format!("it holds {shown}{name}")));
+            }
+            if shown.is_empty() {
+                continue;
+            }
+            builds += 1;
+            let inner = folder.open_dir(&name)?.list()?;
+            let other = inner.iter().find(|n| *n != "app" && !SYSTEMS.iter().any(|s| *n == *s));
+            if let Some(other) = other {
+                return Ok(Some(format!("it holds {shown}{name}/{}", other.to_string_lossy())));
+            }
+        }
+    }
+    Ok((builds == 0).then(|| "its by-arch holds no build".to_owned()))
 }

@@ -173,13 +173,44 @@ fn a_deployment_directory_is_replaced_whole_when_forced() {
     p.file("out/Demo.AppImage", "one");
     let request = p.request(&[("linux-x64", "out/Demo.AppImage")]);
     build(&request).unwrap();
-    p.file("org-demo-1.2.3/stale", "from before");
+    p.file("org-demo-1.2.3/by-arch/linux-x64/app/stale", "from before");
+    p.file("org-demo-1.2.3/CHANGELOG.md", "from before");
     assert_eq!(build(&request).unwrap_err().code(), "ERR_DIR_NONEMPTY");
     p.file("out/Demo.AppImage", "two");
     build(&Build { force: true, ..request.clone() }).unwrap();
     let target = p.at("org-demo-1.2.3");
     assert_eq!(names(&target), ["by-arch", "package.json"]);
+    assert_eq!(names(&target.join("by-arch/linux-x64/app")), ["Demo.AppImage"]);
     assert_eq!(fs::read_to_string(target.join("by-arch/linux-x64/app/Demo.AppImage")).unwrap(), "two");
+}
+
+#[test]
+fn a_folder_with_anything_that_no_build_makes_is_not_replaced() {
+    for (more, named) in [
+        (&["src/main.rs", "by-arch/linux-x64/app/Demo.AppImage"][..], "src"),
+        (&[".git/HEAD", "by-arch/linux-x64/app/Demo.AppImage"], ".git"),
+        (&["by-arch/notes/app/x"], "by-arch/notes"),
+        (&["by-arch/mine"], "by-arch/mine"),
+        (&["by-arch/linux-x64/mine"], "by-arch/linux-x64/mine"),
+        (&["by-arch/linux-x64/app/Demo.AppImage", "CHANGELOG.md/x"], "CHANGELOG.md"),
+        (&[], "its by-arch holds no build"),
+    ] {
+        let p = Project::new(PACKAGE);
+        p.file("out/Demo.AppImage", "new");
+        p.file("work/package.json", "{}");
+        fs::create_dir_all(p.at("work/by-arch")).unwrap();
+        for file in more {
+            p.file(&format!("work/{file}"), "mine");
+        }
+        let request = p.request(&[("linux-x64", "out/Demo.AppImage")]);
+        let request = Build { target: Some(p.at("work")), force: true, ..request };
+        let error = build(&request).unwrap_err();
+        assert_eq!(error.code(), "ERR_DIR_NONEMPTY");
+        assert!(error.to_string().contains(named), "{error}");
+        for file in more {
+            assert_eq!(fs::read_to_string(p.at(&format!("work/{file}"))).unwrap(), "mine");
+        }
+    }
 }
 
 #[test]
@@ -197,7 +228,7 @@ fn what_a_killed_build_left_is_put_right() {
     }
     // Killed between the renames: the old one must come back before it is judged.
     p.file(&format!("{work}/old/package.json"), "{}");
-    p.file(&format!("{work}/old/by-arch/x"), "old");
+    p.file(&format!("{work}/old/by-arch/linux-x64/app/x"), "old");
     let request = p.request(&[("linux-x64", "out/Demo.AppImage")]);
     assert_eq!(build(&request).unwrap_err().code(), "ERR_DIR_NONEMPTY");
     assert_eq!(names(&p.at("org-demo-1.2.3")), ["by-arch", "package.json"]);

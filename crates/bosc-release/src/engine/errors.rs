@@ -36,6 +36,13 @@ pub(crate) fn store_error(e: bosc_store::Error) -> CommandError {
             "the store was made by a newer version of Bosc",
             "update Bosc, or use another store with `--store DIR`",
         ),
+        E::Foreign { .. } => (
+            ErrorKind::Permission,
+            "ERR_STORE_NOT_YOURS",
+            "the store may be another user's doing, and nothing was written to it",
+            "use another folder with `--store DIR`; or look at what is in this one, and give it to you alone: \
+             `chown -R \"$(id -u)\" DIR`, `chmod o-w DIR`, and remove links that you did not make",
+        ),
         E::Corrupt(_) => {
             // The message itself says what is missing or wrong.
             return CommandError::new(ErrorKind::Store, "ERR_STORE_DAMAGED", e.to_string())

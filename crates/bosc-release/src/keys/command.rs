@@ -237,6 +237,10 @@ fn read(file: &Path) -> Result<String, CommandError> {
 }
 
 fn refuse_existing(file: &Path, force: bool) -> Result<(), CommandError> {
+    bosc_files::refuse_special(file).map_err(|e| {
+        CommandError::new(ErrorKind::Input, "ERR_EXISTS", format!("cannot write {}: {e}", file.display()))
+            .hint("name a file")
+    })?;
     if !force && std::fs::symlink_metadata(file).is_ok() {
         return Err(CommandError::new(ErrorKind::Input, "ERR_EXISTS", format!("{} exists", file.display()))
             .hint("name another file, or replace it with --force"));
@@ -250,7 +254,7 @@ fn write_private(file: &Path, bytes: &[u8], force: bool) -> Result<(), CommandEr
         CommandError::unwritable(format!("cannot write {}", file.display()), e, "choose another file")
     };
     let how = Replace::new(Durability::Disk).private();
-    let how = if force { how } else { how.only_new() };
+    let how = if force { how.follow_links() } else { how.only_new() };
     how.write(file, bytes).map_err(io)
 }
 

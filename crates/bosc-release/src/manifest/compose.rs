@@ -281,7 +281,7 @@ pub(super) fn artifact(
 
 /// Writes a file anew in one step, synced.
 fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    Replace::new(Durability::Disk).write_with(path, write)
+    Replace::new(Durability::Disk).follow_links().write_with(path, write)
 }
 
 /// Tells which platforms have a build and no key in a manifest.

@@ -66,24 +66,26 @@ impl KeyPair {
         Zeroizing::new(serde_json::to_string_pretty(&file).unwrap_or_default())
     }
 
-    /// Writes the file. One that is there is kept under another name, which is returned: a lost key cannot be made again.
+    /// Writes the file; a link of the user or of root is followed. One that is there is kept under another name, which is
+    /// returned: a lost key cannot be made again.
     ///
     /// # Errors
-    /// `Failed` when the folder or disk does not let it.
+    /// `Failed` when the folder or disk does not let it, and for what is there and not a plain file.
     pub fn write(&self, path: &Path) -> Result<Option<PathBuf>, CommandError> {
         let failed = |e: std::io::Error| {
             CommandError::failed(format!("failed to write {}", path.display()))
                 .hint("check that the folder exists and that you may write to it")
                 .because(e)
         };
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let write = || -> std::io::Result<Option<PathBuf>> {
-            let name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?;
-            let dir = Dir::open(parent)?;
-            let _alone = alone(parent);
-            let mut new = Replace::new(Durability::Disk).private().begin(&dir, name)?;
+            let how = Replace::new(Durability::Disk).private().follow_links();
+            let (dir, name) = how.place(path)?;
+            let _alone = alone(dir.path());
+            let mut new = how.begin(&dir, &name)?;
             new.file().write_all(self.to_json().as_bytes())?;
-            let kept = keep(&dir, path)?;
+            // A file that was named without a folder is shown without one.
+            let at = if dir.path() == Path::new(".") { PathBuf::from(&name) } else { dir.path().join(&name) };
+            let kept = keep(&dir, &at)?;
             new.commit()?;
             Ok(kept)
         };

@@ -42,6 +42,14 @@ impl Keyring {
             None => Ok(Memory::new(self.dir.clone(), self.own)),
         }
     }
+
+    /// The folder that was named in place of that of the keys, when it is another one: what a key signed as the latter
+    /// remembers is not known there.
+    pub fn other_memory(&self, named: Option<&Path>) -> Option<PathBuf> {
+        let named = std::path::absolute(named?).ok()?;
+        let real = |dir: &Path| std::fs::canonicalize(dir).or_else(|_| std::path::absolute(dir)).ok();
+        (real(&named) != real(&self.dir)).then_some(named)
+    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl Engine {
         link_rules::version(package.version.as_deref())?;
         let (drive, minted, mut lock) = match &request.ci {
             Some(ci) => {
-                let (drive, minted) = self.ci_drive(request, ci, &package, sink)?;
+                let (drive, minted) = self.ci_drive(request, ci, &package, sink, stop)?;
                 (drive, minted, None)
             }
             None => self.own_drive(request, &package, sink, stop)?,
@@ -157,6 +157,7 @@ impl Engine {
                         "publish once without --dry-run, or put a link of `bosc touch` into package.json",
                     ));
                 }
+                self.before_minting(request, stop)?;
                 let link = self.touch(&Touch::default(), stop)?.link;
                 self.write_upgrade(request, &link, sink)?;
                 (link, true)
@@ -192,6 +193,7 @@ impl Engine {
         ci: &Ci,
         package: &Package,
         sink: &mut dyn Sink,
+        stop: &Stop,
     ) -> Result<(DriveCores, bool), CommandError> {
         link_rules::check_name(&ci.name)?;
         let own = link_rules::link(&self.store.primary_key(), &ci.name);
@@ -217,6 +219,7 @@ impl Engine {
             None => {
                 may_mint(request)
                     .map_err(|e| e.hint(format!("put it into package.json: \"upgrade\": \"{link}\"")))?;
+                self.before_minting(request, stop)?;
                 self.write_upgrade(request, &link, sink)?;
                 minted = true;
             }
@@ -224,6 +227,37 @@ impl Engine {
         let options = CreateOptions::named_in(link_rules::namespace(&ci.name), link_rules::CORE_NAME);
         let db = self.store.create_core(options).map_err(store_error)?;
         Ok((self.drive_of(db), minted))
+    }
+
+    /// Refuses what cannot be released, secrets above all, before a link is made and written into package.json.
+    fn before_minting(&self, request: &Publish, stop: &Stop) -> Result<(), CommandError> {
+        if !request.artifacts.is_empty() {
+            return build::check(&Self::build_of(request, request.dir.join("package.json"), None));
+        }
+        self.would_stage(
+            &Stage {
+                dir: request.dir.clone(),
+                ignore: request.ignore.clone(),
+                allow: request.allow.clone(),
+                no_suspects: request.ci.is_some(),
+                ..Stage::default()
+            },
+            stop,
+        )
+    }
+
+    fn build_of(request: &Publish, package: PathBuf, target: Option<PathBuf>) -> Build {
+        Build {
+            package: Some(package),
+            target,
+            cwd: request.dir.clone(),
+            artifacts: request
+                .artifacts
+                .iter()
+                .map(|(arch, path)| Artifact { arch: arch.clone(), path: path.clone() })
+                .collect(),
+            force: request.force_build,
+        }
     }
 
     fn write_upgrade(&self, request: &Publish, link: &str, sink: &mut dyn Sink) -> Result<(), CommandError> {
@@ -264,19 +298,12 @@ impl Engine {
         let same = Package::read(&target).is_ok_and(|p| {
             p.name.as_deref() == Some(project.app_name()) && p.version.as_deref() == Some(&*project.version)
         });
-        let build = Build {
-            package: Some(package),
-            target: Some(aside.as_ref().map_or(target, |a| a.0.clone())),
-            cwd: request.dir.clone(),
-            artifacts: request
-                .artifacts
-                .iter()
-                .map(|(arch, path)| Artifact { arch: arch.clone(), path: path.clone() })
-                .collect(),
-            force: request.force_build || request.dry_run || same,
-        };
+        let target = aside.as_ref().map_or(target, |a| a.0.clone());
+        let mut build = Self::build_of(request, package, Some(target));
+        build.force |= request.dry_run || same;
         let data = build::run(&build, sink, stop).map_err(|e| match e.code() {
-            "ERR_DIR_NONEMPTY" => {
+            // With it, what is there is no deployment directory.
+            "ERR_DIR_NONEMPTY" if !build.force => {
                 e.hint("name another folder with --target, or replace this one with --force-build")
             }
             _ => e,

@@ -4,6 +4,7 @@ use super::{Followed, MAX_HOPS, Rotate, RotateEvent, Rotated, RotatedBefore, Rot
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::{DriveCores, parse_link};
+use crate::engine::errors::no_dht;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::Package;
 use crate::line::command::multisig_steps;
@@ -213,6 +214,9 @@ impl Engine {
         let opened = self.open_fresh(link, timeout, stop)?;
         let length = opened.drive.db.length();
         if length <= 1 {
+            if let Some(tried) = self.unanswered() {
+                return Err(no_dht(&tried));
+            }
             return Err(CommandError::not_found(format!("{link} holds no release"))
                 .hint("publish to it first, and keep it seeded"));
         }
@@ -259,7 +263,8 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Followed, CommandError> {
         let outside = Engine::in_memory(self.bootstrap.clone())?;
-        let result = outside.walk(request, old, new, sink, stop);
+        // The engine that looks is the one that knows whether anything answered it.
+        let result = outside.walk(request, old, new, sink, stop).map_err(|e| outside.or_no_dht(e));
         outside.close();
         result
     }

@@ -18,7 +18,7 @@ use bosc_drive::BlockSource;
 use bosc_drive::drive::Drive;
 use bosc_format::crypto::Hash;
 use bosc_format::id;
-use bosc_store::{Batch, Core, Store};
+use bosc_store::{Batch, Core, CreateOptions, Options, Store};
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -156,6 +156,21 @@ impl Engine {
         .map_err(stage_error)?;
         self.tell(&drive, &blobs, request, &summary, sink);
         Ok((Staged { link: drive.plain_link(), verlink: drive.verlink() }, summary))
+    }
+
+    /// Fails as a stage of the folder to a new link would, whatever that link is: for those who make one only for a folder
+    /// that can be released.
+    pub(crate) fn would_stage(&self, request: &Stage, stop: &Stop) -> Result<(), CommandError> {
+        let package = read_package(request)?;
+        let store = Store::memory(Options::default()).map_err(store_error)?;
+        let core = store.create_core(CreateOptions::named("looked at")).map_err(store_error)?;
+        let drive = DriveCores::new(&store, core);
+        let blobs = drive.blobs()?.ok_or_else(not_writable)?;
+        let mut options = self.stage_options(request, &package, &drive)?;
+        (options.dry_run, options.index, options.stop) = (true, None, stop.clone());
+        let mut target = StoreTarget::new(&store, drive.db.clone(), blobs, None);
+        stage(&mut target, &request.dir, &options, &mut |_| {}).map_err(stage_error)?;
+        Ok(())
     }
 
     pub(super) fn tell(

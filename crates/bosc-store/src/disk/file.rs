@@ -1,11 +1,15 @@
 //! A directory of the file system. Files are private to the user (mode 0600, directories 0700) because the
 //! database holds secret keys.
 
-use super::place::Place;
+use super::place::{MARK, Place};
 use super::traits::{Disk, DiskFile};
 use crate::error::{Error, Result};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use crate::folder_state::FORMAT_FILE;
+use crate::{db, sequence};
+use bosc_files::{Dir, trusted_owner};
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,12 +18,20 @@ const LOCK_FILE: &str = "LOCK";
 /// The file the owner writes its process id to. Not the lock file itself: locks are mandatory on Windows, and
 /// whoever is refused should still be able to read it.
 const OWNER_FILE: &str = "OWNER";
+/// The folder with the segments.
+const DATA: &str = "data";
+const PRIVATE: u32 = 0o600;
 
 /// A directory, owned by this process alone for as long as the value lives. The operating system takes the lock
 /// back when the process dies, however it dies.
+///
+/// It and `data` are reached by handles. A link to either is followed when the user or root made it; a file in them that
+/// is a link is refused, and so is a folder where another user may have put files.
 #[derive(Debug)]
 pub struct DirDisk {
-    dir: PathBuf,
+    path: PathBuf,
+    dir: Dir,
+    data: Dir,
     place: Place,
     _lock: File,
 }
@@ -28,53 +40,102 @@ impl DirDisk {
     /// Creates the directory (and those above it) when missing and takes the lock.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process has it, [`Error::Io`] and [`Error::Full`] from the file system.
-    pub fn open(dir: &Path) -> Result<Self> {
-        create_dirs(&dir.join("data")).map_err(|e| Error::io(dir, e))?;
-        let lock_path = dir.join(LOCK_FILE);
-        let lock = options(true).open(&lock_path).map_err(|e| Error::io(&lock_path, e))?;
+    /// [`Error::Foreign`] for a folder where another user may write, and for a file in it that is a link or belongs to
+    /// another user; [`Error::Locked`] when another process has it; [`Error::Io`] and [`Error::Full`] from the file system.
+    pub fn open(path: &Path) -> Result<Self> {
+        let dir = Dir::create(path, 0o700).map_err(|e| refused(path, e))?;
+        check(&dir)?;
+        let data = data(&dir)?;
+        let lock_path = path.join(LOCK_FILE);
+        let lock = dir.open_or_create(LOCK_FILE, PRIVATE).map_err(|e| Error::io(&lock_path, e))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked { path: dir.to_path_buf(), pid: owner(dir) });
+                return Err(Error::Locked { path: path.to_path_buf(), pid: owner(&dir) });
             }
             Err(TryLockError::Error(e)) => return Err(Error::io(&lock_path, e)),
         }
         // Only a hint for the error above: failing to write it (a full disk) must not keep anyone out.
-        let _ = options(true).truncate(true).open(dir.join(OWNER_FILE)).and_then(|mut f| {
-            f.seek(SeekFrom::Start(0))?;
+        let _ = dir.open_or_create(OWNER_FILE, PRIVATE).and_then(|mut f| {
+            f.set_len(0)?;
             f.write_all(std::process::id().to_string().as_bytes())
         });
-        Ok(Self { dir: dir.to_path_buf(), place: Place::new(dir), _lock: lock })
+        Ok(Self { path: path.to_path_buf(), dir, data, place: Place::new(path), _lock: lock })
+    }
+
+    /// The folder of a file, and the file's name in it.
+    fn at<'a>(&self, name: &'a str) -> (&Dir, &'a str) {
+        match name.split_once('/') {
+            Some((DATA, name)) => (&self.data, name),
+            _ => (&self.dir, name),
+        }
     }
 }
 
+/// What the system says of a way that may lead over a link of another user.
+fn refused(path: &Path, e: io::Error) -> Error {
+    match e.get_ref() {
+        Some(why) if e.kind() == io::ErrorKind::PermissionDenied => {
+            Error::Foreign { path: path.to_path_buf(), why: why.to_string() }
+        }
+        _ => Error::io(path, e),
+    }
+}
+
+/// Whether all in a folder is ours to read and write.
+fn check(dir: &Dir) -> Result<()> {
+    let path = dir.path();
+    dir.refuse_others().map_err(|e| refused(path, e))?;
+    let folder = dir.own_metadata().map_err(|e| Error::io(path, e))?;
+    for name in dir.list().map_err(|e| Error::io(path, e))? {
+        let Ok(meta) = dir.metadata(&name) else { continue };
+        let why = if !trusted_owner(meta.uid) && meta.uid != folder.uid {
+            format!("it belongs to another user (uid {})", meta.uid)
+        } else if is_opened(&name) && !meta.is_file() {
+            "it is not a plain file".to_owned()
+        } else {
+            continue;
+        };
+        return Err(Error::Foreign { path: path.join(name), why });
+    }
+    Ok(())
+}
+
+/// Whether the name is one of a store's files.
+fn is_opened(name: &OsStr) -> bool {
+    let known = [LOCK_FILE, OWNER_FILE, db::FILE, FORMAT_FILE, sequence::FILE, MARK];
+    known.iter().any(|file| name == *file) || Path::new(name).extension().is_some_and(|e| e == "seg")
+}
+
+fn data(dir: &Dir) -> Result<Dir> {
+    let path = dir.path().join(DATA);
+    let opened = match dir.open_dir(DATA) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => dir.create_dir(DATA, 0o700),
+        // A link to another disk: the folder is ours, and so is the link.
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => Dir::open(&path),
+        other => other,
+    };
+    let data = match opened {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => dir.open_dir(DATA),
+        other => other,
+    }
+    .map_err(|e| refused(&path, e))?;
+    check(&data)?;
+    Ok(data)
+}
+
 /// Process id the owner of `dir` left, if it can be read.
-fn owner(dir: &Path) -> Option<u32> {
+fn owner(dir: &Dir) -> Option<u32> {
     let mut text = String::new();
-    bosc_files::open_plain(&dir.join(OWNER_FILE)).ok()?.take(16).read_to_string(&mut text).ok()?;
+    dir.open_file(OWNER_FILE).ok()?.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
-}
-
-fn create_dirs(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-fn options(create: bool) -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(create);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 impl Disk for DirDisk {
     fn open(&self, name: &str, create: bool) -> io::Result<Option<Arc<dyn DiskFile>>> {
-        match options(create).open(self.dir.join(name)) {
+        let (dir, name) = self.at(name);
+        let opened = if create { dir.open_or_create(name, PRIVATE) } else { dir.open_to_write(name) };
+        match opened {
             Ok(file) => Ok(Some(Arc::new(OsFile(file)))),
             Err(e) if e.kind() == io::ErrorKind::NotFound && !create => Ok(None),
             Err(e) => Err(e),
@@ -82,41 +143,33 @@ impl Disk for DirDisk {
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let entries = match fs::read_dir(self.dir.join(folder)) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(e),
+        let dir = match folder {
+            DATA => self.data.again(),
+            "" => self.dir.again(),
+            other => self.dir.open_dir(other),
         };
-        let mut names = Vec::new();
-        for entry in entries {
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
+        match dir {
+            Ok(dir) => Ok(dir.list()?.into_iter().filter_map(|name| name.into_string().ok()).collect()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(e),
         }
-        Ok(names)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        match fs::remove_file(self.dir.join(name)) {
+        let (dir, name) = self.at(name);
+        match dir.remove_file(name) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         }
     }
 
-    #[cfg(unix)]
     fn sync_dirs(&self) -> io::Result<()> {
-        File::open(self.dir.join("data"))?.sync_all()?;
-        File::open(&self.dir)?.sync_all()
-    }
-
-    /// Directories cannot be opened for syncing here; the file system journals its metadata by itself.
-    #[cfg(not(unix))]
-    fn sync_dirs(&self) -> io::Result<()> {
-        Ok(())
+        self.data.sync()?;
+        self.dir.sync()
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+        self.path.join(name)
     }
 
     fn place(&self) -> Option<&Place> {

@@ -94,6 +94,7 @@ mod errors;
 pub(crate) mod fs;
 mod installer;
 mod journal;
+mod known;
 #[cfg(feature = "msix")]
 pub mod msix;
 mod owner;
@@ -113,6 +114,7 @@ pub(crate) use errors::{integrity, io_error};
 #[cfg(feature = "faults")]
 pub use fs::{Op, faults};
 pub use installer::Installer;
+pub use known::InstalledMark;
 pub use tree::{MAX_DEPTH, MAX_ENTRIES, MAX_PATH, contents_of, verify};
 pub use types::{
     Admission, Build, Floor, HealthPolicy, Installed, Kind, Method, Options, Reason, Rejection, RolledBack,

@@ -225,6 +225,8 @@ pub(crate) struct Lock {
 
 impl Lock {
     pub(crate) fn take(sentinel: &Path) -> Result<Self, UpdateError> {
+        bosc_files::refuse_special(sentinel)
+            .map_err(|e| failed("updater: failed to write sentinel", sentinel, e))?;
         files::lock(sentinel).map(|file| Self { _file: file }).map_err(|e| {
             failed("updater: failed to lock the sentinel", &files::with_ending(sentinel, ".lock"), e)
         })

@@ -45,7 +45,7 @@ pub(super) fn man(a: &Man, printer: &Printer) -> Ended {
         printer.raw(&page);
         return Ok(Output::Nothing.into());
     };
-    let how = Replace::new(Durability::Whole).make_folders();
+    let how = Replace::new(Durability::Whole).make_folders().follow_links();
     let mut pages = Vec::new();
     for (name, page) in crate::help::man::all_pages().map_err(unmade)? {
         how.write(&dir.join(&name), &page)

@@ -9,6 +9,7 @@ use bosc_release::multisig::event::{
 };
 use bosc_release::multisig::signed::Book;
 use serde::Serialize;
+use std::path::Path;
 
 /// Where the two files of a key are, as people are shown it.
 #[derive(Debug, Serialize)]
@@ -107,6 +108,9 @@ pub(super) struct LinkShown {
 pub(super) struct SignedBefore {
     pub(super) count: usize,
     pub(super) last: Option<LastSigned>,
+    /// The folder of `--record`, when it is not that of the keys: other records of the key were not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) record: Option<String>,
 }
 
 /// The last of it.
@@ -128,7 +132,7 @@ pub(super) struct OfRequest {
 }
 
 impl OfRequest {
-    pub(super) fn new(request: &Request, hash: &Hash, book: &Book) -> Self {
+    pub(super) fn new(request: &Request, hash: &Hash, book: &Book, record: Option<&Path>) -> Self {
         let before = book.of(&request.key());
         let last = before.last().map(|s| LastSigned {
             length: s.length,
@@ -139,7 +143,11 @@ impl OfRequest {
             says: RequestSays::of(request),
             request_hash: id::encode(hash),
             spoken: spoken(hash),
-            signed_before: SignedBefore { count: before.len(), last },
+            signed_before: SignedBefore {
+                count: before.len(),
+                last,
+                record: record.map(|dir| dir.display().to_string()),
+            },
         }
     }
 }

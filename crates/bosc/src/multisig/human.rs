@@ -144,13 +144,20 @@ pub(super) fn request(told: &Signing, p: &Printer) {
     line("blobs tree hash", blobs.map_or("", |b| &b.tree_hash));
     line("quorum", &format!("{} of {}", says.quorum, says.signers.len()));
     match signed_before {
-        SignedBefore { last: Some(last), count } => line(
+        SignedBefore { last: Some(last), count, .. } => line(
             "signed before",
             &format!("{count} for this link; the last of length {}, request {}", last.length, last.spoken),
         ),
         SignedBefore { .. } => {
             warn("signed before", "nothing for this link with this key, as far as this machine remembers");
         }
+    }
+    if let Some(record) = &signed_before.record {
+        warn("record", &format!("{record}, not the folder of the keys"));
+        warn(
+            "",
+            "what this key signed as another record has it is not known here, and does not stop a second release",
+        );
     }
     let nothing = ReleaseContent::default();
     let content = known.content.as_ref().unwrap_or(&nothing);

@@ -41,6 +41,7 @@ pub(super) fn run(s: &Sign, g: &Global, printer: &Printer, stop: &Stop) -> Ended
     let key = ring.require_private(&s.name)?;
     let paths = ring.paths(&s.name)?;
     let memory = ring.memory(s.record.as_deref())?;
+    let other_record = ring.other_memory(s.record.as_deref());
     let not_a_signer = |e: SigningError| {
         CommandError::new(
             ErrorKind::Permission,
@@ -64,7 +65,7 @@ pub(super) fn run(s: &Sign, g: &Global, printer: &Printer, stop: &Stop) -> Ended
         wait_ms,
         signed: book.of(&request.key()),
     });
-    let of_request = OfRequest::new(&request, &request_hash(&bytes), &book);
+    let of_request = OfRequest::new(&request, &request_hash(&bytes), &book, other_record.as_deref());
     let told = match on_store(work, g, printer, stop) {
         Ok(Output::MultisigInspect(told)) => Signing::asked(of_request, *told),
         Ok(_) => return Err(unexpected()),

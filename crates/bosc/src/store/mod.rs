@@ -4,17 +4,16 @@ pub(crate) mod args;
 pub(crate) mod human;
 
 use crate::global::Global;
+use crate::on_store::no_store;
 use crate::values::{seconds, store_dir};
 use args::Store;
 use bosc_release::error::CommandError;
 use bosc_release::request::Request;
 
 pub(crate) fn store(a: &Store, g: &Global) -> Result<Request, CommandError> {
-    // Looking does not make what is looked for.
     let dir = store_dir(g)?;
     if !bosc_store::is_store(&dir) {
-        return Err(CommandError::not_found(format!("there is no store in {}", dir.display()))
-            .hint("name the store's folder with `--store DIR` or BOSC_STORE"));
+        return Err(no_store(&dir));
     }
     Ok(match a {
         Store::Check(a) => Request::StoreCheck(bosc_release::store::StoreCheck { link: a.link.clone() }),

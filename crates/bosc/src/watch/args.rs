@@ -173,7 +173,12 @@ pub(super) fn options(a: &Watch, g: &Global) -> Result<UpdaterBuilder, CommandEr
         .keep_previous(!a.no_previous)
         .allow_downgrade(a.allow_downgrade);
     if let Some(path) = &a.sentinel {
-        builder = builder.perry_sentinel(absolute(path)?);
+        let path = absolute(path)?;
+        bosc_files::refuse_special(&path).map_err(|e| {
+            CommandError::input(format!("--sentinel {} cannot be written: {e}", path.display()))
+                .hint("name a file")
+        })?;
+        builder = builder.perry_sentinel(path);
     }
     Ok(builder)
 }

@@ -20,7 +20,8 @@ mod place;
 use intruder::Intruder;
 use place::{Place, contents, owners};
 use std::fs;
-use std::os::unix::fs::{lchown, symlink};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::path::Path;
 
 /// The helper of the other tests: what the other user's process runs. Alone it does nothing.
 #[test]
@@ -226,17 +227,74 @@ fn small_files_are_not_written_through_links_of_others() {
     let line = place.bosc(&["line", "add", "rc", "--kind", "stage", "--file", &at("bosc.toml")]);
     let text = String::from_utf8_lossy(&line.stderr).into_owned();
     assert!(!line.status.success() && text.contains("link of another user"), "{text}");
-    // In the place of the others a link is replaced.
+    // So are files that the user names.
     let passphrase = [("BOSC_PASSPHRASE", "long enough")];
-    for done in [
-        place.bosc_with(&["keys", "backup", &at("key.bosc-key"), "--force"], &passphrase),
-        place.bosc(&["updater", "keygen", "--output", &at("pair.json")]),
-        place.bosc(&["man", shared.to_str().unwrap()]),
-    ] {
+    let write = || {
+        [
+            place.bosc_with(&["keys", "backup", &at("key.bosc-key"), "--force"], &passphrase),
+            place.bosc(&["updater", "keygen", "--output", &at("pair.json")]),
+            place.bosc(&["man", shared.to_str().unwrap()]),
+        ]
+    };
+    for refused in write() {
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && text.contains("link of another user"), "{text}");
+    }
+    assert_eq!(contents(&outside), [("f".to_owned(), "# a file of root\n".to_owned())].into());
+    for name in ["key.bosc-key", "pair.json", "bosc.1"] {
+        lchown(at(name), Some(0), Some(0)).unwrap();
+    }
+    for done in write() {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
     for name in ["key.bosc-key", "pair.json", "bosc.1"] {
-        assert!(fs::symlink_metadata(at(name)).unwrap().is_file(), "{name}");
+        assert!(fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
     }
-    assert_eq!(contents(&outside)["f"], "# a file of root\n");
+    // The key pair that keygen found there (the backup) was kept beside it, under the name of the file itself.
+    assert!(outside.join("f.old").is_file());
+}
+
+/// A store in a folder of the other user, or with links of his: root's process id and keys go nowhere.
+#[test]
+fn a_store_is_not_opened_where_the_other_user_put_something() {
+    let Some(place) = Place::as_root() else { return };
+    let outside = place.own("outside");
+    place::write(&outside, &[("f", "a file of root")]);
+    let his = |path: &Path| lchown(path, Some(intruder::UID), Some(intruder::UID)).unwrap();
+    let refused = |store: &Path, named: &Path, why: &str| {
+        let output = place.bosc_with(&["touch"], &[("BOSC_STORE", store.to_str().unwrap())]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(6), "{text}");
+        assert!(text.contains(named.to_str().unwrap()) && text.contains(why), "{text}");
+        assert!(text.contains("--store DIR"), "{text}");
+        assert_eq!(contents(&outside).len(), 1, "{text}");
+        assert_eq!(contents(&outside)["f"], "a file of root");
+    };
+    for (name, to) in [("OWNER", "f"), ("LOCK", "f"), ("bosc.redb", "new"), ("LOCK", "new"), ("data", "")] {
+        // His folder, with a link in it.
+        let store = place.shared("his");
+        his(&store);
+        symlink(outside.join(to), store.join(name)).unwrap();
+        refused(&store, &store, "another user");
+        // A folder of root's, where he could put it once.
+        fs::set_permissions(&store, fs::Permissions::from_mode(0o755)).unwrap();
+        lchown(&store, Some(0), Some(0)).unwrap();
+        his(&store.join(name));
+        refused(&store, &store.join(name), "another user");
+        if name != "data" {
+            lchown(store.join(name), Some(0), Some(0)).unwrap();
+            refused(&store, &store.join(name), "not a plain file");
+        }
+        fs::remove_dir_all(&store).unwrap();
+    }
+    refused(&place.shared("everybodys"), &place.path().join("everybodys"), "every user may write");
+    // A link of his leads to a folder; one of ours may.
+    let (link, store) = (place.path().join("link"), place.own("mine"));
+    symlink(&store, &link).unwrap();
+    his(&link);
+    refused(&link, &link, "another user");
+    lchown(&link, Some(0), Some(0)).unwrap();
+    let output = place.bosc_with(&["touch"], &[("BOSC_STORE", link.to_str().unwrap())]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(store.join("bosc.redb").is_file());
 }

@@ -7,6 +7,9 @@
 //!    and put into place: a destination is absent, the old one or the new one, and belongs to the user who installs;
 //! 4. desktop entry (Linux) or search path (Windows); receipt, state `installed`.
 //!
+//! The receipt has a mark of each ([`bosc_updater::install::InstalledMark`]): what somebody put in the place of one since is
+//! neither replaced nor removed; an update that the application installed itself is.
+//!
 //! Killed anywhere, running it again goes on: blocks that came are in the store, destinations that the receipt names and
 //! that belong to the user are replaced, the work folder that was left is removed. The drive stays in the store, so that it can be
 //! seeded and an updater finds its parts.
@@ -82,7 +85,14 @@ impl Engine {
         if let Some(done) = already(old.as_ref(), &items, length)? {
             return Ok(done);
         }
-        let ours = old.as_ref().map(|r| r.files.clone()).unwrap_or_default();
+        let mut ours = old.as_ref().map(|r| r.files.clone()).unwrap_or_default();
+        if let Some(old) = &old {
+            for path in &old.files {
+                if !old.put(path)? {
+                    ours.remove(path);
+                }
+            }
+        }
         for item in &items {
             if fs::symlink_metadata(&item.dest).is_ok() && !ours.contains(&item.dest) {
                 return Err(exists(&item.dest, "move it away, or choose another folder with --to"));
@@ -98,8 +108,11 @@ impl Engine {
             state: ReceiptState::Installing,
             // What an earlier try put elsewhere is still ours to take away.
             files: ours.iter().cloned().chain(items.iter().map(|i| i.dest.clone())).collect(),
-            extras: old.map(|r| r.extras).unwrap_or_default(),
+            extras: old.as_ref().map(|r| r.extras.clone()).unwrap_or_default(),
+            marks: old.map(|r| r.marks).unwrap_or_default(),
         };
+        // Until the end it is not known which build is there.
+        now.marks.retain(|path, _| !items.iter().any(|i| i.dest == *path));
         now.keep(&self.dir, opened.drive.key())?;
         let places = places(&items, opened.drive.key())?;
         for item in &items {
@@ -121,6 +134,11 @@ impl Engine {
         let extras = system::after(&items, &app, &request.places, sink);
         now.extras.extend(extras);
         now.files = items.iter().filter(|i| i.kind != ItemKind::Msix).map(|i| i.dest.clone()).collect();
+        for path in now.files.iter().chain(&now.extras).cloned().collect::<Vec<_>>() {
+            if fs::symlink_metadata(&path).is_ok() {
+                now.mark(&path)?;
+            }
+        }
         now.state = ReceiptState::Installed;
         now.keep(&self.dir, opened.drive.key())?;
         Ok(Installed {
@@ -155,21 +173,31 @@ impl Engine {
             return Err(CommandError::not_found("nothing was installed from the link with this store")
                 .hint("use the store that installed it (`--store DIR`)"));
         };
-        let mut removed = Vec::new();
+        let (mut removed, mut left) = (Vec::new(), Vec::new());
         for path in receipt.files.iter().chain(&receipt.extras) {
-            match remove(path, &link.key)? {
+            let message = match remove(path, &receipt, &link.key)? {
                 Removed::Yes => {
                     sink.tell(InstallEvent::Removed { file: path.clone() });
                     removed.push(path.clone());
+                    continue;
                 }
-                Removed::Not => {}
-                Removed::Foreign => sink.tell(InstallEvent::Warning {
-                    file: path.clone(),
-                    message: "it now belongs to another user and was left alone".to_owned(),
-                }),
-            }
+                Removed::Not => continue,
+                Removed::Foreign => "it now belongs to another user and was left alone",
+                Removed::Changed => "it is not what was installed any more and was left alone",
+            };
+            sink.tell(InstallEvent::Warning { file: path.clone(), message: message.to_owned() });
+            left.push(path.display().to_string());
         }
+        // What is left is not ours: there is nothing more to take away.
         Receipt::forget(&self.dir, &link.key)?;
+        if !left.is_empty() {
+            return Err(CommandError::new(
+                ErrorKind::Failed,
+                "ERR_NOT_INSTALLED_HERE",
+                format!("not removed, since somebody else put it there: {}", left.join(", ")),
+            )
+            .hint("everything else that was installed is gone; remove this yourself if you do not want it"));
+        }
         Ok(Uninstalled { uninstalled: true, app: receipt.name, removed })
     }
 
@@ -204,6 +232,11 @@ fn already(
         items.iter().filter(|i| i.kind != ItemKind::Msix && i.dest.exists()).collect();
     if there.len() != items.len() || !there.iter().all(|i| old.files.contains(&i.dest)) {
         return Ok(None);
+    }
+    for item in &there {
+        if !old.put(&item.dest)? {
+            return Ok(None);
+        }
     }
     if old.length == length {
         return Ok(Some(Installed {
@@ -407,10 +440,12 @@ enum Removed {
     Not,
     /// It is another user's.
     Foreign,
+    /// Somebody put something else there.
+    Changed,
 }
 
 /// Removes a file, symlink or folder, and what a killed install left beside it.
-fn remove(path: &Path, key: &[u8; 32]) -> Result<Removed, CommandError> {
+fn remove(path: &Path, receipt: &Receipt, key: &[u8; 32]) -> Result<Removed, CommandError> {
     let (parent, name) = split(path)?;
     let failed = || io("cannot remove", path);
     let folder = match Dir::open(parent) {
@@ -421,6 +456,7 @@ fn remove(path: &Path, key: &[u8; 32]) -> Result<Removed, CommandError> {
     Work::sweep(&folder, &work_prefix(key)).map_err(failed())?;
     match folder.metadata(name) {
         Ok(meta) if !meta.ours() => return Ok(Removed::Foreign),
+        Ok(_) if !receipt.put(path)? => return Ok(Removed::Changed),
         Ok(_) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Removed::Not),
         Err(e) => return Err(failed()(e)),

@@ -3,8 +3,10 @@
 use crate::error::{CommandError, ErrorKind};
 use bosc_files::{Durability, Replace};
 use bosc_format::id;
+use bosc_updater::install::InstalledMark;
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +35,31 @@ pub(crate) struct Receipt {
     pub(super) files: BTreeSet<PathBuf>,
     /// Desktop entries and icons.
     pub(super) extras: BTreeSet<PathBuf>,
+    /// What was put at these paths. One that has none here is of an install that did not end, or of a version without.
+    #[serde(default)]
+    pub(super) marks: BTreeMap<PathBuf, Mark>,
+}
+
+/// [`InstalledMark`] as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    identity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contents: Option<String>,
+}
+
+impl From<InstalledMark> for Mark {
+    fn from(mark: InstalledMark) -> Self {
+        Self { identity: mark.identity, contents: mark.contents.map(|c| HEXLOWER.encode(&c)) }
+    }
+}
+
+impl Mark {
+    fn read(&self) -> InstalledMark {
+        let contents = self.contents.as_ref().and_then(|text| HEXLOWER.decode(text.as_bytes()).ok());
+        let contents = contents.and_then(|bytes| bytes.try_into().ok());
+        InstalledMark { identity: self.identity.clone(), contents }
+    }
 }
 
 fn path(store: &Path, key: &[u8; 32]) -> PathBuf {
@@ -46,6 +73,30 @@ fn failed(path: &Path, e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -
 }
 
 impl Receipt {
+    /// Remembers what is at a path now as what was installed there.
+    pub(super) fn mark(&mut self, path: &Path) -> Result<(), CommandError> {
+        let mark = InstalledMark::of(path).map_err(|e| {
+            CommandError::unwritable(format!("cannot look at {}", path.display()), e, "run it again")
+        })?;
+        self.marks.insert(path.to_owned(), mark.into());
+        Ok(())
+    }
+
+    /// Whether what is at a path was installed from the link, or is an update of it. What somebody else put there since
+    /// is not; what is not there is.
+    pub(super) fn put(&self, path: &Path) -> Result<bool, CommandError> {
+        let Some(mark) = self.marks.get(path) else { return Ok(true) };
+        match mark.read().is_at(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
+            Err(e) => Err(CommandError::unwritable(
+                format!("cannot look at {}", path.display()),
+                e,
+                "check its permissions",
+            )),
+            Ok(put) => Ok(put),
+        }
+    }
+
     pub(super) fn read(store: &Path, key: &[u8; 32]) -> Result<Option<Self>, CommandError> {
         let path = path(store, key);
         match bosc_files::read_plain(&path, MAX_RECEIPT) {

@@ -72,6 +72,7 @@ fn receipts_tell_what_is_ours() {
         state: ReceiptState::Installed,
         files: [dest.clone()].into(),
         extras: BTreeSet::new(),
+        marks: BTreeMap::new(),
     };
     receipt.keep(dir.path(), &[1; 32]).unwrap();
     assert_eq!(Receipt::read(dir.path(), &[1; 32]).unwrap().as_ref(), Some(&receipt));
@@ -83,6 +84,39 @@ fn receipts_tell_what_is_ours() {
     let begun = Receipt { state: ReceiptState::Installing, ..receipt };
     assert!(already(Some(&begun), &items, 5).unwrap().is_none());
     assert!(already(None, &items, 5).unwrap().is_none());
+}
+
+#[test]
+fn what_somebody_put_in_the_place_of_an_install_is_not_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let dest = dir.path().join("Demo");
+    fs::write(&dest, "x").unwrap();
+    let items = [InstallItem { dest: dest.clone(), ..item("Demo", false) }];
+    let mut receipt = Receipt {
+        link: "pear://x".into(),
+        verlink: String::new(),
+        name: "Demo".into(),
+        version: Some("1.0.0".into()),
+        length: 5,
+        state: ReceiptState::Installed,
+        files: [dest.clone()].into(),
+        extras: BTreeSet::new(),
+        marks: BTreeMap::new(),
+    };
+    receipt.mark(&dest).unwrap();
+    receipt.keep(dir.path(), &[1; 32]).unwrap();
+    let receipt = Receipt::read(dir.path(), &[1; 32]).unwrap().unwrap();
+    assert!(already(Some(&receipt), &items, 5).unwrap().unwrap().exists);
+    fs::remove_file(&dest).unwrap();
+    assert!(matches!(remove(&dest, &receipt, &[1; 32]).unwrap(), Removed::Not));
+    fs::create_dir(&dest).unwrap();
+    fs::write(dest.join("data"), "mine").unwrap();
+    assert!(already(Some(&receipt), &items, 5).unwrap().is_none());
+    assert!(matches!(remove(&dest, &receipt, &[1; 32]).unwrap(), Removed::Changed));
+    assert_eq!(fs::read_to_string(dest.join("data")).unwrap(), "mine");
+    fs::remove_dir_all(&dest).unwrap();
+    fs::write(&dest, "x").unwrap();
+    assert!(matches!(remove(&dest, &receipt, &[1; 32]).unwrap(), Removed::Yes));
 }
 
 #[test]

@@ -147,3 +147,17 @@ fn the_book_is_private() {
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
     }
 }
+
+#[test]
+fn a_record_that_is_not_in_the_folder_of_the_keys_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (keys, other) = (dir.path().join("keys"), dir.path().join("other"));
+    std::fs::create_dir_all(&keys).unwrap();
+    std::fs::create_dir_all(&other).unwrap();
+    let ring = Keyring::open(Some(&keys)).unwrap();
+    assert_eq!(ring.other_memory(None), None);
+    assert_eq!(ring.other_memory(Some(&keys)), None);
+    assert_eq!(ring.other_memory(Some(&keys.join("../keys/."))), None);
+    assert_eq!(ring.other_memory(Some(&other)), Some(other.clone()));
+    assert!(ring.other_memory(Some(&dir.path().join("not-yet"))).is_some());
+}

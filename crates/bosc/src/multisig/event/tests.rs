@@ -83,7 +83,7 @@ fn what_is_to_be_signed_keeps_its_order_with_and_without_a_store() {
         },
         request_hash: "h".into(),
         spoken: "s".into(),
-        signed_before: SignedBefore { count: 0, last: None },
+        signed_before: SignedBefore { count: 0, last: None, record: None },
     };
     let says = concat!(
         r#""key":"k","link":"l","verlink":"v","length":1,"fork":0,"treeHash":"t","#,
@@ -106,4 +106,10 @@ fn what_is_to_be_signed_keeps_its_order_with_and_without_a_store() {
         serde_json::to_string(&asked).unwrap(),
         format!(r#"{{{says},{known},"requestHash":"h",{seen},{own}}}"#)
     );
+}
+
+#[test]
+fn another_record_is_told() {
+    let told = SignedBefore { count: 0, last: None, record: Some("/r".into()) };
+    assert_eq!(serde_json::to_string(&told).unwrap(), r#"{"count":0,"last":null,"record":"/r"}"#);
 }
