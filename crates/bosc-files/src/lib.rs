@@ -36,7 +36,7 @@
 //! - `replace`: a file replaced in one step. `small`: a program's small files and locks. `sparse`: zeros that take no room.
 //! - `work`: a folder to work in. `plain`: a file that is read by its path.
 //! - `meta`: what a name stands for. `names`: names and whose they are. `windows`: one call of that system.
-//! - `op`, `step`, `faults`: calls that a test makes fail.
+//! - `op`, `step`, `faults`: calls that a test makes fail. `full`: whether a disk is full. `given`: whose a new file is.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 // Windows: one call, see `windows`.
 #![cfg_attr(not(windows), forbid(unsafe_code))]
@@ -44,6 +44,7 @@
 #[cfg(feature = "faults")]
 pub mod faults;
 mod full;
+mod given;
 mod meta;
 mod names;
 mod op;
@@ -70,13 +71,14 @@ mod windows;
 mod tests;
 
 pub use full::{is_caused_by_full, is_full};
+pub use given::{give_folder_to_owner, give_to_owner};
 pub use meta::{Kind, Meta};
 pub use names::{random_name, trusted_owner, user};
 #[cfg(feature = "faults")]
 pub use op::Op;
 pub use plain::{open_plain, read_bounded, read_plain, refuse_special};
 pub use replace::{Durability, Pending, Replace};
-pub use small::{lock, make_private_folders, private_options, remove_file, rename_beside};
+pub use small::{lock, make_private_folders, open_private, private_options, remove_file, rename_beside};
 pub use sparse::write_sparsely;
 pub use system::Dir;
 pub use work::{Found, Work};

@@ -45,6 +45,11 @@ impl Dir {
         Self::open(path)
     }
 
+    /// As [`Dir::create`].
+    pub(crate) fn create_private(path: &Path) -> io::Result<Self> {
+        Self::create(path, 0o700)
+    }
+
     /// Another handle of the same folder.
     ///
     /// # Errors

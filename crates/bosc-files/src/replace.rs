@@ -5,6 +5,7 @@
 //!     \--> dropped: the temporary file is gone, the old file is there
 //! ```
 
+use crate::given::give;
 use crate::meta::{Kind, Meta};
 use crate::names::{one, random_name};
 use crate::op::Op;
@@ -45,10 +46,19 @@ pub struct Replace {
     access: Access,
     mode: u32,
     follow: bool,
-    /// The mode of folders that are made.
-    folders: Option<u32>,
+    /// Folders that are missing are made.
+    folders: Option<Folders>,
+    /// A new file is the folder's owner's.
+    given: bool,
     only_new: bool,
     temp: Temp,
+}
+
+/// For whom folders are made.
+#[derive(Debug, Clone, Copy)]
+enum Folders {
+    Usual,
+    Private,
 }
 
 /// The name of the temporary file.
@@ -70,6 +80,7 @@ impl Replace {
             mode: 0o666,
             follow: false,
             folders: None,
+            given: false,
             only_new: false,
             temp: Temp::Random,
         }
@@ -99,14 +110,22 @@ impl Replace {
     /// Folders on the way that are missing are made.
     #[must_use]
     pub fn make_folders(mut self) -> Self {
-        self.folders = Some(0o777);
+        self.folders = Some(Folders::Usual);
         self
     }
 
-    /// Folders on the way that are missing are made, for this user alone.
+    /// What root writes in somebody else's folder is that folder's owner's: a user's data stay theirs. For what its owner may read
+    /// anyway, never for a secret of root's.
+    #[must_use]
+    pub fn for_owner_of_folder(mut self) -> Self {
+        self.given = true;
+        self
+    }
+
+    /// Folders on the way that are missing are made, for this user alone; by root, for the owner of the folder they are made in.
     #[must_use]
     pub fn make_private_folders(mut self) -> Self {
-        self.folders = Some(0o700);
+        self.folders = Some(Folders::Private);
         self
     }
 
@@ -201,6 +220,9 @@ impl Replace {
                 None if self.access == Access::Private => set_mode(file, 0o600)?,
                 None => {}
             }
+            if self.given {
+                give(file, &pending.dir.own_metadata()?);
+            }
         }
         Ok(pending)
     }
@@ -218,7 +240,8 @@ impl Replace {
             let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let dir = match self.folders {
-                Some(mode) => Dir::create(parent, mode)?,
+                Some(Folders::Usual) => Dir::create(parent, 0o777)?,
+                Some(Folders::Private) => Dir::create_private(parent)?,
                 None => Dir::open(parent)?,
             };
             if !self.follow {

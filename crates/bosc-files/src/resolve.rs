@@ -3,8 +3,10 @@
 //! One part after the other, each opened from the one before. Links are followed when they belong to the user or to
 //! root: those of others, who may put some into a folder that everybody writes to, are refused by name.
 
+use crate::given::give;
 use crate::names::trusted_owner;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, readlinkat, statat};
+use crate::system::meta;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, readlinkat, statat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -22,8 +24,19 @@ const ON: OFlags = OFlags::PATH;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 const ON: OFlags = OFlags::RDONLY;
 
-/// Opens the folder; with `make` those that are missing are made with this mode.
-pub(crate) fn folder(path: &Path, make: Option<u32>) -> io::Result<OwnedFd> {
+/// Folders that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// They are an error.
+    Fail,
+    /// They are made with this mode.
+    Make(u32),
+    /// They are made for one user alone: the one whose folder they are in.
+    MakeForOwner,
+}
+
+/// Opens the folder.
+pub(crate) fn folder(path: &Path, missing: Missing) -> io::Result<OwnedFd> {
     let start = |p: &str| openat(CWD, p, ON | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let mut at = start(if path.is_absolute() { "/" } else { "." })?;
     let mut todo = parts(path);
@@ -49,11 +62,17 @@ pub(crate) fn folder(path: &Path, make: Option<u32>) -> io::Result<OwnedFd> {
                     todo.push_front(part);
                 }
             }
-            Err(Errno::NOENT) if make.is_some() => {
-                match mkdirat(&at, &part, Mode::from_raw_mode(make.unwrap_or(0o777) as _)) {
-                    Ok(()) | Err(Errno::EXIST) => todo.push_front(part),
+            Err(Errno::NOENT) if missing != Missing::Fail => {
+                let mode = if let Missing::Make(mode) = missing { mode } else { 0o700 };
+                match mkdirat(&at, &part, Mode::from_raw_mode(mode as _)) {
+                    Ok(()) if missing == Missing::MakeForOwner => {
+                        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                        give(openat(&at, &part, flags, Mode::empty())?, &meta(&fstat(&at)?));
+                    }
+                    Ok(()) | Err(Errno::EXIST) => {}
                     Err(e) => return Err(e.into()),
                 }
+                todo.push_front(part);
             }
             Err(e) => return Err(e.into()),
         }

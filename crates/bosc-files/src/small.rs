@@ -1,5 +1,6 @@
 //! Small files of a program: its state, its marks and its locks, by path.
 
+use crate::given::give;
 use crate::names::one;
 use crate::replace::{Durability, patiently};
 use crate::system::Dir;
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 /// How often a lock that somebody else holds is tried.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// For files of this user alone: a new one has mode 0600, a link in a file's place is not followed, a fifo not waited for.
+/// For files of this user alone: a new one has mode 0600, a link in a file's place is not followed, a fifo not waited for. See also
+/// [`open_private`].
 pub fn private_options() -> OpenOptions {
     #[cfg_attr(not(unix), allow(unused_mut))]
     let mut options = OpenOptions::new();
@@ -25,12 +27,37 @@ pub fn private_options() -> OpenOptions {
     options
 }
 
-/// Makes a folder and those that are missing above it, for this user alone.
+/// Opens such a file to read and write it, or makes it. What it holds stays. What root makes in somebody else's folder is that
+/// folder's owner's.
+///
+/// # Errors
+/// `InvalidInput` for what is not a plain file; others of the system.
+pub fn open_private(path: &Path) -> io::Result<File> {
+    let (dir, name) = place(path)?;
+    open_private_in(&dir, name)
+}
+
+fn open_private_in(dir: &Dir, name: &OsStr) -> io::Result<File> {
+    // The one that was there first is whose it was.
+    if dir.metadata(name).is_err() {
+        match dir.create_file(name, 0o600) {
+            Ok(file) => {
+                give(&file, &dir.own_metadata()?);
+                return Ok(file);
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+    }
+    dir.open_or_create(name, 0o600)
+}
+
+/// Makes a folder and those that are missing above it, for this user alone; by root, for the owner of the folder they are made in.
 ///
 /// # Errors
 /// As [`Dir::create`].
 pub fn make_private_folders(path: &Path) -> io::Result<Dir> {
-    Dir::create(path, 0o700)
+    Dir::create_private(path)
 }
 
 /// The folder of a file, and the file's name in it.
@@ -77,7 +104,7 @@ pub fn rename_beside(path: &Path, name: impl AsRef<OsStr>, durability: Durabilit
 /// `InvalidInput` for what is not a plain file; others of the system.
 pub fn lock(path: &Path, patience: Duration) -> io::Result<Option<File>> {
     let (dir, name) = place(path)?;
-    let file = dir.open_or_create(name, 0o600)?;
+    let file = open_private_in(&dir, name)?;
     let begun = Instant::now();
     loop {
         match file.try_lock() {

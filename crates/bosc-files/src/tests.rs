@@ -465,3 +465,37 @@ mod unix {
         assert_eq!(names(temp.path()), ["app", "mine"]);
     }
 }
+
+/// A user's data stay theirs when root works on them once; what was there stays whose it was, and a shared folder claims nothing.
+#[cfg(unix)]
+#[test]
+fn what_root_makes_in_a_users_folder_is_the_users() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    const ALICE: u32 = 54_001;
+    if crate::user() != 0 {
+        eprintln!("NOT RUN: this needs root, to become a second user");
+        return;
+    }
+    let owner = |path: &Path| fs::symlink_metadata(path).map(|m| (m.uid(), m.gid())).unwrap();
+    let how = Replace::new(Durability::Disk).private().for_owner_of_folder().make_private_folders();
+    for (mode, right) in [(0o700, ALICE), (0o755, ALICE), (0o1777, 0), (0o777, 0)] {
+        let temp = tempfile::tempdir().unwrap();
+        let alice = temp.path().join("alice");
+        fs::create_dir(&alice).unwrap();
+        fs::set_permissions(&alice, fs::Permissions::from_mode(mode)).unwrap();
+        fs::write(alice.join("roots"), "").unwrap();
+        chown(&alice, Some(ALICE), Some(ALICE)).unwrap();
+        crate::make_private_folders(&alice.join("a/b")).unwrap();
+        how.write(&alice.join("c/d"), b"x").unwrap();
+        crate::open_private(&alice.join("open")).unwrap();
+        crate::lock(&alice.join("lock"), std::time::Duration::ZERO).unwrap().unwrap();
+        for name in ["a", "a/b", "c", "c/d", "open", "lock"] {
+            assert_eq!(owner(&alice.join(name)), (right, right), "{mode:o}: {name}");
+        }
+        crate::open_private(&alice.join("roots")).unwrap();
+        assert_eq!(owner(&alice.join("roots")), (0, 0), "nothing that was there is given away");
+        // Without being asked a secret of root's stays root's.
+        Replace::new(Durability::Disk).private().write(&alice.join("key"), b"x").unwrap();
+        assert_eq!(owner(&alice.join("key")), (0, 0));
+    }
+}

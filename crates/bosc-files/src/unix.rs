@@ -3,7 +3,7 @@
 use crate::meta::{Kind, Meta};
 use crate::names::{one, random_name, trusted_owner};
 use crate::op::Op;
-use crate::resolve;
+use crate::resolve::{self, Missing};
 use crate::step::{exchange_forbidden, step};
 use rustix::fs::{
     self as sys, AtFlags, FileType, Mode, OFlags, linkat, mkdirat, openat, readlinkat, renameat, statat,
@@ -33,7 +33,7 @@ impl Dir {
     /// # Errors
     /// Of the system; `PermissionDenied` for a link of another user, `NotADirectory`.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { fd: resolve::folder(path, None)?, path: path.to_owned() })
+        Ok(Self { fd: resolve::folder(path, Missing::Fail)?, path: path.to_owned() })
     }
 
     /// Opens a folder that was looked at, whoever made the links on the way.
@@ -51,7 +51,12 @@ impl Dir {
     /// # Errors
     /// As [`Dir::open`].
     pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
-        Ok(Self { fd: resolve::folder(path, Some(mode))?, path: path.to_owned() })
+        Ok(Self { fd: resolve::folder(path, Missing::Make(mode))?, path: path.to_owned() })
+    }
+
+    /// As [`Dir::create`], for one user alone: the owner of the folder that they are made in.
+    pub(crate) fn create_private(path: &Path) -> io::Result<Self> {
+        Ok(Self { fd: resolve::folder(path, Missing::MakeForOwner)?, path: path.to_owned() })
     }
 
     /// Another handle of the same folder.
@@ -412,7 +417,7 @@ pub(crate) fn exchanged(path: &Path) -> io::Error {
     )
 }
 
-fn meta(stat: &sys::Stat) -> Meta {
+pub(crate) fn meta(stat: &sys::Stat) -> Meta {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Folder,

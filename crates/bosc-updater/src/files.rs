@@ -8,6 +8,7 @@
 //! | [`state`]: `https.json`, the sentinel, `device` | yes, its folder too | this user alone, and so are folders that are made |
 //! | [`cache`]: what is known of a download | the old one or the new one, whole | this user alone |
 //!
+//! "This user" is the owner of the folder when root works in somebody else's: run once as root, the updater locks nobody out.
 //! A lock file is made for this user alone and stays; a lock ends with its process.
 
 #[cfg(feature = "perry")]
@@ -19,13 +20,13 @@ use bosc_files::{Durability, Replace};
 
 /// How a file is replaced that says what must not be forgotten.
 pub(crate) fn state() -> Replace {
-    Replace::new(Durability::Disk).private().make_private_folders().temporary(".tmp")
+    Replace::new(Durability::Disk).private().for_owner_of_folder().make_private_folders().temporary(".tmp")
 }
 
 /// How a file is replaced that can be made anew.
 #[cfg(feature = "http")]
 pub(crate) fn cache() -> Replace {
-    Replace::new(Durability::Whole).private().temporary(".tmp")
+    Replace::new(Durability::Whole).private().for_owner_of_folder().temporary(".tmp")
 }
 
 /// What a server's memory and Perry's sentinel have in common.

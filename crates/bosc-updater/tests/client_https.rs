@@ -691,3 +691,46 @@ fn an_archive_that_is_not_used_goes() {
     assert_eq!(std::fs::read(bed.app()).unwrap(), b"new build");
     assert_eq!(names(&bed.dir.path().join(".App.bosc")), ["LOCK", "journal.json"]);
 }
+
+/// Run once as root, the updater leaves nothing that the user could not go on with: not in the data folder, and not in staging.
+#[cfg(unix)]
+#[test]
+fn what_root_keeps_in_a_users_folders_is_the_users() {
+    use std::os::unix::fs::MetadataExt;
+    const ALICE: u32 = 54_001;
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("NOT RUN: this needs root, to become a second user");
+        return;
+    }
+    fn each(path: &Path, see: &mut dyn FnMut(&Path)) {
+        see(path);
+        if std::fs::symlink_metadata(path).unwrap().is_dir() {
+            std::fs::read_dir(path).unwrap().for_each(|entry| each(&entry.unwrap().path(), see));
+        }
+    }
+    let bed = Bed::new();
+    each(bed.dir.path(), &mut |path| std::os::unix::fs::lchown(path, Some(ALICE), Some(ALICE)).unwrap());
+    bed.offer(&bed.manifest("1.0.1"));
+    for skip in [false, true] {
+        let (updater, events) = start(bed.options("alice/deep"));
+        let update = until(&events, |event| match event {
+            Event::Updated(update) => Some(update),
+            _ => None,
+        });
+        if skip {
+            update.skip().wait().unwrap();
+        }
+        updater.close();
+        let mut seen = Vec::new();
+        each(bed.dir.path(), &mut |path| {
+            let found = std::fs::symlink_metadata(path).unwrap();
+            assert_eq!((found.uid(), found.gid()), (ALICE, ALICE), "{}", path.display());
+            seen.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        });
+        for name in ["deep", "bosc-updater", "device", "INSTANCE", "https.json", "https.json.lock", "staging"]
+        {
+            assert!(seen.iter().any(|n| n == name), "{name}: {seen:?}");
+        }
+        assert!(!skip || seen.iter().any(|n| n == "skipped"), "{seen:?}");
+    }
+}

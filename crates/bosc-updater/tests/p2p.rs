@@ -298,3 +298,48 @@ fn the_installed_build_is_prefetched_from_the_disk() {
     assert!(used < 400_000, "{used} bytes for a build that is here");
     publisher.away();
 }
+
+/// Run once as root, the store of a user is still theirs, and so is what was fetched.
+#[cfg(unix)]
+#[test]
+fn what_root_fetches_for_a_user_is_the_users() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    const ALICE: u32 = 54_001;
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("NOT RUN: this needs root, to become a second user");
+        return;
+    }
+    fn each(path: &Path, see: &mut dyn FnMut(&Path)) {
+        see(path);
+        if fs::symlink_metadata(path).unwrap().is_dir() {
+            fs::read_dir(path).unwrap().for_each(|entry| each(&entry.unwrap().path(), see));
+        }
+    }
+    let (temp, network) = (tempfile::tempdir().unwrap(), Network::new());
+    let d = Deployment::new(temp.path().join("d"), "1.0.1");
+    d.put("bin/demo", &noise(1, 200_000), true);
+    d.put("share/notes", b"notes", false);
+    let mut publisher = Publisher::new(&temp.path().join("publisher"), &network);
+    let link = publisher.stage(&d.dir);
+    publisher.seed();
+    let alice = temp.path().join("alice");
+    fs::create_dir(&alice).unwrap();
+    fs::create_dir(alice.join("staging")).unwrap();
+    fs::set_permissions(&alice, fs::Permissions::from_mode(0o700)).unwrap();
+    for path in [alice.clone(), alice.join("staging")] {
+        chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    }
+    let mut source = P2pSource::open(options(&link, &alice.join("bosc-updater/p2p"), &network)).unwrap();
+    let release = found(&mut source, "1.0.0");
+    source.fetch(&release, &alice.join("staging"), &mut |_| true).unwrap();
+    source.settle();
+    let mut seen = String::new();
+    each(&alice, &mut |path| {
+        let found = fs::symlink_metadata(path).unwrap();
+        assert_eq!((found.uid(), found.gid()), (ALICE, ALICE), "{}", path.display());
+        seen.push_str(&format!("{}\n", path.display()));
+    });
+    for name in ["p2p.opening", "p2p/LOCK", "p2p/bosc.redb", "p2p/data/", "bin/demo", "share/notes"] {
+        assert!(seen.contains(name), "{name}: {seen}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Ctrl+C, SIGTERM and Ctrl+Z.
+//! Ctrl+C, SIGTERM, the end of the terminal (SIGHUP) and Ctrl+Z.
 //!
 //! The first Ctrl+C asks the command to end; it ends by itself, taking announcements back and keeping what it has. It is
 //! ended when after a while it waits for nothing but a pipe that takes nothing, and after half a minute whatever it waits for; the
@@ -62,13 +62,40 @@ async fn suspend() {
     }
 }
 
+/// Whether this was started to outlive its terminal, by `nohup` or a shell's `trap`. Asked before a handler takes the signal over.
+#[cfg(unix)]
+static NOHUP: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
+    use std::io::{IsTerminal, stderr, stdout};
+    match bosc_files::read_plain(std::path::Path::new("/proc/self/status"), 64 * 1024) {
+        Ok(status) => ignores_hangup(&String::from_utf8_lossy(&status)),
+        // Where the system does not say: `nohup` leaves neither of them on the terminal.
+        Err(_) => !stdout().is_terminal() && !stderr().is_terminal(),
+    }
+});
+
+/// Whether signal 1 is among those that Linux says a process ignores.
+#[cfg(unix)]
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
 #[cfg(unix)]
 async fn wait_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    let hangup = async {
+        // Who was started with `nohup` goes on without a terminal.
+        let wanted = !*NOHUP;
+        match wanted.then(|| signal(SignalKind::hangup()).ok()).flatten() {
+            Some(mut hangup) => drop(hangup.recv().await),
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = term.recv() => {}
+        () = hangup => {}
     }
 }
 
@@ -76,5 +103,20 @@ async fn wait_signal() {
 async fn wait_signal() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::ignores_hangup;
+
+    #[test]
+    fn who_was_started_with_nohup_keeps_on() {
+        for (mask, ignored) in [("0000000000000001", true), ("0000000000001006", false), ("x", false)] {
+            let status = format!(
+                "Name:\tbosc\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t0000000000000001\n"
+            );
+            assert_eq!(ignores_hangup(&status), ignored, "{mask}");
+        }
     }
 }

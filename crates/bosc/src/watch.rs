@@ -62,8 +62,17 @@ enum Message {
 
 /// Runs until told to end.
 pub(crate) fn run(a: &Watch, g: &Global, printer: &Printer, stop: &Stop) -> Result<(), CommandError> {
-    let builder = args::options(a, g)?;
-    builder.validate().map_err(|e| command_error(&e))?;
+    let (mut builder, mut fault) = args::options(a, g)?;
+    if fault.is_none()
+        && let Err(e) = builder.validate()
+    {
+        // A build on trial says that it is healthy, or is rolled back, whatever is wrong with its source.
+        if !args::is_on_trial(a) {
+            return Err(command_error(&e));
+        }
+        builder = builder.updates(false);
+        fault = Some(e);
+    }
     // The application is told when it is a build that was rolled back; this process goes on.
     let updater = builder.start().into_updater();
     let events = updater.events();
@@ -73,6 +82,7 @@ pub(crate) fn run(a: &Watch, g: &Global, printer: &Printer, stop: &Stop) -> Resu
     forward(events, tx.clone())?;
     let updater = Some(updater);
     let mut session = Session { a, stop, printer, updater, ready: Vec::new(), found: Vec::new(), back: tx };
+    fault.iter().for_each(|e| session.say(e));
     session.can_relaunch();
     let outcome = session.run(&rx);
     drop(session);
@@ -329,11 +339,24 @@ fn end_by_signal(stop: &Stop, tx: Sender<Message>) -> Result<(), CommandError> {
     let stop = stop.clone();
     spawn("session", move || {
         let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        if rt.block_on(signalled()).is_some() {
+        if rt.block_on(told(&stop)).is_some() {
             stop.stop();
             let _ = tx.send(Message::Stopped);
         }
     })
+}
+
+/// Waits for a signal. One that came before this listened is heard by [`crate::signals`] alone, which is seen in a moment.
+async fn told(stop: &Stop) -> Option<()> {
+    let mut signalled = std::pin::pin!(signalled());
+    for _ in 0..50 {
+        match tokio::time::timeout(TICK, &mut signalled).await {
+            Ok(heard) => return heard,
+            Err(_) if stop.is_stopped() => return Some(()),
+            Err(_) => {}
+        }
+    }
+    signalled.await
 }
 
 /// Waits for a signal; `None` where the system does not let anybody wait for one.
@@ -374,16 +397,34 @@ async fn signalled() -> Option<()> {
 fn read_words(tx: Sender<Message>) -> Result<(), CommandError> {
     let read = move || {
         let mut stdin = std::io::stdin().lock();
+        // The rest of a line that was too long is no line.
+        let mut dropping = false;
         loop {
             let mut line = Vec::new();
-            match stdin.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+            match stdin.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => {
                     let _ = tx.send(Message::StdinClosed);
                     return;
                 }
                 Ok(_) => {
-                    let word = String::from_utf8_lossy(&line).trim().to_owned();
-                    if tx.send(Message::Word(word)).is_err() {
+                    let ends = line.last() == Some(&b'\n');
+                    let long = !ends && line.len() as u64 > MAX_LINE;
+                    let rest = dropping;
+                    dropping = long || (rest && !ends);
+                    let message = if rest {
+                        continue;
+                    } else if long {
+                        Message::Refused(
+                            UpdateError::new(
+                                ErrorKind::Input,
+                                format!("a line of more than {MAX_LINE} bytes is not a word"),
+                            )
+                            .hint("give one word a line"),
+                        )
+                    } else {
+                        Message::Word(String::from_utf8_lossy(&line).trim().to_owned())
+                    };
+                    if tx.send(message).is_err() {
                         return;
                     }
                 }

@@ -325,3 +325,91 @@ fn a_threshold_that_a_logout_could_reach_is_refused() {
         assert_eq!(ended(&mut child, "input").code(), Some(if good { 0 } else { 2 }), "{threshold}");
     }
 }
+
+/// All lines of a run that is told to say these words, then to end.
+fn lines_of(mut child: Child, words: &str) -> Vec<String> {
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(words.as_bytes()).unwrap();
+    drop(stdin);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
+    ended(&mut child, words.get(..20).unwrap_or(words));
+    lines
+}
+
+#[test]
+fn a_line_that_is_too_long_is_dropped_whole() {
+    let bed = Bed::new();
+    let lines =
+        lines_of(bed.watch("1.0.0", &[]), &format!("{}healthy\nhealthy\nquit\n", "x".repeat(3 * 4096)));
+    let count = |tag: &str| lines.iter().filter(|l| l.contains(&format!("\"tag\":\"{tag}\""))).count();
+    assert_eq!((count("error"), count("healthy")), (1, 1), "{lines:?}");
+}
+
+/// Whatever is wrong with the source, a build on trial can say that it works; without a trial it is a mistake in the flags.
+#[test]
+fn a_bad_source_ends_no_trial() {
+    for flags in [
+        &["--upgrade", "https://"][..],
+        &["--upgrade", "http://x/y"],
+        &["--upgrade", "pear://xyz"],
+        &["--upgrade", "https://x.invalid/m.json", "--public-key", "AAAA"],
+        &["--upgrade", "https://x.invalid/m.json"],
+        &["--ca", "/nope"],
+        &["--header", "hunter2"],
+    ] {
+        let bed = Bed::new();
+        let watch = |version: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_bosc"));
+            command.args(["watch", "--json", "--name", "App", "--version", version]).args(flags);
+            if !flags.contains(&"--upgrade") {
+                command.args(["--upgrade", LINK]);
+            }
+            command.arg("--app").arg(bed.target()).arg("--dir").arg(bed.0.path().join("data"));
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+            command.spawn().unwrap()
+        };
+        let mut settled = watch("1.0.0");
+        drop(settled.stdin.take());
+        assert_eq!(ended(&mut settled, "settled").code(), Some(2), "{flags:?}");
+        bed.on_trial("sleep 30");
+        let lines = lines_of(watch("1.0.1"), "healthy\nquit\n");
+        assert!(lines.iter().any(|l| l.contains("\"tag\":\"error\"")), "{flags:?}: {lines:?}");
+        assert!(
+            lines.iter().any(|l| l.contains("\"healthy\",\"data\":{\"trial\":true")),
+            "{flags:?}: {lines:?}"
+        );
+        assert_eq!(bed.starts(), None, "{flags:?}: it is settled");
+        assert!(!lines.iter().any(|l| l.contains("hunter2")), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_build_of_a_developer_is_not_replaced_unless_asked() {
+    let bed = Bed::new();
+    fs::create_dir(bed.0.path().join(".fingerprint")).unwrap();
+    for (more, told) in [(&[][..], true), (&["--any-app"][..], false)] {
+        let mut child = bed.watch("1.0.0", more);
+        let mut stdin = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        if told {
+            assert!(lines.any(|l| l.contains("\"not-installed\"")), "it is said");
+        } else {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        writeln!(stdin, "quit").unwrap();
+        assert!(!lines.any(|l| l.contains("\"not-installed\"")), "{more:?}");
+        ended(&mut child, "quit");
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_said_at_the_start() {
+    let bed = Bed::new();
+    fs::remove_file(bed.target()).unwrap();
+    fs::create_dir_all(bed.target().join("bin")).unwrap();
+    bed.program(&bed.target().join("bin/run"), "true");
+    for (inside, told) in [("bin/nope", true), ("../x", true), ("bin/run", false)] {
+        let lines = lines_of(bed.watch("1.0.0", &["--inside", inside]), "quit\n");
+        assert_eq!(lines.iter().any(|l| l.contains("`relaunch` will not work")), told, "{inside}: {lines:?}");
+    }
+}

@@ -3,6 +3,7 @@
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::programs;
 use super::search::find;
+use super::words::{self, Held};
 use crate::keys::signing_key::{V0_BYTES, V1_BYTES};
 use crate::keys::{backup, transfer};
 use crate::manifest::keypair;
@@ -39,13 +40,26 @@ pub(crate) fn look(path: &Path, head: &[u8], size: u64) -> io::Result<ContentVer
         let ours = is_our_database(&mut open_plain(path)?)?;
         return Ok(if ours { ContentVerdict::Secret(Secret::Database) } else { ContentVerdict::Plain });
     }
+    // A mark, or every other byte zero: the same text, twice as long.
+    let wide = if size <= 2 * SMALL && size <= head.len() as u64 { words::from_utf16(head) } else { None };
+    let (head, size) = wide.as_ref().map_or((head, size), |text| (text.as_slice(), text.len() as u64));
     if let Some(secret) = secret(path, head, size) {
         return Ok(ContentVerdict::Secret(secret));
     }
-    if size <= SMALL && size <= head.len() as u64 && sets_our_key(head) {
+    let whole = size <= SMALL && size <= head.len() as u64;
+    let held = if whole { words::held(head) } else { None };
+    if let Some(Held::Secret(secret)) = held {
+        return Ok(ContentVerdict::Secret(secret));
+    }
+    if whole && sets_our_key(head) {
         return Ok(ContentVerdict::Suspect(Suspect::KeyInText));
     }
-    Ok(suspect(path, head, size).map_or(ContentVerdict::Plain, ContentVerdict::Suspect))
+    let known = suspect(path, head, size).or(match held {
+        Some(Held::Suspect(suspect)) => Some(suspect),
+        _ if whole && !head.contains(&0) => words::token(head),
+        _ => None,
+    });
+    Ok(known.map_or(ContentVerdict::Plain, ContentVerdict::Suspect))
 }
 
 fn secret(path: &Path, head: &[u8], size: u64) -> Option<Secret> {
@@ -180,7 +194,7 @@ fn suspect(path: &Path, head: &[u8], size: u64) -> Option<Suspect> {
 }
 
 /// The bytes of a key that stands alone: 32 or 64 of them in hex or base64.
-fn bare_key(word: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn bare_key(word: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = match word.len() {
         64 | 128 => HEXLOWER_PERMISSIVE.decode(word).or_else(|_| BASE64.decode(word)).ok()?,
         43 | 86 => BASE64URL_NOPAD.decode(word).or_else(|_| BASE64_NOPAD.decode(word)).ok()?,
@@ -198,7 +212,7 @@ fn is_secret_key(word: &[u8]) -> bool {
 
 /// A line that sets one of our keys to a value that is written out. One of equal bytes is an example.
 fn sets_our_key(text: &[u8]) -> bool {
-    [&b"BOSC_PRIMARY_KEY"[..], b"BOSC_UPDATER_SECRET_KEY"].iter().any(|name| {
+    [&b"BOSC_PRIMARY_KEY"[..], b"BOSC_UPDATER_SECRET_KEY", b"secret-key-b64"].iter().any(|name| {
         let mut from = 0;
         while let Some(at) = text.get(from..).and_then(|rest| find(rest, name)) {
             from += at + name.len();

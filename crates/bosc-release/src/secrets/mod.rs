@@ -25,11 +25,13 @@
 //! | the updater's key pair | JSON with `public_key` and a `secret_key` of 32 or 64 bytes |
 //! | a secret key alone | 64 bytes in base64 or hex whose second half is the public key of the first |
 //! | a key in a text | `BOSC_PRIMARY_KEY` or `BOSC_UPDATER_SECRET_KEY` with its value |
+//! | the same inside of something else | in a text of at most 64 KiB, UTF-16 too (`words`): a file of `bosc keys`, a word that is a signing key, a pair in base64 of which one is the public key of the other and the word "secret"; `--secret-key-b64` with its value |
 //! | the owner's address | JSON with `port`, `pid` and a token of 32 bytes |
 //! | Corestore, Pear's platform | the device file (`device/platform`, `device/inode`); `primary-key`, 32 bytes beside `cores/` |
 //!
 //! A suspect is known by its content where it tells (`programs`: files of AWS, Google, Azure, Docker, Kubernetes, git, netrc,
-//! package registries), else by its name (`looks`).
+//! package registries; tokens that begin as those of large services do; a pair of keys as test vectors have it), else by its name
+//! (`looks`).
 //!
 //! Not looked into: archives, and files of a Corestore's RocksDB that lie alone.
 //!
@@ -56,6 +58,7 @@ mod programs;
 mod search;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use check::{Allow, Found, LooksSecret};
 pub(crate) use check::{check_files, find_suspects, keep, refused, with_keys};

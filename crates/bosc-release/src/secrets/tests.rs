@@ -54,6 +54,12 @@ fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
     let seed: [u8; 32] = noise(9, 32).try_into().unwrap();
     let whole = [&seed[..], &bosc_format::crypto::KeyPair::from_seed(&seed).public()].concat();
     let compact: serde_json::Value = serde_json::from_str(&pair).unwrap();
+    let keygen = format!(
+        r#"{{"cmd":"updater","tag":"keygen","data":{{"publicKey":{},"secretKey":{}}}}}"#,
+        compact["public_key"], compact["secret_key"]
+    );
+    let other = KeyPair::generate().unwrap().to_json().to_string();
+    let carried = transfer::to_text("default", &key).unwrap();
     vec![
         ("database", fs::read(store.join("bosc.redb")).unwrap(), Secret::Database),
         ("format", fs::read(store.join("FORMAT")).unwrap(), Secret::StoreFile),
@@ -81,12 +87,45 @@ fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
                 .concat(),
             Secret::Database,
         ),
+        ("keygen-output", keygen.clone().into_bytes(), Secret::UpdaterKey),
+        ("nested", format!(r#"{{"ci":{{"updates":[{compact}]}},"a":1}}"#).into_bytes(), Secret::UpdaterKey),
+        ("two", format!("{compact}\n{other}\n").into_bytes(), Secret::UpdaterKey),
+        ("comment-before", format!("# do not lose\n{compact}\n").into_bytes(), Secret::UpdaterKey),
+        ("comment-after", format!("{compact}\n// the end\n").into_bytes(), Secret::UpdaterKey),
+        ("utf16", utf16(&keygen, true), Secret::UpdaterKey),
+        ("utf16-pair", utf16(&format!("\u{feff}{compact}"), true), Secret::UpdaterKey),
+        ("utf16-big", utf16(&format!("\u{feff}{compact}"), false), Secret::UpdaterKey),
+        ("utf16-backup", utf16(&format!("\u{feff}{backup}"), true), Secret::KeyFile),
+        ("backup-behind", format!("# mine\n{backup}").into_bytes(), Secret::KeyFile),
+        ("backup-in-json", serde_json::json!({ "file": backup }).to_string().into_bytes(), Secret::KeyFile),
+        (
+            "export-json",
+            serde_json::json!({ "tag": "export", "data": { "name": "default", "key": carried } })
+                .to_string()
+                .into_bytes(),
+            Secret::SigningKey,
+        ),
+        (
+            "get-secret",
+            format!("Public key  {}\nSecret key  {}\n", id::encode(&[5; 32]), id::encode_bytes(&bytes))
+                .into_bytes(),
+            Secret::SigningKey,
+        ),
+        (
+            "flag",
+            format!("bosc updater sign --secret-key-b64 {} x\n", BASE64.encode(&noise(4, 32))).into_bytes(),
+            Secret::BareKey,
+        ),
         (
             "device",
             b"x=1\ndevice/platform=linux\ndevice/inode=7\ndevice/created=1\n".to_vec(),
             Secret::Corestore,
         ),
     ]
+}
+
+fn utf16(text: &str, little: bool) -> Vec<u8> {
+    text.encode_utf16().flat_map(|u| if little { u.to_le_bytes() } else { u.to_be_bytes() }).collect()
 }
 
 /// What is like a secret and is none.
@@ -108,6 +147,22 @@ fn harmless() -> Vec<(&'static str, Vec<u8>)> {
         (
             "ci.md",
             format!("BOSC_PRIMARY_KEY={}\nand BOSC_PRIMARY_KEY: ${{x}}\n", "01".repeat(32)).into_bytes(),
+        ),
+        (
+            "keys.txt",
+            format!("{}\n{}\nsecret\n", BASE64.encode(&noise(4, 32)), BASE64.encode(&noise(5, 32)))
+                .into_bytes(),
+        ),
+        ("lock.json", format!(r#"{{"integrity":"sha512-{}"}}"#, BASE64.encode(&noise(4, 64))).into_bytes()),
+        (
+            "help.md",
+            b"Use `bosc updater sign --secret-key-b64 <KEY>` and ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"
+                .to_vec(),
+        ),
+        ("wide.txt", utf16("\u{feff}a text of Windows\r\n", true)),
+        (
+            "carry.md",
+            b"A file begins with `bosc-key-file 1`, then `kdf: scrypt 17 8 1` and `data: ...`\n".to_vec(),
         ),
         ("noise", noise(1, 186)),
         ("long", noise(2, 300_000)),
@@ -276,6 +331,11 @@ fn the_store_in_use_is_refused_below_the_folder_as_the_folder_and_around_it() {
         other => panic!("{}: {other:?}", root.display()),
     };
     assert_eq!(refused(&root, &options), (root.join(".bosc/bosc.redb"), Secret::OwnStore));
+    write(&root.join("i/token"), "ghp_16C7e42F292c6912E7710c838347Ae178B4a\n");
+    let seed: [u8; 32] = noise(9, 32).try_into().unwrap();
+    let public = bosc_format::crypto::KeyPair::from_seed(&seed).public();
+    let vectors = format!(r#"[{{"seed":"{}","pk":"{}"}}]"#, HEXLOWER.encode(&seed), HEXLOWER.encode(&public));
+    write(&root.join("j/vectors.json"), vectors);
     assert_eq!(refused(&own, &options).1, Secret::OwnStore);
     assert_eq!(refused(&own.join("data"), &options).1, Secret::OwnStore);
     write(&own.join("mine/x"), "x");
@@ -367,7 +427,9 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
         ("/h/config", Suspect::Credentials),
         ("/i/.yarnrc.yml", Suspect::RegistryToken),
         ("/i/putty", Suspect::PrivateKey),
+        ("/i/token", Suspect::Credentials),
         ("/id_ed25519", Suspect::SshKey),
+        ("/j/vectors.json", Suspect::BareKey),
     ];
     let shown = |found: &[Found]| found.iter().map(|f| (f.key.clone(), f.suspect)).collect::<Vec<_>>();
     let expected: Vec<_> = expected.iter().map(|(k, s)| ((*k).to_owned(), *s)).collect();

@@ -3,7 +3,7 @@
 use super::options::Settings;
 use super::source;
 use super::start::{Started, launch};
-use super::this_app::this_app;
+use super::this_app::{not_an_app, this_app};
 use super::update_source::UpdateSource;
 use super::updater::Updater;
 use crate::error::UpdateError;
@@ -36,6 +36,7 @@ impl UpdaterBuilder {
             settings: Settings {
                 dir: None,
                 app: this_app(),
+                not_installed: None,
                 name,
                 version: installed,
                 source,
@@ -58,6 +59,15 @@ impl UpdaterBuilder {
     /// ([`crate::client::this_app`]); nothing while it lies in a build folder.
     pub fn app(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.app = Some(path.into());
+        self
+    }
+
+    /// [`UpdaterBuilder::app`] for a path that somebody else gives, as `bosc watch` does: what lies in a build folder or runs other
+    /// programs is not replaced; [`Event::NotInstalled`](crate::Event::NotInstalled) says why.
+    pub fn installed_app(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.settings.not_installed = not_an_app(&path);
+        self.settings.app = self.settings.not_installed.is_none().then_some(path);
         self
     }
 

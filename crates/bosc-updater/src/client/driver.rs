@@ -10,7 +10,8 @@ use super::policy::{Action, Input, Policy};
 use super::sentinel::put_in_place;
 use super::update::{AppliedUpdate, Command};
 use crate::error::{ErrorKind, UpdateError};
-use crate::release::Release;
+use crate::install::Kind;
+use crate::release::{Entry, EntryKind, Release, Staged};
 use crate::source::{Progress, Source};
 use semver::Version;
 use std::fs::File;
@@ -31,6 +32,8 @@ pub(super) struct Driver {
     /// Locked while this is the instance that looks for updates.
     pub(super) instance: Option<File>,
     pub(super) desk: Desk,
+    /// The program in the application's folder that is started, where one was named.
+    pub(super) inside: Option<PathBuf>,
     /// How often a source is asked that cannot tell of news.
     pub(super) poll: Duration,
 }
@@ -44,8 +47,7 @@ fn only_instance(folder: &Path) -> Result<File, UpdateError> {
             .because(e)
     };
     device(folder)?;
-    let file =
-        bosc_files::private_options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    let file = bosc_files::open_private(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
@@ -55,6 +57,33 @@ fn only_instance(folder: &Path) -> Result<File, UpdateError> {
         // A file system without locks: the journal beside the application still lets one work at a time.
         Err(std::fs::TryLockError::Error(_)) => Ok(file),
     }
+}
+
+/// A folder without the program that is started could only be rolled back: it is not put in place.
+fn holds_program(kind: Kind, inside: Option<&Path>, staged: &Staged) -> Result<(), UpdateError> {
+    let Some(inside) = inside.filter(|_| matches!(kind, Kind::Directory | Kind::Bundle)) else {
+        return Ok(());
+    };
+    let parts: Vec<_> = inside
+        .components()
+        .filter(|part| *part != std::path::Component::CurDir)
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    let wanted = parts.join("/");
+    let there = |entry: &Entry| match &entry.kind {
+        EntryKind::File { .. } => entry.path.eq_ignore_ascii_case(&wanted),
+        // Where a link leads is seen when it is started.
+        EntryKind::Symlink { .. } => inside.starts_with(&entry.path),
+        EntryKind::Directory => false,
+    };
+    if staged.contents.entries.iter().any(there) {
+        return Ok(());
+    }
+    Err(UpdateError::new(
+        ErrorKind::Refused,
+        format!("version {} holds no program {wanted}; it was not installed", staged.release.version),
+    )
+    .hint("check which program is started (`--inside`, `Program::inside`); else the publisher must release it again"))
 }
 
 impl Driver {
@@ -275,12 +304,14 @@ impl Driver {
         let desk = &mut self.desk;
         let result = match (&desk.installer, &desk.staged) {
             (Some(installer), Some(staged)) => {
-                put_in_place(installer, staged, desk.sentinel.as_deref()).map(|done| AppliedUpdate {
-                    version: done.new.version,
-                    previous: done.old.version,
-                    link: staged.release.origin.clone(),
-                    not_kept: done.not_kept,
-                })
+                holds_program(installer.kind(), self.inside.as_deref(), staged)
+                    .and_then(|()| put_in_place(installer, staged, desk.sentinel.as_deref()))
+                    .map(|done| AppliedUpdate {
+                        version: done.new.version,
+                        previous: done.old.version,
+                        link: staged.release.origin.clone(),
+                        not_kept: done.not_kept,
+                    })
             }
             _ => Err(UpdateError::new(ErrorKind::Refused, "no update is ready to be applied")),
         };
@@ -315,5 +346,43 @@ impl Driver {
             reply.send(answer);
         }
         self.policy.handle(self.desk.now(), Input::Applied(kind));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::{Contents, ReleaseId};
+
+    #[test]
+    fn a_folder_without_its_program_is_not_put_in_place() {
+        let file = EntryKind::File { size: 1, sha256: [0; 32], executable: true };
+        let entries = [
+            ("", EntryKind::Directory),
+            ("bin", EntryKind::Directory),
+            ("bin/app", file),
+            ("current", EntryKind::Symlink { target: "bin".to_owned() }),
+        ];
+        let entries = entries.map(|(path, kind)| Entry { path: path.to_owned(), kind }).to_vec();
+        let release = Release {
+            version: Version::new(1, 0, 1),
+            id: ReleaseId([1; 32]),
+            origin: String::new(),
+            notes: None,
+            size: None,
+        };
+        let staged = Staged { release, path: PathBuf::new(), contents: Contents { entries } };
+        let may = |kind: Kind, inside: Option<&str>| holds_program(kind, inside.map(Path::new), &staged);
+        for inside in [None, Some("bin/app"), Some("./bin/app"), Some("current/app")] {
+            assert!(may(Kind::Directory, inside).is_ok(), "{inside:?}");
+        }
+        for inside in ["nope", "bin", "bin/app2", "app"] {
+            assert_eq!(
+                may(Kind::Directory, Some(inside)).unwrap_err().kind(),
+                ErrorKind::Refused,
+                "{inside}"
+            );
+        }
+        assert!(may(Kind::File, Some("nope")).is_ok(), "there it names a file of the archive");
     }
 }

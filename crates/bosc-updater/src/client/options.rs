@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) dir: Option<PathBuf>,
     /// What is replaced.
     pub(crate) app: Option<PathBuf>,
+    /// Why what was named is not replaced.
+    pub(crate) not_installed: Option<String>,
     /// The application's name in a drive, with its extension.
     pub(crate) name: String,
     /// The version that runs.

@@ -77,7 +77,10 @@ impl Shared {
                 sender.send(Event::rolled_back(t, true));
             }
         }
-        if !same(&installed, &settings.version) {
+        // A build that was just rolled back still runs, and is not what is installed.
+        let was_rolled_back =
+            started.as_ref().is_some_and(|started| matches!(started.state, StartState::RolledBack(_)));
+        if !same(&installed, &settings.version) && !was_rolled_back {
             let running = settings.version.clone();
             sender.send(Event::VersionMismatch { release: installed.clone(), running });
         }
@@ -119,7 +122,9 @@ impl Shared {
             unwanted: false,
             second: Arc::clone(&second),
         };
-        let driver = Driver { policy, source: None, open, folder: folder.ok(), instance: None, desk, poll };
+        let inside = settings.program.as_ref().and_then(|program| program.inside.clone());
+        let driver =
+            Driver { policy, source: None, open, folder: folder.ok(), instance: None, desk, inside, poll };
         let thread = std::thread::Builder::new().name("bosc-updater".into()).spawn(move || driver.run());
         let thread = Mutex::new(
             thread

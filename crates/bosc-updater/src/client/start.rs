@@ -100,7 +100,8 @@ pub(super) fn launch(settings: Settings, installer: Option<Result<Installer, Upd
     let mut told = Vec::new();
     let installer = match installer {
         None => {
-            told.extend(why_no_app().map(|reason| Event::NotInstalled { reason }));
+            let why = settings.not_installed.clone().or_else(why_no_app);
+            told.extend(why.map(|reason| Event::NotInstalled { reason }));
             None
         }
         Some(Ok(installer)) => Some(Arc::new(installer)),

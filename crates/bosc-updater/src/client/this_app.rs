@@ -52,6 +52,13 @@ const INTERPRETERS: [&str; 18] = [
     "sh",
 ];
 
+/// Why what lies at a path is no installed application, in one sentence: it is in a build folder, or an interpreter.
+pub(super) fn not_an_app(path: &Path) -> Option<String> {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // A folder of that name does not run anything.
+    no_app(&path).filter(|_| path.is_file() || no_app(&path.join("x")).is_some())
+}
+
 fn no_app(exe: &Path) -> Option<String> {
     // Cargo keeps its own files beside what it builds, wherever that folder is.
     let is_build =
@@ -85,6 +92,11 @@ mod tests {
         for name in ["/opt/target/demo", "/usr/bin/nodepad", "/usr/bin/rubyist", "/home/me/Demo.AppImage"] {
             assert_eq!(no_app(Path::new(name)), None, "{name}");
         }
+        std::fs::write(debug.join("demo"), "").unwrap();
+        std::fs::write(temp.path().join("node"), "").unwrap();
+        std::fs::create_dir(temp.path().join("python")).unwrap();
+        assert!(not_an_app(&debug.join("demo")).is_some() && not_an_app(&temp.path().join("node")).is_some());
+        assert_eq!(not_an_app(&temp.path().join("python")), None, "a folder");
         // This test, as every program that cargo runs.
         assert_eq!(this_app(), None);
         assert!(why_no_app().is_some());

@@ -64,9 +64,15 @@ fn named_as(folder: &Path) -> Option<PathBuf> {
 /// Whether it is known which program [`relaunch`] and [`super::watch()`] would start. Ask at the start, not when it is needed.
 ///
 /// # Errors
-/// `Input` for a folder without [`Program::inside`] and without a program that is named as the folder.
+/// `Input` for a folder without [`Program::inside`] and without a program that is named as the folder, and when there is no such
+/// program.
 pub fn can_start(installer: &Installer, program: &Program) -> Result<(), UpdateError> {
-    executable(installer.target(), installer.kind(), program.inside.as_deref()).map(drop)
+    let path = executable(installer.target(), installer.kind(), program.inside.as_deref())?;
+    if path.is_file() {
+        return Ok(());
+    }
+    Err(UpdateError::new(ErrorKind::Input, format!("there is no program {}", path.display()))
+        .hint("Give the executable relative to the application's folder, as bin/app."))
 }
 
 /// Whether something that a program started still runs, now that the program itself has ended: a launcher does so.

@@ -13,7 +13,7 @@ use crate::manifest::Asset;
 use crate::manifest::url::UrlKind;
 use crate::manifest::verify::{digest_file, hex};
 use crate::source::{OnProgress, Progress};
-use bosc_files::{Durability, private_options};
+use bosc_files::Durability;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -149,13 +149,7 @@ impl<'a, 'b> Download<'a, 'b> {
             )
             .hint("remove it and try again"));
         }
-        private_options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| disk(&path, e))
+        bosc_files::open_private(&path).map_err(|e| disk(&path, e))
     }
 
     fn empty(&self, file: &mut File) -> Result<(), UpdateError> {
@@ -362,8 +356,7 @@ impl<'a, 'b> Download<'a, 'b> {
             return self.pour(file, body, at + next.len() as u64);
         }
         let _ = std::fs::remove_file(&path);
-        let mut other =
-            private_options().read(true).write(true).create(true).open(&path).map_err(|e| disk(&path, e))?;
+        let mut other = bosc_files::open_private(&path).map_err(|e| disk(&path, e))?;
         // Whatever is there in spite of the removal.
         other.set_len(0).map_err(|e| disk(&path, e))?;
         file.rewind().map_err(|e| disk(&part, e))?;

@@ -13,7 +13,7 @@
 
 use super::error::store_error;
 use crate::error::{ErrorKind, UpdateError};
-use bosc_files::{open_plain, private_options};
+use bosc_files::{open_plain, open_private};
 use bosc_store::{Error, Options, Store};
 use std::ffi::OsString;
 use std::fs::{self, TryLockError};
@@ -42,13 +42,8 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> UpdateError + '_ {
 /// Opens the store in `dir`, or a new one where that is damaged.
 pub(super) fn open(dir: &Path) -> Result<Store, UpdateError> {
     let path = beside(dir, ".opening");
-    let mut mark = private_options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed(&path))?;
+    bosc_files::make_private_folders(dir).map_err(failed(dir))?;
+    let mut mark = open_private(&path).map_err(failed(&path))?;
     match mark.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(busy()),
@@ -61,9 +56,11 @@ pub(super) fn open(dir: &Path) -> Result<Store, UpdateError> {
     } else {
         mark.write_all(b"opening").map_err(failed(&path))?;
     }
+    bosc_files::make_private_folders(dir).map_err(failed(dir))?;
     let store = match Store::open(dir, Options::default()) {
         Err(Error::Corrupt(_) | Error::NewerVersion { .. }) => {
             put_aside(dir)?;
+            bosc_files::make_private_folders(dir).map_err(failed(dir))?;
             Store::open(dir, Options::default())
         }
         other => other,
@@ -107,8 +104,8 @@ pub(super) fn mark_if_damaged(dir: &Path, e: &UpdateError) {
     while let Some(cause) = next {
         if matches!(cause.downcast_ref::<Error>(), Some(Error::Corrupt(_))) {
             let path = beside(dir, ".opening");
-            let mark = private_options().write(true).create(true).truncate(true).open(path);
-            let _ = mark.and_then(|mut mark| mark.write_all(b"damaged"));
+            let mark = open_private(&path);
+            let _ = mark.and_then(|mut mark| mark.set_len(0).and_then(|()| mark.write_all(b"damaged")));
             return;
         }
         next = cause.source();

@@ -44,7 +44,6 @@ impl FollowedLink {
     pub(super) fn open(options: &P2pOptions) -> Result<Self, UpdateError> {
         let link = parse(&options.link)?;
         let bootstrap = bootstrap_nodes(&options.bootstrap)?;
-        private_dir(&options.dir)?;
         let store = cache::open(&options.dir)?;
         let cores = DriveCores::open(&store, &link.key)?;
         let mut config = NodeConfig::peer(bootstrap);
@@ -140,19 +139,6 @@ pub(super) fn parse(text: &str) -> Result<PearLink, UpdateError> {
     PearLink::parse(text).map_err(|e| {
         UpdateError::new(ErrorKind::Input, "the upgrade link is not a pear:// link")
             .hint("a link looks like pear://<52 characters>")
-            .because(e)
-    })
-}
-
-/// Makes the folder for this user alone.
-fn private_dir(dir: &std::path::Path) -> Result<(), UpdateError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|e| {
-        UpdateError::new(ErrorKind::Disk, format!("the folder {} cannot be made", dir.display()))
-            .hint("give the updater a folder that this user may write to")
             .because(e)
     })
 }

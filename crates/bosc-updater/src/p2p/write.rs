@@ -60,16 +60,16 @@ pub(super) fn write(
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(folder)(e)),
         _ => {}
     }
-    fs::create_dir_all(folder).map_err(io(folder))?;
+    folder.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| make_dir(folder)).map_err(io(folder))?;
     let root = folder.join(&plan.name);
     let mut entries = Vec::with_capacity(plan.files.len() + plan.links.len() + plan.folders.len() + 1);
     if !plan.single {
-        fs::create_dir(&root).map_err(io(&root))?;
+        make_dir(&root).map_err(io(&root))?;
         entries.push(Entry { path: String::new(), kind: EntryKind::Directory });
     }
     for rel in &plan.folders {
         let path = place(&root, rel);
-        fs::create_dir(&path).map_err(io(&path))?;
+        make_dir(&path).map_err(io(&path))?;
         entries.push(Entry { path: rel.clone(), kind: EntryKind::Directory });
     }
     for file in &plan.files {
@@ -112,7 +112,16 @@ fn create(path: &Path, executable: bool) -> std::io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, if executable { 0o755 } else { 0o644 });
     #[cfg(not(unix))]
     let _ = executable;
-    options.open(path)
+    let file = options.open(path)?;
+    bosc_files::give_to_owner(&file, path.parent().unwrap_or(path));
+    Ok(file)
+}
+
+/// The staging folder's owner goes on with what root fetched.
+fn make_dir(path: &Path) -> std::io::Result<()> {
+    fs::create_dir(path)?;
+    bosc_files::give_folder_to_owner(path);
+    Ok(())
 }
 
 #[cfg(unix)]

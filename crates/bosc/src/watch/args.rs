@@ -6,8 +6,8 @@ use bosc_release::error::CommandError;
 use bosc_updater::client::data_folder;
 use bosc_updater::health::Program;
 use bosc_updater::http::{ClientCertificate, Roots};
-use bosc_updater::install::HealthPolicy;
-use bosc_updater::{PublicKey, UpdateSource, Updater, UpdaterBuilder};
+use bosc_updater::install::{HealthPolicy, Installer, Options, Status};
+use bosc_updater::{ErrorKind, PublicKey, UpdateError, UpdateSource, Updater, UpdaterBuilder};
 use clap::Args;
 use semver::Version;
 use std::ffi::OsString;
@@ -29,6 +29,9 @@ pub(crate) struct Watch {
     /// What is replaced: an executable, an AppImage, a folder or a .app
     #[arg(long, value_name = "PATH")]
     pub(crate) app: PathBuf,
+    /// Replace --app even if it lies in a build folder or runs other programs
+    #[arg(long)]
+    pub(crate) any_app: bool,
     /// Name of the application on the link, with its extension
     #[arg(long)]
     pub(crate) name: String,
@@ -111,7 +114,15 @@ pub(crate) fn seconds(what: &str, s: f64) -> Result<Duration, CommandError> {
     }
 }
 
-pub(super) fn options(a: &Watch, g: &Global) -> Result<UpdaterBuilder, CommandError> {
+/// Whether a build is on trial: then the application has to be heard whatever its flags say of the source.
+pub(super) fn is_on_trial(a: &Watch) -> bool {
+    let installer =
+        Version::parse(&a.version).ok().and_then(|v| Installer::open(Options::new(&a.app, v)).ok());
+    installer.is_some_and(|i| matches!(i.status(), Ok(Status::Trial { .. })))
+}
+
+/// What the flags make of the updater, and what is wrong with the source while a build is on trial.
+pub(super) fn options(a: &Watch, g: &Global) -> Result<(UpdaterBuilder, Option<UpdateError>), CommandError> {
     let version = Version::parse(&a.version).map_err(|e| {
         CommandError::input(format!("--version is not of the form 1.2.3: {:?}", a.version)).because(e)
     })?;
@@ -126,6 +137,45 @@ pub(super) fn options(a: &Watch, g: &Global) -> Result<UpdaterBuilder, CommandEr
                 .hint("give one with `--dir DIR`")
         })?,
     };
+    let (source, fault) = match source(a, g) {
+        Err(e) if is_on_trial(a) => {
+            let fault = UpdateError::new(ErrorKind::Input, e.message()).hint(e.hint_text().to_owned());
+            (UpdateSource::from_upgrade(&a.upgrade, []), Some(fault))
+        }
+        source => (source?, None),
+    };
+    let mut health = HealthPolicy::within(seconds("health", a.health)?);
+    if !(3..=64).contains(&a.threshold) {
+        return Err(CommandError::input("--threshold takes a number from 3 to 64").hint(
+            "a logout, a power cut and a closed terminal end a start as well, and are not the build's fault",
+        ));
+    }
+    health.unfinished = a.threshold;
+    let mut builder = Updater::builder(&a.name, version, source)
+        .data_folder(dir)
+        .updates(!a.no_updates && fault.is_none())
+        .delay(seconds("delay", a.delay)?)
+        .check_every(seconds("poll", a.poll)?)
+        .health(health)
+        .program(program(a))
+        .download_automatically(!a.tell_only)
+        .keep_previous(!a.no_previous)
+        .allow_downgrade(a.allow_downgrade);
+    let app = absolute(&a.app)?;
+    builder = if a.any_app { builder.app(app) } else { builder.installed_app(app) };
+    if let Some(path) = &a.sentinel {
+        let path = absolute(path)?;
+        bosc_files::refuse_special(&path).map_err(|e| {
+            CommandError::input(format!("--sentinel {} cannot be written: {e}", path.display()))
+                .hint("name a file")
+        })?;
+        builder = builder.perry_sentinel(path);
+    }
+    Ok((builder, fault))
+}
+
+/// Where updates come from.
+fn source(a: &Watch, g: &Global) -> Result<UpdateSource, CommandError> {
     let mut source = UpdateSource::from_upgrade(&a.upgrade, a.public_key.iter().map(PublicKey::base64))
         .bootstrap(g.bootstrap.iter().cloned())
         .seed_back(a.seed_back);
@@ -154,33 +204,7 @@ pub(super) fn options(a: &Watch, g: &Global) -> Result<UpdaterBuilder, CommandEr
     if let Some(rate) = &a.limit_rate {
         source = source.limit_rate(bytes_per_second(rate)?);
     }
-    let mut health = HealthPolicy::within(seconds("health", a.health)?);
-    if !(3..=64).contains(&a.threshold) {
-        return Err(CommandError::input("--threshold takes a number from 3 to 64").hint(
-            "a logout, a power cut and a closed terminal end a start as well, and are not the build's fault",
-        ));
-    }
-    health.unfinished = a.threshold;
-    let mut builder = Updater::builder(&a.name, version, source)
-        .app(absolute(&a.app)?)
-        .data_folder(dir)
-        .updates(!a.no_updates)
-        .delay(seconds("delay", a.delay)?)
-        .check_every(seconds("poll", a.poll)?)
-        .health(health)
-        .program(program(a))
-        .download_automatically(!a.tell_only)
-        .keep_previous(!a.no_previous)
-        .allow_downgrade(a.allow_downgrade);
-    if let Some(path) = &a.sentinel {
-        let path = absolute(path)?;
-        bosc_files::refuse_special(&path).map_err(|e| {
-            CommandError::input(format!("--sentinel {} cannot be written: {e}", path.display()))
-                .hint("name a file")
-        })?;
-        builder = builder.perry_sentinel(path);
-    }
-    Ok(builder)
+    Ok(source)
 }
 
 /// How the application is started again.

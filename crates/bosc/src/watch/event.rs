@@ -95,6 +95,9 @@ pub(super) enum Said {
         release: String,
         running: String,
     },
+    NotInstalled {
+        reason: String,
+    },
     Conflict {
         link: String,
         key: String,
@@ -199,6 +202,7 @@ impl Said {
             Event::VersionMismatch { release, running, .. } => {
                 Self::VersionMismatch { release: release.to_string(), running: running.to_string() }
             }
+            Event::NotInstalled { reason, .. } => Self::NotInstalled { reason: reason.clone() },
             Event::Conflict(c) => Self::Conflict {
                 link: c.link.clone(),
                 key: c.key.clone(),
@@ -276,6 +280,7 @@ impl Said {
             Self::VersionMismatch { release, running } => {
                 (Tone::Warn, format!("the release says {release}, the running program {running}"))
             }
+            Self::NotInstalled { reason } => (Tone::Warn, format!("{reason}; nothing is updated")),
             Self::Conflict { link, ours, theirs, peer, .. } => (
                 Tone::Bad,
                 format!(

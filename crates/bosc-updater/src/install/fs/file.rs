@@ -89,8 +89,10 @@ pub(crate) fn hold(path: &Path) -> io::Result<File> {
 /// Makes a file that must not exist yet; nobody else can read it until [`Writer::finish`].
 pub(crate) fn create(path: &Path) -> io::Result<Writer> {
     let (dir, name) = place(path)?;
+    let file = dir.create_file(name, 0o600)?;
+    bosc_files::give_to_owner(&file, dir.path());
     Ok(Writer {
-        file: dir.create_file(name, 0o600)?,
+        file,
         #[cfg(feature = "faults")]
         path: path.to_owned(),
     })

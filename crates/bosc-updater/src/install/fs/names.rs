@@ -31,7 +31,10 @@ pub(crate) fn make_private_dir(path: &Path) -> io::Result<bool> {
 fn make_dir_with(path: &Path, mode: u32) -> io::Result<bool> {
     let (dir, name) = place(path)?;
     match dir.create_dir(name, mode) {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            bosc_files::give_folder_to_owner(path);
+            Ok(true)
+        }
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.metadata(name)?.is_folder() => Ok(false),
         Err(e) => Err(e),
     }
