@@ -79,6 +79,7 @@ pub fn other_boot() -> Option<String> {
     (boots > 0).then(|| format!("boot-{boots}"))
 }
 
+#[cfg(unix)]
 pub(crate) fn exchange_forbidden() -> bool {
     with(|plan| plan.no_exchange)
 }

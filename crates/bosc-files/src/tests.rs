@@ -107,12 +107,16 @@ fn small_files_are_read_locked_renamed_and_removed() {
 }
 
 #[cfg(feature = "faults")]
-/// Not a test by itself: the program of the next one, which runs until its input is closed.
+/// Tells a process of this test program that it is to wait.
+const WAIT: &str = "BOSC_FILES_TEST_WAIT";
+
+/// The program of the next one, which runs until its input is closed.
 #[test]
-#[ignore = "run by another test"]
 fn a_program_that_waits() {
-    println!("it runs");
-    let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+    if std::env::var_os(WAIT).is_some() {
+        println!("it runs");
+        let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+    }
 }
 
 #[test]
@@ -121,12 +125,16 @@ fn the_file_of_a_program_that_runs_gets_a_free_name() {
     let temp = tempfile::tempdir().unwrap();
     let program = temp.path().join("program.exe");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let mut child = Command::new(&program)
-        .args(["--exact", "tests::a_program_that_waits", "--ignored", "--nocapture"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(&program);
+    command.args(["--exact", "tests::a_program_that_waits", "--nocapture"]).env(WAIT, "1");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    // Busy while a child that another test starts at this moment still has it open, as we had.
+    let mut child = loop {
+        match command.spawn() {
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            started => break started.unwrap(),
+        }
+    };
     let said = std::io::BufReader::new(child.stdout.take().unwrap());
     assert!(std::io::BufRead::lines(said).any(|line| line.unwrap().contains("it runs")));
     let dir = Dir::open(temp.path()).unwrap();

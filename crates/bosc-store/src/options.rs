@@ -18,6 +18,9 @@ pub struct Options {
     pub background: bool,
     /// Bytes after which a segment file is full (a last block may reach over it). At most 3 GiB.
     pub segment_bytes: u32,
+    /// The folder may be another user's when root opens it, and what root makes in it is that user's. For what holds no key
+    /// of root's, as a cache that a program run once as root must not take from its user.
+    pub for_owner_of_folder: bool,
 }
 
 impl Default for Options {
@@ -29,6 +32,7 @@ impl Default for Options {
             pending_block_bytes: 64 << 20,
             background: true,
             segment_bytes: 64 << 20,
+            for_owner_of_folder: false,
         }
     }
 }

@@ -96,7 +96,11 @@ impl Store {
     /// [`Error::Locked`] while another process has it, [`Error::NewerVersion`], [`Error::Corrupt`], and what the
     /// file system says.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self> {
-        Self::open_disk(Arc::new(DirDisk::open(dir.as_ref())?), options)
+        let disk = match options.for_owner_of_folder {
+            true => DirDisk::open_for_owner_of_folder(dir.as_ref())?,
+            false => DirDisk::open(dir.as_ref())?,
+        };
+        Self::open_disk(Arc::new(disk), options)
     }
 
     /// A store in memory, gone with its last handle.

@@ -878,14 +878,14 @@ fn leftovers_of_other_releases_are_removed_and_links_not_followed() {
         let part = dir.path().join(format!("http-{}.part", &sha256(&bytes)[..32]));
         std::os::unix::fs::symlink(&victim, &part).unwrap();
         let e = fetch(&mut source, &release, dir.path()).unwrap_err();
-        assert!(e.kind() == ErrorKind::Disk && e.to_string().ends_with("is no regular file"), "{e}");
+        assert!(e.kind() == ErrorKind::Disk && e.to_string().ends_with("is not a regular file"), "{e}");
         assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
         assert!(old.exists(), "what is staged stays until the new one is whole");
         std::fs::remove_file(&part).unwrap();
         let made = std::process::Command::new("mkfifo").arg(&part).status().unwrap();
         assert!(made.success());
         let e = fetch(&mut source, &release, dir.path()).unwrap_err();
-        assert!(e.kind() == ErrorKind::Disk && e.to_string().ends_with("is no regular file"), "{e}");
+        assert!(e.kind() == ErrorKind::Disk && e.to_string().ends_with("is not a regular file"), "{e}");
         std::fs::remove_file(&part).unwrap();
     }
     // Where there is no room for both, what is staged of another release makes room.

@@ -212,7 +212,7 @@ fn what_an_owner_cannot_carry_over_is_said() {
     let exe = tempfile::tempdir().unwrap();
     fs::set_permissions(exe.path(), Permissions::from_mode(0o755)).unwrap();
     let exe = exe.path().join("updater");
-    fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &exe);
     fs::set_permissions(app.dir(), Permissions::from_mode(0o755)).unwrap();
     app.give(ALICE);
     // cap_net_bind_service=ep
@@ -295,7 +295,7 @@ fn who_may_only_look_is_not_kept_from_running() {
     fs::set_permissions(app.dir(), Permissions::from_mode(0o755)).unwrap();
     update(&app, Shape::File, "1.0.0", "1.0.1");
     let exe = app.dir().join("looker");
-    fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &exe);
     let look = || run_as(MALLORY, &exe, &app, "look");
     let text = look();
     assert!(text.contains("LOOKED Trial { start: 0"), "{text}");
@@ -304,6 +304,12 @@ fn who_may_only_look_is_not_kept_from_running() {
     let text = look();
     assert!(text.contains("LOOKED Settled") && text.contains("HEALTHY Ok(false)"), "{text}");
     assert!(text.contains("CLOSED Ok(())"), "{text}");
+}
+
+/// By another process: a file that was written in this one is busy for as long as a child that another test starts at that moment
+/// has it open.
+fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
 
 /// Runs a job of [`child`] as somebody else, who is in no group but their own.
@@ -329,7 +335,7 @@ fn a_group_that_nothing_can_be_given_to_is_replaced_by_no_other() {
     let exe = tempfile::tempdir().unwrap();
     fs::set_permissions(exe.path(), Permissions::from_mode(0o755)).unwrap();
     let exe = exe.path().join("updater");
-    fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &exe);
     each(app.dir(), &mut |path| {
         std::os::unix::fs::lchown(path, Some(ALICE), Some(MALLORY)).unwrap();
         if !fs::symlink_metadata(path).unwrap().is_symlink() {

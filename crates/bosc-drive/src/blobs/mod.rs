@@ -8,6 +8,7 @@
 //! # Files
 //!
 //! - `read`: a blob's bytes. `write`: which blocks are new, and the map that names them. `map`: maps as bytes.
+//! - `id`: the name of a blob.
 
 mod id;
 mod map;

@@ -29,6 +29,7 @@
 //! # Files
 //!
 //! - `guess`: guesses proved against the tree. `peers`: the dearest offer.
+//! - `gathering`: blocks from several offers.
 
 mod gathering;
 mod guess;

@@ -12,6 +12,7 @@
 //!   messages out, snapshots for callers.
 //! - `conn`: one connection. `inbox`: messages on their way to a replicator. `access`: a core of the store as replication sees it.
 //! - `shared`: what callers hold of a live core.
+//! - `beside`: a drive's two cores, and whose heads of the second are taken.
 
 mod access;
 mod beside;

@@ -87,6 +87,8 @@ pub(crate) struct Net {
     /// Dropped when the thread has ended.
     done: Option<Sender<()>>,
     scratch: Vec<u8>,
+    /// For what arrives, on any socket.
+    storage: Vec<u8>,
 }
 
 impl Net {
@@ -127,6 +129,7 @@ impl Net {
             signal,
             done: None,
             scratch: Vec::with_capacity(1 << 16),
+            storage: Vec::new(),
         })
     }
 
@@ -172,7 +175,8 @@ impl Net {
         let machine = &mut self.machine;
         for (tag, socket) in [(SERVER, &mut self.server), (CLIENT, &mut self.client)] {
             for _ in 0..RECEIVES {
-                match socket.receive(|from, datagram| machine.receive(tag, from, datagram, now)) {
+                let each = |from, datagram: &[u8]| machine.receive(tag, from, datagram, now);
+                match socket.receive(&mut self.storage, each) {
                     Ok(0) => break,
                     Ok(_) => {}
                     Err(e) => {
@@ -182,7 +186,9 @@ impl Net {
                 }
             }
         }
-        self.pool.receive(RECEIVES, |tag, from, datagram| machine.receive(tag, from, datagram, now));
+        self.pool.receive(RECEIVES, &mut self.storage, |tag, from, datagram| {
+            machine.receive(tag, from, datagram, now)
+        });
     }
 
     fn socket(&mut self, tag: SocketTag) -> Option<&mut Socket> {

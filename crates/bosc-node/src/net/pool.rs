@@ -72,10 +72,15 @@ impl Pool {
     }
 
     /// Takes in what has arrived, with up to `most` system calls a socket.
-    pub(super) fn receive(&mut self, most: usize, mut each: impl FnMut(SocketTag, SocketAddrV4, &[u8])) {
+    pub(super) fn receive(
+        &mut self,
+        most: usize,
+        storage: &mut Vec<u8>,
+        mut each: impl FnMut(SocketTag, SocketAddrV4, &[u8]),
+    ) {
         for (tag, socket) in &mut self.sockets {
             for _ in 0..most {
-                match socket.receive(|from, datagram| each(*tag, from, datagram)) {
+                match socket.receive(storage, |from, datagram| each(*tag, from, datagram)) {
                     Ok(0) => break,
                     Ok(_) => {}
                     Err(e) => {

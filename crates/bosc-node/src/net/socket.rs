@@ -13,12 +13,11 @@ const SOCKET_BUFFER: usize = 4 << 20;
 const BATCH: usize = 8;
 const BATCH_BYTES: usize = 65_536;
 
-/// A bound socket with its receive buffers.
+/// A bound socket.
 pub(crate) struct Socket {
     io: tokio::net::UdpSocket,
     /// `None`: one datagram a system call.
     state: Option<UdpSocketState>,
-    storage: Vec<u8>,
     metas: [RecvMeta; BATCH],
     gather: Gather,
     /// Bytes received and sent since the start.
@@ -57,7 +56,6 @@ impl Socket {
         Ok(Self {
             io,
             state,
-            storage: Vec::new(),
             metas: [RecvMeta::default(); BATCH],
             gather: Gather {
                 to: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
@@ -98,11 +96,16 @@ impl Socket {
 
     /// Receives what is there, calling `each` for every datagram. Returns how many there were; 0 when there was
     /// nothing.
-    pub(crate) fn receive(&mut self, mut each: impl FnMut(SocketAddrV4, &[u8])) -> io::Result<usize> {
-        let Self { io, state, storage, metas, .. } = self;
-        // A socket that never receives takes no memory: for holepunching there may be hundreds.
+    ///
+    /// `storage` is for what arrives, and is made as large as it must be. All sockets of a node share one: each would take 512 KiB.
+    pub(crate) fn receive(
+        &mut self,
+        storage: &mut Vec<u8>,
+        mut each: impl FnMut(SocketAddrV4, &[u8]),
+    ) -> io::Result<usize> {
         storage.resize(BATCH * BATCH_BYTES, 0);
-        let Some(state) = state else { return self.receive_one_by_one(each) };
+        let Self { io, state, metas, .. } = self;
+        let Some(state) = state else { return self.receive_one_by_one(storage, each) };
         let mut buffers: Vec<IoSliceMut<'_>> =
             storage.chunks_exact_mut(BATCH_BYTES).map(IoSliceMut::new).collect();
         let got = io.try_io(Interest::READABLE, || state.recv((&*io).into(), &mut buffers, &mut metas[..]));
@@ -115,7 +118,7 @@ impl Socket {
         };
         drop(buffers);
         let mut count = 0;
-        for (meta, buffer) in self.metas.iter().zip(self.storage.chunks_exact(BATCH_BYTES)).take(n) {
+        for (meta, buffer) in self.metas.iter().zip(storage.chunks_exact(BATCH_BYTES)).take(n) {
             let SocketAddr::V4(from) = meta.addr else { continue };
             let data = buffer.get(..meta.len).unwrap_or_default();
             for datagram in data.chunks(meta.stride.max(1)) {
@@ -127,9 +130,13 @@ impl Socket {
         Ok(count.max(1))
     }
 
-    fn receive_one_by_one(&mut self, mut each: impl FnMut(SocketAddrV4, &[u8])) -> io::Result<usize> {
+    fn receive_one_by_one(
+        &mut self,
+        storage: &mut [u8],
+        mut each: impl FnMut(SocketAddrV4, &[u8]),
+    ) -> io::Result<usize> {
         let mut count = 0;
-        for buffer in self.storage.chunks_exact_mut(BATCH_BYTES) {
+        for buffer in storage.chunks_exact_mut(BATCH_BYTES) {
             match self.io.try_recv_from(buffer) {
                 Ok((n, SocketAddr::V4(from))) => {
                     count += 1;

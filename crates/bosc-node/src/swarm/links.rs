@@ -7,8 +7,9 @@ use bosc_format::crypto::PublicKey;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Longest time between two connections that were dialled at once by both sides.
-pub(super) const RACE: Duration = Duration::from_secs(5);
+/// Longest time between two connections that were dialled at once by both sides. As long a peer that was killed and started again
+/// is refused where we had dialled it before: not longer than it waits before it dials again.
+pub(super) const RACE: Duration = Duration::from_millis(1500);
 
 impl Swarm {
     /// Our attempt `conn` is open.
@@ -38,8 +39,10 @@ impl Swarm {
         if let Some(existing) = self.links.get(&peer) {
             // A new server connection was initiated by them.
             let we_should_initiate = self.me > peer;
+            // Nobody dials twice: they lost the one before, as who was killed and started again.
+            let again = !existing.initiator;
             let lost = existing.open && now.saturating_sub(existing.since) >= RACE && carried(existing.conn);
-            let keep_new = lost || !we_should_initiate;
+            let keep_new = again || lost || !we_should_initiate;
             if !keep_new {
                 return None;
             }

@@ -25,6 +25,8 @@
 //! # Files
 //!
 //! - `peers`: who is known, queued, banned. `urgency`: topics that somebody waits on.
+//! - `state`: the machine and its timers. `topics` and `links` are parts of it: topics and their queries, connections.
+//! - `joined`: a topic that is joined. `types`: what a swarm and its owner tell each other.
 
 mod joined;
 mod links;

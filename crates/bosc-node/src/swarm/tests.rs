@@ -105,6 +105,23 @@ fn both_sides_of_a_race_keep_the_same_connection() {
 }
 
 #[test]
+fn who_dials_again_lost_the_connection_before() {
+    // Whichever side would keep its own in a race.
+    for (me, them) in [(A, B), (B, A)] {
+        let mut s = Swarm::new(me, Limits::default(), 1);
+        s.join(T, BOTH, ms(0));
+        let before = s.accepted(them, |_| true, ms(1)).unwrap();
+        actions(&mut s);
+        // It was killed, and started again at once.
+        let after = s.accepted(them, |_| true, ms(200)).expect("the new one stays");
+        assert_ne!(before, after);
+        assert_eq!(actions(&mut s), [Action::Close { conn: before }]);
+        s.closed(before, ms(201));
+        assert_eq!(s.open_connections(), 1);
+    }
+}
+
+#[test]
 fn a_live_connection_gives_way_to_a_new_one_of_the_same_peer() {
     let mut s = Swarm::new(B, Limits::default(), 1);
     s.join(T, BOTH, ms(0));

@@ -47,6 +47,7 @@
 //!
 //! - `content`: what the first bytes tell. `looks`: what a name tells. `programs`: secrets of other programs.
 //! - `places`: where the store in use lies. `found`: what was found. `check`: from there to errors and events.
+//! - `kinds`: what a file is. `words`: keys of ours inside of something else. `search`: searching in bytes.
 
 pub(crate) mod check;
 mod content;

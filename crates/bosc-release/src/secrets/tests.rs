@@ -112,11 +112,6 @@ fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
             Secret::SigningKey,
         ),
         (
-            "flag",
-            format!("bosc updater sign --secret-key-b64 {} x\n", BASE64.encode(&noise(4, 32))).into_bytes(),
-            Secret::BareKey,
-        ),
-        (
             "device",
             b"x=1\ndevice/platform=linux\ndevice/inode=7\ndevice/created=1\n".to_vec(),
             Secret::Corestore,
@@ -222,11 +217,17 @@ fn secrets_are_known_by_content_whatever_their_name() {
 }
 
 /// Texts in which a key of ours is given its value.
-fn with_key_in_text() -> [(&'static str, String); 3] {
+fn with_key_in_text() -> [(&'static str, String); 5] {
     let key = noise(4, 32);
     [
         ("ci/release.sh", format!("#!/bin/sh\nexport BOSC_PRIMARY_KEY='{}'\n", HEXLOWER.encode(&key))),
         ("ci.yml", format!("env:\n  BOSC_UPDATER_SECRET_KEY: {}\n", BASE64.encode(&key))),
+        ("sign.sh", format!("bosc updater sign --secret-key-b64 {} x\n", BASE64.encode(&key))),
+        // The first one is an example.
+        (
+            "two.sh",
+            format!("# BOSC_PRIMARY_KEY={}\nBOSC_PRIMARY_KEY={}\n", "01".repeat(32), HEXLOWER.encode(&key)),
+        ),
         // Its name alone says less.
         (".env", format!("BOSC_PRIMARY_KEY={}\n", HEXLOWER.encode(&key))),
     ]
@@ -331,11 +332,6 @@ fn the_store_in_use_is_refused_below_the_folder_as_the_folder_and_around_it() {
         other => panic!("{}: {other:?}", root.display()),
     };
     assert_eq!(refused(&root, &options), (root.join(".bosc/bosc.redb"), Secret::OwnStore));
-    write(&root.join("i/token"), "ghp_16C7e42F292c6912E7710c838347Ae178B4a\n");
-    let seed: [u8; 32] = noise(9, 32).try_into().unwrap();
-    let public = bosc_format::crypto::KeyPair::from_seed(&seed).public();
-    let vectors = format!(r#"[{{"seed":"{}","pk":"{}"}}]"#, HEXLOWER.encode(&seed), HEXLOWER.encode(&public));
-    write(&root.join("j/vectors.json"), vectors);
     assert_eq!(refused(&own, &options).1, Secret::OwnStore);
     assert_eq!(refused(&own.join("data"), &options).1, Secret::OwnStore);
     write(&own.join("mine/x"), "x");
@@ -414,6 +410,11 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
     write(&root.join("h/config"), "kind: Config\nusers:\n- user:\n    token: abc\n");
     write(&root.join("i/.yarnrc.yml"), "npmAuthToken: abc\n");
     write(&root.join("i/putty"), "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n");
+    write(&root.join("i/token"), "ghp_16C7e42F292c6912E7710c838347Ae178B4a\n");
+    let seed: [u8; 32] = noise(9, 32).try_into().unwrap();
+    let public = bosc_format::crypto::KeyPair::from_seed(&seed).public();
+    let vectors = format!(r#"[{{"seed":"{}","pk":"{}"}}]"#, HEXLOWER.encode(&seed), HEXLOWER.encode(&public));
+    write(&root.join("j/vectors.json"), vectors);
     let expected = [
         ("/.env", Suspect::Environment),
         ("/.git", Suspect::History),
@@ -456,6 +457,7 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
         "h",
         "i",
         "id_ed25519",
+        "j",
         "typo",
     ]
     .map(str::to_owned)

@@ -43,11 +43,23 @@ impl DirDisk {
     /// [`Error::Foreign`] for a folder where another user may write, and for a file in it that is a link or belongs to
     /// another user; [`Error::Locked`] when another process has it; [`Error::Io`] and [`Error::Full`] from the file system.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path, false)
+    }
+
+    /// As [`DirDisk::open`]; root may open the folder of another user, whose what is made in it then is.
+    ///
+    /// # Errors
+    /// As [`DirDisk::open`].
+    pub fn open_for_owner_of_folder(path: &Path) -> Result<Self> {
+        Self::open_as(path, bosc_files::user() == 0)
+    }
+
+    fn open_as(path: &Path, of_anybody: bool) -> Result<Self> {
         let dir = Dir::create(path, 0o700).map_err(|e| refused(path, e))?;
-        check(&dir)?;
-        let data = data(&dir)?;
+        check(&dir, of_anybody)?;
+        let data = data(&dir, of_anybody)?;
         let lock_path = path.join(LOCK_FILE);
-        let lock = dir.open_or_create(LOCK_FILE, PRIVATE).map_err(|e| Error::io(&lock_path, e))?;
+        let lock = open_or_make(&dir, LOCK_FILE).map_err(|e| Error::io(&lock_path, e))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -56,7 +68,7 @@ impl DirDisk {
             Err(TryLockError::Error(e)) => return Err(Error::io(&lock_path, e)),
         }
         // Only a hint for the error above: failing to write it (a full disk) must not keep anyone out.
-        let _ = dir.open_or_create(OWNER_FILE, PRIVATE).and_then(|mut f| {
+        let _ = open_or_make(&dir, OWNER_FILE).and_then(|mut f| {
             f.set_len(0)?;
             f.write_all(std::process::id().to_string().as_bytes())
         });
@@ -82,11 +94,27 @@ fn refused(path: &Path, e: io::Error) -> Error {
     }
 }
 
-/// Whether all in a folder is ours to read and write.
-fn check(dir: &Dir) -> Result<()> {
+/// Opens a file for writing, or makes it: for the folder's owner, whoever runs this.
+fn open_or_make(dir: &Dir, name: &str) -> io::Result<File> {
+    match dir.open_to_write(name) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    match dir.create_file(name, PRIVATE) {
+        Ok(made) => bosc_files::give_to_owner(&made, dir.path()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(e),
+    }
+    dir.open_or_create(name, PRIVATE)
+}
+
+/// Whether all in a folder is ours to read and write; `of_anybody`: or its owner's.
+fn check(dir: &Dir, of_anybody: bool) -> Result<()> {
     let path = dir.path();
-    dir.refuse_others().map_err(|e| refused(path, e))?;
     let folder = dir.own_metadata().map_err(|e| Error::io(path, e))?;
+    if !of_anybody || folder.mode & 0o002 != 0 {
+        dir.refuse_others().map_err(|e| refused(path, e))?;
+    }
     for name in dir.list().map_err(|e| Error::io(path, e))? {
         let Ok(meta) = dir.metadata(&name) else { continue };
         let why = if !trusted_owner(meta.uid) && meta.uid != folder.uid {
@@ -107,10 +135,12 @@ fn is_opened(name: &OsStr) -> bool {
     known.iter().any(|file| name == *file) || Path::new(name).extension().is_some_and(|e| e == "seg")
 }
 
-fn data(dir: &Dir) -> Result<Dir> {
+fn data(dir: &Dir, of_anybody: bool) -> Result<Dir> {
     let path = dir.path().join(DATA);
     let opened = match dir.open_dir(DATA) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => dir.create_dir(DATA, 0o700),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            dir.create_dir(DATA, 0o700).inspect(|_| bosc_files::give_folder_to_owner(&path))
+        }
         // A link to another disk: the folder is ours, and so is the link.
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => Dir::open(&path),
         other => other,
@@ -120,7 +150,7 @@ fn data(dir: &Dir) -> Result<Dir> {
         other => other,
     }
     .map_err(|e| refused(&path, e))?;
-    check(&data)?;
+    check(&data, of_anybody)?;
     Ok(data)
 }
 
@@ -134,7 +164,7 @@ fn owner(dir: &Dir) -> Option<u32> {
 impl Disk for DirDisk {
     fn open(&self, name: &str, create: bool) -> io::Result<Option<Arc<dyn DiskFile>>> {
         let (dir, name) = self.at(name);
-        let opened = if create { dir.open_or_create(name, PRIVATE) } else { dir.open_to_write(name) };
+        let opened = if create { open_or_make(dir, name) } else { dir.open_to_write(name) };
         match opened {
             Ok(file) => Ok(Some(Arc::new(OsFile(file)))),
             Err(e) if e.kind() == io::ErrorKind::NotFound && !create => Ok(None),

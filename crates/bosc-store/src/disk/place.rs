@@ -107,7 +107,9 @@ impl Place {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&path)?.write_all(&nonce)?;
+        let mut file = options.open(&path)?;
+        bosc_files::give_to_owner(&file, &self.dir);
+        file.write_all(&nonce)?;
         Ok(Mark { nonce, file: self.mark_id(NEW_MARK) })
     }
 

@@ -176,7 +176,7 @@ fn paths_that_leave_the_folder_are_refused() {
     for bad in
         ["../victim", "a/../../victim", "/victim", "a/./../../victim", "./../victim", "a//b", "..", "a/.."]
     {
-        refused_as(Format::TarGz, &gz(&tar_of(&[File(bad, b"evil", X)])), "no path");
+        refused_as(Format::TarGz, &gz(&tar_of(&[File(bad, b"evil", X)])), "not a path");
         refused_as(Format::Zip, &zip_raw(bad), "");
     }
     for bad in
@@ -241,7 +241,7 @@ fn links_that_leave_the_build_are_refused() {
     let deep = [Dir("p/q/"), Dir("t/"), Link("p/q/up", "../../t"), Link("p/q/out", "up/../../x")];
     refused(&deep, "leaves the build");
     // Nothing is written through a link.
-    refused(&[Dir("d/"), Link("l", "d"), File("l/x", b"evil", X)], "no folder");
+    refused(&[Dir("d/"), Link("l", "d"), File("l/x", b"evil", X)], "not a folder");
     refused(&[Link("L", "d"), File("l/x", b"evil", X)], "case");
     let good =
         [File("d/e/app", b"", X), Link("d/e/l", "../../other"), Link("m", "d/e/l"), File("other", b"", R)];
@@ -291,7 +291,7 @@ fn long_names_are_read_and_bounded() {
         assert_eq!(contents.entries.len(), 1);
     }
     let evil = with(EntryType::XHeader, &pax("path", "../victim"));
-    refused_as(Format::TarGz, &evil, "no path");
+    refused_as(Format::TarGz, &evil, "not a path");
     refused_as(Format::TarGz, &with(EntryType::GNULongName, &vec![b'a'; 5000]), "longer than");
     refused_as(Format::TarGz, &with(EntryType::XHeader, &vec![b'a'; 70_000]), "longer than");
     refused_as(Format::TarGz, &with(EntryType::XHeader, &pax("size", "1")), "length");

@@ -157,7 +157,7 @@ impl Installer {
 
     /// Called once by the application at its start, before anything that can fail. Counts the start when this code is a
     /// build on trial, and rolls the build back when it had the starts that the policy allows. A start that nobody saw the end of
-    /// counts ([`HealthPolicy::unfinished`]); one before the last start of the system does not, up to eight times. Somebody who
+    /// counts ([`HealthPolicy::unfinished`](super::HealthPolicy::unfinished)); one before the last start of the system does not, up to eight times. Somebody who
     /// may not write beside the application is told where it stands, and counts nothing.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ impl InstalledMark {
     /// `NotFound`; others of the system.
     pub fn is_at(&self, path: &Path) -> io::Result<bool> {
         let there = Self::of(path)?;
-        let folder = std::fs::symlink_metadata(path)?.is_dir();
+        let folder = fs::look(path)?.ok_or(io::ErrorKind::NotFound)?.is_dir();
         if there.is(folder, Some(&self.identity), self.contents) {
             return Ok(true);
         }
@@ -52,7 +52,6 @@ impl InstalledMark {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::fs;

@@ -70,6 +70,8 @@
 //!
 //! # Files
 //!
+//! - `installer`: the calls. `app`: the application they work on. `admission`: whether a release may be installed. `known`: whether what
+//!   lies there was put there by us.
 //! - `types`: what goes in and comes out. `place`: names on the disk. `owner`: owners and permissions.
 //! - `session`: one call under the lock, after a recovery. `journal`: where the application stands. `remember`: floor, rejections,
 //!   news.

@@ -20,6 +20,9 @@ use std::fs::{self, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+/// Most bytes of blocks that a kill may cost.
+const MAX_LOST: u64 = 16 << 20;
+
 fn beside(dir: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(dir);
     name.push(ending);
@@ -57,11 +60,15 @@ pub(super) fn open(dir: &Path) -> Result<Store, UpdateError> {
         mark.write_all(b"opening").map_err(failed(&path))?;
     }
     bosc_files::make_private_folders(dir).map_err(failed(dir))?;
-    let store = match Store::open(dir, Options::default()) {
+    let mut options = Options::default();
+    options.for_owner_of_folder = true;
+    // What is fetched again after a kill, however slow the disk is.
+    options.pending_block_bytes = MAX_LOST;
+    let store = match Store::open(dir, options.clone()) {
         Err(Error::Corrupt(_) | Error::NewerVersion { .. }) => {
             put_aside(dir)?;
             bosc_files::make_private_folders(dir).map_err(failed(dir))?;
-            Store::open(dir, Options::default())
+            Store::open(dir, options.clone())
         }
         other => other,
     };

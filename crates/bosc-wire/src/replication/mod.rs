@@ -36,6 +36,7 @@
 //! - `selection`: what is to be fetched. `request`: what to ask whom for. `window`: how much at once.
 //! - `receive`: taking answers. `serve`: answering. `timers`: silence, and news that are due.
 //! - `compare`: whether a peer's history is ours. `reorg`: following the core to another fork.
+//! - `heads`: whose heads are taken.
 //! - `block_set`: a set of block numbers in bounded memory.
 
 mod access;

@@ -1,7 +1,7 @@
 //! What the program says about itself. One source for `--help`, `bosc help`, the manual pages and docs/cli*.md.
 //!
 //! - A command's line and flags are defined where they are parsed (`args` and its like), and nowhere else.
-//! - What clap has no room for, a few sentences and examples, is in [`pages`], one [`Page`] a command.
+//! - What clap has no room for, a few sentences and examples, is in [`pages`], one [`page::Page`] a command.
 //! - The topics are tables: [`errors`], [`environment`], [`topics`].
 //!
 //! [`command`] puts them together: own flags, examples, and the flags that every command has, last. `man` makes the manual

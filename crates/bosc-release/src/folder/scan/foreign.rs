@@ -4,7 +4,9 @@
 //! read: a link to one is enough. So a link that belongs neither to the user nor to root, and leaves the folder, may lead
 //! only to what belongs to its owner. The same holds for every link on the way.
 
-use super::types::{MAX_LINKS, ScanError};
+#[cfg(unix)]
+use super::types::MAX_LINKS;
+use super::types::ScanError;
 use bosc_files::{Dir, Meta};
 use std::path::Path;
 

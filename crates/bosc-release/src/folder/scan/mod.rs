@@ -11,6 +11,7 @@
 //! # Files
 //!
 //! - `links`: links of a folder that was reached through one. `foreign`: links of another user. `errors`: what could not be read.
+//! - `walk`: the walk. `followed`: a folder that was reached through a link. `types`: what is found, and why it cannot be.
 
 pub(crate) mod errors;
 mod followed;
