@@ -44,14 +44,14 @@ impl Engine {
             self.signers(drive, request.multisig, sink)?;
         }
         if request.manifest || request.metadata || !only {
+            if let Some(blobs) = opened.blobs()?.filter(|_| !request.manifest) {
+                // Before the contents are read: after a link was cut back they are of the fork that its entries are of only then.
+                let _ = update(blobs, 0, timeout.min(Duration::from_secs(3)), stop)?;
+            }
             let package = self.package_json(&opened, length, timeout, stop)?;
             if request.manifest {
                 sink.tell(InfoEvent::Manifest { manifest: package.unwrap_or(Value::Null) });
                 return Ok(());
-            }
-            if let Some(blobs) = opened.blobs()? {
-                // The blobs' head is news of its own; what is asked for does not depend on it.
-                let _ = update(blobs, 0, timeout.min(Duration::from_secs(3)), stop)?;
             }
             let field = |k: &str| package.as_ref().and_then(|p| p.get(k)).cloned().unwrap_or(Value::Null);
             let head = drive.db.head();
