@@ -30,6 +30,8 @@ pub(super) struct Connection {
     pub(super) queue: VecDeque<Frame>,
     pub(super) credit: Arc<Credit>,
     pub(super) open_by: Duration,
+    /// Whether the other side said anything, keep-alives aside.
+    pub(super) heard: bool,
     /// When the core thread last heard that bytes arrive.
     pub(super) told_active: Duration,
     /// Since when a frame is incomplete without having grown much, and how much of it was here then.

@@ -26,17 +26,18 @@ impl Dialer {
         }
     }
 
-    /// Starts an attempt. `false` when too many are under way.
+    /// Starts an attempt, under the node's key or one that is used once. `false` when too many are under way.
     pub(super) fn connect(
         &mut self,
         conn: ConnId,
         peer: PublicKey,
         relays: &[SocketAddrV4],
+        one_time_key: Option<&KeyPair>,
         dht: &mut Dht,
         now: Duration,
     ) -> bool {
-        let options =
-            ConnectOptions { relay_addresses: relays.to_vec(), ..ConnectOptions::new(&self.key_pair) };
+        let key_pair = one_time_key.unwrap_or(&self.key_pair);
+        let options = ConnectOptions { relay_addresses: relays.to_vec(), ..ConnectOptions::new(key_pair) };
         match self.connector.connect(dht, peer, &options, now) {
             Ok(id) => {
                 self.conns.insert(id, conn);

@@ -4,7 +4,7 @@ use super::connection::{Connection, Established};
 use super::machine::{MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, POOL, new_credit};
 use crate::between::FromNet;
 use crate::swarm::ConnId;
-use bosc_udx::{Event, Stream};
+use bosc_udx::{CloseReason, Event, Stream};
 use bosc_wire::mux::Frame;
 use bosc_wire::secret_stream::{Config, SecretStream, Seeds};
 use std::collections::VecDeque;
@@ -61,6 +61,7 @@ impl NetMachine {
             queue: VecDeque::new(),
             credit: new_credit(self.tuning.credit),
             open_by: now + OPEN_TIMEOUT,
+            heard: false,
             told_active: now,
             partial: None,
         };
@@ -98,6 +99,7 @@ impl NetMachine {
                 Event::Closed(reason) => {
                     tracing::debug!(id, ?reason, "stream closed");
                     self.read_stream(id, now);
+                    self.ended_by_peer(id, reason, now);
                     self.drop_link(id, now);
                 }
                 Event::Connected
@@ -154,9 +156,13 @@ impl NetMachine {
             if link.secret.is_open() && !link.conn_open && !failed && !self.open_link(id, now) {
                 return;
             }
-            if let Some(Connection { conn: Some(conn), credit, .. }) = self.links.get(&id)
+            if let Some(Connection { conn: Some(conn), credit, heard, .. }) = self.links.get_mut(&id)
                 && !messages.is_empty()
             {
+                if !*heard && bytes > 0 {
+                    *heard = true;
+                    self.swarm.heard(*conn);
+                }
                 credit.arrived(bytes);
                 let conn = *conn;
                 self.to_live.push_back(FromNet::Messages { conn, messages, bytes });
@@ -271,6 +277,19 @@ impl NetMachine {
                 self.dialer.cancel(conn, &mut self.dht, now);
                 self.swarm.closed(conn, now);
             }
+        }
+    }
+
+    /// The next attempt is another one where the peer took this one and closed it without a word.
+    fn ended_by_peer(&mut self, id: u32, reason: CloseReason, now: Duration) {
+        let by_peer = matches!(reason, CloseReason::Reset | CloseReason::Ended);
+        let Some(link) = self.links.get(&id) else { return };
+        if by_peer
+            && link.initiator
+            && !link.heard
+            && let Some(conn) = link.conn
+        {
+            self.swarm.refused(conn, now);
         }
     }
 

@@ -41,7 +41,7 @@ use bosc_udx::{Dispatch, SocketTag, StreamTable};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{SocketAddr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a connection may take from the end of its handshake to the first bytes of the other side.
@@ -131,6 +131,8 @@ pub struct NetMachine {
     /// Streams on sockets of the pool.
     pub(super) on_pool: BTreeMap<u32, SocketTag>,
     pub(super) unused: VecDeque<SocketTag>,
+    /// Whose handshakes are not answered. Shared with the connector, which asks.
+    pub(super) banned: Arc<Mutex<BTreeSet<PublicKey>>>,
     facts: Facts,
 }
 
@@ -174,6 +176,7 @@ impl NetMachine {
             share: Share::default(),
             on_pool: BTreeMap::new(),
             unused: VecDeque::new(),
+            banned: Arc::default(),
             facts: Facts::default(),
         }
     }
@@ -204,6 +207,7 @@ impl NetMachine {
             FromLive::Close { conn } => self.close_conn(conn, now),
             FromLive::Ban { conn, remote, .. } => {
                 self.swarm.ban(&remote, now);
+                self.refuse(remote);
                 self.close_conn(conn, now);
             }
             FromLive::Shares { conn, topic, shared } => self.swarm.shares(conn, topic, shared, now),
@@ -308,6 +312,12 @@ impl NetMachine {
         all.into_iter().flatten().min()
     }
 
+    fn one_time_key(&mut self) -> KeyPair {
+        let mut seed = [0; 32];
+        (self.entropy)(&mut seed);
+        KeyPair::from_seed(&seed)
+    }
+
     fn actions(&mut self, now: Duration) -> bool {
         let mut any = false;
         while let Some(action) = self.swarm.poll_action() {
@@ -315,8 +325,9 @@ impl NetMachine {
             match action {
                 Action::Discover { topic, announce } => self.discover(topic, announce, now),
                 Action::Unannounce { topic } => self.unannounce(topic, now),
-                Action::Connect { conn, peer, relays } => {
-                    if !self.dialer.connect(conn, peer, &relays, &mut self.dht, now) {
+                Action::Connect { conn, peer, relays, one_time_key } => {
+                    let key = one_time_key.then(|| self.one_time_key());
+                    if !self.dialer.connect(conn, peer, &relays, key.as_ref(), &mut self.dht, now) {
                         self.swarm.closed(conn, now);
                     }
                 }

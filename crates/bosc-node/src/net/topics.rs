@@ -3,19 +3,38 @@
 use super::connection::Query;
 use super::machine::NetMachine;
 use crate::swarm::Topic;
-use bosc_dht::connect::ServerOptions;
+use bosc_dht::connect::{Approach, ServerOptions};
 use bosc_dht::{AnnounceOptions, Event, NetworkState, QueryData, QueryOptions};
+use bosc_format::crypto::PublicKey;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+
+/// Most peers whose handshakes are not answered.
+const MAX_BANNED: usize = 4096;
 
 impl NetMachine {
     /// Makes our key pair reachable, once.
     pub(super) fn start_listening(&mut self, now: Duration) {
         if self.listen.is_none() {
-            let options = ServerOptions::default();
+            let banned = Arc::clone(&self.banned);
+            let refuse = move |a: Approach<'_>| {
+                let banned = banned.lock().unwrap_or_else(PoisonError::into_inner);
+                banned.contains(a.remote_public_key)
+            };
+            let options = ServerOptions { refuse: Some(Box::new(refuse)), ..ServerOptions::default() };
             match self.dialer.connector.listen(&mut self.dht, &self.key_pair, options, now) {
                 Ok(id) => self.listen = Some(id),
                 Err(e) => tracing::warn!(error = %e, "cannot listen"),
             }
+        }
+    }
+
+    /// Handshakes of a peer that misbehaved are not answered, as Hyperswarm does it. Beyond [`MAX_BANNED`] they are, and the
+    /// connection is closed once it is open, as long as the swarm remembers the ban.
+    pub(super) fn refuse(&mut self, peer: PublicKey) {
+        let mut banned = self.banned.lock().unwrap_or_else(PoisonError::into_inner);
+        if banned.len() < MAX_BANNED {
+            banned.insert(peer);
         }
     }
 

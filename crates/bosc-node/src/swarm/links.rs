@@ -81,6 +81,26 @@ impl Swarm {
         self.note_loneliness(now);
     }
 
+    /// A connection of ours was closed by the peer before it said anything. That is how it refuses a second one from one key: it has
+    /// another, which we made and lost (killed and started again), or which it was dialling us on. Until it notices, which takes it
+    /// longer than anybody waits here, our key does not get in, so the next attempt is made under one that is used once.
+    pub fn refused(&mut self, conn: ConnId, now: Duration) {
+        if let Some(link) = self.by_conn.get(&conn).and_then(|peer| self.links.get(peer).map(|l| (*peer, l)))
+            && link.1.conn == conn
+            && link.1.initiator
+        {
+            self.peers.refused(&link.0);
+        }
+        self.closed(conn, now);
+    }
+
+    /// The peer on a connection said something.
+    pub fn heard(&mut self, conn: ConnId) {
+        if let Some(peer) = self.by_conn.get(&conn) {
+            self.peers.heard(peer);
+        }
+    }
+
     /// Never connect to this peer again, and close what there is: it misbehaved.
     pub fn ban(&mut self, peer: &PublicKey, now: Duration) {
         self.peers.ban(*peer, now);
@@ -110,7 +130,7 @@ impl Swarm {
 
     pub(super) fn pump(&mut self) {
         while self.connecting < self.limits.parallel && self.links.len() < self.limits.peers {
-            let Some((peer, relays)) = self.peers.pop() else { break };
+            let Some((peer, relays, one_time_key)) = self.peers.pop() else { break };
             if self.links.contains_key(&peer) || !self.peers.wanted(&peer) {
                 self.tried(&peer);
                 continue;
@@ -121,7 +141,7 @@ impl Swarm {
                 .insert(peer, Connected { conn, initiator, open: false, since, shares: BTreeSet::new() });
             self.by_conn.insert(conn, peer);
             self.connecting += 1;
-            self.actions.push_back(Action::Connect { conn, peer, relays });
+            self.actions.push_back(Action::Connect { conn, peer, relays, one_time_key });
         }
         if self.links.len() >= self.limits.peers {
             // Full: nothing more will be tried for those who wait.

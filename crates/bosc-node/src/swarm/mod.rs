@@ -11,6 +11,9 @@
 //!   carried bytes both ways: then its other end must have lost it, and the newer one wins. (Hyperswarm has no such time:
 //!   when two that dialled each other at once both saw bytes on their own connection, each gives up its own, and both are
 //!   lost.)
+//! * A peer that never said anything to us and closes a connection of ours is dialled next under a key that is used once: it
+//!   still holds one with our key that a program before us made. (Hyperswarm stays away until the peer notices.) One that
+//!   spoke with us has its reasons: no second key.
 //! * We never connect to ourselves or to a banned peer.
 //! * A topic counts as flushed once its first query has ended and each peer it found was tried once.
 //! * Peers kept are bounded by [`Limits::known`]; the longest unseen idle one makes room.

@@ -23,6 +23,10 @@ struct Peer {
     topics: BTreeSet<Topic>,
     attempts: u32,
     proven: bool,
+    /// It said something on a connection: our key was welcome there.
+    heard: bool,
+    /// The last connection was closed by the peer before it said anything.
+    refused: bool,
     banned: bool,
     queued: bool,
     connected_at: Option<Duration>,
@@ -117,6 +121,7 @@ impl Peers {
         }
         p.attempts += 1;
         let wait_ms: Option<u64> = match (p.attempts, p.proven) {
+            _ if p.refused && p.attempts <= 2 => Some(500),
             (0 | 1, true) => Some(1000),
             (0 | 1, false) | (2, true) => Some(5000),
             (2, false) | (3, _) => Some(15_000),
@@ -126,6 +131,20 @@ impl Peers {
         p.retry_at = wait_ms
             .filter(|_| !p.banned && !p.topics.is_empty())
             .map(|ms| at.now + Duration::from_millis(ms + at.jitter));
+    }
+
+    /// The peer took our connection and closed it without a word: the next attempt is made under another key, soon. Who refuses
+    /// that one too is met under our own key again. One that spoke with us before means us, and is left alone.
+    pub(super) fn refused(&mut self, key: &PublicKey) {
+        if let Some(p) = self.known.get_mut(key).filter(|p| !p.heard) {
+            p.refused = !p.refused;
+        }
+    }
+
+    pub(super) fn heard(&mut self, key: &PublicKey) {
+        if let Some(p) = self.known.get_mut(key) {
+            (p.heard, p.refused) = (true, false);
+        }
     }
 
     pub(super) fn ban(&mut self, key: PublicKey, now: Duration) {
@@ -148,14 +167,15 @@ impl Peers {
         !self.queue.is_empty()
     }
 
-    pub(super) fn pop(&mut self) -> Option<(PublicKey, Vec<SocketAddrV4>)> {
+    /// Who is next, by which nodes, and whether under a one-time key.
+    pub(super) fn pop(&mut self) -> Option<(PublicKey, Vec<SocketAddrV4>, bool)> {
         let key = self.queue.pop_front()?;
         match self.known.get_mut(&key) {
             Some(p) => {
                 p.queued = false;
-                Some((key, p.relays.clone()))
+                Some((key, p.relays.clone(), p.refused))
             }
-            None => Some((key, Vec::new())),
+            None => Some((key, Vec::new(), false)),
         }
     }
 

@@ -121,6 +121,51 @@ fn who_dials_again_lost_the_connection_before() {
     }
 }
 
+/// What is dialled next, and under which key: after a connection of ours ended as `end` says.
+fn dialled_after(end: impl Fn(&mut Swarm, ConnId, Duration)) -> (Duration, bool) {
+    let mut s = Swarm::new(A, Limits::default(), 3);
+    s.join(T, CLIENT, ms(0));
+    s.peer_found(T, B, vec![], ms(0));
+    let conn = connect_id(&actions(&mut s)).unwrap();
+    s.opened(conn, ms(1));
+    actions(&mut s);
+    end(&mut s, conn, ms(2));
+    let at = s.next_timeout().unwrap();
+    s.handle_timeout(at);
+    let one_time = actions(&mut s).into_iter().find_map(|a| match a {
+        Action::Connect { one_time_key, .. } => Some(one_time_key),
+        _ => None,
+    });
+    (at, one_time.unwrap())
+}
+
+#[test]
+fn a_peer_that_refuses_our_key_is_dialled_under_another_and_then_under_ours_again() {
+    let (at, one_time) = dialled_after(|s, conn, now| s.refused(conn, now));
+    assert!(one_time && at < ms(1100), "{at:?}");
+    // Refused both times.
+    let (_, one_time) = dialled_after(|s, conn, now| {
+        s.refused(conn, now);
+        let at = s.next_timeout().unwrap();
+        s.handle_timeout(at);
+        let second = connect_id(&actions(s)).unwrap();
+        s.refused(second, at);
+    });
+    assert!(!one_time);
+    // A peer that said something did not refuse us, nor did one that went away.
+    assert!(!dialled_after(|s, conn, now| s.closed(conn, now)).1);
+    let (_, one_time) = dialled_after(|s, conn, now| {
+        s.refused(conn, now);
+        let at = s.next_timeout().unwrap();
+        s.handle_timeout(at);
+        let second = connect_id(&actions(s)).unwrap();
+        s.opened(second, at);
+        s.heard(second);
+        s.closed(second, at);
+    });
+    assert!(!one_time, "the key was welcome again");
+}
+
 #[test]
 fn a_live_connection_gives_way_to_a_new_one_of_the_same_peer() {
     let mut s = Swarm::new(B, Limits::default(), 1);

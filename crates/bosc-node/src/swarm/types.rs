@@ -63,6 +63,8 @@ pub enum Action {
         peer: PublicKey,
         /// Nodes that can relay the handshake.
         relays: Vec<SocketAddrV4>,
+        /// Under a key made for this connection: the peer refused ours, see [`Swarm::refused`](super::Swarm::refused).
+        one_time_key: bool,
     },
     /// Close a connection or give an attempt up.
     Close {

@@ -7,12 +7,12 @@ use bosc_node::machine::{
     Bounds, CLIENT, CoreShared, Disguise, DownloadState, FromLive, FromNet, LiveMachine, LiveSetup,
     NetMachine, NetSetup, POOL, SERVER, Tuning,
 };
-use bosc_node::swarm::{Limits, Topic};
+use bosc_node::swarm::{ConnId, Limits, Topic};
 use bosc_store::{Core, CoreChange, Store, Subscription};
 use bosc_testkit::Rng;
 use bosc_udx::SocketTag;
 use bosc_wire::replication::{Download, LocalChange};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -72,6 +72,9 @@ impl Slot {
     }
 }
 
+/// The hash that both ends of a connection have.
+pub(super) type Handshake = [u8; 64];
+
 /// Changes that the store tells of and the live machine has to hear.
 type Told = Arc<Mutex<VecDeque<(CoreKey, LocalChange)>>>;
 
@@ -82,8 +85,11 @@ pub(super) struct Host {
     live: LiveMachine,
     told: Told,
     pub(super) cores: BTreeMap<CoreKey, Slot>,
-    /// Peers dropped for what they sent, and why.
-    pub(super) banned: Vec<(PublicKey, String)>,
+    /// Connections dropped for what the peer sent: its key, the handshake, and why.
+    pub(super) banned: Vec<(PublicKey, Handshake, String)>,
+    /// Those it dialled, under whichever key.
+    pub(super) dialled: HashSet<Handshake>,
+    handshakes: HashMap<ConnId, Handshake>,
     /// Connections opened.
     pub(super) opened: u64,
     /// Who has which port for holepunching.
@@ -133,6 +139,8 @@ impl Host {
             told,
             cores: BTreeMap::new(),
             banned: Vec::new(),
+            dialled: HashSet::new(),
+            handshakes: HashMap::new(),
             opened: 0,
             pool: BTreeMap::new(),
             scratch: Vec::new(),
@@ -198,7 +206,13 @@ impl Host {
             self.net.work(now);
             while let Some(told) = self.net.poll_live() {
                 any = true;
-                self.opened += u64::from(matches!(told, FromNet::Open { .. }));
+                if let FromNet::Open { conn, initiator, hash, .. } = &told {
+                    self.opened += 1;
+                    self.handshakes.insert(*conn, *hash);
+                    if *initiator {
+                        self.dialled.insert(*hash);
+                    }
+                }
                 self.live.from_net(told, now);
             }
             while let Some((key, change)) =
@@ -212,7 +226,9 @@ impl Host {
             while let Some(told) = self.live.poll_net() {
                 any = true;
                 match &told {
-                    FromLive::Ban { remote, why, .. } => self.banned.push((*remote, why.to_string())),
+                    FromLive::Ban { conn, remote, why } => {
+                        self.banned.push((*remote, self.handshakes[conn], why.to_string()));
+                    }
                     FromLive::Close { .. } => panic!("the other side's mux made a frame that ours refuses"),
                     _ => {}
                 }

@@ -1,7 +1,7 @@
 //! All processes, the network between them, and what is checked while they run.
 
 use super::history::{Change, History};
-use super::host::{CLIENT_PORT, Datagram, Host, POOL_PORTS, SERVER_PORT, Setup};
+use super::host::{CLIENT_PORT, Datagram, Handshake, Host, POOL_PORTS, SERVER_PORT, Setup};
 use super::liar::Lies;
 use super::plan::{Action, NODES, Plan, WRITER};
 use bosc_format::crypto::{CoreKey, KeyPair};
@@ -73,6 +73,8 @@ pub struct World {
     rng: Rng,
     out: Vec<Datagram>,
     report: Report,
+    /// Connections dialled by processes that are gone, and whether they lied.
+    handshakes: HashMap<Handshake, bool>,
     /// All datagrams of streams are lost, for good.
     streams_lost: bool,
     /// Steps since virtual time last moved.
@@ -123,6 +125,7 @@ impl World {
             rng,
             out: Vec::new(),
             report: Report::default(),
+            handshakes: HashMap::new(),
             streams_lost: false,
             standing: (Duration::ZERO, 0),
             plan,
@@ -429,9 +432,19 @@ impl World {
         let Some(host) = &self.places[n].host else { return };
         self.report.connections += host.opened;
         self.report.broken += host.broken();
-        for (key, why) in &host.banned {
+        let lies = self.places[n].lies.is_some();
+        self.handshakes.extend(host.dialled.iter().map(|h| (*h, lies)));
+        for (key, handshake, why) in &host.banned {
             self.report.bans += 1;
-            let liar = self.places.iter().any(|p| p.key_pair.public() == *key && p.lies.is_some());
+            let is_liar = |p: &Place| p.lies.is_some();
+            let liar = if host.dialled.contains(handshake) {
+                self.places.iter().any(|p| p.key_pair.public() == *key && is_liar(p))
+            } else {
+                // The other end dialled, under a key that may have been used once.
+                let dialled = |p: &&Place| p.host.as_ref().is_some_and(|h| h.dialled.contains(handshake));
+                let gone = self.handshakes.get(handshake).copied();
+                gone.unwrap_or_else(|| self.places.iter().find(dialled).is_some_and(is_liar))
+            };
             assert!(liar, "peer {n} dropped an honest peer: {why}");
         }
     }
