@@ -130,7 +130,7 @@ export const hooks = {
     const used = [...action.matchAll(/\$\{\{ inputs\.([a-z-]+) \}\}/g)].map((m) => m[1])
     assert.deepEqual([...new Set(used)].sort(), [...inputs].sort(), 'every input is used, and no other')
     const workflow = read(site.place(place))
-    assert.match(workflow, /uses: OWNER\/bosc\/\.github\/actions\/publish@/)
+    assert.match(workflow, /uses: bosc-project\/bosc\/\.github\/actions\/publish@/)
     const given = [...workflow.split('with:')[1].split('- run')[0].matchAll(/^ {10}([a-z-]+):/gm)].map((m) => m[1])
     assert.ok(given.length > 0 && given.every((g) => inputs.includes(g)), `inputs ${given}`)
     assert.match(action, /sh "\$GITHUB_ACTION_PATH\/\.\.\/\.\.\/\.\.\/docs\/ci-publish\.sh"/)

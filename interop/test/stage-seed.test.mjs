@@ -136,7 +136,7 @@ test('a drive of many files, staged in one batch', { timeout }, async (t) => {
   assert.equal(names.length, 13)
 })
 
-test('seed --until-sync ends when the named peer has everything', { timeout }, async (t) => {
+test('seed --until-sync ends when the named peer holds a full copy', { timeout }, async (t) => {
   const f = await fixture(t)
   const dir = f.tree(sampleApp())
   const bosc = f.bosc()

@@ -218,7 +218,7 @@ test('install, stage, publish, provision, info and watch in a terminal', { timeo
   await sleep(1000)
   terminal.type('nonsense')
   terminal.key('Enter')
-  await terminal.shows(/no such word: "nonsense"/)
+  await terminal.shows(/no such command: "nonsense"/)
   terminal.key('C-c')
   assert.equal(await watch.ended(10_000), 0)
   await terminal.usable()

@@ -190,7 +190,7 @@ test('a release that was staged is replaced by a newer one, and words are checke
   await jsStage(drive, dir)
   await run.until('updated', (d) => d.version === '1.0.3')
   run.say('dance')
-  assert.match((await run.until('error')).message, /no such word/)
+  assert.match((await run.until('error')).message, /no such command/)
   run.say('apply')
   assert.equal((await run.until('applied')).version, '1.0.3')
   assert.ok(fs.readFileSync(demo.app).equals(three))

@@ -54,9 +54,10 @@
 //!
 //! # Files
 //!
-//! - `dht/`: the node. `rpc/`: requests, replies, retries. `query`: one query. `table`: who we know. `nat`: our own address.
-//! - `records/`: what is kept for others. `messages`: the values inside requests and replies. `router`: handshakes on their way
-//!   through us.
+//! - `dht/`: the node. `rpc/`: requests, replies, retries, tokens. `query`: one query. `table`: who we know. `nat`: our own
+//!   address.
+//! - `records/`: what is kept for others, and what a request must show before it is stored (`records/store`).
+//! - `messages`: the values inside requests and replies. `router`: handshakes on their way through us.
 //! - `connect/`: from a key to a connection. `addr`: addresses and ids. `config`: settings and bounds. `event`: what goes in and
 //!   out. `rng`: randomness, handed in.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]

@@ -5,17 +5,20 @@
 //! `hypercore` 11, `hypercore-crypto` 3, `compact-encoding` 3 and `pear-link` 5; the vectors under
 //! `interop/vectors` were made by those modules and are tests of this crate.
 //!
-//! Where to look:
-//! * [`codec`], [`crypto`], [`id`]: bytes, hashes and signatures, keys as text.
-//! * [`flat_tree`], [`merkle`]: the numbering of tree nodes; growing, cutting and reading trees.
-//! * [`proof`]: answering requests, and checking answers before anything is believed.
-//! * [`manifest`], [`corestore`]: who may sign a core, its key, keys derived from it or from a primary key.
-//! * [`link`]: `pear://` links. [`signing`]: requests and responses of a quorum.
+//! # Invariants
 //!
-//! Invariants:
 //! * No function panics on any input; lengths read from input are bounded by the bytes that are there.
 //! * A decoder that accepts bytes and an encoder that is given the result agree byte for byte wherever the
 //!   JavaScript encoder is canonical.
+//!
+//! # Files
+//!
+//! - [`codec`], [`crypto`], [`id`]: bytes, hashes and signatures, keys as text.
+//! - [`flat_tree`], [`merkle`]: the numbering of tree nodes; growing, cutting and reading trees.
+//! - [`proof`]: answering requests, and checking answers before anything is believed.
+//! - [`manifest`], [`corestore`]: who may sign a core, its key, keys derived from it or from a primary key.
+//! - [`link`]: `pear://` links. [`signing`]: requests and responses of a quorum.
+//! - `testing`: trees and vectors for the tests of this crate.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

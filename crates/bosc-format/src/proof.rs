@@ -8,10 +8,18 @@
 //! * [`Reorg`] gathers the proofs that replace the tree by one of a higher fork.
 //! * [`verify_detached`] proves a head on its own, to recognise conflicts; [`compare_history`] compares it with ours.
 //!
-//! Invariant: what is in a [`Verified`] or [`VerifiedReorg`] hangs, by hashes, below a signature that the core's key
+//! # Invariant
+//!
+//! What is in a [`Verified`] or [`VerifiedReorg`] hangs, by hashes, below a signature that the core's key
 //! demands. One thing is weaker, as in hypercore: the *sizes* of two sibling nodes that came without the block below
 //! either of them (hash and seek proofs, `additional_nodes`) are proved in sum, not each. No block, hash, root or
 //! byte length of a head depends on them; offsets inside do until the blocks come, which also sets wrong sizes right.
+//!
+//! # Files
+//!
+//! - `create`: answers a request. `verify`: checks an answer against what is known of a core, with `tree` for its parts.
+//! - `hashed`: blocks of several answers hashed side by side. `reorg`: a tree replaced by one of a higher fork.
+//! - `error`: why a proof was not accepted, and whose fault that is.
 
 use crate::flat_tree;
 use crate::manifest::Manifest;

@@ -9,6 +9,14 @@
 //! `fuzz/Cargo.toml`). `cargo run -p bosc-fuzz --example corpus` writes the corpus anew.
 //!
 //! Targets of state machines read a sequence of steps from their input, see [`Input::step`].
+//!
+//! # Files
+//!
+//! - `format`: encodings, ids, links, manifests, proofs. `drive`: bees, entries, block maps, paths, the chunker. `store`:
+//!   damaged files of a store.
+//! - `wire`: what comes over a connection. `udx`: its packets. `dht`: datagrams of the DHT.
+//! - `release`: package.json, patterns, the change index, what another process says. `input`: numbers and steps out of a
+//!   fuzzer's bytes.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,

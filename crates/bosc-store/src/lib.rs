@@ -48,6 +48,21 @@
 //! ```
 //!
 //! All handles are cheap to clone and may be used from any thread. Every method may block on the disk.
+//!
+//! # Files
+//!
+//! - `store`: finding and making cores. `core/`: one core. `batch`: several cores changed as one. `events`: telling others
+//!   that a core changed.
+//! - `open`: opens a folder, by the rules in `folder_state`. `options`: how. `owner`: what handles hold, and the thread that
+//!   commits beside downloads. `identity/`: whether this store is a copy.
+//! - `inner`: what all handles share, and the order of locks. `core_state`: what all handles of one core share. `lock`:
+//!   taking a lock.
+//! - `commit`: everything pending, in one transaction. `pending`: a commit on its way. `edits`, `delta`: a change to one
+//!   core before it is made. `sequence`: `SEQ`.
+//! - `db`: the database. `page`, `record`, `rows`: its rows. `cache`: pages in memory.
+//! - `segment/`: block bytes. `gc`: disk space given back. `disk/`: file operations as a trait, so that a test can have a
+//!   disk that crashes.
+//! - `error`: failures, by who is to blame. `random`: random bytes of the system.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

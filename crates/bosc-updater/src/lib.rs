@@ -9,7 +9,7 @@
 //!
 //! That is safe as it stands. An update is looked for at once and whenever there is news, downloaded quietly, proved by the link's
 //! key, and put in place when the application quits. Whatever keeps that from working (no network, a damaged cache, a second
-//! instance, `cargo run`) keeps no application from running. A new build that does not work is rolled back, and not offered again.
+//! instance, `cargo run`) never keeps the application from running. A new build that does not work is rolled back, and not offered again.
 //!
 //! To ask a person first, and restart at once:
 //!
@@ -28,8 +28,8 @@
 //! Over HTTPS only the source differs: `UpdateSource::https("https://example.com/demo/latest.json", PublicKey::base64("…"))`.
 //! `bosc updater keygen` makes the key, `bosc updater manifest` the JSON and the artifacts, from the same deployment directory that
 //! `bosc stage` takes. A folder application comes in a `.tar.gz`, `.tar.zst` or `.zip`. What a server may ask for (headers and tokens, a
-//! client certificate, a company's authority, a proxy, several addresses, who asks) is on [`UpdateSource`]; each secret is for the one
-//! server it was given for. The environment's proxies and the system's authorities count without a word.
+//! client certificate, a company's certificate authority, a proxy, several URLs, who asks) is on [`UpdateSource`]; each secret is for the one
+//! server it was given for. The environment's proxies and the system's certificate authorities are used by default.
 //!
 //! # What an application sees
 //!
@@ -40,7 +40,7 @@
 //!          restart, return from main                    │
 //!                                                       ▼
 //!     ┌──────────────────────────────────────────▶  at rest  ◀───────── quiet: no wake-up until a check is due,
-//!     │                                               │   ▲              the link tells of news, or a call comes
+//!     │                                               │   ▲              the link reports news, or a call comes
 //!     │             news, check, the hourly look      ▼   │ nothing newer, or an error: again later
 //!     │                                            checking
 //!     │                                               │ a newer release
@@ -78,7 +78,7 @@
 //! # Three rules
 //!
 //! 1. **Start the updater before anything that can fail.** It counts the starts of a build on trial. When nobody watches (an update
-//!    that was put in place at the last quit, a power cut), three starts without a word roll the build back. What cannot
+//!    that was put in place at the last quit, a power cut), three starts may end unhealthy; the fourth rolls the build back. What cannot
 //!    even reach `start` (a library is missing) is seen by the process that watches a [`Updater::restart`], and by nobody after a
 //!    `quit`: try your builds with `bosc updater smoke` before you ship.
 //! 2. **Say that you are healthy when you are**, not at the first line of `main`: the window is drawn, the settings are read.
@@ -86,18 +86,18 @@
 //!    older is taken afterwards. Say [`Updater::starting`] while a migration takes longer than the health window.
 //! 3. **Keep data out of the application's own folder.** It is exchanged as a whole.
 //!
-//! # What can go wrong, and who is told
+//! # What can go wrong, and where it is reported
 //!
-//! Answers and [`Event::Error`] carry an [`UpdateError`]: a kind, a text, the causes, and what to do next. Being offline is no error. A
-//! damaged cache of the updater is put aside and fetched again; where the database's panic ends the process (`panic = "abort"`), a
-//! mark that was set before it was opened does so at the next start. What can be tried again is, later and later;
+//! Answers and [`Event::Error`] carry an [`UpdateError`]: a kind, a text, the causes, and what to do next. Being offline is not an error. A
+//! damaged cache of the updater is put aside and fetched again; even if opening it aborted the last
+//! start (`panic = "abort"`): a marker written beforehand records that. What can be tried again is, later and later;
 //! [`Updater::check`] does not wait. A full disk is seen before the download ([`ErrorKind::NoSpace`]), a folder this user may not
 //! write to when the updater starts ([`ErrorKind::Permission`]): install per user, or let the installer's own updater do it.
 //! [`ErrorKind::Integrity`] means that somebody sent what nobody signed.
 //!
 //! # Without Rust
 //!
-//! `bosc watch` is this client as a child process: words in, lines of JSON out. `examples/node` and `examples/python` use it.
+//! `bosc watch` is this client as a child process: commands in, lines of JSON out. `examples/node` and `examples/python` use it.
 //!
 //! # Features
 //!
@@ -122,11 +122,11 @@
 //!   against the key it was made with, down to the last byte. `http` and `p2p` are the two there are.
 //! - [`release`]: what passes from a source to the installer: [`release::Staged`], a folder entry together with its proven
 //!   [`release::Contents`].
-//! - [`install`]: puts a staged build in the place of the installed one, atomically, and back.
+//! - [`install`]: replaces the installed build by a staged one, atomically, and back.
 //! - [`health`]: starts builds and watches a new one until it is healthy.
 //! - [`archive`]: builds inside `.tar.gz`, `.tar.zst` and `.zip`.
 //! - [`manifest`]: the signed JSON that an HTTPS server offers.
-//! - `perry`: another updater, Perry's, by its own names: an application that uses it moves over line by line.
+//! - `perry`: Perry's updater under its own names: an application that uses it moves over line by line.
 //!
 //! # Invariants
 //!

@@ -59,7 +59,7 @@ pub struct Terms {
     pub minimum_system: Option<String>,
 }
 
-/// Told of progress; returns `false` to cancel.
+/// Called with progress; returns `false` to cancel.
 pub type OnProgress<'a> = dyn FnMut(Progress) -> bool + Send + 'a;
 
 mod sealed {
@@ -107,7 +107,7 @@ pub trait Source: Send + Sealed {
     /// What was fetched is not installed in this run. What can be made anew from the rest goes.
     fn put_away(&mut self) {}
 
-    /// Nothing of what was fetched into `staging` is of use any more: there is no newer release.
+    /// What was fetched into `staging` is not needed any more: there is no newer release.
     fn tidy(&mut self, staging: &Path) {
         let _ = staging;
     }

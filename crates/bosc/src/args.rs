@@ -84,7 +84,7 @@ pub(crate) struct HelpArgs {
 /// The commands around the pipeline.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tools {
-    /// Merge builds for several systems into one folder to ship
+    /// Merge builds for several systems into one deployment directory
     Build(Box<Build>),
     /// Show what changed, release by release
     Changelog(Changelog),

@@ -13,7 +13,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = COMMON, env = "BOSC_BOOTSTRAP", value_name = "HOST:PORT,...")]
     #[arg(value_delimiter = ',')]
     pub(crate) bootstrap: Vec<String>,
-    /// Write JSON to stdout, one object a line: cmd, tag, data
+    /// Write JSON to stdout, one object per line: cmd, tag, data
     #[arg(long, global = true, help_heading = COMMON)]
     pub(crate) json: bool,
     /// Print results and errors only

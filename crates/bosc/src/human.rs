@@ -119,7 +119,7 @@ impl<'a> Human<'a> {
             SeedEvent::Key(key) => p.detail(&format!("content key {key}")),
             SeedEvent::PeerAdd(key) => p.say(Tone::Plain, &format!("peer joined {key}")),
             SeedEvent::PeerRemove(key) => p.say(Tone::Plain, &format!("peer left {key}")),
-            SeedEvent::PeerSync(key) => p.say(Tone::Good, &format!("peer has everything {key}")),
+            SeedEvent::PeerSync(key) => p.say(Tone::Good, &format!("peer holds a full copy {key}")),
             SeedEvent::Stats(stats) => self.progress((&**stats).into()),
             SeedEvent::Damaged(rot) => p.say(
                 Tone::Warn,
@@ -132,7 +132,7 @@ impl<'a> Human<'a> {
                 p.say(Tone::Good, &format!("{} damaged blocks fetched again", rot.blocks));
             }
             SeedEvent::Copies { full, wanted, peers, .. } => {
-                p.say(Tone::Plain, &format!("{full} of {wanted} hold it whole ({peers} peers)"));
+                p.say(Tone::Plain, &format!("{full} of {wanted} hold a full copy ({peers} peers)"));
             }
         }
     }

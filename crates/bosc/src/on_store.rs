@@ -99,7 +99,7 @@ fn before_making(dir: &Path, request: &Request) -> Result<(), CommandError> {
         Some(name) => Err(CommandError::new(
             ErrorKind::Input,
             "ERR_DIR_NONEMPTY",
-            format!("{} is no store and holds {name}, so no store is made in it", dir.display()),
+            format!("{} is not a store and holds {name}, so no store is made in it", dir.display()),
         )
         .hint("name an empty folder, or one that does not exist yet, with `--store DIR`")),
     }

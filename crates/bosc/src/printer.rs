@@ -1,5 +1,5 @@
 //! The only road to stdout and stderr. Data goes to stdout, everything else to stderr; under `--json` stdout
-//! carries one object a line and nothing else. What goes to a terminal goes there through its owner, [`crate::screen`].
+//! carries one object per line and nothing else. What goes to a terminal goes there through its owner, [`crate::screen`].
 
 use crate::global::{Color, Global};
 use crate::plain::{Tone, json_line, one_line, printable, render, sentence};

@@ -1,23 +1,23 @@
 //! `bosc watch`: the updater library as a child process, for applications in any language.
 //!
-//! Out, one line each with `--json`: `{"cmd":"watch","tag":...,"data":{...}}`. In, one word a line:
+//! Out, one line each with `--json`: `{"cmd":"watch","tag":...,"data":{...}}`. In, one command per line:
 //!
-//! | word | does |
+//! | command | does |
 //! |---|---|
 //! | `check` | looks now; what is found is fetched without delay |
-//! | `download`, `download VERSION` | fetches the release that `available` told of: the last one, or that of this version |
-//! | `skip`, `skip VERSION` | the person does not want this version: it is not told of any more |
-//! | `apply`, `apply VERSION` | puts the update that `updated` told of in the application's place: the last one, or that of this version |
+//! | `download`, `download VERSION` | fetches the release that `available` reported: the last one, or that of this version |
+//! | `skip`, `skip VERSION` | the person does not want this version: it is not reported again |
+//! | `apply`, `apply VERSION` | puts the update that `updated` reported in the application's place: the last one, or that of this version |
 //! | `starting` | the running version needs longer until it works, one `--health` from now |
 //! | `healthy` | says that the running version works |
 //! | `closing` | the person closes the application: this start does not count against a new build |
-//! | `pause`, `resume`, `cancel` | stop using the network, go on, give the running fetch up |
+//! | `pause`, `resume`, `cancel` | stop using the network, resume, abandon the current download |
 //! | `relaunch` | ends the updating, waits until the application has ended (its input is closed), starts the new build and stays until that is healthy; else puts the old one back |
 //! | `quit` | ends |
 //!
 //! When stdin closes, the application is gone: it ends, as with `quit`. Only after `relaunch` it stays, because then it is
 //! the one that rolls a build back which cannot start. A signal that ends it (a logout, a closed terminal) counts as `closing`.
-//! Words are heard whether or not somebody reads what it says: see [`crate::screen`].
+//! Commands are read whether or not its output is: see [`crate::screen`].
 
 mod args;
 mod errors;
@@ -159,8 +159,8 @@ impl Session<'_> {
             "quit" => return Ok(false),
             other => {
                 let shown: String = other.chars().take(40).collect();
-                let e = UpdateError::new(ErrorKind::Input, format!("no such word: {shown:?}")).hint(
-                    "words are check, download, skip, apply, starting, healthy, closing, pause, resume, cancel, relaunch and quit",
+                let e = UpdateError::new(ErrorKind::Input, format!("no such command: {shown:?}")).hint(
+                    "commands are check, download, skip, apply, starting, healthy, closing, pause, resume, cancel, relaunch and quit",
                 );
                 self.say(&e);
             }
@@ -417,9 +417,9 @@ fn read_words(tx: Sender<Message>) -> Result<(), CommandError> {
                         Message::Refused(
                             UpdateError::new(
                                 ErrorKind::Input,
-                                format!("a line of more than {MAX_LINE} bytes is not a word"),
+                                format!("a line of more than {MAX_LINE} bytes is not a command"),
                             )
-                            .hint("give one word a line"),
+                            .hint("give one command per line"),
                         )
                     } else {
                         Message::Word(String::from_utf8_lossy(&line).trim().to_owned())

@@ -317,12 +317,15 @@ fn that_relaunch_would_not_work_is_said_at_the_start() {
 }
 
 #[test]
-fn a_threshold_that_a_logout_could_reach_is_refused() {
+fn a_number_of_starts_that_a_logout_could_reach_is_refused() {
     let bed = Bed::new();
-    for (threshold, good) in [("2", false), ("65", false), ("3", true)] {
-        let mut child = bed.watch("1.0.0", &["--threshold", threshold]);
+    // `--threshold` was its name before.
+    let cases = [("--unfinished", "2"), ("--unfinished", "65"), ("--unfinished", "3"), ("--threshold", "3")];
+    for (flag, starts) in cases {
+        let good = starts == "3";
+        let mut child = bed.watch("1.0.0", &[flag, starts]);
         drop(child.stdin.take());
-        assert_eq!(ended(&mut child, "input").code(), Some(if good { 0 } else { 2 }), "{threshold}");
+        assert_eq!(ended(&mut child, "input").code(), Some(if good { 0 } else { 2 }), "{flag} {starts}");
     }
 }
 

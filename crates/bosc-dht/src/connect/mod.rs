@@ -33,6 +33,12 @@
 //! * The same handshake message through several relays makes one connection, and gets the same answer.
 //! * A forged answer costs one attempt, not the connection.
 //! * Everything a peer can make us keep is bounded by [`ConnectConfig`].
+//!
+//! # Files
+//!
+//! - `client`: the connecting side. `server`: the listening side. `punch/`: the way between two NATs.
+//! - `secure`: the Noise handshake, and sealed holepunch rounds. `payload`: what travels inside both. `reach`: which
+//!   addresses can be reached from where.
 
 mod client;
 mod payload;

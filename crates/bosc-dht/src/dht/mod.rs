@@ -1,10 +1,11 @@
 //! The machine: everything a node keeps, and the way in and out.
 //!
-//! * [`bootstrap`](self) walks to our own place in the id space, finds out whether we are reachable and makes
-//!   us persistent.
-//! * `tick` counts in five seconds: pings old nodes, refreshes the table, judges the network.
-//! * `serve` answers others.
-//! * `queries` drives the queries, `listen` keeps key pairs announced.
+//! # Files
+//!
+//! - `bootstrap`: finds our own place in the id space, finds out whether we are reachable and makes us persistent.
+//! - `tick`: every five seconds: pings old nodes, refreshes the table, judges the network.
+//! - `serve`: answers others. `queries`: drives the queries. `listen`: keeps key pairs announced.
+//! - `commands`: what the layer above asks for.
 
 mod bootstrap;
 mod commands;

@@ -3,7 +3,8 @@
 //!
 //! # Files
 //!
-//! - `store`: what is answered. `peers`: who announced on topics. `cache`: a bounded map.
+//! - `store`: what is stored, once a request shows a token and the key's signature (an immutable
+//!   value: the right hash), and what is answered. `peers`: who announced on topics. `cache`: a bounded map.
 
 pub(crate) mod cache;
 pub(crate) mod peers;

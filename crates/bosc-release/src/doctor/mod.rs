@@ -1,5 +1,9 @@
 //! What is well and what is not with a link: findings, and whether a client would update. Pure: the engine gathers
 //! [`Facts`], this judges them.
+//!
+//! # Files
+//!
+//! - `command`: gathers the facts. `content`: what the files of a drive say. `event`: events, and the result.
 
 pub(crate) mod command;
 mod content;

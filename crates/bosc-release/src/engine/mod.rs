@@ -5,9 +5,9 @@
 //!
 //! - `drive`: a drive's two cores in the store. `open`: a drive brought up to date as far as peers allow, and its small files.
 //!   `look`: a link opened to see who holds it.
-//! - `follow`: followed drives, and what they fail with in this crate's words. `copies`: seeding until others hold a drive.
-//! - `shared`: links whose key more than one machine has. `run_lock`: runs about to write one link see each other. `conflict`:
-//!   two histories of one link.
+//! - `follow`: followed drives, and what they fail with in this crate's words. `copies`: seeding until peers hold full copies of a drive.
+//! - `shared`: links whose key more than one machine has, or whose store was copied: nothing is written to them before peers
+//!   showed the newest version. `run_lock`: runs about to write one link see each other. `conflict`: two histories of one link.
 //! - `pace`: how fast all scrubs together read. `folders`: names of work folders in the store. `errors`: what the store and the
 //!   network fail with, in words.
 

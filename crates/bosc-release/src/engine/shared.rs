@@ -1,4 +1,4 @@
-//! Links whose write key more than one machine has.
+//! Links whose write key more than one machine has, or whose store was copied.
 //!
 //! Two machines that each append to what they believe is the newest version make two histories of one core, and no
 //! follower can ever tell which is right. So a key that was exported or imported marks its link in the store, and
@@ -301,9 +301,8 @@ fn learn(
         !stop.is_stopped()
     };
     core.whole(&mut Wait::new(stop).stall(PATIENCE).tell(STATS_EVERY, &mut tell)).map_err(|e| match e {
-        e @ FollowError::TimedOut(_) => {
-            CommandError::from(e).hint("the peers do not have all of the link; seed it from one that has")
-        }
+        e @ FollowError::TimedOut(_) => CommandError::from(e)
+            .hint("no peer holds a full copy of the link; seed it from a machine that does"),
         e => e.into(),
     })
 }

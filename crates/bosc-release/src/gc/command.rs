@@ -56,7 +56,7 @@ impl Engine {
                 "ERR_PERMISSION_REQUIRED",
                 "this store writes to the link: its blocks may be nowhere else",
             )
-            .hint("make sure that others have all of it (`bosc doctor <link>`), then add --force"));
+            .hint("make sure that peers hold full copies (`bosc doctor <link>`), then add --force"));
         }
         let unfinished = self.journal()?.get(drive.db.key()).is_some_and(|r| r.phase != Phase::Committed);
         if unfinished && !request.force {

@@ -116,7 +116,7 @@ pub struct Declared {
     pub source: Option<String>,
     /// For provision lines: the line whose blocks it starts with.
     pub production: Option<String>,
-    /// Who shall hold it whole.
+    /// Who should hold a full copy.
     pub seeds: Seeds,
 }
 

@@ -68,12 +68,12 @@ pub fn source_peers(core: CoreName, have: usize, need: usize) -> CommandError {
     )
 }
 
-/// Too few peers have all of the source.
+/// Too few peers hold a full copy of the source.
 pub fn source_copies(core: CoreName, have: usize, need: usize) -> CommandError {
     error(
         ErrorKind::Network,
         "SOURCE_CORE_NOT_FULLY_SEEDED",
-        format!("{have} of {need} peers hold the source's {core} core in full"),
+        format!("{have} of {need} peers hold a full copy of the source's {core} core"),
         "wait until the seeders of the source link have everything, then try again (longer with --wait)",
     )
 }
@@ -106,12 +106,12 @@ pub fn target_peers(core: CoreName, have: usize, need: usize) -> CommandError {
     )
 }
 
-/// Too few peers have all of the target.
+/// Too few peers hold a full copy of the target.
 pub fn target_copies(core: CoreName, have: usize, need: usize) -> CommandError {
     error(
         ErrorKind::Network,
         "TARGET_CORE_NOT_FULLY_SEEDED",
-        format!("{have} of {need} peers hold the production {core} core in full"),
+        format!("{have} of {need} peers hold a full copy of production's {core} core"),
         "wait until the seeders of the production link have everything, then try again",
     )
 }

@@ -206,7 +206,7 @@ pub struct Waiting {
     pub core: CoreName,
     /// Peers that have it at all.
     pub peers: usize,
-    /// Peers that have all of it.
+    /// Peers that hold a full copy.
     pub full_copies: usize,
     /// How many are needed.
     pub need: usize,

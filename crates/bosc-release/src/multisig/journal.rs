@@ -7,7 +7,7 @@
 //! (nothing) -> begun -> written -> committed
 //!   begun      every check passed; the signatures are kept, so the commit can be finished without them being given
 //!   written    both signed heads are on this disk: the release exists and can never be taken back
-//!   committed  enough peers hold all of it
+//!   committed  enough peers hold a full copy
 //! ```
 
 use bosc_format::crypto::{CoreKey, Hash};

@@ -5,10 +5,14 @@
 //! process that owns the store. A passphrase or a secret key is never in it: keys are in [`crate::keys`], and signing happens
 //! in the process of the person who signs (`bosc/src/multisig/sign.rs`).
 //!
-//! * [`config`]: `pear.json` `multisig`, and the link it stands for. [`vanity`]: a namespace for a wanted link.
-//! * [`text`]: requests and responses from arguments, files and standard input. [`quorum`]: which responses count.
-//! * [`journal`]: the journal of commits. [`signed`]: what a key signed, so that it signs no second release of a length.
-//! * [`event`]: what is told, and what the subcommands end with. [`errors`]: errors by their codes.
+//! A request and a commit need `FULL_COPIES` (two) full copies at peers.
+//!
+//! # Files
+//!
+//! - `config`: `pear.json` `multisig`, and the link that follows from it. `vanity`: a namespace for a wanted link.
+//! - `text`: requests and responses from arguments, files and standard input. `quorum`: which responses count.
+//! - `journal`: the journal of commits. `signed`: what a key signed, so that it signs no second release of a length.
+//! - `command/`: what the engine runs. `event`: events, and results of the subcommands. `errors`: errors by their codes.
 
 pub(crate) mod command;
 pub mod config;

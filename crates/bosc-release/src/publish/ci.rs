@@ -353,7 +353,7 @@ impl Learning<'_> {
                     ahead.max(db.length)
                 ),
             )
-            .hint("start a seeder that has all of it, then run the command again; what was received is kept"));
+            .hint("start a seeder that holds a full copy, then run the command again; what was received is kept"));
         }
         let error = timed_out(db);
         if !self.dht_answers() {
@@ -368,7 +368,7 @@ impl Learning<'_> {
             ));
         }
         let why = match flushed {
-            true => "no peer holds the whole link",
+            true => "no peer holds a full copy of the link",
             false => "peers could not be looked for in time",
         };
         Err(CommandError::new(

@@ -43,7 +43,7 @@ pub enum PublishEvent {
         /// Files it has.
         files: u64,
     },
-    /// Time is up, and fewer than wanted hold all of it.
+    /// Time is up, and fewer peers than wanted hold a full copy.
     FewCopies {
         /// How many do.
         full: usize,
@@ -117,7 +117,7 @@ pub enum CiEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Voucher {
-    /// Peers that hold it whole.
+    /// Peers that hold a full copy.
     Peers,
     /// The mirror.
     Mirror,
@@ -147,7 +147,7 @@ pub struct Published {
     pub minted: bool,
     /// Nothing was written.
     pub dry_run: bool,
-    /// How many others hold all of it; none when nobody was waited for.
+    /// How many peers hold a full copy; none when none was waited for.
     pub copies: Option<usize>,
     /// How many shall.
     pub wanted: usize,

@@ -79,7 +79,7 @@ pub struct Publish {
     /// Files and folders that may be published although a secret key is written out in them.
     #[serde(default)]
     pub allow_key: Vec<String>,
-    /// Seed until so many others hold it whole; 0 does not seed.
+    /// Seed until so many peers hold a full copy; 0 does not seed.
     pub copies: usize,
     /// Seed at most so long, in milliseconds.
     pub wait_ms: u64,

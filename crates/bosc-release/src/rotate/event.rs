@@ -67,7 +67,7 @@ pub enum RotateEvent {
         version: Option<String>,
         /// Where it leads.
         upgrade: Option<String>,
-        /// How many hold it whole.
+        /// How many peers hold a full copy.
         full: usize,
     },
 }
@@ -102,7 +102,7 @@ pub struct Rotated {
     pub before: Option<String>,
     /// Whether anything changed.
     pub changed: bool,
-    /// How many hold it whole; none when nobody was asked.
+    /// How many peers hold a full copy; none when none was asked.
     pub copies: Option<usize>,
     /// It was written.
     pub done: bool,

@@ -7,7 +7,7 @@
 //! checksummed; one that is damaged, too large, or of another version, drive or folder counts as absent.
 //!
 //! ```text
-//! "boscidx1" | 32 context | uint count | count x (string key | uint size | u64 mtime | u64 ctime | uint inode |
+//! "boscidx2" | 32 context | uint count | count x (string key | uint size | u64 mtime | u64 ctime | uint inode |
 //! uint device | uint suspect) | 32 BLAKE2b of all before
 //! ```
 

@@ -2,8 +2,8 @@
 //!
 //! Two copies of a store that both sign make two histories of every link they write, and no follower can tell which is
 //! right. So a store notices that it was copied or brought back from a backup, and says so ([`crate::Store::copied`])
-//! until someone says that it is the only copy ([`crate::Store::declare_sole_copy`]). What it means is the caller's: the
-//! store refuses nothing.
+//! until someone says that it is the only copy ([`crate::Store::declare_sole_copy`]). The store
+//! refuses nothing; what follows is the caller's decision (in Bosc: `bosc-release/src/engine/shared.rs`).
 //!
 //! # What is compared
 //!

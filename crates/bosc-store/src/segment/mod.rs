@@ -11,6 +11,13 @@
 //!   the commit that names them.
 //! * Bytes below `end` never change.
 //! * A writer has its segment for itself (`busy`), so a writer that gives up takes its bytes with it.
+//!
+//! # Files
+//!
+//! - `table`: which segment has room, which has a writer, what lives in each. `writer`: one writer. `uses`: bytes that a
+//!   change adds and frees.
+//! - `commit`: rows to write, files to sync, files to delete. `files`: names and bounds. `claims`: what lies in the folder,
+//!   beside what the database says of it.
 
 mod claims;
 mod commit;

@@ -11,6 +11,13 @@
 //!
 //! What the archive holds must be one build: for a file, one file, or the one that [`Wanted::inside`] names; for a folder, one folder, or its contents without the
 //! folder around. `__MACOSX` at the top is what macOS's archiver adds, and is left out.
+//!
+//! # Files
+//!
+//! - `unpack`: from a proved archive to a build. `types`: formats, limits, what comes out. `names`: which names an entry may
+//!   have. `sink`: checks entries, then writes them.
+//! - `tarball`, `zipped`: the two containers. `zst`: Zstandard as a stream. `read`: reading bytes that may be damaged or
+//!   hostile.
 
 #[cfg(feature = "_unpack")]
 mod names;

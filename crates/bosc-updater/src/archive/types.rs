@@ -31,7 +31,7 @@ impl Format {
         }
     }
 
-    /// The format that a file's first bytes say; `None` for what is none of the three.
+    /// The format that a file's first bytes say; `None` for any other.
     ///
     /// # Errors
     /// What opening or reading it returns.

@@ -84,14 +84,14 @@ impl UpdaterBuilder {
         self
     }
 
-    /// Whether to look for updates without being asked: at the start, when a link tells of news, every
+    /// Whether to look for updates without being asked: at the start, when a link reports news, every
     /// [`UpdaterBuilder::check_every`] for a manifest. Default: yes.
     pub fn check_automatically(mut self, on: bool) -> Self {
         self.settings.auto_check = on;
         self
     }
 
-    /// Whether to download what was found without being asked. Default: yes. When not, [`crate::Event::Available`] tells of it, and
+    /// Whether to download what was found without being asked. Default: yes. When not, [`crate::Event::Available`] reports it, and
     /// [`Update::download`](crate::Update::download) brings it.
     pub fn download_automatically(mut self, on: bool) -> Self {
         self.settings.auto_download = on;
@@ -104,7 +104,7 @@ impl UpdaterBuilder {
         self
     }
 
-    /// `false` switches updates off: nothing is looked for, also when asked. Rolling back works all the same. Default: on.
+    /// `false` switches updates off: nothing is looked for, even when asked. Rollback still works. Default: on.
     pub fn updates(mut self, on: bool) -> Self {
         self.settings.updates = on;
         self
@@ -117,7 +117,7 @@ impl UpdaterBuilder {
         self
     }
 
-    /// How often a manifest is asked for, at least 10 s. Default: an hour. Links tell by themselves.
+    /// How often a manifest is asked for, at least 10 s. Default: an hour. Links report news by themselves.
     pub fn check_every(mut self, interval: Duration) -> Self {
         self.settings.poll = interval;
         self
@@ -160,7 +160,7 @@ impl UpdaterBuilder {
     }
 
     /// Whether these values can be: nothing is opened or asked for. For a test of the application; whoever only calls
-    /// [`UpdaterBuilder::start`] is told the same by an [`Event::Error`](crate::Event::Error).
+    /// [`UpdaterBuilder::start`] gets the same by an [`Event::Error`](crate::Event::Error).
     ///
     /// # Errors
     /// `Input` and `Refused` for values that cannot be; `Unsupported` for a source that this program was built without, and on iOS and
@@ -185,7 +185,7 @@ impl UpdaterBuilder {
 
     /// Starts the updater, once, first thing in `main`: it also counts this start while this build is on trial. It never fails. A
     /// source that cannot be opened (no network, a full or damaged data folder) is tried again; another instance that looks for updates
-    /// already is waited for; values that cannot be leave the updater with nothing to do. Each is told by an [`Event`](crate::Event).
+    /// already is waited for; values that cannot be leave the updater with nothing to do. Each is reported by an [`Event`](crate::Event).
     pub fn start(self) -> Started {
         let installer = self.installer();
         launch(self.settings, installer)

@@ -65,7 +65,7 @@ pub enum Event {
         restart: bool,
     },
     /// Somebody signed two histories of the link. This one is followed further, and nothing is installed from the other;
-    /// whoever publishes has to be told.
+    /// report it to the publisher.
     Conflict(Conflict),
     /// The installed release and its own code say different versions: the version in the code was not raised. It is treated as
     /// the release it is; the next one puts that right.

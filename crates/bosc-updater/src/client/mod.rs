@@ -4,16 +4,21 @@
 //! any executor ([`Pending`] and [`Events::recv_async`] are plain futures): no runtime is needed or started for it.
 //! The thread sleeps until something is due or somebody calls: it has no tick.
 //!
-//! - `updater`: the handle. `lower`: the steps that it is made of. `builder` and `update_source`: what it is made from.
-//! - `start`: what a start of the application finds.
-//! - `policy`: when to look, what to take, when to fetch: a state machine without a clock.
-//! - `driver`: the thread; it owns the source, which `source` opens. `desk`: what it has staged, and who waits for it.
-//! - `running`: what the handles share. `interrupt`: how the thread is let go from what it waits for.
-//! - `update`: a release that may be downloaded and applied, and the commands that the thread takes.
-//! - `skipped`: the version that the person does not want. `device`: the name of this device.
-//! - `reply` and `events`: answers and events. `this_app`: which application the running program is.
-//!
 //! What is public here and not at the top of the crate is the lower level, for processes that update another program.
+//!
+//! # Files
+//!
+//! - `updater`: the handle. `lower`: the steps that it is made of. `builder` and `update_source`: what it is made from;
+//!   `options`: the same in one value.
+//! - `start`: what a start of the application finds. `this_app`: which application the running program is.
+//! - `policy/`: when to look, what to take, when to fetch: a state machine without a clock.
+//! - `driver`: the thread; it owns the source, which `source` opens. `desk`: what it has staged, and who waits for it.
+//!   `diff`: how a fetched build differs from the installed one.
+//! - `running`: what the handles share. `interrupt`: ends a wait of the thread. `lock`: taking a lock.
+//! - `update`: a release that may be downloaded and applied, and the commands that the thread takes.
+//! - `reply` and `events`: answers and events that can be waited for. `event`: what the events are.
+//! - `skipped`: the version that the person does not want. `device`: the user's folder, and the name of this device in it.
+//! - `sentinel`: Perry's sentinel; `no_sentinel` without the feature `perry`.
 
 mod builder;
 mod desk;

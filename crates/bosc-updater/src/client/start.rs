@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What [`UpdaterBuilder::start`](crate::UpdaterBuilder::start) finds. There are these two cases, and there will be no third:
-/// whatever else keeps updates from coming is told by events, and the application runs.
+/// every other failure to update is reported by an event, and the application runs.
 #[derive(Debug)]
 #[must_use = "a build that was rolled back has to end now"]
 pub enum Started {

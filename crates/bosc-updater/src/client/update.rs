@@ -85,7 +85,7 @@ impl Update {
         answer
     }
 
-    /// The person does not want this version: it is no longer reported, downloaded or applied by itself, nor at later starts.
+    /// The person does not want this version: it is not offered, downloaded or applied by itself any more, even after a restart.
     /// A newer one is. What was downloaded of it goes. [`Updater::check`](crate::Updater::check) still finds it, because a person asks,
     /// and downloading it takes this back.
     ///

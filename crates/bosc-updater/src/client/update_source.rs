@@ -92,7 +92,7 @@ impl UpdateSource {
         self
     }
 
-    /// HTTPS: the authorities (DER) that may vouch for the server, in the place of the built-in list of the well-known ones and the
+    /// HTTPS: the authorities (DER) that may vouch for the server, instead of the built-in list of the well-known ones and the
     /// system's: for an application that knows its one server, or a test. See [`crate::http::Roots::certificates`] for PEM.
     #[must_use]
     pub fn certificates(mut self, der: impl IntoIterator<Item = Vec<u8>>) -> Self {
@@ -154,7 +154,7 @@ impl UpdateSource {
         self
     }
 
-    /// HTTPS: the proxy, in the place of those that the environment names; see [`crate::http::Proxies::through`]. An empty text: none.
+    /// HTTPS: the proxy, instead of those that the environment names; see [`crate::http::Proxies::through`]. An empty text: none.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn proxy(mut self, proxy: impl Into<String>) -> Self {
@@ -170,7 +170,7 @@ impl UpdateSource {
         self
     }
 
-    /// Links: DHT nodes to start from, as `host:port`, in the place of the public ones.
+    /// Links: DHT nodes to start from, as `host:port`, instead of the public ones.
     #[must_use]
     pub fn bootstrap(mut self, nodes: impl IntoIterator<Item = String>) -> Self {
         self.bootstrap = nodes.into_iter().collect();

@@ -50,7 +50,7 @@ impl Updater {
 
     /// Says that this build works: the window is drawn, the data is read. `false` when it was not on trial. Until then a new
     /// build is rolled back when it crashes, when it does not start, and when it says nothing. Safe to repeat; nobody has to
-    /// wait for the answer: what does not work is told by an event then.
+    /// wait for the answer: what does not work is then reported by an event.
     pub fn mark_healthy(&self) -> Pending<bool> {
         let sentinel = self.0.sentinel.clone();
         let keep = self.0.keep_previous;

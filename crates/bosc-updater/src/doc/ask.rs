@@ -1,6 +1,6 @@
 use bosc_updater::{Event, Updater};
 /// On a thread of its own: `true` when the person wants to restart now. Then close the window, and end `main` with
-/// `updater.restart()` in the place of `updater.quit()`.
+/// `updater.restart()` instead of `updater.quit()`.
 fn ask_about_updates(updater: &Updater) -> bool {
     for event in updater.events() {
         match event {

@@ -3,7 +3,7 @@ fn main() -> Result<(), bosc_updater::UpdateError> {
     let source = UpdateSource::pear("pear://nw4bt9ok4skpuyyhkjwatqryo4ko8mhbyzhwc4zmc3dstudouxwo");
     let updater = match Updater::builder("Demo", package_version!(), source).start() {
         Started::Running(updater) => updater, // online or not, the only instance or not, …
-        Started::RolledBack(failed) => return failed.restart(), // it did not work: the last one is back
+        Started::RolledBack(failed) => return failed.restart(), // it did not work: the previous version is back
     };
     let window = open_window(); // the application, as it always was
     updater.mark_healthy(); // it works

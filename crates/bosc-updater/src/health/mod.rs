@@ -22,6 +22,12 @@
 //! moment stays. The old build is then started with the same arguments. Where no process watches any more (power cut), the
 //! journal counts the starts and does the same at the next one ([`Installer::started`](crate::install::Installer::started)); a build that cannot even reach that
 //! call needs a watcher from outside, as `bosc watch` is.
+//!
+//! # Files
+//!
+//! - `watch`: the process that installed watches what it installed. `outcome`: what it reports, and how it ends.
+//! - `launch`: starts the application as a process of its own. `program`: how. `bundle`: the program inside a macOS bundle.
+//!   `desktop`: the environment without an AppImage's additions.
 
 mod bundle;
 mod desktop;

@@ -274,7 +274,7 @@ impl<'a, 'b> Download<'a, 'b> {
         Ok(())
     }
 
-    /// A page for people in the place of a file whose length is known.
+    /// A page for people instead of a file whose length is known.
     fn check_page(&self, reply: &Reply) -> Result<(), Fault> {
         let is_page = reply
             .header("content-type")

@@ -1,4 +1,4 @@
-//! What a server is told about who asks: headers and a client certificate. Each was given for one server, and no other hears it,
+//! What identifies the client to a server: headers and a client certificate. Each was given for one server, and no other gets it,
 //! wherever a redirect or a manifest leads.
 
 use crate::error::{ErrorKind, UpdateError};
@@ -59,7 +59,7 @@ impl ClientCertificate {
     /// passphrase). Both may be one text.
     ///
     /// # Errors
-    /// `Input` for what is none, and for a key that is another certificate's.
+    /// `Input` for an invalid certificate or key, and for a key that belongs to another certificate.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, UpdateError> {
         let wrong = |what: &str| {
             UpdateError::new(ErrorKind::Input, format!("the client certificate cannot be used: {what}"))

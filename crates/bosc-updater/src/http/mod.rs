@@ -40,8 +40,8 @@
 //! - `source`: check and fetch. `options`: what it is made with. `state`: what was seen, remembered between runs.
 //! - `agent`: one GET, with its redirects. `download`: one artifact, in as many answers as it takes. `pace`: how fast.
 //!   `staging`: its files.
-//! - `template`: addresses with the version in them. `identity`: what a server is told about who asks. `proxy`: which proxy.
-//!   `roots`: whose certificates.
+//! - `template`: `{{current_version}}`, `{{target}}`, `{{arch}}` in a URL. `identity`: headers and a client
+//!   certificate. `proxy`: which proxy. `roots`: whose certificates.
 //! - `sniff`: which system a program is for.
 
 mod agent;

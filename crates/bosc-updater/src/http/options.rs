@@ -31,7 +31,7 @@ pub struct HttpOptions {
     /// Platform key of the manifest's entry [default: this build's].
     pub platform: String,
     /// The application's name as `bosc updater manifest --app` signed it. With it a release of another application, or for
-    /// another platform, signed with the same key, is told apart wherever the publisher binds releases to a name.
+    /// another platform, signed with the same key, is recognised wherever the publisher binds releases to a name.
     pub app: Option<String>,
     /// Refuse releases that are not bound to [`HttpOptions::app`] from the first one on. Without it they are refused once a
     /// bound one was seen and there is a state file.

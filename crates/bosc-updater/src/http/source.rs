@@ -78,7 +78,7 @@ impl HttpSource {
     /// A source for these options. Nothing is fetched yet.
     ///
     /// # Errors
-    /// `Input` for a key that is none, no key at all, and for headers and words of the URL that cannot be; `Refused` for a URL that
+    /// `Input` for an invalid key, no key at all, and for invalid headers and unknown variables in the URL; `Refused` for a URL that
     /// may not be fetched; `Disk` when the state file cannot be read.
     pub fn new(options: HttpOptions) -> Result<Self, UpdateError> {
         let (keys, identity, url) = Self::checked(&options)?;

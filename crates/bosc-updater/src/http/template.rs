@@ -1,12 +1,12 @@
-//! Addresses of servers that decide by who asks, in Tauri's words: `{{current_version}}`, `{{target}}`, `{{arch}}`.
+//! URLs of servers that decide by who asks, with Tauri's variables: `{{current_version}}`, `{{target}}`, `{{arch}}`.
 
 use crate::error::{ErrorKind, UpdateError};
 use semver::Version;
 
-/// Puts what is known in the place of the words. `platform` is a platform key, `<target>-<arch>`.
+/// Replaces the variables by what is known. `platform` is a platform key, `<target>-<arch>`.
 ///
 /// # Errors
-/// `Input` for a word that is not one of the three.
+/// `Input` for a variable that is not one of the three.
 pub(super) fn expand(template: &str, platform: &str, current: &Version) -> Result<String, UpdateError> {
     let (target, arch) = platform.split_once('-').unwrap_or((platform, ""));
     let mut out = String::with_capacity(template.len());

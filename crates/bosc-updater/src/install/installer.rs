@@ -117,7 +117,7 @@ impl Installer {
         self.app.place.staging_there()
     }
 
-    /// Where the application stands. Changes nothing and waits for nobody; what a killed process left is told as it is.
+    /// Where the application stands. Changes nothing and waits for nobody; what a killed process left is reported as it is.
     ///
     /// # Errors
     /// `Disk`, and `Refused` when a newer updater wrote the journal.
@@ -158,7 +158,7 @@ impl Installer {
     /// Called once by the application at its start, before anything that can fail. Counts the start when this code is a
     /// build on trial, and rolls the build back when it had the starts that the policy allows. A start that nobody saw the end of
     /// counts ([`HealthPolicy::unfinished`](super::HealthPolicy::unfinished)); one before the last start of the system does not, up to eight times. Somebody who
-    /// may not write beside the application is told where it stands, and counts nothing.
+    /// may not write beside the application gets where it stands, and counts nothing.
     ///
     /// # Errors
     /// `Busy`, `Disk`, `Permission`. None of them should keep the application from running.
@@ -332,7 +332,7 @@ impl Installer {
         Ok(self.journal()?.healthy == generation)
     }
 
-    /// What the last build that was rolled back was, if nobody was told yet.
+    /// The last build that was rolled back, if it was not reported yet.
     pub(crate) fn untold(&self) -> Result<Option<RolledBack>, UpdateError> {
         Ok(self.journal()?.news.map(|news| news.rolled_back()))
     }

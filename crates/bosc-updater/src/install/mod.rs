@@ -1,4 +1,4 @@
-//! Puts a staged build in the place of the installed one, atomically, and back.
+//! Replaces the installed build by a staged one, atomically, and back.
 //!
 //! # Names
 //!
@@ -70,11 +70,12 @@
 //!
 //! # Files
 //!
-//! - `installer`: the calls. `app`: the application they work on. `admission`: whether a release may be installed. `known`: whether what
-//!   lies there was put there by us.
-//! - `types`: what goes in and comes out. `place`: names on the disk. `owner`: owners and permissions.
-//! - `session`: one call under the lock, after a recovery. `journal`: where the application stands. `remember`: floor, rejections,
-//!   news.
+//! - `installer`: the calls. `app`: the application they work on. `known`: whether what lies there was put there by us.
+//! - `admission`: whether a release may be installed, and how long one that was rolled back waits.
+//! - `types`: what goes in and comes out, and the health policy with its defaults. `place`: names on the disk. `owner`: owners
+//!   and permissions.
+//! - `session`: one call under the lock, after a recovery. `journal`: where the application stands. `remember`: `admit`, and
+//!   what it keeps: floor, rejections, news.
 //! - `apply`: a staged build goes in. `swap`: two builds change places. `trial`: it proves itself, or goes back.
 //! - `tree`: builds on disk. `fs/`: every file operation. `errors`: its failures.
 //! - `package`, `msix/`: applications that came in an MSIX package. `plain`: Perry's two paths without a journal.

@@ -1,4 +1,4 @@
-//! A build in the place of another as Perry's `installUpdate` and `performRollback` do it: two paths, no release, no journal entry.
+//! One build replaced by another as Perry's `installUpdate` and `performRollback` do it: two paths, no release, no journal entry.
 //!
 //! The installer takes what they leave for what another updater left: [`super::Installer::adopt`] makes a trial of it, and a kill
 //! between two renames is put right by the next call that finds `<target>.prev` and no application. Under its lock all the same.
@@ -33,7 +33,7 @@ fn nothing_at(path: &Path) -> UpdateError {
         .hint("Give the path of the new build.")
 }
 
-/// Puts what is at `staged` in the place of the target, and keeps what was there at `<target>.prev`.
+/// Replaces the target by what is at `staged`, and keeps what was there at `<target>.prev`.
 pub(crate) fn put(staged: &Path, target: &Path) -> Result<(), UpdateError> {
     let Some(new) = fs::look(staged).at("look at", staged)? else { return Err(nothing_at(staged)) };
     if fs::look(target).at("look at", target)?.is_none() {
@@ -95,7 +95,7 @@ fn exchange(
     })
 }
 
-/// Puts `<target>.prev` back in the place of the target; what was there is removed.
+/// Replaces the target by `<target>.prev`; what was there is removed.
 pub(crate) fn put_back(target: &Path) -> Result<(), UpdateError> {
     let place = Place::find(target)?;
     let prev = place.kept(Kept::Previous, 1);

@@ -1,4 +1,4 @@
-//! What is remembered: the floor, the releases that were rolled back, what was not told yet.
+//! What is remembered: the floor, the releases that were rolled back, what was not reported yet.
 
 use super::admission::{is_there, rejection};
 use super::errors::At;

@@ -24,10 +24,11 @@ pub enum Kind {
 pub struct HealthPolicy {
     /// How long a new build may take from its start until it says that it is healthy. 1 s to 1 day; default 60 s.
     pub window: Duration,
-    /// The death of its own at which a build that never said it is healthy is rolled back, as a watcher sees them
-    /// ([`crate::health::watch`]): it is started `threshold - 1` times (at least once). 1 to 16; default 2, as in Perry's updater.
+    /// How often a watcher ([`crate::health::watch`]) starts a build that ends by itself before it said that it is healthy:
+    /// `threshold - 1` times, at least once; then it is rolled back. 1 to 16; default 2 (the first such end rolls it back), as in
+    /// Perry's updater.
     pub threshold: u32,
-    /// Starts that may end without a word before the build is rolled back at the next one. What ended them nobody saw: a person, a
+    /// Starts that may end unhealthy before the build is rolled back at the next one, where nobody saw what ended them: a person, a
     /// logout, a power cut, or a fault of the build. 1 to 64; default 3. One that a reboot ended is not counted, up to eight times.
     pub unfinished: u32,
     /// Whether builds are rolled back without anyone's help. Default true.
@@ -124,7 +125,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word for it in the journal and in events.
+    /// Its name in the journal and in events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CannotStart => "cannot-start",

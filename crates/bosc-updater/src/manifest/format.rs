@@ -11,7 +11,7 @@
 //!
 //! Some fields are ours, and are skipped by older clients: `minSchema: 2` asks clients never to take schema 1 again, `boscSignature`
 //! binds the artifact to application, platform and size too, and `mandatory: true` and `minimumSystemVersion: "12.3"`, of the manifest
-//! or of one platform, are told to the application.
+//! or of one platform, are reported to the application.
 
 use super::url::{SecureUrl, UrlKind};
 use super::verify::{
@@ -439,7 +439,7 @@ impl<'de> Visitor<'de> for Platforms<'_> {
     }
 }
 
-/// One platform's entry; `null` is none.
+/// One platform's entry; `null` counts as absent.
 struct Entry;
 
 impl<'de> DeserializeSeed<'de> for Entry {

@@ -9,6 +9,11 @@
 //! | [`verify`] | SHA-256, Ed25519 over the digest (1) or digest and version (2), and our binding to application and platform |
 //! | [`url`] | what may be fetched |
 //! | [`version`] | what is newer |
+//!
+//! # Files
+//!
+//! - `format`: the JSON. `verify`: digests and signatures. `url`: which URLs may be fetched. `version`: what is newer.
+//!   `time`: dates.
 
 mod format;
 mod time;

@@ -26,7 +26,7 @@
 //!
 //! # Files
 //!
-//! - `options`: what the source is made from. `link`: the followed drive. `fetching`: a fetch that is told of and can be stopped.
+//! - `options`: what the source is made from. `link`: the followed drive. `fetching`: a fetch with progress, which can be stopped.
 //! - `package`: what a release says of itself. `plan`: what it consists of. `paths`: which names it may have.
 //! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `write`: the build into staging.
 //! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.

@@ -36,7 +36,7 @@ pub struct P2pOptions {
     pub patience: Duration,
     /// Asked before anything large is written; the disk is not asked without it.
     pub room: Option<Room>,
-    /// Ends a running check with `Cancelled`. While a release is fetched it has the progress told at once, and who is told
+    /// Ends a running check with `Cancelled`. While a release is fetched it has the progress reported at once, and its receiver
     /// decides.
     pub stop: Stop,
 }

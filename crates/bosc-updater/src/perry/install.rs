@@ -24,7 +24,7 @@ fn failed(e: UpdateError, message: &str, hint: &str) -> UpdateError {
     UpdateError::new(e.kind(), message).hint(e.next_step().unwrap_or(hint).to_owned()).because(e)
 }
 
-/// Perry's `installUpdate`: puts a staged build in the place of `target` and keeps the old one at `<target>.prev`. Every byte
+/// Perry's `installUpdate`: replaces `target` by a staged build and keeps the old one at `<target>.prev`. Every byte
 /// is compared again with what was proved.
 ///
 /// # Errors

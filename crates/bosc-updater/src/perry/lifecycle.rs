@@ -5,7 +5,7 @@
 //!   start ──▶  malformed, or another version than runs         ──▶ cleared, Idle
 //!              armed: count + 1 < threshold  ──▶ written back  ──▶ Watching ──▶ healthy (time, call, exit 0): cleared
 //!              armed: count + 1 ≥ threshold  ──▶ rolled back   ──▶ RolledBack: end the process
-//!                                               roll-back failed ─▶ error, sentinel kept
+//!                                               rollback failed ─▶ error, sentinel kept
 //! ```
 //!
 //! With a threshold of n the new build has n − 1 boots; the default of 2 rolls it back at the second start after one that
@@ -55,7 +55,7 @@ impl InitOptions {
 }
 
 /// What [`init_updater`] found.
-#[must_use = "after a roll-back this process has to end"]
+#[must_use = "after a rollback this process has to end"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Boot {
     /// No build is on trial.
@@ -145,7 +145,7 @@ impl Trial for Installer {
 }
 
 /// Perry's `initUpdater`: call it first in `main`, before anything that can fail. It counts this start in the installer's
-/// journal too: use it in the place of [`Installer::started`]. On iOS and Android it does nothing.
+/// journal too: use it instead of [`Installer::started`]. On iOS and Android it does nothing.
 ///
 /// # Errors
 /// `updater: rollback failed; sentinel retained for recovery`, `updater: failed to persist crash-loop sentinel`,
@@ -379,7 +379,7 @@ pub fn mark_healthy() -> Result<(), UpdateError> {
 }
 
 /// Tells that the process is about to end with this exit code. 0 is health: somebody used the program for a moment and closed
-/// it. Anything else is not, and neither is ending without a word (Perry takes every exit for health).
+/// it. Anything else is not, and neither is ending without a call (Perry takes every exit for health).
 ///
 /// # Errors
 /// `updater: failed to clear sentinel graceful exit`.

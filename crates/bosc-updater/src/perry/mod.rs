@@ -47,6 +47,12 @@
 //!   not roll back to an older `.prev`, and another copy of the application does not disturb it.
 //! - Leaving the process is not health. [`exiting`] with code 0 is.
 //! - Every write is synced, every file is made with mode 0600, every read is bounded.
+//!
+//! # Files
+//!
+//! - `update`: check, download, install and relaunch. `lifecycle`: what happens at a start. `primitives`: the calls with
+//!   return codes.
+//! - `install`: install, roll back, relaunch. `sentinel`: the file. `paths`: where things are.
 
 pub mod install;
 pub mod lifecycle;

@@ -85,14 +85,14 @@ fn text(path: std::path::PathBuf) -> String {
     path.into_os_string().into_string().unwrap_or_default()
 }
 
-/// `installUpdate`: 1 when what was staged is in the place of the target and what was there is at `<target>.prev`. Where the system
+/// `installUpdate`: 1 when what was staged has replaced the target and what was there is at `<target>.prev`. Where the system
 /// can, the target never is without a build in between; what a kill leaves is put right by the next start's
 /// [`super::init_updater`].
 pub fn install_update(staged: impl AsRef<Path>, target: impl AsRef<Path>) -> i32 {
     code(plain::put(staged.as_ref(), target.as_ref()).is_ok())
 }
 
-/// `performRollback`: 1 when `<target>.prev` is in the place of the target; 0 when there is none.
+/// `performRollback`: 1 when `<target>.prev` has replaced the target; 0 when there is none.
 pub fn perform_rollback(target: impl AsRef<Path>) -> i32 {
     code(plain::put_back(target.as_ref()).is_ok())
 }

@@ -1,7 +1,7 @@
 //! The three calls of the wrapper: check, download, install and relaunch.
 //!
 //! ```text
-//! check_for_update ──▶ nothing newer for this platform, or held back after a roll-back: None
+//! check_for_update ──▶ nothing newer for this platform, or held back after a rollback: None
 //!                 └──▶ Update ── download ──▶ downloaded and proved ── install_and_relaunch ──▶ end this process
 //! ```
 

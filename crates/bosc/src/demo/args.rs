@@ -6,6 +6,6 @@ use std::path::PathBuf;
 /// `bosc demo`
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// The folder to ship [default: a small application made for the demo]
+    /// A folder with a package.json, such as a deployment directory [default: a small application made for the demo]
     pub(crate) dir: Option<PathBuf>,
 }

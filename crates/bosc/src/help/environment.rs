@@ -74,8 +74,8 @@ pub(super) const READ: [Variable; 14] = [
     variable(
         "SSL_CERT_FILE",
         "`watch`",
-        "Certificate authorities in the place of the system's store, beside the built-in list; so is the folder \
-         `SSL_CERT_DIR`",
+        "File of certificate authorities (CAs) to use instead of the system's store; the built-in list still counts. \
+         `SSL_CERT_DIR` names a folder of them",
     ),
 ];
 

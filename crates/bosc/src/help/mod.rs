@@ -8,6 +8,13 @@
 //! pages of the same. The pages below docs/ hold copies between two markers; `docs_blocks` (a test) compares them, and
 //! writes them anew with `UPDATE_DOCS=1`. Tests hold every command to a page and a group, every example to the parser, every
 //! error code and variable in the sources to its table.
+//!
+//! # Files
+//!
+//! - `page`, `pages/`: what clap has no room for. `groups`: the order of the commands. `text`: headings, literals, lines of
+//!   one width.
+//! - `errors`, `environment`, `topics`: the tables. `mistakes`: what was probably meant. `man`: manual pages.
+//! - `docs_blocks`: the copies in docs/.
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]

@@ -18,7 +18,7 @@ pub(super) const TOPICS: [(&str, &str); 3] = [
 /// The exit codes.
 pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (0, "done"),
-    (1, "failed for a reason that fits none below"),
+    (1, "failed for any other reason"),
     (2, "wrong input: a flag, link, path, file or package.json"),
     (3, "not found"),
     (4, "network: nobody answered in time"),

@@ -19,7 +19,7 @@ pub(crate) fn changelog(a: &Info) -> Option<Select> {
     if a.full_changelog { Some(Select { full: true, ..Select::default() }) } else { newest }
 }
 
-/// What is told without a link: of the program, and of the store that it would use.
+/// What is shown without a link: of the program, and of the store that it would use.
 pub(crate) fn own(g: &Global, printer: &Printer) -> Ended {
     let store = store_dir(g)?;
     let platform = Platform {

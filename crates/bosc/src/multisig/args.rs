@@ -163,7 +163,7 @@ pub(crate) struct Request {
     /// Where the signers are declared
     #[command(flatten)]
     pub(crate) config: ConfigFlag,
-    /// Even if fewer than two peers have all of the drive
+    /// Even if fewer than two peers hold a full copy of the drive
     #[arg(long)]
     pub(crate) force: bool,
     /// Write request version 2, for signers with npm hypercore-sign 3 or older
@@ -251,7 +251,7 @@ pub(crate) struct Commit {
     /// What is committed
     #[command(flatten)]
     pub(crate) signed: Signed,
-    /// How long to wait until two peers have all of the release
+    /// How long to wait until two peers hold a full copy of the release
     #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
     pub(crate) wait: f64,
 }

@@ -1,4 +1,4 @@
-//! What `bosc multisig` tells of keys and of what is signed, which no store knows of.
+//! What `bosc multisig` reports of keys and of what is signed, which no store knows of.
 
 use bosc_format::crypto::Hash;
 use bosc_format::id;
@@ -18,7 +18,7 @@ pub(super) struct At {
     pub(super) prv: String,
 }
 
-/// What is told of keys, namespaces and signatures.
+/// What is reported of keys, namespaces and signatures.
 #[derive(Debug, Serialize)]
 #[serde(tag = "tag", content = "data", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(super) enum KeyringEvent {

@@ -93,7 +93,7 @@ fn show(
     printer.say(Tone::Plain, &format!("{name} {}", ring.shown(&paths.public)));
     printer.data(&public);
     let private = private
-        .map(|key| key.map_or_else(|| "(no secret key)".to_owned(), |k| id::encode_bytes(&k.encode())));
+        .map(|key| key.map_or_else(|| "(no private key)".to_owned(), |k| id::encode_bytes(&k.encode())));
     if let Some(text) = &private {
         printer.data(text);
     }
@@ -136,7 +136,7 @@ fn remove(ring: &Keyring, name: &str, force: bool, printer: &Printer, stop: &Sto
     let known = ring.list()?.into_iter().find(|k| k.name == name);
     if !force {
         let lost = if known.is_some_and(|k| k.owned) {
-            "Its secret key is lost for good unless it was exported. "
+            "Its private key is lost for good unless it was exported. "
         } else {
             ""
         };

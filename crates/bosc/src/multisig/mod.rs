@@ -1,5 +1,10 @@
 //! `bosc multisig`: from its arguments to what is printed. Secrets stay in this process: the owner of the store, when it
 //! is another one, is asked about cores only.
+//!
+//! # Files
+//!
+//! - `args`: flags. `store`: what needs a store. `keys`: `multisig keys`. `sign`: `multisig sign`. `event`: events of those
+//!   two. `human`: lines for people.
 
 pub(crate) mod args;
 mod event;

@@ -25,7 +25,7 @@ pub(crate) struct Publish {
     /// Publish these files although a secret key is written out in them; only for keys that open nothing
     #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
     pub(crate) allow_key: Vec<String>,
-    /// Seed until this many peers hold all of it; 0 does not seed
+    /// Seed until this many peers hold a full copy; 0 does not seed
     #[arg(long, value_name = "N", default_value_t = bosc_release::publish::COPIES)]
     pub(crate) copies: usize,
     /// Seed no longer than this
@@ -40,7 +40,7 @@ pub(crate) struct Publish {
     /// Name of the link's key pair: one primary key makes many links [default: the package's name]
     #[arg(long, value_name = "NAME", requires = "ci")]
     pub(crate) name: Option<String>,
-    /// How long to look for a peer that holds all of the link [default: 60]
+    /// How long to look for a peer that holds a full copy of the link [default: 60]
     #[arg(long, value_name = "SECONDS", requires = "ci")]
     pub(crate) wait_peers: Option<f64>,
     /// A folder that keeps the link's blocks between runs; it is made when missing

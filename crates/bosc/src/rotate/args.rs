@@ -21,7 +21,7 @@ pub(crate) struct Rotate {
     /// No other copy of this store is in use: it was moved or restored from a backup, and may write again
     #[arg(long, conflicts_with = "check")]
     pub(crate) sole_copy: bool,
-    /// How many peers must hold all of both links
+    /// How many peers must hold full copies of both links
     #[arg(long, value_name = "N", default_value_t = bosc_release::publish::COPIES)]
     pub(crate) copies: usize,
     /// Give up when no peer has delivered anything for this long

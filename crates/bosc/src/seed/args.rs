@@ -7,13 +7,13 @@ use clap::Args;
 pub(crate) struct Seed {
     /// The link to seed
     pub(crate) link: String,
-    /// End when this peer has everything; may be given more than once
+    /// End when this peer holds a full copy; may be given more than once
     #[arg(long, value_name = "KEY")]
     pub(crate) until_sync: Vec<String>,
     /// Milliseconds between `stats` lines [default: 500 on a terminal, else 3000]
     #[arg(long, value_name = "MS")]
     pub(crate) stats_interval: Option<u64>,
-    /// Print lines in place of the live table
+    /// Print lines instead of the live table
     #[arg(long)]
     pub(crate) no_tty: bool,
     /// Fail when the drive is not here and no peer offers it within this time

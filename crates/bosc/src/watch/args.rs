@@ -53,13 +53,13 @@ pub(crate) struct Watch {
     /// The application that the manifest must be bound to
     #[arg(long, value_name = "NAME")]
     pub(crate) manifest_app: Option<String>,
-    /// Another address of the manifest, asked when those before give none; may be given more than once
+    /// Another URL of the manifest, asked when those before give none; may be given more than once
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Vec<String>,
     /// Certificate authorities (PEM or DER) to trust beside the well-known ones and the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
-    /// Header for the server of --upgrade, "NAME: VALUE", or @FILE with one a line; may be given more than once
+    /// Header for the server of --upgrade, "NAME: VALUE", or @FILE with one per line; may be given more than once
     #[arg(long, value_name = "HEADER|@FILE")]
     pub(crate) header: Vec<String>,
     /// Certificate to show to the server of --upgrade, PEM
@@ -74,10 +74,10 @@ pub(crate) struct Watch {
     /// Most bytes of an artifact in a second, with K, M or G for thousands, millions, ...
     #[arg(long, value_name = "BYTES")]
     pub(crate) limit_rate: Option<String>,
-    /// Download on request: report `available`, and wait for the word `download`
+    /// Download on request: report `available`, and wait for the command `download`
     #[arg(long)]
     pub(crate) tell_only: bool,
-    /// Remove the build before once the new one works
+    /// Remove the previous build once the new one works
     #[arg(long)]
     pub(crate) no_previous: bool,
     /// Perry's sentinel file, if another build of the application uses the Perry updater
@@ -93,8 +93,8 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub(crate) health: f64,
     /// How many starts of a new build may be cut off before it is rolled back; at least 3
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(crate) threshold: u32,
+    #[arg(long, alias = "threshold", value_name = "N", default_value_t = 3)]
+    pub(crate) unfinished: u32,
     /// Take a version below the installed one, once
     #[arg(long)]
     pub(crate) allow_downgrade: bool,
@@ -145,12 +145,12 @@ pub(super) fn options(a: &Watch, g: &Global) -> Result<(UpdaterBuilder, Option<U
         source => (source?, None),
     };
     let mut health = HealthPolicy::within(seconds("health", a.health)?);
-    if !(3..=64).contains(&a.threshold) {
-        return Err(CommandError::input("--threshold takes a number from 3 to 64").hint(
+    if !(3..=64).contains(&a.unfinished) {
+        return Err(CommandError::input("--unfinished takes a number from 3 to 64").hint(
             "a logout, a power cut and a closed terminal end a start as well, and are not the build's fault",
         ));
     }
-    health.unfinished = a.threshold;
+    health.unfinished = a.unfinished;
     let mut builder = Updater::builder(&a.name, version, source)
         .data_folder(dir)
         .updates(!a.no_updates && fault.is_none())
@@ -241,7 +241,7 @@ fn headers(given: &[String]) -> Result<Vec<(String, String)>, CommandError> {
         .map(|line| match line.split_once(':') {
             Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
             // It may be a secret that was put in the wrong place.
-            None => Err(CommandError::input("--header takes NAME: VALUE, or @FILE with one a line")
+            None => Err(CommandError::input("--header takes NAME: VALUE, or @FILE with one per line")
                 .hint("put a token into a file or into BOSC_UPDATE_TOKEN: others can see arguments")),
         })
         .collect()

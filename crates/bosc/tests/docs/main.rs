@@ -7,7 +7,7 @@ mod workspace;
 use names::{Command, commands, file_list, paths, pieces, rooms, tests_of_crates};
 use std::collections::BTreeSet;
 use std::fs;
-use workspace::{Tests, faces, files_beside, krate, root};
+use workspace::{Tests, folders, krate, root};
 
 /// Names of tests have many words; these are calls of other programs and of their libraries.
 const CALLS: [&str; 4] = [
@@ -232,16 +232,41 @@ fn what_does_not_exist_is_seen() {
 #[test]
 fn headers_list_the_files_of_their_folder() {
     let (mut wrong, mut lists) = (Vec::new(), 0);
-    for face in faces() {
-        let text = fs::read_to_string(&face).unwrap();
+    for folder in folders() {
+        let Some(face) = &folder.face else { continue };
+        let text = fs::read_to_string(face).unwrap();
         let Some(list) = file_list(&text) else { continue };
         lists += 1;
         let shown = face.strip_prefix(root()).unwrap().display().to_string();
-        let there = files_beside(&face);
+        let there = folder.modules();
         wrong.extend(there.iter().filter(|f| !list.named(f)).map(|f| format!("{shown} does not list {f}")));
         let gone = list.entries.iter().filter(|f| !there.contains(**f));
         wrong.extend(gone.map(|f| format!("{shown} lists {f}, which is not there")));
     }
     none(&wrong);
-    assert!(lists > 30, "{lists} lists");
+    assert!(lists > 60, "{lists} lists");
+}
+
+/// With more files of Rust than this in a folder, its header lists them.
+const WITHOUT_A_LIST: usize = 5;
+
+/// The largest crates have their map in ARCHITECTURE.md, see [`rooms_are_those_that_exist`].
+#[test]
+fn folders_with_many_files_have_a_list() {
+    let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mapped: Vec<_> = rooms(&architecture).keys().map(|of| krate(of).join("src")).collect();
+    let (mut wrong, mut large) = (Vec::new(), 0);
+    for folder in folders() {
+        if folder.sources() <= WITHOUT_A_LIST || mapped.contains(&folder.path) {
+            continue;
+        }
+        large += 1;
+        let text = folder.face.as_ref().map(|face| fs::read_to_string(face).unwrap()).unwrap_or_default();
+        if file_list(&text).is_none() {
+            let shown = folder.path.strip_prefix(root()).unwrap().display();
+            wrong.push(format!("the header of {shown} has no list of its files"));
+        }
+    }
+    none(&wrong);
+    assert!(large > 30, "{large} folders");
 }

@@ -12,35 +12,48 @@ pub(crate) fn krate(name: &str) -> PathBuf {
     root().join("crates").join(name)
 }
 
-/// Every `mod.rs` and `lib.rs` of the crates' sources.
-pub(crate) fn faces() -> Vec<PathBuf> {
-    fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                walk(&path, out);
-            } else if path.ends_with("mod.rs") || path.ends_with("lib.rs") {
-                out.push(path);
-            }
+/// A folder of a crate's sources, and the file that introduces it.
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+    /// `mod.rs` or `lib.rs` in it, or the file of its name beside it.
+    pub(crate) face: Option<PathBuf>,
+}
+
+impl Folder {
+    /// Files of Rust directly in it.
+    pub(crate) fn sources(&self) -> usize {
+        let entries = fs::read_dir(&self.path).unwrap().flatten();
+        entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "rs")).count()
+    }
+
+    /// The names of the modules in it, without those that are for tests.
+    pub(crate) fn modules(&self) -> BTreeSet<String> {
+        let entries = fs::read_dir(&self.path).unwrap().flatten();
+        let names = entries.filter_map(|entry| {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if path.is_dir() { Some(name) } else { name.strip_suffix(".rs").map(str::to_owned) }
+        });
+        names
+            .filter(|n| !["mod", "lib", "main", "tests"].contains(&n.as_str()) && !n.ends_with("_tests"))
+            .collect()
+    }
+}
+
+/// Every folder of the crates' sources.
+pub(crate) fn folders() -> Vec<Folder> {
+    fn walk(path: PathBuf, out: &mut Vec<Folder>) {
+        let below = fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path());
+        for folder in below.filter(|path| path.is_dir()) {
+            walk(folder, out);
         }
+        let faces = [path.join("mod.rs"), path.join("lib.rs"), path.with_extension("rs")];
+        out.push(Folder { face: faces.into_iter().find(|face| face.is_file()), path });
     }
     let mut out = Vec::new();
     for entry in fs::read_dir(root().join("crates")).unwrap().flatten() {
-        walk(&entry.path().join("src"), &mut out);
+        walk(entry.path().join("src"), &mut out);
     }
     out
-}
-
-/// The names of the modules beside a face, without those that are for tests.
-pub(crate) fn files_beside(face: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(face.parent().unwrap()).unwrap().flatten();
-    let names = entries.filter_map(|entry| {
-        let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
-        if path.is_dir() { Some(name) } else { name.strip_suffix(".rs").map(str::to_owned) }
-    });
-    names
-        .filter(|n| !["mod", "lib", "main", "tests"].contains(&n.as_str()) && !n.ends_with("_tests"))
-        .collect()
 }
 
 struct Test {

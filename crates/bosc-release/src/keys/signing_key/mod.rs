@@ -52,7 +52,7 @@ pub enum SigningKeyError {
     #[error("Key decryption failed")]
     Decrypt,
     /// The public key that comes with the secret key is another one.
-    #[error("the secret key does not belong to the public key stored with it")]
+    #[error("the private key does not belong to the public key stored with it")]
     OtherPublicKey,
     /// No randomness from the system.
     #[error("the system provided no random numbers")]

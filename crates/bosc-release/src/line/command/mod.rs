@@ -1,4 +1,8 @@
 //! `line`: see [`crate::line`].
+//!
+//! # Files
+//!
+//! - `list`: all lines side by side. `promote`: what one line holds becomes the next release of another.
 
 mod list;
 mod promote;

@@ -114,11 +114,11 @@ pub struct LineShown {
 /// Who holds a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seeders {
-    /// Peers that hold all of it.
+    /// Peers that hold a full copy.
     pub full: usize,
     /// Peers that have it at all.
     pub peers: usize,
-    /// How many shall hold all of it.
+    /// How many should hold a full copy.
     pub wanted: u64,
     /// Those who shall, by name, and do not.
     pub missing: Vec<String>,

@@ -13,7 +13,7 @@
 //! claim production where other commits see it (see `claim`)
 //! journal: begun
 //! one transaction: both cores, both signatures, journal: written
-//! wait until FULL_COPIES peers hold all of it; journal: committed
+//! wait until FULL_COPIES peers hold a full copy; journal: committed
 //! ```
 //!
 //! # Invariants

@@ -31,7 +31,7 @@ pub enum SeedEvent {
     PeerAdd(String),
     /// A peer went: its public key.
     PeerRemove(String),
-    /// A peer has everything: its public key.
+    /// A peer holds a full copy: its public key.
     PeerSync(String),
     /// How it stands.
     Stats(Box<SeedStats>),
@@ -39,9 +39,9 @@ pub enum SeedEvent {
     Damaged(Rot),
     /// Blocks that were damaged are here again.
     Repaired(Rot),
-    /// How many others hold all of it changed; told by those who wait for that.
+    /// How many peers hold a full copy changed; reported by commands that wait for that.
     Copies {
-        /// Peers that hold all of it.
+        /// Peers that hold a full copy.
         full: usize,
         /// How many shall.
         wanted: usize,

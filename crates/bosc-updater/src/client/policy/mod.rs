@@ -29,6 +29,10 @@
 //! 6. Without automatic checks nothing is looked for but what is asked for, not even after an error; without automatic downloads a
 //!    release that was found is reported and waits until it is asked for.
 //! 7. [`Policy::next_timeout`] names a moment only when something is due then: at rest nothing wakes.
+//!
+//! # Files
+//!
+//! - `machine`: the decisions. `types`: what goes in and what comes out.
 
 mod machine;
 mod types;

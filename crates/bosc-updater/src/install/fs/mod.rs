@@ -3,6 +3,15 @@
 //! What makes, renames and removes goes through [`bosc_files::Dir`]: the folder is opened first, and no name in it is followed. Nothing
 //! else in `install`, `health` and `archive` calls `std::fs` (a test reads the sources to see to it), so a test can count the
 //! calls, make any of them fail, or kill its own process at any of them: see `bosc_files::faults`.
+//!
+//! # Files
+//!
+//! - `names`: makes, renames and removes, by the handle of the folder. `file`: reads and writes. `look`: looks at what is
+//!   there. `lock`: locks. `sync`: waits until things are on the disk.
+//! - `entry`: owner and permissions of what was looked at. `give`: sets them. `meta`: what a file says of itself.
+//!   `attributes`: capabilities, access lists, extended attributes.
+//! - `step`: counts the operations, so that a test can make each fail. `sys`: what differs between systems. `windows`: calls
+//!   that only Windows has.
 
 mod attributes;
 #[cfg(unix)]

@@ -18,14 +18,14 @@
 //! # States
 //!
 //! The journal is written before the system is asked and after it answered. A new package takes effect when the application has
-//! ended, and nobody tells when. So what counts is which version runs:
+//! ended, and no one says when. So what counts is which version runs:
 //!
 //! | journal says | old version runs | new version runs | another version runs |
 //! |---|---|---|---|
 //! | settled | nothing to do | somebody else installed it: what was known is forgotten | the same |
 //! | installing (a kill, or no answer) | waiting: not handed over, or not in effect yet; may be handed over again | on trial: the start counts | forgotten |
 //! | trial (the system took it) | waiting: not in effect yet | on trial: the start counts; after the last one the old package is handed over | forgotten |
-//! | rolling back | it is back: settled, told once | the old package is handed over again | forgotten |
+//! | rolling back | it is back: settled, reported once | the old package is handed over again | forgotten |
 //!
 //! A refusal by the system leaves the journal as it was before; on the way back it leaves it at `rolling back`, so that the
 //! next start tries again.
@@ -44,6 +44,12 @@
 //! The old process ends before the new package takes effect, so nothing watches the first start from outside: the new
 //! version's starts are counted, as after a power cut. The first update has no package to return to unless the application
 //! gave the one it came in to [`MsixInstaller::keep_installed`]; then a build that does not become healthy is left in place.
+//!
+//! # Files
+//!
+//! - `decide`: decisions, without a disk or a system. `command`: what the system is asked for, and what its answers mean.
+//!   `road`: what the installer of every other shape asks this one for.
+//! - `stand_in`: a stand-in for Windows in tests (feature `faults`).
 
 mod command;
 mod decide;
@@ -83,7 +89,7 @@ pub struct MsixOptions {
     pub folder: PathBuf,
     /// The version of the code that calls.
     pub version: Version,
-    /// How a new version proves itself. The window is told to the application; the starts are what counts.
+    /// How a new version proves itself. The window is reported to the application; the starts are what counts.
     pub health: HealthPolicy,
     /// How long to wait for another updater of the same application. Default 10 s.
     pub patience: Duration,

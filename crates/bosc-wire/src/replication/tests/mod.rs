@@ -1,4 +1,10 @@
 //! Whole replicators against each other in virtual time, over links that can be slow, cut, silent or hostile.
+//!
+//! # Files
+//!
+//! - `network`: nodes, links and time. `sync`: one giver, one taker. `swarm`: many peers.
+//! - `heads`: heads that are taken or not. `compare`: two histories. `reorganise`: another fork. `hostile`: peers that mean
+//!   harm. `vectors`: messages against those that hypercore makes.
 
 mod compare;
 mod heads;

@@ -6,9 +6,9 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         path: "watch",
         details: "\
-Your application starts it as a child process, writes words to its stdin (`check`, `apply`,
-`healthy`, `relaunch`, ...) and reads lines from its stdout (--json). docs/updater.md has
-both. A new build that does not say that it is healthy is rolled back.",
+Your application starts it as a child process, writes commands to its stdin (`check`,
+`apply`, `healthy`, `relaunch`, ...) and reads lines from its stdout (--json).
+docs/updater.md has both. A new build that does not say that it is healthy is rolled back.",
         examples: &[
             (
                 "From a link",

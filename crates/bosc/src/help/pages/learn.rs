@@ -18,8 +18,9 @@ fetch the drive from whoever else has it, and nobody can change a byte of it uns
     Page {
         path: "demo",
         details: "\
-Stage, seed, fetch, provision, two of three signatures, commit, and the next release, on a
-DHT of its own on loopback. Leaves nothing behind.",
+Stage, seed, fetch, provision, two of three signatures, commit, and the next release. Then
+a program updates itself, and rolls back a release that cannot start. All of it on a DHT of
+its own on loopback. Leaves nothing behind.",
         examples: &[
             ("With a small application made for it", "bosc demo"),
             ("With a folder of yours", "bosc demo ./dist"),

@@ -1,4 +1,8 @@
 //! What clap has no room for, one [`Page`] a command: some sentences and examples. An example is a line to type.
+//!
+//! # Files
+//!
+//! - As the groups of the help: `make`, `share`, `release` and `multisig`, `operate`, `application`, `learn`.
 
 mod application;
 mod learn;

@@ -76,7 +76,7 @@ of text without a secret; a file that holds one, or - for standard input, does a
     },
     Page {
         path: "multisig request",
-        details: "Two other machines must hold all of the drive. Writes nothing.",
+        details: "Two other machines must hold full copies of the drive. Writes nothing.",
         examples: &[(
             "Wait a minute for two full copies",
             "bosc multisig request pear://0.LENGTH.PRERELEASE --wait 60",
@@ -104,7 +104,7 @@ be what the hashes name. Prints the response, which you send back.",
         path: "multisig commit",
         details: "\
 Anyone with the texts and pear.json can do it; no key is needed. Then it seeds production
-until two peers hold the release. If it is cut off, run the same command again.",
+until two peers hold full copies. If it is cut off, run the same command again.",
         examples: &[
             ("A release", "bosc multisig commit pear://PRERELEASE REQUEST RESPONSE1 RESPONSE2"),
             (

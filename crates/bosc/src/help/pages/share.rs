@@ -11,7 +11,7 @@ Ctrl+C. Beside that it reads what it has once a day, and fetches damaged blocks 
         examples: &[
             ("Seed until Ctrl+C", "bosc seed pear://KEY"),
             ("Without the live table, for a service", "bosc seed pear://KEY --no-tty"),
-            ("Until a certain peer has everything", "bosc seed pear://KEY --until-sync PEER-KEY"),
+            ("Until a certain peer holds a full copy", "bosc seed pear://KEY --until-sync PEER-KEY"),
         ],
     },
     Page {
