@@ -25,7 +25,7 @@ class Failure extends Error {
 const FLAGS = {
   json: 'bool', store: 'text', bootstrap: 'text', timeout: 'number', port: 'number', checkout: 'number',
   truncate: 'number', 'stats-interval': 'number', 'until-sync': 'list', 'dry-run': 'bool', force: 'bool',
-  ignore: 'text', only: 'text', prune: 'bool'
+  ignore: 'text', only: 'text', prune: 'bool', relay: 'text'
 }
 
 function parseArgs(argv) {
@@ -91,7 +91,10 @@ class Session {
 
   get swarm() {
     if (this._swarm === null) {
-      this._swarm = new Hyperswarm({ bootstrap: bootstrapNodes(this.flags.bootstrap) })
+      this._swarm = new Hyperswarm({
+        bootstrap: bootstrapNodes(this.flags.bootstrap),
+        relayThrough: this.flags.relay ? idEncoding.decode(this.flags.relay) : undefined
+      })
       this._swarm.on('connection', (conn) => {
         conn.on('error', noop)
         this.store.replicate(conn)

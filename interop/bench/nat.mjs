@@ -1,5 +1,6 @@
 // The table of NATs: seconds from a fetcher's start to the whole folder (3.3 MB), for each kind of site at either end and each pairing of
-// bosc and JavaScript. Needs root, iproute2 and nftables: `node bench/nat.mjs [--runs 3]`.
+// bosc and JavaScript; then for two symmetric NATs with a blind relay of either kind, which both name. Needs root, iproute2 and nftables:
+// `node bench/nat.mjs [--runs 3] [--only relayed]`.
 import { fetchApart } from '../lib/apart.mjs'
 import { cannotMakeSites } from '../lib/sites.mjs'
 
@@ -14,20 +15,25 @@ const kinds = ['open', 'cone', 'symmetric']
 const pairings = [['js', 'js'], ['bosc', 'bosc'], ['js', 'bosc'], ['bosc', 'js']]
 console.log(`| seeder : fetcher | ${pairings.map(([a, b]) => `${a} → ${b}`).join(' | ')} |`)
 console.log(`|---|${'---|'.repeat(pairings.length)}`)
-for (const from of kinds) {
-  for (const to of kinds) {
-    const cells = []
-    for (const pairing of pairings) {
-      const times = []
-      for (let i = 0; i < runs; i++) {
-        const { same, ms } = await fetchApart([from, to], pairing, { timeout: 30 })
-        times.push(same ? ms : Infinity)
-      }
-      times.sort((a, b) => a - b)
-      const median = times[Math.floor(times.length / 2)]
-      cells.push(Number.isFinite(median) ? (median / 1000).toFixed(2) : 'fails')
+const median = (times) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]
+async function row(name, from, to, opts = {}) {
+  const cells = []
+  for (const pairing of pairings) {
+    const times = []
+    for (let i = 0; i < runs; i++) {
+      const { same, ms } = await fetchApart([from, to], pairing, { timeout: 30, ...opts })
+      times.push(same ? ms : Infinity)
     }
-    console.log(`| ${from} : ${to} | ${cells.join(' | ')} |`)
+    const ms = median(times)
+    cells.push(Number.isFinite(ms) ? (ms / 1000).toFixed(2) : 'fails')
   }
+  console.log(`| ${name} | ${cells.join(' | ')} |`)
+}
+if (!process.argv.includes('relayed')) {
+  for (const from of kinds) for (const to of kinds) await row(`${from} : ${to}`, from, to)
+}
+const relays = { js: 'a npm `blind-relay`', bosc: '`bosc relay`' }
+for (const [relay, name] of Object.entries(relays)) {
+  await row(`the same, ${name} between them`, 'symmetric', 'symmetric', { relay, named: [true, true], timeout: 60 })
 }
 process.exit(0)

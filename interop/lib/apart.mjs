@@ -1,6 +1,8 @@
-// One folder from a seeder at one site to a fetcher at another, each bosc or JavaScript.
+// One folder from a seeder at one site to a fetcher at another, each bosc or JavaScript, with or without a blind relay on the public net.
+import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
+import readline from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Bosc, boscCommand } from './bosc.mjs'
 import { sleep, waitFor } from './net.mjs'
@@ -8,13 +10,15 @@ import { Sites } from './sites.mjs'
 import { noise, removeDir, tempDir, writeTree } from './tree.mjs'
 
 const SCRIPT = fileURLToPath(new URL('../js-cli.mjs', import.meta.url))
+const RELAY = fileURLToPath(new URL('../js/blind-relay.mjs', import.meta.url))
 const program = (kind) => (kind === 'js' ? [process.execPath, SCRIPT] : boscCommand())
 
 /**
  * Stages and seeds a folder at a site of kind `from` and dumps it at one of kind `to`. Gives the dump, ended, and the milliseconds it took.
- * `kinds` is who seeds and who fetches: `bosc` or `js`.
+ * `kinds` is who seeds and who fetches: `bosc` or `js`. `relay` is who relays, and `named` who of the two names the relay. Called with
+ * what runs, `during` may disturb it.
  */
-export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout = 40 } = {}) {
+export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout = 40, relay, named = [false, true], relayFlags, during } = {}) {
   const dir = tempDir('apart')
   const sites = new Sites()
   const started = []
@@ -26,23 +30,54 @@ export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout
       started.push(bosc)
       return bosc
     }
+    const through = relay ? await relayAt(sites, relay, `${host}:${port}`, at, relayFlags) : null
+    const flags = (n) => (through && named[n] ? ['--relay', through.key] : [])
     const app = path.join(dir, 'app')
     writeTree(app, { 'package.json': JSON.stringify({ name: 'apart', version: '1.0.0' }), 'data.bin': noise(7, bytes) })
     const seeder = at(kinds[0], sites.site(from), 'a')
     const { link } = await seeder.touch()
     await seeder.stage(link, app)
-    const seed = seeder.start('seed', link)
+    const seed = seeder.start('seed', link, ...flags(0))
     await seed.until('announced', undefined, { timeout: 40_000 })
     // JavaScript says so before its relays know the way back.
     await sleep(1000)
     const fetcher = at(kinds[1], sites.site(to), 'b')
     const out = path.join(dir, 'out')
-    const dump = await fetcher.end(['dump', link, out, '--timeout', timeout], { timeout: timeout * 1000 + 20_000 })
+    const dumping = fetcher.end(['dump', link, out, '--timeout', timeout, ...flags(1)], { timeout: timeout * 1000 + 20_000 })
+    await during?.({ sites, through, seed, dir })
+    const dump = await dumping
     const same = dump.code === 0 && fs.readFileSync(path.join(out, 'data.bin')).equals(fs.readFileSync(path.join(app, 'data.bin')))
-    return { dump, same, ms: dump.ended - dump.started }
+    const relayed = await through?.stats()
+    return { dump, same, ms: dump.ended - dump.started, relayed }
   } finally {
     await Promise.all(started.map((b) => b.close()))
     await sites.close()
     removeDir(dir)
   }
+}
+
+/** A relay on the public net. `stats` gives the pairs that it made and, of bosc, the bytes that passed. */
+async function relayAt(sites, kind, bootstrap, at, flags = ['--public']) {
+  const site = sites.site('open')
+  if (kind === 'js') {
+    const child = sites.start(site, process.execPath, [RELAY, bootstrap], 'pipe')
+    const lines = readline.createInterface({ input: child.stdout })
+    const [key] = await once(lines, 'line', { signal: AbortSignal.timeout(60_000) })
+    const stats = async () => {
+      child.stdin.write('\n')
+      const [line] = await once(lines, 'line', { signal: AbortSignal.timeout(10_000) })
+      return { pairs: JSON.parse(line).pairings.matched }
+    }
+    return { key, stats, stop: () => child.kill('SIGKILL') }
+  }
+  const bosc = at('bosc', site, 'r')
+  const running = bosc.start('relay', ...flags, '--stats-interval', 200)
+  const { key } = await running.until('relaying')
+  await running.until('announced', undefined, { timeout: 40_000 })
+  const stats = async () => {
+    await sleep(600)
+    const last = running.last('stats')
+    return last ? { pairs: last.paired, bytes: last.bytes, last } : { pairs: 0, bytes: 0 }
+  }
+  return { key, stats, running, stop: () => running.child.kill('SIGKILL') }
 }

@@ -105,8 +105,8 @@ export class Sites {
   }
 
   /** Starts a program at a site; it is stopped at the end. */
-  start(site, program, args) {
-    const stdio = ['ignore', 'pipe', 'inherit']
+  start(site, program, args, stdin = 'ignore') {
+    const stdio = [stdin, 'pipe', 'inherit']
     const child = spawn('ip', ['netns', 'exec', site.space, program, ...args], { stdio })
     this.children.push(child)
     return child

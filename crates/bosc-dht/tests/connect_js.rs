@@ -156,8 +156,9 @@ impl Node {
     }
 
     fn start(&mut self, connection: Connection, now: Duration) {
-        let Connection { is_initiator, handshake, local_id, remote_id, remote_address, socket, early } =
-            connection;
+        let Connection {
+            is_initiator, handshake, local_id, remote_id, remote_address, socket, early, ..
+        } = connection;
         let config = bosc_udx::Config { firewall: Firewall::Surface, ..bosc_udx::Config::default() };
         let mut stream = Stream::new(local_id, config, now);
         stream.connect(tag(socket), remote_id, remote_address.into(), now);

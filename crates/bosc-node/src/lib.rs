@@ -63,6 +63,9 @@ pub mod machine {
     pub use crate::net::machine::{CLIENT, Datagram, NetMachine, NetSetup, POOL, SERVER, Tuning};
 }
 
+pub use bosc_udx::RelayLimits;
+pub use bosc_wire::blind_relay::Limits as PairLimits;
+pub use net::relay::{RelayBounds, RelaySetup, RelayStatus};
 pub use signal::Signal;
 pub use status::{
     ConflictStatus, CoreFailure, CoreStatus, DroppedPeer, MAX_CONFLICTS, NetStatus, PeerStatus,
@@ -117,6 +120,10 @@ pub struct NodeConfig {
     pub role: Role,
     /// Most connections.
     pub max_peers: usize,
+    /// Keys of blind relays to go through where no direct way to a peer is found. One is chosen for each connection.
+    pub relay_through: Vec<PublicKey>,
+    /// Be a blind relay for others.
+    pub relay: Option<RelaySetup>,
 }
 
 impl NodeConfig {
@@ -131,6 +138,8 @@ impl NodeConfig {
             port: 0,
             role: Role::Peer,
             max_peers: 64,
+            relay_through: Vec::new(),
+            relay: None,
         }
     }
 }
@@ -181,6 +190,8 @@ impl Node {
             port: config.port,
             dht,
             limits: swarm::Limits { peers: config.max_peers, ..swarm::Limits::default() },
+            relay_through: config.relay_through,
+            relay: config.relay,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let net = {
@@ -256,6 +267,11 @@ impl Node {
     /// A snapshot of the network side.
     pub fn status(&self) -> NetStatus {
         self.shared.get()
+    }
+
+    /// What this node does as a blind relay; none when it is none. Changes without [`Node::signal`].
+    pub fn relay(&self) -> Option<RelayStatus> {
+        self.shared.relay()
     }
 
     /// Raised when any snapshot has changed, this node's or one of its cores'.

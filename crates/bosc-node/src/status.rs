@@ -146,6 +146,8 @@ pub struct NetStatus {
     pub randomized: bool,
     /// Open connections, by their key.
     pub connections: BTreeSet<PublicKey>,
+    /// How many of them go through a blind relay.
+    pub relayed: usize,
     /// Topics whose first discovery is over.
     pub flushed: BTreeSet<[u8; 32]>,
     /// Whether our key pair can be found by others.

@@ -38,6 +38,7 @@ pub mod multisig;
 pub mod owner;
 pub mod provision;
 pub mod publish;
+pub mod relay;
 pub mod request;
 pub mod rotate;
 mod run;

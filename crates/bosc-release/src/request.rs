@@ -10,6 +10,7 @@ use crate::info::Info;
 use crate::install::Install;
 use crate::keys::{KeysExport, KeysImport};
 use crate::provision::Provision;
+use crate::relay::Relay;
 use crate::seed::Seed;
 use crate::stage::Stage;
 use crate::store::{StoreCheck, StoreRepair};
@@ -27,6 +28,8 @@ pub enum Request {
     Stage(Stage),
     /// Keep a drive available.
     Seed(Seed),
+    /// Be a blind relay.
+    Relay(Relay),
     /// Show what a link holds.
     Info(Info),
     /// Write a drive to a folder.
@@ -85,6 +88,7 @@ impl Request {
             Self::Touch(_) => "touch",
             Self::Stage(_) => "stage",
             Self::Seed(_) => "seed",
+            Self::Relay(_) => "relay",
             Self::Info(_) => "info",
             Self::Dump(_) => "dump",
             Self::Multisig(crate::multisig::Work::Records) | Self::DataDht(_) => "data",

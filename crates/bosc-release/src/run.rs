@@ -63,6 +63,7 @@ impl Engine {
             Request::Touch(r) => self.touch(r, stop).map(Output::Touch),
             Request::Stage(r) => self.stage(r, sink, stop).map(|(staged, _)| Output::Stage(staged)),
             Request::Seed(r) => self.seed(r, sink, stop).map(|()| Output::Nothing),
+            Request::Relay(r) => self.relay(r, sink, stop).map(|()| Output::Nothing),
             Request::Info(r) => self.info(r, sink, stop).map(|()| Output::Nothing),
             Request::Dump(r) => self.dump(r, sink, stop).map(Output::Dump),
             Request::Multisig(r) => self.multisig(r, sink, stop),

@@ -64,6 +64,7 @@
 //! # Files
 //!
 //! - `stream/`: the state machine: packets in (`input`) and out (`output`), time (`timers`). `table`: the streams of a node.
+//! - `relay`: packets passed on between two streams of others.
 //! - `send/`: what waits to be sent or acknowledged: acknowledgements (`ack`), loss (`loss`). `recv`: order and the window.
 //! - `bbr`: congestion control, with `filter`. `pacer`: when a packet may go. `rtt`: round trips. `mtu`: packet size.
 //! - `header`: the wire format. `sequence`: its numbers. `ranges`: sets of them.
@@ -80,6 +81,7 @@ mod mtu;
 mod pacer;
 mod ranges;
 mod recv;
+mod relay;
 mod rtt;
 mod send;
 mod sequence;
@@ -90,6 +92,7 @@ mod table;
 pub use config::{Config, Firewall};
 pub use event::{CloseReason, Event, MessageError, SocketTag, Transmit, WriteError};
 pub use header::{set_stream_id, stream_id};
+pub use relay::{RelayEnd, RelayLimits, RelayOver, RelayStats, RelayTable};
 pub use stats::Stats;
 pub use stream::Stream;
 pub use table::{Dispatch, StreamTable};

@@ -121,6 +121,28 @@ fn moving_away_from_a_dead_path_saves_the_stream() {
 }
 
 #[test]
+fn a_path_that_dies_as_it_is_left_holds_nothing_up() {
+    let mut pair = Pair::with(1, LinkConfig::delay(millis(10)), Config::default(), surface());
+    pair.a.addresses.push(address(3));
+    pair.a.to_write = payload(1, 20_000_000);
+    // As a relay that is let go when the direct way was found.
+    assert!(pair.run(millis(300), |pair| pair.b.read.len() > 5_000_000));
+    let lost = pair.a.stream.stats().in_flight;
+    assert!(lost > 100_000, "{lost} bytes are on their way");
+    pair.net.isolate(pair.a.at, true);
+    let now = pair.net.now();
+    pair.a.stream.change_remote(SocketTag(1), 22, address(2), now);
+    pair.b.stream.change_remote(SOCKET, 11, address(3), now);
+    let timeouts = pair.a.stream.stats().timeouts;
+    let before = pair.b.read.len();
+    let goes_on = |pair: &Pair| pair.b.read.len() > before + 1_000_000;
+    assert!(pair.run(now + millis(2000), goes_on), "it stands at {}", pair.b.read.len());
+    assert_eq!(pair.a.stream.stats().timeouts, timeouts, "it did not need a timeout");
+    assert!(pair.run(Duration::from_secs(30), |pair| pair.b.read.len() == 20_000_000));
+    assert!(pair.b.read == pair.a.to_write);
+}
+
+#[test]
 fn only_the_peer_destroys_a_stream() {
     let mut pair = Pair::new(1, LinkConfig::delay(millis(10)));
     pair.a.to_write = payload(1, 50_000);

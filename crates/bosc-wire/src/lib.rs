@@ -4,6 +4,7 @@
 //! * [`secret_stream`]: framed, encrypted messages over an ordered byte stream.
 //! * [`mux`]: protomux, many channels over one secret stream.
 //! * [`replication`]: the hypercore wire protocol over a mux.
+//! * [`blind_relay`]: what two peers and the relay between them say to each other.
 //! * [`secretbox`]: one-shot sealed messages for datagrams and holepunch payloads.
 //!
 //! Each module says which JavaScript package and file decides what is right.
@@ -13,6 +14,7 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
+pub mod blind_relay;
 pub mod mux;
 pub mod noise;
 pub mod replication;

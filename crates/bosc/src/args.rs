@@ -16,6 +16,7 @@ use crate::info::args::Info;
 use crate::install::args::Install;
 use crate::keys::args::Keys;
 use crate::provision::args::Provision;
+use crate::relay::args::Relay;
 use crate::seed::args::Seed;
 use crate::stage::args::Stage;
 use crate::store::args::Store;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Watch(crate::watch::Watch),
     /// Run a DHT node, such as the bootstrap node of a private network
     Dht(Dht),
+    /// Run a blind relay, for peers who cannot reach each other
+    Relay(Relay),
     /// Keys, signatures and manifests for updates over HTTPS; try an update
     Updater(crate::updater::Updater),
     /// Release to a link that a quorum signs: keys, requests, commits

@@ -13,6 +13,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = COMMON, env = "BOSC_BOOTSTRAP", value_name = "HOST:PORT,...")]
     #[arg(value_delimiter = ',')]
     pub(crate) bootstrap: Vec<String>,
+    /// Public key of a blind relay to go through where no direct way to a peer is found [default: none]
+    #[arg(long, global = true, help_heading = COMMON, env = "BOSC_RELAY", value_name = "KEY,...")]
+    #[arg(value_delimiter = ',')]
+    pub(crate) relay: Vec<String>,
     /// Write JSON to stdout, one object per line: cmd, tag, data
     #[arg(long, global = true, help_heading = COMMON)]
     pub(crate) json: bool,

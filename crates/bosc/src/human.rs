@@ -99,6 +99,7 @@ impl<'a> Human<'a> {
             Event::Updater(event) => crate::updater::human::line(p, event),
             Event::Multisig(event) => crate::multisig::human::line(p, event),
             Event::Demo(DemoEvent::Step { text, .. }) => p.data_name(text),
+            Event::Relay(event) => crate::relay::human::relay(p, event),
             Event::Dht(DhtEvent::Ready { host, port }) => p.data(&format!("{host}:{port}")),
         }
     }

@@ -21,6 +21,7 @@ mod line;
 mod lines;
 mod on_store;
 mod publish;
+mod relay;
 mod rotate;
 mod seed;
 mod stage;

@@ -26,8 +26,12 @@ pub(crate) fn with_store(
 ) -> Outcome {
     let dir = store_dir(g)?;
     before_making(&dir, request)?;
-    let config =
-        EngineConfig { store: dir.clone(), bootstrap: g.bootstrap.clone(), primary_key: primary_key()? };
+    let config = EngineConfig {
+        store: dir.clone(),
+        bootstrap: g.bootstrap.clone(),
+        relay: g.relay.clone(),
+        primary_key: primary_key()?,
+    };
     let start = Instant::now();
     loop {
         let locked = match Engine::open(&config) {

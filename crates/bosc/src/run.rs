@@ -91,6 +91,7 @@ fn without_flags(json: bool) -> Global {
     Global {
         store: None,
         bootstrap: Vec::new(),
+        relay: Vec::new(),
         json,
         quiet: false,
         verbose: false,
@@ -110,6 +111,7 @@ fn command_name(c: &Command) -> &'static str {
         Command::Demo(_) => "demo",
         Command::Watch(_) => "watch",
         Command::Dht(_) => "dht",
+        Command::Relay(_) => "relay",
         Command::Updater(_) => "updater",
         Command::Multisig(a) => crate::multisig::name(a),
         Command::Publish(_) => "publish",
@@ -155,6 +157,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Ended {
                 timeout_ms: a.timeout.map(seconds).transpose()?,
             })
         }
+        Command::Relay(a) => Request::Relay(crate::relay::relay(a)?),
         Command::Info(a) => Request::Info(info::Info {
             link: match &a.link {
                 Some(link) => link.clone(),

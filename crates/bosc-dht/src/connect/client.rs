@@ -9,7 +9,8 @@
 //! Searching sends the one handshake message through relays known from before, one after another, and at the
 //! same time through those the search for the peer finds, two at once.
 
-use super::payload::{NoisePayload, UdxInfo, VERSION, error, firewall};
+use super::blind::Blind;
+use super::payload::{NoisePayload, RelayThrough, UdxInfo, VERSION, error, firewall};
 use super::punch::{Asker, Rounds, Side};
 use super::reach::{is_bogon, is_reserved, match_address};
 use super::secure::NoiseWrap;
@@ -42,12 +43,14 @@ pub struct ConnectOptions {
     pub relay_addresses: Vec<SocketAddrV4>,
     /// Do not try the local network, nor tell our addresses there.
     pub no_local: bool,
+    /// A blind relay to go through where there is no direct way. The peer may name another one.
+    pub relay_through: Option<PublicKey>,
 }
 
 impl ConnectOptions {
     /// With nothing but a key pair.
     pub fn new(key_pair: &KeyPair) -> Self {
-        Self { key_pair: key_pair.clone(), relay_addresses: Vec::new(), no_local: false }
+        Self { key_pair: key_pair.clone(), relay_addresses: Vec::new(), no_local: false, relay_through: None }
     }
 }
 
@@ -65,7 +68,7 @@ struct Attempt {
 pub(super) struct Answered {
     pub(super) handshake: HandshakeResult,
     pub(super) payload: NoisePayload,
-    remote_id: u32,
+    pub(super) remote_id: u32,
 }
 
 #[derive(Debug)]
@@ -78,7 +81,7 @@ pub(super) struct Client {
     no_local: bool,
     /// We told the peer that we are open.
     open: bool,
-    local_id: u32,
+    pub(super) local_id: u32,
     attempts: Vec<Attempt>,
     known: VecDeque<SocketAddrV4>,
     found: VecDeque<SocketAddrV4>,
@@ -91,6 +94,12 @@ pub(super) struct Client {
     lan: Option<(RequestId, SocketAddrV4)>,
     /// Holepunching.
     pub(super) rounds: Option<Rounds>,
+    /// The relay that we named.
+    relay: Option<RelayThrough>,
+    /// The relay that counts, once the peer has answered.
+    pub(super) blind: Option<Blind>,
+    /// Why there is no direct way, while the relay is asked.
+    pub(super) failed: Option<ConnectError>,
 }
 
 impl Connector {
@@ -108,6 +117,7 @@ impl Connector {
         }
         let seed = self.random();
         let wrap = NoiseWrap::initiator(&options.key_pair, remote_public_key, seed).map_err(|_| Busy)?;
+        let relay = self.name_relay(options.relay_through.filter(|r| *r != remote_public_key));
         let id = ConnectId(self.next());
         let target = hash(&[&remote_public_key]);
         let route = dht.forward(&target, now).and_then(|f| f.relay);
@@ -137,6 +147,9 @@ impl Connector {
             answered: None,
             lan: None,
             rounds: None,
+            relay,
+            blind: None,
+            failed: None,
         };
         self.clients.insert(id, client);
         self.search(dht, id, now);
@@ -217,6 +230,8 @@ impl Connector {
                     addresses4,
                     udx: Some(UdxInfo { version: 1, reusable_socket: false, id: c.local_id, seq: 0 }),
                     secret_stream: Some(1),
+                    // Who is open is connected to.
+                    relay_through: c.relay.filter(|_| !c.open),
                     ..NoisePayload::default()
                 };
                 // Fails only for a key that is not a point of the curve, which nobody can listen with.
@@ -354,7 +369,8 @@ impl Connector {
         let payload = &answered.payload;
         let relayed = server != relay;
         let punchable = payload.holepunch.as_ref().is_some_and(|h| !h.relays.is_empty());
-        if payload.firewall == firewall::OPEN || (relayed && !punchable) {
+        let blind = Blind::client(payload.relay_through, c.relay).filter(|_| !c.open);
+        if payload.firewall == firewall::OPEN || (relayed && !punchable && blind.is_none()) {
             let public = payload.addresses4.iter().find(|a| !is_bogon(a.ip()) && is_sendable(**a));
             let to = public.copied().unwrap_or(server);
             self.connected(dht, id, default_socket, to, now);
@@ -369,6 +385,14 @@ impl Connector {
             // On this machine: no NAT is between us, whatever either side believes of itself.
             self.connected(dht, id, SocketKind::Server, server, now);
             return;
+        }
+        c.blind = blind;
+        if blind.is_some() {
+            let hopeless = dht.is_randomized() || !punchable;
+            let wait = if hopeless { Duration::ZERO } else { self.config.relay_after };
+            let n = self.next;
+            self.next = n.wrapping_add(1);
+            self.timers.insert((now.saturating_add(wait), self.next), Timer::Relay(Side::Client(id)));
         }
         if !c.no_local && relayed && client.ip() == server.ip() {
             let theirs: Vec<SocketAddrV4> = payload
@@ -422,6 +446,9 @@ impl Connector {
         remote_address: SocketAddrV4,
         now: Duration,
     ) {
+        if self.moved(dht, id, socket, remote_address, now) {
+            return;
+        }
         self.end_puncher(dht, Side::Client(id), Some(socket), now);
         let Some(mut c) = self.take_client(dht, id, now) else { return };
         let Some(answered) = c.answered.take() else { return };
@@ -438,12 +465,17 @@ impl Connector {
             remote_id,
             remote_address,
             socket,
+            relay: None,
+            peer_id: remote_id,
             early: c.early,
         };
         self.made(Some(id), None, connection);
     }
 
     pub(super) fn fail(&mut self, dht: &mut Dht, id: ConnectId, error: ConnectError, now: Duration) {
+        if self.rely_on_relay(dht, id, error, now) {
+            return;
+        }
         let Some(c) = self.take_client(dht, id, now) else { return };
         self.stats.failed += 1;
         if error == ConnectError::PeerConnectionFailed || error == ConnectError::PeerNotFound {
@@ -468,10 +500,10 @@ impl Connector {
         c.known.clear();
     }
 
-    fn take_client(&mut self, dht: &mut Dht, id: ConnectId, now: Duration) -> Option<Client> {
+    pub(super) fn take_client(&mut self, dht: &mut Dht, id: ConnectId, now: Duration) -> Option<Client> {
         self.stop_searching(dht, id, now);
         let c = self.clients.remove(&id)?;
-        self.streams.remove(&c.local_id);
+        self.forget_blind(c.blind, c.local_id);
         let lan = c.lan.map(|(request, _)| request);
         for request in lan.into_iter().chain(c.rounds.as_ref().and_then(Rounds::request)) {
             self.requests.remove(&request);

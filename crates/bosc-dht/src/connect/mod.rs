@@ -26,6 +26,7 @@
 //! 5. Both seem to be in the same local network: the connecting peer pings the listening peer's local address.
 //!    The listening peer waits for the stream packet. Beside it:
 //! 6. Both are behind NATs: they punch, see `punch`.
+//! 7. Either of them named a blind relay: the stream goes through it, and moves when one of the others succeeds; see `blind`.
 //!
 //! # Invariants
 //!
@@ -40,6 +41,7 @@
 //! - `secure`: the Noise handshake, and sealed holepunch rounds. `payload`: what travels inside both. `reach`: which
 //!   addresses can be reached from where.
 
+mod blind;
 mod client;
 mod payload;
 mod punch;
@@ -93,6 +95,12 @@ pub struct ConnectConfig {
     /// Holepunches of others under way at once. Each has a socket, one of them may have 256. A new one ends the oldest that does
     /// not send probes yet.
     pub max_punchers: usize,
+    /// Blind relays that others chose, asked or used at once.
+    pub max_relayed: usize,
+    /// How long the direct way is tried alone where a blind relay was named.
+    pub relay_after: Duration,
+    /// How long a pairing at a blind relay may take.
+    pub relay_timeout: Duration,
 }
 
 impl Default for ConnectConfig {
@@ -105,6 +113,9 @@ impl Default for ConnectConfig {
             max_relay_cache: 4096,
             max_early_packets: 32,
             max_punchers: 128,
+            max_relayed: 32,
+            relay_after: Duration::from_millis(1500),
+            relay_timeout: Duration::from_secs(15),
         }
     }
 }
@@ -171,6 +182,10 @@ pub struct Connection {
     pub remote_address: SocketAddrV4,
     /// The socket to reach them through.
     pub socket: SocketKind,
+    /// The blind relay in between, whose `remote_address` and `remote_id` these are.
+    pub relay: Option<PublicKey>,
+    /// Their own UDX stream id, also where a relay is in between.
+    pub peer_id: u32,
     /// Packets of theirs that came first.
     pub early: Vec<EarlyPacket>,
 }
@@ -196,6 +211,35 @@ pub enum ConnectEvent {
         remote_public_key: PublicKey,
         /// Why.
         error: ConnectError,
+    },
+    /// A stream is to be paired at a blind relay: connect to `relay`, and tell [`Connector::relayed`] or
+    /// [`Connector::relay_failed`] what became of it.
+    Relay {
+        /// The stream that goes through it.
+        local_id: u32,
+        /// The relay's key.
+        relay: PublicKey,
+        /// Names the pairing.
+        token: [u8; 32],
+        /// Which half of it we are.
+        is_initiator: bool,
+    },
+    /// Nobody waits for the pairing of this stream any more.
+    RelayUnused {
+        /// The stream.
+        local_id: u32,
+    },
+    /// The direct way was found for a connection that goes through a relay. Move its stream there and send a message on it, so that the
+    /// other side sees it.
+    Direct {
+        /// Our stream id.
+        local_id: u32,
+        /// Their stream id, which is another one than the relay's.
+        remote_id: u32,
+        /// Where they are.
+        remote_address: SocketAddrV4,
+        /// The socket to reach them through.
+        socket: SocketKind,
     },
     /// A [`SocketKind::Pool`] socket is not needed any more, unless a connection that is not taken yet has it.
     SocketUnused {
@@ -233,6 +277,10 @@ enum Timer {
     Abort(server::Key),
     /// The next probes are due.
     Punch(Side),
+    /// The direct way was tried long enough alone.
+    Relay(Side),
+    /// A blind relay was waited for long enough.
+    RelayOver(Side),
     /// An outgoing connection gave the other side time to see what NAT it is behind.
     Rounds(ConnectId),
     /// An answered handshake is forgotten.
@@ -257,6 +305,8 @@ pub struct ConnectStats {
     pub passive_timeouts: u64,
     /// Holepunches that both sides agreed to, outgoing and incoming.
     pub punches: u64,
+    /// Connections made through a blind relay, outgoing and incoming.
+    pub relayed: u64,
 }
 
 /// See the module.
@@ -270,6 +320,8 @@ pub struct Connector {
     requests: HashMap<RequestId, Asker>,
     queries: HashMap<QueryId, ConnectId>,
     streams: HashMap<u32, StreamOwner>,
+    /// Streams that go through a blind relay, and may still find the direct way.
+    through: HashMap<u32, Side>,
     punchers: HashMap<Side, Puncher>,
     /// Sockets of punchers.
     pool: HashMap<u32, Side>,
@@ -307,6 +359,7 @@ impl Connector {
             requests: HashMap::new(),
             queries: HashMap::new(),
             streams: HashMap::new(),
+            through: HashMap::new(),
             punchers: HashMap::new(),
             pool: HashMap::new(),
             next_socket: 0,
@@ -455,6 +508,8 @@ impl Connector {
                 Timer::Passive(key) => self.passive_over(dht, key, now),
                 Timer::Abort(key) => self.abort_round(dht, key),
                 Timer::Punch(side) => self.punch_tick(dht, side, now),
+                Timer::Relay(side) => self.ask_relay(side, now),
+                Timer::RelayOver(side) => self.relay_over(dht, side, now),
                 Timer::Rounds(id) => self.rounds_pause_over(dht, id, now),
                 Timer::Clear(key) => self.forget_incoming(dht, key, now),
             }
@@ -488,6 +543,7 @@ impl Connector {
             && self.requests.is_empty()
             && self.queries.is_empty()
             && self.streams.is_empty()
+            && self.through.is_empty()
             && self.punchers.is_empty()
             && self.pool.is_empty()
             && self.events.is_empty()

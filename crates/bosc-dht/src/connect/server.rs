@@ -10,6 +10,7 @@
 //!
 //! In every state the same message gets the same answer.
 
+use super::blind::{Blind, State};
 use super::payload::{HolepunchInfo, HolepunchPayload, NoisePayload, UdxInfo, VERSION, error, firewall};
 use super::punch::Side;
 use super::reach::{is_private, match_address};
@@ -49,6 +50,8 @@ pub struct ServerOptions {
     pub refuse: Option<Refuse>,
     /// Keep our addresses in the local network to ourselves.
     pub hide_local_addresses: bool,
+    /// A blind relay that peers are told to go through where there is no direct way.
+    pub relay_through: Option<PublicKey>,
 }
 
 impl std::fmt::Debug for ServerOptions {
@@ -84,10 +87,10 @@ pub(super) struct Incoming {
 /// An answered handshake whose peer has not come yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    handshake: HandshakeResult,
-    local_id: u32,
-    remote_id: u32,
-    holepunch: u64,
+    pub(super) handshake: HandshakeResult,
+    pub(super) local_id: u32,
+    pub(super) remote_id: u32,
+    pub(super) holepunch: u64,
     pub(super) payload: SecurePayload,
     /// The highest round that came.
     pub(super) rounds: u64,
@@ -95,6 +98,8 @@ pub(super) struct Waiting {
     pub(super) round: Option<PendingRound>,
     /// It waited long enough, and goes on only because we punch.
     pub(super) overdue: bool,
+    /// The relay that counts.
+    pub(super) blind: Option<Blind>,
 }
 
 /// A holepunch round to be answered.
@@ -200,6 +205,7 @@ impl Connector {
             return None;
         }
         let hide_local = server.options.hide_local_addresses;
+        let relay_through = server.options.relay_through;
         let error = match (remote.version, remote.udx) {
             (VERSION, Some(_)) => error::NONE,
             (VERSION, None) => error::ABORTED,
@@ -213,6 +219,8 @@ impl Connector {
         let remote_id = remote.udx.filter(|_| error == error::NONE).map(|u| u.id);
         let local_id = if remote_id.is_some() { self.stream_id(StreamOwner::Server(key)) } else { 0 };
         let holepunch = self.next();
+        let reachable = own.is_some() || arrival.direct || remote.firewall == firewall::OPEN;
+        let relay = self.name_relay(relay_through.filter(|_| !reachable));
         let payload = NoisePayload {
             error,
             firewall: if own.is_some() { firewall::OPEN } else { firewall::UNKNOWN },
@@ -222,6 +230,7 @@ impl Connector {
             addresses4,
             udx: Some(UdxInfo { version: 1, reusable_socket: false, id: local_id, seq: 0 }),
             secret_stream: Some(1),
+            relay_through: relay,
             relay_addresses: dht.relay_addresses(listen).to_vec(),
             ..NoisePayload::default()
         };
@@ -238,8 +247,11 @@ impl Connector {
             return Some(reply);
         };
         let payload = SecurePayload::new(&handshake.hash, self.random());
+        let theirs = remote.relay_through.filter(|_| self.may_relay());
+        let blind = Blind::server(relay, theirs).filter(|_| own.is_none() && !reachable);
         let (rounds, round, overdue) = (0, None, false);
-        let waiting = Waiting { handshake, local_id, remote_id, holepunch, payload, rounds, round, overdue };
+        let waiting =
+            Waiting { handshake, local_id, remote_id, holepunch, payload, rounds, round, overdue, blind };
         incoming.waiting = Some(waiting);
         self.holepunches.insert(holepunch, key);
         self.incoming.insert(key, incoming);
@@ -259,6 +271,10 @@ impl Connector {
                 }
             }
             self.at(now.saturating_add(self.config.passive_timeout), Timer::Passive(key));
+            if blind.is_some() {
+                let wait = if dht.is_randomized() { Duration::ZERO } else { self.config.relay_after };
+                self.at(now.saturating_add(wait), Timer::Relay(Side::Server(key)));
+            }
         }
         Some(reply)
     }
@@ -276,8 +292,7 @@ impl Connector {
         let Some(incoming) = self.incoming.get_mut(&key) else { return };
         let listen = incoming.listen;
         let Some(waiting) = incoming.waiting.take() else { return };
-        self.holepunches.remove(&waiting.holepunch);
-        self.streams.remove(&waiting.local_id);
+        self.forget_waiting(&waiting);
         self.end_puncher(dht, Side::Server(key), Some(socket), now);
         self.at(now.saturating_add(self.config.clear_wait), Timer::Clear(key));
         if !crate::addr::is_sendable(from) {
@@ -291,6 +306,8 @@ impl Connector {
             remote_id: waiting.remote_id,
             remote_address: from,
             socket,
+            relay: None,
+            peer_id: waiting.remote_id,
             early,
         };
         self.made(None, Some(listen), connection);
@@ -309,18 +326,24 @@ impl Connector {
 
     pub(super) fn passive_timeout(&mut self, dht: &mut Dht, key: Key, now: Duration) {
         self.end_puncher(dht, Side::Server(key), None, now);
-        let Some(waiting) = self.incoming.get_mut(&key).and_then(|i| i.waiting.take()) else { return };
-        self.stats.passive_timeouts += 1;
-        self.holepunches.remove(&waiting.holepunch);
-        self.streams.remove(&waiting.local_id);
+        let Some(incoming) = self.incoming.get_mut(&key) else { return };
+        let state = incoming.waiting.as_ref().and_then(|w| w.blind).map(|b| b.state);
+        if let (Some(waiting), Some(State::Waiting | State::Asked)) = (&mut incoming.waiting, state) {
+            // The relay is what is left.
+            waiting.overdue = true;
+            self.ask_relay(Side::Server(key), now);
+            return;
+        }
+        let Some(waiting) = incoming.waiting.take() else { return };
+        self.stats.passive_timeouts += u64::from(state.is_none());
+        self.forget_waiting(&waiting);
         self.at(now.saturating_add(self.config.clear_wait), Timer::Clear(key));
     }
 
     pub(super) fn forget_incoming(&mut self, dht: &mut Dht, key: Key, now: Duration) {
         self.end_puncher(dht, Side::Server(key), None, now);
         if let Some(waiting) = self.incoming.remove(&key).and_then(|i| i.waiting) {
-            self.holepunches.remove(&waiting.holepunch);
-            self.streams.remove(&waiting.local_id);
+            self.forget_waiting(&waiting);
         }
     }
 

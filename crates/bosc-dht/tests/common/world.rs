@@ -15,6 +15,8 @@ pub struct World {
     pub connectors: Vec<Connector>,
     pub made: Vec<Vec<(Option<ConnectId>, Connection)>>,
     pub failed: Vec<Vec<(ConnectId, ConnectError)>>,
+    /// What was said of blind relays.
+    pub blind: Vec<Vec<(Duration, ConnectEvent)>>,
     /// Events the connector gave back.
     pub others: Vec<Vec<Event>>,
 }
@@ -27,8 +29,14 @@ impl World {
     /// Six persistent nodes.
     pub fn new(seed: u64, config: ConnectConfig) -> Self {
         let net = Net::persistent(seed, 6);
-        let mut w =
-            Self { net, connectors: Vec::new(), made: Vec::new(), failed: Vec::new(), others: Vec::new() };
+        let mut w = Self {
+            net,
+            connectors: Vec::new(),
+            made: Vec::new(),
+            failed: Vec::new(),
+            blind: Vec::new(),
+            others: Vec::new(),
+        };
         w.equip(&config);
         w
     }
@@ -39,6 +47,7 @@ impl World {
             self.connectors.push(Connector::new(config.clone(), seeded(n + 999)));
             self.made.push(Vec::new());
             self.failed.push(Vec::new());
+            self.blind.push(Vec::new());
             self.others.push(Vec::new());
         }
     }
@@ -84,7 +93,7 @@ impl World {
                     assert!(!self.connectors[n].uses_socket(number), "{number}");
                     self.net.hosts[n].pool.remove(&number);
                 }
-                other => panic!("{other:?}"),
+                other => self.blind[n].push((self.net.now, other)),
             }
         }
     }

@@ -36,6 +36,19 @@ pub(super) struct Connection {
     pub(super) told_active: Duration,
     /// Since when a frame is incomplete without having grown much, and how much of it was here then.
     pub(super) partial: Option<(Duration, usize)>,
+    /// It was made through a blind relay.
+    pub(super) via: Option<Via>,
+}
+
+/// The relay of a connection; see `relay`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Via {
+    /// The peer's own stream id: packets on the direct way carry it.
+    pub(super) peer_id: u32,
+    /// The direct way was found.
+    pub(super) moved: bool,
+    /// Moved: when the relay is let go. Not moved: the relay is lost, and when the connection ends with it.
+    pub(super) until: Option<Duration>,
 }
 
 impl Connection {
@@ -71,6 +84,7 @@ pub(super) struct Established {
     pub(super) remote_id: u32,
     pub(super) socket: SocketTag,
     pub(super) to: SocketAddr,
+    pub(super) via: Option<Via>,
 }
 
 /// What a running query is for.

@@ -33,11 +33,13 @@ impl Dialer {
         peer: PublicKey,
         relays: &[SocketAddrV4],
         one_time_key: Option<&KeyPair>,
+        relay_through: Option<PublicKey>,
         dht: &mut Dht,
         now: Duration,
     ) -> bool {
         let key_pair = one_time_key.unwrap_or(&self.key_pair);
-        let options = ConnectOptions { relay_addresses: relays.to_vec(), ..ConnectOptions::new(key_pair) };
+        let relay_addresses = relays.to_vec();
+        let options = ConnectOptions { relay_addresses, relay_through, ..ConnectOptions::new(key_pair) };
         match self.connector.connect(dht, peer, &options, now) {
             Ok(id) => {
                 self.conns.insert(id, conn);

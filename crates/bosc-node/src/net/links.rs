@@ -1,10 +1,10 @@
 //! Connections: a UDX stream, the encryption on it, and the frames that wait.
 
-use super::connection::{Connection, Established};
+use super::connection::{Connection, Established, Via};
 use super::machine::{MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, POOL, new_credit};
 use crate::between::FromNet;
 use crate::swarm::ConnId;
-use bosc_udx::{CloseReason, Event, Stream};
+use bosc_udx::{CloseReason, Event, SocketTag, Stream};
 use bosc_wire::mux::Frame;
 use bosc_wire::secret_stream::{Config, SecretStream, Seeds};
 use std::collections::VecDeque;
@@ -33,7 +33,7 @@ impl NetMachine {
             if let Some(conn) = e.conn {
                 self.swarm.closed(conn, now);
             }
-            self.unused.push_back(e.socket);
+            self.not_established(e.local_id, e.socket, e.via, now);
             return;
         }
         let config = bosc_udx::Config {
@@ -64,13 +64,14 @@ impl NetMachine {
             heard: false,
             told_active: now,
             partial: None,
+            via: e.via,
         };
         if self.table.insert(stream).is_err() {
             // One with this id still says good-bye.
             if let Some(conn) = e.conn {
                 self.swarm.closed(conn, now);
             }
-            self.unused.push_back(e.socket);
+            self.not_established(e.local_id, e.socket, e.via, now);
             return;
         }
         if e.socket >= POOL {
@@ -83,11 +84,23 @@ impl NetMachine {
         self.write_stream(e.local_id, now);
     }
 
+    /// Gives back what a handshake that leads to nothing holds.
+    fn not_established(&mut self, local_id: u32, socket: SocketTag, via: Option<Via>, now: Duration) {
+        self.unused.push_back(socket);
+        if let Some(via) = via {
+            self.link_over(local_id, via, now);
+        }
+    }
+
     pub(super) fn stream_events(&mut self, now: Duration) -> bool {
         let mut any = false;
         while let Some((id, event)) = self.table.poll_event() {
             any = true;
+            if self.session_event(id, &event, now) {
+                continue;
+            }
             match event {
+                Event::Firewall { socket, from } => self.move_link(id, socket, from, now),
                 Event::Readable => self.read_stream(id, now),
                 Event::Writable => self.write_stream(id, now),
                 Event::RemoteEnded => {
@@ -102,11 +115,7 @@ impl NetMachine {
                     self.ended_by_peer(id, reason, now);
                     self.drop_link(id, now);
                 }
-                Event::Connected
-                | Event::Flushed
-                | Event::Message(_)
-                | Event::Firewall { .. }
-                | Event::RemoteChanged => {}
+                Event::Connected | Event::Flushed | Event::Message(_) | Event::RemoteChanged => {}
             }
         }
         any
@@ -303,6 +312,9 @@ impl NetMachine {
     fn drop_link(&mut self, id: u32, now: Duration) {
         let Some(link) = self.links.remove(&id) else { return };
         self.changed = true;
+        if let Some(via) = link.via {
+            self.link_over(id, via, now);
+        }
         if let Some(conn) = link.conn {
             self.by_conn.remove(&conn);
             self.swarm.closed(conn, now);
@@ -315,12 +327,19 @@ impl NetMachine {
     pub(super) fn link_timeout(&self) -> Option<Duration> {
         self.links
             .values()
-            .flat_map(|l| [l.secret.poll_timeout(), (!l.conn_open).then_some(l.open_by), l.stuck_at()])
+            .flat_map(|l| {
+                let via = l.via.and_then(|v| v.until);
+                [l.secret.poll_timeout(), (!l.conn_open).then_some(l.open_by), l.stuck_at(), via]
+            })
             .flatten()
             .min()
     }
 
     pub(super) fn link_timeouts(&mut self, now: Duration) {
+        for id in self.via_timeouts(now) {
+            tracing::debug!(id, "a connection's relay is lost");
+            self.destroy_link(id, now);
+        }
         let any = self.links.values().any(|l| l.secret.poll_timeout().is_some_and(|t| t <= now));
         let by = if any { now + TOGETHER } else { now };
         let due: Vec<u32> = self

@@ -30,6 +30,10 @@
 
 use super::connection::{Connection, Query};
 use super::dialer::Dialer;
+use super::relay::client::Relays;
+use super::relay::server::RelayServer;
+use super::relay::session::Session;
+use super::relay::{RelaySetup, RelayStatus};
 use super::share::Share;
 use crate::between::{FromLive, FromNet};
 use crate::credit::{Bounds, Credit};
@@ -98,6 +102,10 @@ pub struct NetSetup {
     pub tuning: Tuning,
     /// Spreads refreshes and retries in time.
     pub seed: u64,
+    /// Blind relays to go through where there is no direct way; one is chosen for each connection.
+    pub relay_through: Vec<PublicKey>,
+    /// Be a blind relay.
+    pub relay: Option<RelaySetup>,
     /// Randomness for the DHT, for handshakes and for streams.
     pub entropy: [Entropy; 3],
 }
@@ -133,6 +141,10 @@ pub struct NetMachine {
     pub(super) unused: VecDeque<SocketTag>,
     /// Whose handshakes are not answered. Shared with the connector, which asks.
     pub(super) banned: Arc<Mutex<BTreeSet<PublicKey>>>,
+    pub(super) sessions: BTreeMap<u32, Session>,
+    pub(super) relays: Relays,
+    pub(super) relay_server: Option<RelayServer>,
+    pub(super) relay_through: Vec<PublicKey>,
     facts: Facts,
 }
 
@@ -148,11 +160,11 @@ impl std::fmt::Debug for NetMachine {
 impl NetMachine {
     /// A machine that starts to find its place in the DHT at once.
     pub fn new(setup: NetSetup, now: Duration) -> Self {
-        let NetSetup { key_pair, dht, limits, tuning, seed, entropy: [for_dht, for_handshakes, entropy] } =
-            setup;
+        let NetSetup { key_pair, dht, limits, tuning, seed, relay_through, relay, entropy } = setup;
+        let [for_dht, for_handshakes, entropy] = entropy;
         let mut dht = Dht::new(dht, for_dht, now);
         dht.bootstrap(now);
-        Self {
+        let mut machine = Self {
             dht,
             dialer: Dialer::new(key_pair.clone(), for_handshakes),
             table: StreamTable::new(),
@@ -177,8 +189,14 @@ impl NetMachine {
             on_pool: BTreeMap::new(),
             unused: VecDeque::new(),
             banned: Arc::default(),
+            sessions: BTreeMap::new(),
+            relays: Relays::default(),
+            relay_server: relay.map(|setup| RelayServer::new(setup, now)),
+            relay_through,
             facts: Facts::default(),
-        }
+        };
+        machine.start_relay(now);
+        machine
     }
 
     /// A datagram came in on a socket.
@@ -188,8 +206,14 @@ impl NetMachine {
             self.dialer.connector.handle_probe(&mut self.dht, number, from, now);
         } else if bosc_dht::is_dht_datagram(datagram) {
             self.dht.handle_datagram(kind, from, datagram, now);
+        } else if self
+            .relay_server
+            .as_mut()
+            .is_some_and(|s| s.table.handle_datagram(socket, SocketAddr::V4(from), datagram, now))
+        {
         } else if let Dispatch::Unknown(id) =
             self.table.handle_datagram(socket, SocketAddr::V4(from), datagram, now)
+            && !self.came_early(id, socket, SocketAddr::V4(from), datagram)
         {
             self.dialer.packet(&mut self.dht, id, kind, from, datagram, now);
         }
@@ -259,7 +283,9 @@ impl NetMachine {
             self.swarm.handle_timeout(now);
         }
         self.dialer.connector.handle_timeout(&mut self.dht, now);
+        self.session_timeouts(now);
         self.link_timeouts(now);
+        self.relay_work(now);
         loop {
             let mut any = self.dht_events(now);
             any |= self.dial_events(now);
@@ -307,6 +333,8 @@ impl NetMachine {
             self.swarm.next_timeout(),
             self.dialer.connector.next_timeout(),
             self.link_timeout(),
+            self.session_timeout(),
+            self.relay_server.as_ref().and_then(RelayServer::next_timeout),
             self.closing,
         ];
         all.into_iter().flatten().min()
@@ -327,7 +355,8 @@ impl NetMachine {
                 Action::Unannounce { topic } => self.unannounce(topic, now),
                 Action::Connect { conn, peer, relays, one_time_key } => {
                     let key = one_time_key.then(|| self.one_time_key());
-                    if !self.dialer.connect(conn, peer, &relays, key.as_ref(), &mut self.dht, now) {
+                    let through = self.choose_relay();
+                    if !self.dialer.connect(conn, peer, &relays, key.as_ref(), through, &mut self.dht, now) {
                         self.swarm.closed(conn, now);
                     }
                 }
@@ -376,7 +405,13 @@ impl NetMachine {
     ) -> Option<(SocketTag, SocketAddrV4, usize)> {
         loop {
             out.clear();
-            let (_, t) = self.table.poll_transmit(now, max, out)?;
+            let Some((_, t)) = self.table.poll_transmit(now, max, out) else {
+                let (socket, to, segment) = self.relay_server.as_mut()?.table.poll_transmit(max, out)?;
+                match to {
+                    SocketAddr::V4(to) => return Some((socket, to, segment)),
+                    SocketAddr::V6(_) => continue,
+                }
+            };
             if let SocketAddr::V4(to) = t.to {
                 return Some((t.socket, to, t.segment));
             }
@@ -397,6 +432,7 @@ impl NetMachine {
             firewalled: self.dht.is_firewalled(),
             randomized: self.dht.is_randomized(),
             connections: self.links.values().filter(|l| l.conn_open).map(|l| l.remote).collect(),
+            relayed: self.relayed(),
             flushed: self.flushed.clone(),
             listening: self.listening,
             connecting: self.swarm.is_connecting(),
@@ -415,6 +451,12 @@ impl NetMachine {
         if let Some(listen) = self.listen.take() {
             self.dialer.connector.unlisten(&mut self.dht, listen, now);
         }
+        if let Some(listen) = self.relay_server.as_mut().and_then(|s| s.listen.take()) {
+            self.dialer.connector.unlisten(&mut self.dht, listen, now);
+        }
+        for id in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.end_session(id, now);
+        }
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             if let Some(stream) = self.table.get_mut(id) {
                 stream.end();
@@ -429,6 +471,31 @@ impl NetMachine {
         let quiet = self.queries.is_empty()
             && self.table.ids().all(|id| self.table.get(id).is_none_or(bosc_udx::Stream::is_closed));
         quiet || now >= by
+    }
+
+    /// The relay that the next connection names.
+    pub(super) fn choose_relay(&mut self) -> Option<PublicKey> {
+        let len = u64::try_from(self.relay_through.len()).ok().filter(|n| *n > 0)?;
+        let mut random = [0; 8];
+        if len > 1 {
+            (self.entropy)(&mut random);
+        }
+        self.relay_through.get(usize::try_from(u64::from_le_bytes(random) % len).ok()?).copied()
+    }
+
+    /// Open connections whose packets go through a blind relay.
+    fn relayed(&self) -> usize {
+        self.links.values().filter(|l| l.conn_open && l.via.is_some_and(|v| !v.moved)).count()
+    }
+
+    /// What we do as a relay; none when we are none.
+    pub fn relay_status(&self) -> Option<RelayStatus> {
+        self.relay_server.as_ref().map(RelayServer::status)
+    }
+
+    /// For tests: sessions with relays and with clients, and relays that are dialled or used.
+    pub fn session_count(&self) -> (usize, usize) {
+        (self.sessions.len(), self.relays.len())
     }
 
     /// Connections whose encryption noticed damage, since the start.
@@ -469,7 +536,7 @@ pub(super) fn tag(socket: SocketKind) -> SocketTag {
     }
 }
 
-fn kind(socket: SocketTag) -> SocketKind {
+pub(super) fn kind(socket: SocketTag) -> SocketKind {
     match socket {
         SERVER => SocketKind::Server,
         CLIENT => SocketKind::Client,

@@ -9,6 +9,7 @@
 //! - `machine`: all that is decided; `dial`, `links` and `topics` are parts of it: handshakes that are over, connections, topics
 //!   on the DHT.
 //! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent.
+//! - `relay/`: blind relays that we use, and being one.
 //! - `socket`: one UDP socket, many datagrams a call. `pool`: sockets for holepunching.
 
 mod connection;
@@ -17,6 +18,7 @@ mod dialer;
 mod links;
 pub(crate) mod machine;
 mod pool;
+pub(crate) mod relay;
 mod share;
 mod socket;
 mod topics;
@@ -25,10 +27,11 @@ use crate::between::{Input, NetCommand};
 use crate::signal::Signal;
 use crate::status::NetStatus;
 use crate::swarm::{Limits, Topic};
-use bosc_format::crypto::KeyPair;
+use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_udx::SocketTag;
 use machine::{CLIENT, Datagram, NetMachine, NetSetup, SERVER, Tuning};
 use pool::Pool;
+use relay::{RelaySetup, RelayStatus};
 use socket::Socket;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +54,8 @@ pub(crate) struct NetConfig {
     pub(crate) port: u16,
     pub(crate) dht: bosc_dht::Config,
     pub(crate) limits: Limits,
+    pub(crate) relay_through: Vec<PublicKey>,
+    pub(crate) relay: Option<RelaySetup>,
 }
 
 /// Snapshot shared with callers. The byte counts are read on demand: they change all the time and wake nobody.
@@ -59,6 +64,8 @@ pub(crate) struct NetShared {
     status: Mutex<NetStatus>,
     received: AtomicU64,
     sent: AtomicU64,
+    /// Changes with every packet that passes, and wakes nobody.
+    relay: Mutex<Option<RelayStatus>>,
 }
 
 impl NetShared {
@@ -67,6 +74,10 @@ impl NetShared {
         status.received = self.received.load(Ordering::Relaxed);
         status.sent = self.sent.load(Ordering::Relaxed);
         status
+    }
+
+    pub(crate) fn relay(&self) -> Option<RelayStatus> {
+        *self.relay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_flushed(&self, topic: &Topic) -> bool {
@@ -116,6 +127,8 @@ impl Net {
             limits: config.limits,
             tuning: Tuning::default(),
             seed: u64::from_le_bytes(seed),
+            relay_through: config.relay_through,
+            relay: config.relay,
             entropy: [Box::new(entropy), Box::new(entropy), Box::new(entropy)],
         };
         Ok(Self {
@@ -253,6 +266,9 @@ impl Net {
         let (received, sent) = self.pool.traffic();
         self.shared.received.store(self.server.received + self.client.received + received, Ordering::Relaxed);
         self.shared.sent.store(self.server.sent + self.client.sent + sent, Ordering::Relaxed);
+        if let Some(status) = self.machine.relay_status() {
+            *self.shared.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        }
         if !self.machine.take_changed() {
             return;
         }

@@ -21,7 +21,9 @@ impl NetMachine {
                 let banned = banned.lock().unwrap_or_else(PoisonError::into_inner);
                 banned.contains(a.remote_public_key)
             };
-            let options = ServerOptions { refuse: Some(Box::new(refuse)), ..ServerOptions::default() };
+            let relay_through = self.choose_relay();
+            let options =
+                ServerOptions { refuse: Some(Box::new(refuse)), relay_through, ..ServerOptions::default() };
             match self.dialer.connector.listen(&mut self.dht, &self.key_pair, options, now) {
                 Ok(id) => self.listen = Some(id),
                 Err(e) => tracing::warn!(error = %e, "cannot listen"),
@@ -103,6 +105,12 @@ impl NetMachine {
                     for topic in std::mem::take(&mut self.waiting_announces) {
                         self.discover(topic, true, now);
                     }
+                }
+                Event::Announced { listen, .. }
+                    if self.relay_server.as_ref().is_some_and(|s| s.listen == Some(listen)) =>
+                {
+                    self.relay_server.iter_mut().for_each(|s| s.listening = true);
+                    self.changed = true;
                 }
                 Event::Network(NetworkState::Offline) => self.offline = true,
                 Event::Network(_) if self.offline => {

@@ -2,12 +2,12 @@
 //! threads of a real one are.
 
 use bosc_format::crypto::{CoreKey, KeyPair, PublicKey};
-use bosc_node::Part;
 use bosc_node::machine::{
     Bounds, CLIENT, CoreShared, Disguise, DownloadState, FromLive, FromNet, LiveMachine, LiveSetup,
     NetMachine, NetSetup, POOL, SERVER, Tuning,
 };
 use bosc_node::swarm::{ConnId, Limits, Topic};
+use bosc_node::{Part, RelaySetup, RelayStatus};
 use bosc_store::{Core, CoreChange, Store, Subscription};
 use bosc_testkit::Rng;
 use bosc_udx::SocketTag;
@@ -47,6 +47,8 @@ pub(super) struct Setup<'a> {
     pub(super) download: bool,
     /// How it shows its cores, if not as they are.
     pub(super) disguise: Option<Arc<dyn Disguise>>,
+    pub(super) relay_through: Option<PublicKey>,
+    pub(super) relay: Option<RelaySetup>,
     pub(super) rng: Rng,
 }
 
@@ -99,7 +101,18 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(setup: Setup<'_>, now: Duration) -> Self {
-        let Setup { ip, key_pair, bootstrap, persistent, store, download, disguise, mut rng } = setup;
+        let Setup {
+            ip,
+            key_pair,
+            bootstrap,
+            persistent,
+            store,
+            download,
+            disguise,
+            relay_through,
+            relay,
+            mut rng,
+        } = setup;
         let server = SocketAddrV4::new(ip, SERVER_PORT);
         let mut dht = bosc_dht::Config {
             bootstrap,
@@ -118,6 +131,8 @@ impl Host {
             limits: Limits::default(),
             tuning: TUNING,
             seed: rng.next_u64(),
+            relay_through: relay_through.into_iter().collect(),
+            relay,
             entropy: [rng.entropy(), rng.entropy(), rng.entropy()],
         };
         let told = Told::default();
@@ -300,6 +315,17 @@ impl Host {
             }
         }
         while self.net.poll_unused().is_some() {}
+    }
+
+    /// What it does as a relay.
+    pub(super) fn relay(&self) -> RelayStatus {
+        self.net.relay_status().expect("it is a relay")
+    }
+
+    /// Open connections, how many of them go through a relay, and sessions with relays or clients.
+    pub(super) fn relayed(&self) -> (usize, usize, usize) {
+        let s = self.net.status();
+        (s.connections.len(), s.relayed, self.net.session_count().0)
     }
 
     /// Connections whose encryption noticed damage.

@@ -6,6 +6,7 @@ mod host;
 mod liar;
 mod network;
 mod plan;
+mod relayed;
 mod rest;
 mod twins;
 mod world;

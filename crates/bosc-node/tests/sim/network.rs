@@ -1,7 +1,8 @@
 //! A few processes on a network with a DHT, for runs that are not drawn from a plan: see `world` for those.
 
 use super::host::{Datagram, Host, SERVER_PORT, Setup};
-use bosc_format::crypto::KeyPair;
+use bosc_format::crypto::{KeyPair, PublicKey};
+use bosc_node::RelaySetup;
 use bosc_node::machine::Disguise;
 use bosc_node::swarm::Topic;
 use bosc_store::{Core, CreateOptions, Options, Store};
@@ -29,11 +30,23 @@ pub(super) struct Place {
     follows: Option<(Store, Core)>,
 }
 
+/// What a process has to do with blind relays.
+#[derive(Default)]
+pub(super) struct Relaying {
+    /// The relay that it names.
+    pub(super) through: Option<PublicKey>,
+    /// The relay that it is.
+    pub(super) relay: Option<RelaySetup>,
+}
+
 /// All processes and what is between them.
 pub(super) struct Network {
     pub(super) net: Simulator,
     pub(super) rng: Rng,
     pub(super) places: Vec<Place>,
+    /// Pairs of places between which nothing arrives, and places to and from which nothing does.
+    pub(super) walls: HashSet<(usize, usize)>,
+    pub(super) dead: HashSet<usize>,
     out: Vec<Datagram>,
 }
 
@@ -42,7 +55,14 @@ impl Network {
     pub(super) fn new(seed: u64, links: LinkConfig) -> Self {
         let mut rng = Rng::new(seed);
         let net = Simulator::new(rng.next_u64(), links);
-        let mut world = Self { net, rng, places: Vec::new(), out: Vec::new() };
+        let mut world = Self {
+            net,
+            rng,
+            places: Vec::new(),
+            walls: HashSet::new(),
+            dead: HashSet::new(),
+            out: Vec::new(),
+        };
         world.start(Vec::new(), None, false, false);
         for _ in 1..NODES {
             world.start(vec![Self::server(0)], None, false, false);
@@ -87,6 +107,19 @@ impl Network {
         hidden: bool,
         disguise: Option<Arc<dyn Disguise>>,
     ) -> usize {
+        self.start_with(bootstrap, store, download, hidden, disguise, Relaying::default())
+    }
+
+    /// As [`Network::start_as`], with a relay to go through, or as one.
+    pub(super) fn start_with(
+        &mut self,
+        bootstrap: Vec<SocketAddrV4>,
+        store: Option<&Store>,
+        download: bool,
+        hidden: bool,
+        disguise: Option<Arc<dyn Disguise>>,
+        relaying: Relaying,
+    ) -> usize {
         let n = self.places.len();
         let ip = Ipv4Addr::new(80, 10 + n as u8, 7, 1);
         let mut seed = [0; 32];
@@ -99,6 +132,8 @@ impl Network {
             store,
             download,
             disguise,
+            relay_through: relaying.through,
+            relay: relaying.relay,
             rng: self.rng.fork(),
         };
         let host = Host::new(setup, self.net.now());
@@ -160,6 +195,11 @@ impl Network {
             match what {
                 Occurrence::Datagram(d) => {
                     let Some(n) = self.places.iter().position(|p| d.to.ip() == p.ip) else { continue };
+                    let from = self.places.iter().position(|p| d.from.ip() == p.ip).unwrap_or(n);
+                    let walled = self.walls.contains(&(from, n)) || self.walls.contains(&(n, from));
+                    if walled || self.dead.contains(&n) || self.dead.contains(&from) {
+                        continue;
+                    }
                     if self.places[n].hidden.as_ref().is_some_and(|h| !h.contains(&(d.to.port(), d.from))) {
                         continue;
                     }

@@ -393,6 +393,8 @@ impl World {
                 store: place.store.as_ref(),
                 download: n > WRITER,
                 disguise: place.lies.clone().map(|l| l as Arc<dyn Disguise>),
+                relay_through: None,
+                relay: None,
                 rng: self.rng.fork(),
             },
             now,

@@ -58,6 +58,7 @@ impl Demo<'_> {
             Engine::open(&EngineConfig {
                 store: self.temp.join(name),
                 bootstrap: bootstrap.clone(),
+                relay: Vec::new(),
                 primary_key: None,
             })
         };

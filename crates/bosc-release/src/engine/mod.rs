@@ -25,7 +25,7 @@ pub(crate) mod shared;
 
 use crate::error::{CommandError, ErrorKind};
 use bosc_follow::Topics;
-use bosc_format::crypto::KeyPair;
+use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_node::bootstrap::{BootstrapError, resolve};
 use bosc_node::{Node, NodeConfig};
 use bosc_store::{Options, Store};
@@ -46,6 +46,8 @@ pub struct EngineConfig {
     pub store: PathBuf,
     /// DHT nodes as `host:port`; empty for the public ones.
     pub bootstrap: Vec<String>,
+    /// Public keys of blind relays to go through where no direct way to a peer is found.
+    pub relay: Vec<String>,
     /// The root secret of a new store. An existing store must have the same one.
     pub primary_key: Option<[u8; 32]>,
 }
@@ -55,6 +57,7 @@ impl std::fmt::Debug for EngineConfig {
         f.debug_struct("EngineConfig")
             .field("store", &self.store)
             .field("bootstrap", &self.bootstrap)
+            .field("relay", &self.relay)
             .finish_non_exhaustive()
     }
 }
@@ -64,6 +67,7 @@ pub struct Engine {
     pub(crate) store: Store,
     pub(crate) dir: PathBuf,
     pub(crate) bootstrap: Vec<SocketAddrV4>,
+    relay: Vec<PublicKey>,
     pub(crate) node: Mutex<Option<Arc<Node>>>,
     /// No node may run now: a release is on its way to its mirror (see `ci`). Changed with `node` locked.
     pub(crate) silent: Arc<AtomicBool>,
@@ -89,6 +93,7 @@ impl Engine {
     /// Opens the store. The error has the code `ERR_LOCKED` while another process has it.
     pub fn open(config: &EngineConfig) -> Result<Self, CommandError> {
         let bootstrap = bootstrap_nodes(&config.bootstrap)?;
+        let relay = public_keys(&config.relay, "--relay")?;
         let store = Store::open(&config.store, Options::default()).map_err(store_error)?;
         if let Some(key) = &config.primary_key {
             store.set_primary_key(key).map_err(|e| {
@@ -97,20 +102,26 @@ impl Engine {
                     .hint("unset it, or use a new store with `--store DIR`")
             })?;
         }
-        Ok(Self::with_store(store, config, bootstrap))
+        Ok(Self::with_store(store, config, bootstrap, relay))
     }
 
     /// An engine whose store is in memory and gone with it: how others see the network.
     pub(crate) fn in_memory(bootstrap: Vec<SocketAddrV4>) -> Result<Self, CommandError> {
         let store = Store::memory(Options::default()).map_err(store_error)?;
-        Ok(Self::with_store(store, &EngineConfig::default(), bootstrap))
+        Ok(Self::with_store(store, &EngineConfig::default(), bootstrap, Vec::new()))
     }
 
-    fn with_store(store: Store, config: &EngineConfig, bootstrap: Vec<SocketAddrV4>) -> Self {
+    fn with_store(
+        store: Store,
+        config: &EngineConfig,
+        bootstrap: Vec<SocketAddrV4>,
+        relay: Vec<PublicKey>,
+    ) -> Self {
         Self {
             store,
             dir: config.store.clone(),
             bootstrap,
+            relay,
             node: Mutex::new(None),
             silent: Arc::default(),
             staging: Mutex::new(()),
@@ -138,6 +149,7 @@ impl Engine {
         }
         let mut config = NodeConfig::peer(self.bootstrap.clone());
         config.key_pair = self.node_key()?;
+        config.relay_through.clone_from(&self.relay);
         let node = Node::start(config, Some(self.store.clone())).map_err(|e| {
             CommandError::new(ErrorKind::Network, "ERR_CONNECTION", "the network could not be reached")
                 .because(e)
@@ -150,21 +162,26 @@ impl Engine {
 
     /// The key pair others know this store's node by. Two runners with one primary key are two nodes.
     pub(crate) fn node_key(&self) -> Result<KeyPair, CommandError> {
+        self.own_key(NODE_KEY)
+    }
+
+    /// A key pair of this store and no other, by its name.
+    pub(crate) fn own_key(&self, name: &str) -> Result<KeyPair, CommandError> {
         // Nor is a copy of the store the same node: each would take the other for itself.
         if let Some(lineage) = self.store.lineage() {
-            return Ok(self.store.create_key_pair([NODE_KEY.as_bytes(), &lineage].concat()));
+            return Ok(self.store.create_key_pair([name.as_bytes(), &lineage].concat()));
         }
-        let kept = self.store.user_data(NODE_KEY).map_err(store_error)?.map(Zeroizing::new);
+        let kept = self.store.user_data(name).map_err(store_error)?.map(Zeroizing::new);
         if let Some(seed) = kept.as_deref().and_then(|s| <&[u8; 32]>::try_from(s.as_slice()).ok()) {
             return Ok(KeyPair::from_seed(seed));
         }
         if !self.common_key {
-            return Ok(self.store.create_key_pair(NODE_KEY));
+            return Ok(self.store.create_key_pair(name));
         }
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *seed)
             .map_err(|e| CommandError::failed("no randomness").because(std::io::Error::other(e)))?;
-        self.store.set_user_data(NODE_KEY, Some(&*seed)).map_err(store_error)?;
+        self.store.set_user_data(name, Some(&*seed)).map_err(store_error)?;
         Ok(KeyPair::from_seed(&seed))
     }
 
@@ -183,6 +200,18 @@ impl Engine {
         }
         let _ = self.store.flush();
     }
+}
+
+/// Public keys of peers, as a flag gives them.
+pub(crate) fn public_keys(given: &[String], flag: &str) -> Result<Vec<PublicKey>, CommandError> {
+    let key = |text: &String| {
+        bosc_format::id::decode(text).map_err(|e| {
+            CommandError::input(format!("{flag} {text:?} is not a public key")).because(e).hint(
+                "a key is 52 characters of z-base-32 or 64 of hex, as `bosc relay` and `bosc seed --json` show it",
+            )
+        })
+    };
+    given.iter().map(key).collect()
 }
 
 /// The nodes to start from.

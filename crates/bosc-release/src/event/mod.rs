@@ -114,6 +114,8 @@ events! {
     Stage(StageEvent),
     /// Of `seed`, and of whoever else makes a drive available.
     Seed(SeedEvent),
+    /// Of `relay`.
+    Relay(crate::relay::event::RelayEvent),
     /// Of `info`.
     Info(InfoEvent),
     /// Of `dump`.

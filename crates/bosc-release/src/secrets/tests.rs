@@ -20,7 +20,12 @@ use std::path::Path;
 
 /// A closed store with a link in it.
 fn store(dir: &Path) {
-    let config = EngineConfig { store: dir.to_owned(), bootstrap: Vec::new(), primary_key: Some([7; 32]) };
+    let config = EngineConfig {
+        store: dir.to_owned(),
+        bootstrap: Vec::new(),
+        relay: Vec::new(),
+        primary_key: Some([7; 32]),
+    };
     let engine = Engine::open(&config).unwrap();
     let touch = crate::request::Request::Touch(Touch::default());
     engine.execute_request(&touch, &mut |_: Event| {}, &Stop::new()).unwrap();

@@ -50,7 +50,7 @@ struct Slot {
     padding: u8,
     /// Header and payload.
     size: u16,
-    /// Which of the stream's remotes it is for.
+    /// Which of the stream's remotes it is repeated to next.
     path: u32,
     retransmitted: bool,
     /// Taken for lost because later packets arrived.
@@ -473,6 +473,8 @@ impl Sender {
                 }
                 slot.state = SlotState::InFlight;
                 slot.retransmitted = true;
+                // Once to the remote that it was for; who loses it again may be gone.
+                slot.path = path;
                 slot.timed_out = false;
                 slot.transmission = transmission;
                 slot.sent_at = now;
@@ -500,7 +502,7 @@ impl Sender {
         Some(prepared)
     }
 
-    /// Which of the stream's remotes a packet was for when it was sent first.
+    /// Which of the stream's remotes a packet is repeated to: that of its first transmission, then the present one.
     pub(crate) fn path_of(&self, sequence: u64) -> Option<u32> {
         self.slot(sequence).map(|slot| slot.path)
     }

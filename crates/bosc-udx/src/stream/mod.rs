@@ -198,7 +198,7 @@ impl Stream {
     }
 
     /// Moves a connected stream to another remote. Packets that are already on their way are repeated to the old one
-    /// until a timeout; when all of them have arrived, [`Event::RemoteChanged`] is told. Packet size starts over.
+    /// once, or not at all after a timeout; when all of them have arrived, [`Event::RemoteChanged`] is told. Packet size starts over.
     /// Does nothing if the stream is not connected.
     pub fn change_remote(&mut self, socket: SocketTag, remote_id: u32, remote: SocketAddr, _now: Duration) {
         if self.state != State::Connected {
@@ -434,6 +434,6 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

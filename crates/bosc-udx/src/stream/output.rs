@@ -133,7 +133,7 @@ impl Stream {
         batch
     }
 
-    /// Packets of before a change of remote go on to the old one, until a timeout shows that it is dead.
+    /// Packets of before a change of remote go on to the old one, once more each, and no more when a timeout shows that it is dead.
     fn path_of(&self, current: Path, choice: Choice) -> Path {
         let old = matches!(choice, Choice::Again(sequence) if self.sender.path_of(sequence) != Some(self.generation));
         match self.previous {

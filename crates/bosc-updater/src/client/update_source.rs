@@ -22,6 +22,7 @@ pub struct UpdateSource {
     #[cfg(feature = "http")]
     pub(crate) https: Https,
     pub(crate) bootstrap: Vec<String>,
+    pub(crate) relay: Vec<String>,
     pub(crate) seed_back: bool,
 }
 
@@ -73,6 +74,7 @@ impl UpdateSource {
             #[cfg(feature = "http")]
             https: Https::default(),
             bootstrap: Vec::new(),
+            relay: Vec::new(),
             seed_back: false,
         }
     }
@@ -174,6 +176,15 @@ impl UpdateSource {
     #[must_use]
     pub fn bootstrap(mut self, nodes: impl IntoIterator<Item = String>) -> Self {
         self.bootstrap = nodes.into_iter().collect();
+        self
+    }
+
+    /// Links: public keys of blind relays (52 characters of z-base-32 or 64 of hex, as `bosc relay` prints them) to go through where
+    /// no direct way to a peer is found. A relay sees ciphertext, who talks to whom, and how much. Default: none; then only a relay that the
+    /// other peer names is used.
+    #[must_use]
+    pub fn relay(mut self, keys: impl IntoIterator<Item = String>) -> Self {
+        self.relay = keys.into_iter().collect();
         self
     }
 

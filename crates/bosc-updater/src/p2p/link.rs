@@ -44,6 +44,7 @@ impl FollowedLink {
     pub(super) fn open(options: &P2pOptions) -> Result<Self, UpdateError> {
         let link = parse(&options.link)?;
         let bootstrap = bootstrap_nodes(&options.bootstrap)?;
+        let relay = options.relay.iter().map(|key| relay_key(key)).collect::<Result<_, _>>()?;
         let store = cache::open(&options.dir)?;
         let cores = DriveCores::open(&store, &link.key)?;
         let mut config = NodeConfig::peer(bootstrap);
@@ -51,6 +52,7 @@ impl FollowedLink {
         let lineage = store.lineage();
         let name = [NODE_KEY.as_bytes(), lineage.as_ref().map_or(&[], |l| l.as_slice())].concat();
         config.key_pair = store.create_key_pair(name);
+        config.relay_through = relay;
         let node = Node::start(config, Some(store.clone())).map_err(|e| {
             UpdateError::new(ErrorKind::Network, "no UDP socket could be opened")
                 .hint("check that this application may use the network")
@@ -139,6 +141,15 @@ pub(super) fn parse(text: &str) -> Result<PearLink, UpdateError> {
     PearLink::parse(text).map_err(|e| {
         UpdateError::new(ErrorKind::Input, "the upgrade link is not a pear:// link")
             .hint("a link looks like pear://<52 characters>")
+            .because(e)
+    })
+}
+
+/// A relay's key.
+fn relay_key(text: &str) -> Result<[u8; 32], UpdateError> {
+    id::decode(text).map_err(|e| {
+        UpdateError::new(ErrorKind::Input, format!("the relay {text:?} is not a public key"))
+            .hint("a key is 52 characters of z-base-32 or 64 of hex, as `bosc relay` prints it")
             .because(e)
     })
 }

@@ -28,6 +28,8 @@ pub struct P2pOptions {
     pub version: Option<Version>,
     /// DHT nodes to start from, as `host:port`; empty for the public ones.
     pub bootstrap: Vec<String>,
+    /// Public keys of blind relays to go through where no direct way to a peer is found.
+    pub relay: Vec<String>,
     /// Lets others find this peer and fetch from it.
     pub seed_back: bool,
     /// The platform as the drive names it, such as `linux-x64`.
@@ -64,6 +66,7 @@ impl P2pOptions {
             builds: Vec::new(),
             version: None,
             bootstrap: Vec::new(),
+            relay: Vec::new(),
             seed_back: false,
             platform: host(),
             patience: Duration::from_secs(60),

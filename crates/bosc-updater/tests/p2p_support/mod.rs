@@ -58,8 +58,12 @@ pub struct Publisher {
 
 impl Publisher {
     pub fn new(dir: &Path, network: &Network) -> Self {
-        let config =
-            EngineConfig { store: dir.to_owned(), bootstrap: network.bootstrap(), primary_key: None };
+        let config = EngineConfig {
+            store: dir.to_owned(),
+            bootstrap: network.bootstrap(),
+            relay: Vec::new(),
+            primary_key: None,
+        };
         let engine = Arc::new(Engine::open(&config).unwrap());
         let touched =
             engine.execute_request(&Request::Touch(Touch::default()), &mut quiet, &Stop::new()).unwrap();

@@ -14,13 +14,14 @@ const fn variable(name: &'static str, who: &'static str, meaning: &'static str) 
 }
 
 /// Those that a person sets.
-pub(super) const READ: [Variable; 14] = [
+pub(super) const READ: [Variable; 15] = [
     variable("BOSC_STORE", "all", "Folder of the store, as `--store DIR`; the flag wins"),
     variable(
         "BOSC_BOOTSTRAP",
         "all",
         "DHT nodes to start from, as `--bootstrap HOST:PORT,...`; the flag wins",
     ),
+    variable("BOSC_RELAY", "all", "Blind relays to go through, as `--relay KEY,...`; the flag wins"),
     variable("NO_COLOR", "all", "No colours, unless `--color always`"),
     variable(
         "BOSC_PRIMARY_KEY",

@@ -257,6 +257,7 @@ impl Connector {
         self.pool.contains_key(&number)
             || self.events.iter().any(|event| match event {
                 ConnectEvent::Connected { connection, .. } => connection.socket == SocketKind::Pool(number),
+                ConnectEvent::Direct { socket, .. } => *socket == SocketKind::Pool(number),
                 _ => false,
             })
     }

@@ -140,6 +140,9 @@ impl Connector {
         let answer = HolepunchPayload { error, ..HolepunchPayload::default() };
         self.reply_to_round(dht, key, round, answer, Some(dht.default_socket()));
         self.end_puncher(dht, Side::Server(key), None, now);
+        if error == error::ABORTED {
+            self.ask_relay(Side::Server(key), now);
+        }
         let overdue = self.incoming.get(&key).and_then(|i| i.waiting.as_ref()).is_some_and(|w| w.overdue);
         if overdue {
             self.passive_timeout(dht, key, now);

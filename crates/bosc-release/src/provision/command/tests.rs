@@ -30,6 +30,7 @@ impl Fixture {
             store: dir.path().join("store"),
             // Nothing here may ask anybody.
             bootstrap: vec!["127.0.0.1:1".into()],
+            relay: Vec::new(),
             primary_key: None,
         };
         Self { engine: Engine::open(&config).unwrap(), dir }

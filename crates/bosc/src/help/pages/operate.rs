@@ -103,4 +103,21 @@ Without --bootstrap it is the first node of a private network. It keeps nothing 
             ),
         ],
     },
+    Page {
+        path: "relay",
+        details: "\
+Two peers behind routers that let no direct connection through meet here, when one of
+them names this relay with --relay. Bosc and JavaScript peers (`relayThrough` of hyperswarm)
+can use it. What it passes on is encrypted from end to end: it sees who talks to whom and
+how much, and can neither read nor change anything. Run it where it can be reached: without
+a firewall in front, or with its UDP port open. Its key is kept in the store.",
+        examples: &[
+            ("For everyone", "bosc relay --public"),
+            (
+                "For two peers, by the `whoami` of `bosc seed --json`",
+                "bosc relay --allow KEY-A --allow KEY-B",
+            ),
+            ("Two MiB a second for each pair", "bosc relay --public --max-rate 2M"),
+        ],
+    },
 ];

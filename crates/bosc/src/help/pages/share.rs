@@ -35,6 +35,10 @@ outside the folder is ever touched.",
             ("Names only", "bosc dump pear://KEY --list"),
             ("One file to stdout", "bosc dump pear://KEY/package.json -"),
             ("An older version (see `bosc versions`)", "bosc dump pear://KEY ./old --checkout 12"),
+            (
+                "Where no direct connection gets through (see `bosc relay`)",
+                "bosc dump pear://KEY ./copy --relay RELAY-KEY",
+            ),
         ],
     },
     Page {
