@@ -137,6 +137,21 @@ test('no DHT node answers: said, with those tried, whatever the command waits fo
     offline(p)
     assert.match(p.last('error').causes?.join() ?? '', /is in this store/)
   })
+  await t.test('a copied store, which says what it waits for before it waits', { timeout: 120_000 }, async () => {
+    const { link } = await bosc.touch()
+    await bosc.stage(link, dir)
+    const store = f.fresh('copy')
+    fs.cpSync(bosc.store, store, { recursive: true, preserveTimestamps: true })
+    const begin = performance.now()
+    const p = f.bosc({ store, bootstrap: nowhere }).start('stage', link, dir)
+    await p.until('checking', () => true, { timeout: 100_000 })
+    const told = performance.now() - begin
+    await p.exited
+    const all = performance.now() - begin
+    offline(p)
+    assert.match(p.last('error').hint, /--sole-copy/)
+    assert.equal(told < all / 3, true, `told after ${told} ms of ${all}`)
+  })
   await t.test('seed of an own link says so and goes on', { timeout: 30_000 }, async () => {
     const { link } = await bosc.touch()
     const seeding = bosc.start('seed', link)

@@ -41,6 +41,9 @@ pub enum Error {
     /// A value is larger than this implementation takes.
     #[error("{0} is over its bound")]
     TooLarge(&'static str),
+    /// A key of a batch whose keys must rise does not come after the one before it.
+    #[error("the keys of a batch that is made as it grows must rise")]
+    NotRising,
     /// Symlinks follow each other for too long.
     #[error("too many symlinks on the way to {0:?}")]
     SymlinkLoop(String),

@@ -1,5 +1,6 @@
 //! One core that is followed: its head, its blocks, who has them.
 
+use crate::beside;
 use crate::error::{FollowError, check};
 use crate::source::CoreSource;
 use crate::topics::{Topic, Urgent};
@@ -11,6 +12,11 @@ use bosc_store::Core;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long somebody who is looked for may still come once discovery is over and found nobody.
+const ALONE: Duration = Duration::from_secs(5);
+/// How often is looked at what raises no signal.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How an update ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +42,8 @@ pub struct FollowedCore {
     pub(crate) node: Arc<Node>,
     pub(crate) topic: Topic,
     live: LiveCore,
+    /// The db that these blobs are beside.
+    db: Option<LiveCore>,
 }
 
 /// Urgency that begins when a look was in vain.
@@ -51,7 +59,13 @@ impl Lazy {
 impl FollowedCore {
     /// Makes `core` live on a joined topic. A drive's blobs core is found on the topic of its db.
     pub fn new(node: &Arc<Node>, topic: &Topic, core: &Core) -> Self {
-        Self { node: Arc::clone(node), topic: topic.clone(), live: node.attach(core) }
+        Self { node: Arc::clone(node), topic: topic.clone(), live: node.attach(core), db: None }
+    }
+
+    /// As the blobs of a drive: they are waited for until they are of the history of its db.
+    #[must_use]
+    pub(crate) fn beside(self, db: &Self) -> Self {
+        Self { db: Some(db.live.clone()), ..self }
     }
 
     /// The core in the store.
@@ -69,9 +83,12 @@ impl FollowedCore {
         self.live.status()
     }
 
-    /// The core as long as it is now, for reading.
+    /// The core as long as it is now, for reading. Of a drive's blobs: what the entries of its db name now.
     pub fn source(&self) -> CoreSource {
-        CoreSource::new(self.core())
+        match &self.db {
+            Some(db) => CoreSource::new(db.core()).contents(self.core()),
+            None => CoreSource::new(self.core()),
+        }
     }
 
     /// Whether the first discovery is over and each peer it found was tried.
@@ -98,6 +115,32 @@ impl FollowedCore {
             }
             Ok(found)
         })
+    }
+
+    /// Whether blobs may be of a history before their db's, and nobody settled that.
+    fn lags(&self, alarm: &mut Alarm, since: Instant) -> Result<bool, FollowError> {
+        let Some(db) = &self.db else { return Ok(false) };
+        if !beside::lags(db.core(), self.core())? {
+            return Ok(false);
+        }
+        let (of_db, here) = (db.status(), self.live.status());
+        if !beside::peers_agree(&of_db, &here) || !alarm.has_passed(since, beside::SETTLED) {
+            return Ok(true);
+        }
+        beside::settle(of_db.fork, self.core())?;
+        Ok(false)
+    }
+
+    /// Waits until blobs are of their db's history. Of another core: at once.
+    fn of_one_history(&self, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        let Some(db) = &self.db else { return Ok(()) };
+        if !beside::lags(db.core(), self.core())? {
+            return Ok(());
+        }
+        let since = Instant::now();
+        let settled =
+            self.wait(wait, |_, alarm| Ok::<_, FollowError>((!self.lags(alarm, since)?).then_some(())))?;
+        settled.ok_or_else(|| FollowError::timed_out(&self.live.status()))
     }
 
     /// Waits until what is asked for has come, as long as something comes.
@@ -155,21 +198,32 @@ impl FollowedCore {
 
     /// Waits until discovery is over, everybody who is there told what it has and proved that it is of our history,
     /// and we have the newest of it. A peer that never says what it has, or cannot prove it, does not keep the others'
-    /// word from counting.
+    /// word from counting. When discovery found nobody and nobody comes for five seconds, nobody vouches.
     ///
     /// # Errors
     /// [`FollowError::Forked`] when a peer proves another history; [`FollowError::TimedOut`] when one has more and does
     /// not deliver it; as [`FollowedCore::wait`].
     pub fn vouched(&self, wait: &mut Wait<'_>) -> Result<Word, FollowError> {
         self.live.compare();
-        let mut claims = Claims::default();
-        let settled = self.wait(wait, |s, _| {
+        let (mut claims, mut alone) = (Claims::default(), None);
+        let settled = self.wait(wait, |s, alarm| {
             claims.note(s);
             if let Some(peer) = vouch::other_history(s) {
                 return Err(FollowError::Forked { peer: peer.key });
             }
-            Ok((vouch::is_settled(s) && self.is_flushed()).then_some(()))
+            let flushed = self.is_flushed();
+            if flushed && s.peers.is_empty() {
+                // The end of the last attempt to connect raises no signal.
+                alarm.is_past(alarm.now() + LOOK);
+            }
+            if !flushed || !s.peers.is_empty() || self.node.status().connecting {
+                alone = None;
+                return Ok((vouch::is_settled(s) && flushed).then_some(true));
+            }
+            let since = *alone.get_or_insert_with(|| alarm.now());
+            Ok(alarm.has_passed(since, ALONE).then_some(false))
         })?;
+        let settled = settled.filter(|settled| *settled);
         let s = self.live.status();
         if settled.is_none() && vouch::has_open_claims(&s) {
             return Err(FollowError::timed_out(&s));
@@ -183,6 +237,7 @@ impl FollowedCore {
     /// # Errors
     /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
     pub fn longer(&self, length: u64, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        self.of_one_history(wait)?;
         let core = self.core();
         if core.length() < length
             && let Some(last) = length.checked_sub(1)
@@ -198,6 +253,7 @@ impl FollowedCore {
     /// # Errors
     /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
     pub fn block(&self, block: u64, mut ahead: Vec<u64>, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        self.of_one_history(wait)?;
         let core = self.core();
         if core.has(block)? {
             return Ok(());
@@ -214,6 +270,7 @@ impl FollowedCore {
     /// # Errors
     /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
     pub fn blocks(&self, mut blocks: Vec<u64>, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        self.of_one_history(wait)?;
         let core = self.core();
         let mut failed = None;
         blocks.retain(|b| !core.has(*b).unwrap_or_else(|e| failed.replace(e).is_some()));
@@ -229,6 +286,7 @@ impl FollowedCore {
     /// # Errors
     /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
     pub fn range(&self, range: Range<u64>, wait: &mut Wait<'_>) -> Result<(), FollowError> {
+        self.of_one_history(wait)?;
         match self.core().first_missing(range.start, range.end)? {
             None => Ok(()),
             Some(first) => self.download(Download::range(first, range.end), wait),

@@ -78,7 +78,7 @@ impl FollowedDrive {
         if self.blobs.get().is_none()
             && let Some(core) = self.cores.blobs()?
         {
-            let _ = self.blobs.set(FollowedCore::new(&self.db.node, &self.topic, &core));
+            let _ = self.blobs.set(FollowedCore::new(&self.db.node, &self.topic, &core).beside(&self.db));
         }
         Ok(self.blobs.get())
     }

@@ -24,17 +24,20 @@
 //!    event it waits for, and an [`Alarm`] that it set itself. Without a wait nothing here wakes at all.
 //! 4. While somebody waits for the network, the topic is urgent, and the swarm looks for peers by its own back-off.
 //!    Nobody above asks it to look again.
-//! 5. Errors are typed ([`FollowError`]); nothing is recognised by its text.
+//! 5. Contents are read by the entries of one history with them, whichever of the two cores came first (`beside`).
+//! 6. Errors are typed ([`FollowError`]); nothing is recognised by its text.
 //!
 //! # Files
 //!
 //! - `drive`: a followed drive. `core`: one core of it. `cores`: a drive's two cores in the store. `topics`: those that are joined.
+//! - `beside`: whether both cores are of one history.
 //! - `wait`: the one way to wait. `stop`: being asked to end. `news`: telling without being asked. `meet`: two runs that look for
 //!   each other.
 //! - `read`: the one way to read what may not be here. `source`: blocks for it. `offer/`: where bytes come from.
 //! - `vouch`: whose word counts. `error`: why a drive could not be followed.
 #![forbid(unsafe_code)]
 
+mod beside;
 mod core;
 mod cores;
 mod drive;
@@ -49,6 +52,7 @@ mod topics;
 pub mod vouch;
 mod wait;
 
+pub use self::beside::CutBack;
 pub use self::core::{FollowedCore, Update, Word};
 pub use cores::{CoreName, DriveCores};
 pub use drive::{Copies, FollowedDrive, wait_for};

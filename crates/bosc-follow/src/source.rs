@@ -1,29 +1,64 @@
 //! A core of the store as a source of blocks for reading drives.
 
+use crate::beside::{self, CutBack};
 use bosc_drive::{BlockSource, SourceError};
 use bosc_format::merkle::Seek;
 use bosc_store::{Core, ErrorKind};
 use bytes::Bytes;
 
-/// Bytes of blocks read at once.
-const TOGETHER: usize = 1 << 20;
+/// Bytes of blocks read at once: what the largest block of a file has. Most blocks of large files have 1 to 2 MiB, and four
+/// and more of those are hashed side by side.
+const TOGETHER: usize = 8 << 20;
 
-/// A core at a fixed length. Blocks are checked against the tree as they are read.
+/// A core at a fixed length of its present fork. Blocks are checked against the tree as they are read. When somebody else cuts
+/// the core back, reading fails with [`CutBack`].
 #[derive(Debug, Clone)]
 pub struct CoreSource {
     core: Core,
+    /// Of blobs beside a db: the db at the fork that their entries are of; they are as long as they are.
+    db: Option<Core>,
     length: u64,
+    /// Of the db, where there is one.
+    fork: u64,
 }
 
 impl CoreSource {
     /// The core as long as it is now.
     pub fn new(core: &Core) -> Self {
-        Self { core: core.clone(), length: core.length() }
+        Self::cut(core, u64::MAX)
     }
 
     /// The core as it was at an older length.
     pub fn cut(core: &Core, length: u64) -> Self {
-        Self { core: core.clone(), length: core.length().min(length) }
+        let head = core.head();
+        Self { core: core.clone(), db: None, length: head.length.min(length), fork: head.fork }
+    }
+
+    /// The blobs of the drive whose db this is, for what its entries name. While they are of a history before the db's, all
+    /// of them is missing ([`crate::FollowedCore::block`] waits for that, too).
+    #[must_use]
+    pub fn contents(&self, blobs: &Core) -> Self {
+        Self { core: blobs.clone(), db: Some(self.core.clone()), length: u64::MAX, fork: self.fork }
+    }
+
+    /// At this fork, of which the caller learned the rest: at another one, reading fails with [`CutBack`].
+    #[must_use]
+    pub fn of_fork(self, fork: u64) -> Self {
+        Self { fork, ..self }
+    }
+
+    /// Whether blocks may be read now; `false`: later, once the contents of this history came.
+    ///
+    /// # Errors
+    /// [`CutBack`]; what the store says.
+    pub fn is_ready(&self) -> Result<bool, SourceError> {
+        let told = self.db.as_ref().unwrap_or(&self.core);
+        if told.head().fork != self.fork && !told.writable() {
+            return Err(SourceError::Failed(Box::new(CutBack)));
+        }
+        let Some(db) = &self.db else { return Ok(true) };
+        let lags = beside::lags(db, &self.core).map_err(|e| SourceError::Failed(Box::new(e)))?;
+        Ok(!lags)
     }
 
     /// Why block `index` cannot be read. What was found damaged is not here any more, and peers may have it. Who writes a
@@ -43,11 +78,16 @@ impl CoreSource {
 
 impl BlockSource for CoreSource {
     fn length(&self) -> u64 {
-        self.length
+        // What is to come may be longer than what is here.
+        if self.db.is_some() && !self.is_ready().unwrap_or(false) {
+            u64::MAX
+        } else {
+            self.length.min(self.core.length())
+        }
     }
 
     fn block(&self, index: u64) -> Result<Bytes, SourceError> {
-        if index >= self.length {
+        if !self.is_ready()? || index >= self.length() {
             return Err(SourceError::Missing(index));
         }
         match self.core.block(index) {
@@ -59,7 +99,11 @@ impl BlockSource for CoreSource {
 
     fn blocks(&self, indexes: &[u64]) -> Result<Vec<Bytes>, SourceError> {
         let Some(first) = indexes.first() else { return Ok(Vec::new()) };
-        let within = indexes.split(|i| *i >= self.length).next().unwrap_or_default();
+        if !self.is_ready()? {
+            return Err(SourceError::Missing(*first));
+        }
+        let length = self.length();
+        let within = indexes.split(|i| *i >= length).next().unwrap_or_default();
         match self.core.blocks(within, TOGETHER) {
             Ok(blocks) if !blocks.is_empty() => Ok(blocks),
             // Not here, or beyond the end.
@@ -70,10 +114,13 @@ impl BlockSource for CoreSource {
     }
 
     fn has(&self, index: u64) -> bool {
-        index < self.length && self.core.has(index).unwrap_or(false)
+        index < self.length() && self.is_ready().unwrap_or(false) && self.core.has(index).unwrap_or(false)
     }
 
     fn seek(&self, offset: u64) -> Result<Option<(u64, u64)>, SourceError> {
+        if !self.is_ready()? {
+            return Ok(None);
+        }
         match self.core.seek(offset) {
             Ok(Seek::Found { block, offset }) => Ok(Some((block, offset))),
             // The reader then walks the blocks.

@@ -58,6 +58,12 @@ pub fn is_settled(s: &CoreStatus) -> bool {
         && s.peers.iter().all(|p| p.synced && is_compared(p, s) && !is_ahead(p, s))
 }
 
+/// Whether everybody who is there told what it has, and nobody has more of our history. Who proved another one is not waited
+/// for: what it has never comes.
+pub fn is_told(s: &CoreStatus) -> bool {
+    !s.is_behind() && s.peers.iter().all(|p| p.synced || p.other_history)
+}
+
 /// Whether what is here is the newest of all that was told. `all`: nobody may have told nothing yet, nor be one that was
 /// not compared; else claims in vain do not count.
 pub fn is_level(s: &CoreStatus, all: bool) -> bool {
@@ -163,6 +169,16 @@ mod tests {
         assert!(is_settled(&s), "who stands in an older fork has nothing to prove");
         s.peers[0].fork = 2;
         assert!(is_vouched(&s) && !is_settled(&s), "a newer one may be the truth");
+    }
+
+    #[test]
+    fn another_history_that_is_longer_is_not_waited_for() {
+        let mut s = status(5, vec![peer(5, 5), peer(9, 0)]);
+        assert!(!is_told(&s), "it may come");
+        s.peers[1].other_history = true;
+        assert!(is_told(&s));
+        s.peers[0].synced = false;
+        assert!(!is_told(&s), "it may have more");
     }
 
     #[test]

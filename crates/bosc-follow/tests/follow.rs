@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use bosc_drive::{BlockSource, SourceError};
 use bosc_follow::offer::{Cost, Gathering, Guesses, MAX_REFUSED, Offer, Peers, Put};
-use bosc_follow::{DriveCores, FollowError, FollowedDrive, Stop, Topics, Update, Wait};
+use bosc_follow::{CoreSource, CutBack, DriveCores, FollowError, FollowedDrive, Stop, Topics, Update, Wait};
 use bosc_format::crypto::leaf_hash;
 use bosc_node::{Node, NodeConfig, Role};
 use bosc_store::{CreateOptions, Options, Store};
@@ -315,4 +316,75 @@ fn a_source_that_works_for_long_can_be_stopped() {
     let outcome = gathering.from(&mut [&mut Slow(stop.clone()), &mut Peers]);
     assert!(matches!(outcome, Err(FollowError::Stopped)));
     assert!(start.elapsed() < LONG);
+}
+
+#[test]
+fn contents_are_of_the_history_that_the_entries_are_of() {
+    let (_nodes, bootstrap) = network();
+    let (a, b) = (host(&bootstrap), host(&bootstrap));
+    let served = publisher(&a, 20);
+    let (key, pair) = (*served.cores().key(), served.db().core().key_pair().unwrap());
+    let drive = follower(&b, &key);
+    let stop = Stop::new();
+    let wait = || Wait::new(&stop).timeout(LONG);
+    drive.db().longer(20, &mut wait()).unwrap();
+    let blobs = drive.need_blobs().unwrap();
+    blobs.longer(20, &mut wait()).unwrap();
+    blobs.range(0..20, &mut wait()).unwrap();
+    let before = CoreSource::new(drive.db().core());
+    let contents = before.contents(blobs.core());
+    let old = contents.block(7).unwrap();
+
+    // Cut back, and the blobs are not there yet: the window between the two cores, for as long as it takes.
+    drop((served, a));
+    let c = host(&bootstrap);
+    let db = c.store.create_core(CreateOptions::with_key_pair(pair)).unwrap();
+    db.append(&blocks(1, 20)).unwrap();
+    db.truncate(3, 1).unwrap();
+    db.append(&blocks(3, 9)).unwrap();
+    let db_only = (c.node.attach(&db), c.topics.join(&c.node, *db.discovery_key(), true));
+    let moved =
+        drive.db().wait(&mut wait(), |s, _| Ok::<_, FollowError>((s.fork == 1).then_some(()))).unwrap();
+    assert!(moved.is_some());
+    drive.db().range(0..12, &mut wait()).unwrap();
+    assert_eq!(blobs.core().head().fork, 0);
+    assert_eq!(blobs.core().block(7).unwrap(), Some(old), "proved bytes of the other history are here");
+    let now = blobs.source();
+    assert!(!now.has(7) && matches!(now.block(7), Err(SourceError::Missing(7))));
+    assert!(matches!(now.blocks(&[7, 8]), Err(SourceError::Missing(7))));
+    let short = || Wait::new(&stop).stall(Duration::from_millis(100));
+    assert!(matches!(blobs.block(7, Vec::new(), &mut short()), Err(FollowError::TimedOut(_))));
+    assert!(matches!(blobs.blocks(vec![7], &mut short()), Err(FollowError::TimedOut(_))));
+    assert!(matches!(blobs.range(7..8, &mut short()), Err(FollowError::TimedOut(_))));
+    assert!(matches!(blobs.longer(7, &mut short()), Err(FollowError::TimedOut(_))));
+    for stale in [&before, &contents] {
+        let Err(SourceError::Failed(e)) = stale.block(7) else {
+            panic!("what was learned before the cut counts on")
+        };
+        assert!(e.is::<CutBack>(), "{e}");
+    }
+
+    // They come: the same source reads them.
+    let cores = DriveCores::new(&c.store, db);
+    let written = cores.blobs().unwrap().unwrap();
+    written.append(&blocks(2, 20)).unwrap();
+    written.truncate(3, 1).unwrap();
+    written.append(&blocks(4, 9)).unwrap();
+    let served = FollowedDrive::join(&c.node, &c.topics, cores.clone(), true).unwrap();
+    blobs.block(7, Vec::new(), &mut wait()).unwrap();
+    assert_eq!(blobs.core().head().fork, 1);
+    assert_eq!(now.block(7).unwrap(), written.block(7).unwrap().unwrap());
+    drop(db_only);
+
+    // A writer cut the db alone: who has it says that these are its contents, and that is remembered.
+    cores.db.truncate(3, 2).unwrap();
+    cores.db.append(&blocks(5, 2)).unwrap();
+    let moved =
+        drive.db().wait(&mut wait(), |s, _| Ok::<_, FollowError>((s.fork == 2).then_some(()))).unwrap();
+    assert!(moved.is_some());
+    assert!(!blobs.source().has(7));
+    blobs.block(7, Vec::new(), &mut wait()).unwrap();
+    drop(served);
+    let again = CoreSource::new(drive.db().core()).contents(blobs.core());
+    assert_eq!(again.block(7).unwrap(), written.block(7).unwrap().unwrap());
 }

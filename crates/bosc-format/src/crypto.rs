@@ -36,6 +36,33 @@ fn digest(state: &State) -> Hash {
     hash
 }
 
+/// [`hash`] of bytes that come in parts.
+#[derive(Debug, Clone)]
+pub struct Hasher(State);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Hasher {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Self(start())
+    }
+
+    /// Takes more bytes.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The hash of all that was taken.
+    pub fn finish(&self) -> Hash {
+        digest(&self.0)
+    }
+}
+
 /// Keyed BLAKE2b-256 over the concatenation of `parts`. `key` is at most 64 bytes; what is over is refused by
 /// returning the hash under the empty key, which no caller does.
 pub fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> Hash {

@@ -1,4 +1,8 @@
 //! How much may wait between the thread that talks to sockets and the one that talks to cores.
+//!
+//! Frames for a connection are made while little waits for it *and* its stream takes more: a frame can hold a block of
+//! several MiB, and would else wait beside what the stream has not had acknowledged. Who made none because of one of the
+//! two is told when neither holds any more ([`Credit::sent_out`], [`Credit::room`]); told too often does no harm.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -25,6 +29,8 @@ pub struct Credit {
     bounds: Bounds,
     outbound: AtomicUsize,
     inbound: AtomicUsize,
+    /// The stream takes no more for now.
+    full: AtomicBool,
     starved: AtomicBool,
     /// Whether bytes went each way.
     pub(crate) received: AtomicBool,
@@ -37,6 +43,7 @@ impl Credit {
             bounds,
             outbound: AtomicUsize::new(0),
             inbound: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
             starved: AtomicBool::new(false),
             received: AtomicBool::new(false),
             sent: AtomicBool::new(false),
@@ -48,14 +55,25 @@ impl Credit {
         self.outbound.load(Ordering::SeqCst)
     }
 
-    /// Whether more may be made for the connection. When not, [`Credit::sent_out`] tells when to try again.
+    /// Whether more may be made for the connection. When not, [`Credit::sent_out`] or [`Credit::room`] tells when to try
+    /// again.
     pub(crate) fn may_send(&self) -> bool {
-        if self.outbound.load(Ordering::SeqCst) < self.bounds.outbound_high {
+        if self.is_below(self.bounds.outbound_high) {
             return true;
         }
         self.starved.store(true, Ordering::SeqCst);
         // It may have drained between the look and the note.
-        self.outbound.load(Ordering::SeqCst) < self.bounds.outbound_low
+        self.is_below(self.bounds.outbound_low)
+    }
+
+    fn is_below(&self, bound: usize) -> bool {
+        !self.full.load(Ordering::SeqCst) && self.outbound.load(Ordering::SeqCst) < bound
+    }
+
+    /// Whether the stream takes more now. Returns whether the maker waits to be told.
+    pub(crate) fn room(&self, takes_more: bool) -> bool {
+        self.full.store(!takes_more, Ordering::SeqCst);
+        self.is_below(self.bounds.outbound_low) && self.starved.swap(false, Ordering::SeqCst)
     }
 
     /// Frames of `n` bytes were handed to the socket thread.
@@ -65,8 +83,8 @@ impl Credit {
 
     /// `n` bytes went out. Returns whether the maker waits to be told.
     pub(crate) fn sent_out(&self, n: usize) -> bool {
-        let before = self.outbound.fetch_sub(n, Ordering::SeqCst);
-        before.saturating_sub(n) < self.bounds.outbound_low && self.starved.swap(false, Ordering::SeqCst)
+        self.outbound.fetch_sub(n, Ordering::SeqCst);
+        self.is_below(self.bounds.outbound_low) && self.starved.swap(false, Ordering::SeqCst)
     }
 
     /// Messages of `n` bytes were handed to the core thread.
@@ -83,5 +101,28 @@ impl Credit {
     /// Whether the connection may be read.
     pub(crate) fn may_read(&self) -> bool {
         self.inbound.load(Ordering::SeqCst) < self.bounds.inbound_high
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_told_when_the_stream_has_room_and_little_waits() {
+        let bounds = Bounds { outbound_high: 100, outbound_low: 50, inbound_high: 1 };
+        let credit = Credit::new(bounds);
+        assert!(credit.may_send());
+        credit.queued(10);
+        assert!(!credit.room(false), "nobody waits");
+        assert!(!credit.may_send(), "the stream is full though little waits");
+        assert!(!credit.sent_out(10), "it still is");
+        assert!(credit.room(true));
+        assert!(credit.may_send() && !credit.room(true), "told once");
+        credit.queued(120);
+        assert!(!credit.may_send());
+        assert!(!credit.room(true), "too much waits");
+        assert!(!credit.room(false) && !credit.sent_out(100), "now the stream is full");
+        assert!(credit.room(true) && credit.may_send());
     }
 }

@@ -17,6 +17,7 @@ use crate::store::{StoreCheck, StoreRepair};
 use crate::touch::Touch;
 use crate::versions::Versions;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A command that needs a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +81,35 @@ impl Request {
             Self::Line(r) => r.is_sole_copy(),
             _ => false,
         }
+    }
+
+    /// How long it waits for others, where the caller says so.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        let ms = match self {
+            Self::Seed(r) => r.timeout_ms?,
+            Self::Info(r) => r.timeout_ms,
+            Self::Dump(r) => r.timeout_ms,
+            Self::Provision(r) => r.timeout_ms,
+            Self::Changelog(r) => r.timeout_ms,
+            Self::Versions(r) => r.timeout_ms,
+            Self::DataDht(r) => r.timeout_ms,
+            Self::Install(r) => r.timeout_ms,
+            Self::Doctor(r) => r.timeout_ms,
+            Self::StoreRepair(r) => r.timeout_ms,
+            Self::Line(r) => r.timeout_ms,
+            Self::Rotate(r) => r.timeout_ms,
+            Self::Touch(_)
+            | Self::Stage(_)
+            | Self::Relay(_)
+            | Self::Multisig(_)
+            | Self::Cores(_)
+            | Self::Gc(_)
+            | Self::KeysExport(_)
+            | Self::KeysImport(_)
+            | Self::StoreCheck(_)
+            | Self::Publish(_) => return None,
+        };
+        Some(Duration::from_millis(ms))
     }
 
     /// The `cmd` of its JSON lines.

@@ -4,6 +4,8 @@
 
 mod p2p_support;
 
+use bosc_updater::install::{Installer, Options, Status, contents_of};
+use bosc_updater::release::{Release, ReleaseId, Staged};
 use bosc_updater::{ErrorKind, Event, Events, Started, UpdateSource, Updater, UpdaterBuilder};
 use p2p_support::{Deployment, Network, Publisher, copy, noise};
 use std::fs;
@@ -146,11 +148,29 @@ fn a_second_instance_is_told_that_it_is_one_and_wrong_options_are_named() {
     }
 }
 
+/// Version 1.0.0 on trial, over an older one.
+fn on_trial(t: &Path) -> Installer {
+    fs::create_dir_all(t.join("installed")).unwrap();
+    fs::write(t.join("installed/Demo"), "old").unwrap();
+    let target = t.join("installed/Demo");
+    let installer = Installer::open(Options::new(&target, "0.9.0".parse().unwrap())).unwrap();
+    let path = installer.staging().unwrap().join("new");
+    fs::write(&path, "new").unwrap();
+    let release = Release {
+        version: "1.0.0".parse().unwrap(),
+        id: ReleaseId([1; 32]),
+        origin: String::new(),
+        notes: None,
+        size: None,
+    };
+    let contents = contents_of(&path).unwrap();
+    installer.install(&Staged { release, path, contents }, std::time::SystemTime::now()).unwrap();
+    installer
+}
+
 /// Whatever is wrong with the source: the application runs, says that it is healthy, and is not rolled back for it.
 #[test]
 fn a_broken_source_keeps_no_application_from_being_healthy() {
-    use bosc_updater::install::{Installer, Options, Status, contents_of};
-    use bosc_updater::release::{Release, ReleaseId, Staged};
     type Break = fn(&Path, UpdateSource) -> UpdateSource;
     let broken: [(&str, Break); 4] = [
         ("a file in the place of the data folder", |t, source| {
@@ -174,21 +194,7 @@ fn a_broken_source_keeps_no_application_from_being_healthy() {
         let temp = tempfile::tempdir().unwrap();
         let t = temp.path();
         let network = Network::new();
-        fs::create_dir_all(t.join("installed")).unwrap();
-        fs::write(t.join("installed/Demo"), "old").unwrap();
-        let target = t.join("installed/Demo");
-        let installer = Installer::open(Options::new(&target, "0.9.0".parse().unwrap())).unwrap();
-        let path = installer.staging().unwrap().join("new");
-        fs::write(&path, "new").unwrap();
-        let release = Release {
-            version: "1.0.0".parse().unwrap(),
-            id: ReleaseId([1; 32]),
-            origin: String::new(),
-            notes: None,
-            size: None,
-        };
-        let contents = contents_of(&path).unwrap();
-        installer.install(&Staged { release, path, contents }, std::time::SystemTime::now()).unwrap();
+        let installer = on_trial(t);
         let link = "pear://nw4bt9ok4skpuyyhkjwatqryo4ko8mhbyzhwc4zmc3dstudouxwo";
         let source = damage(t, UpdateSource::pear(link).bootstrap(network.bootstrap()));
         let (updater, _events) = start(options_from(source, t));
@@ -239,4 +245,49 @@ fn switched_off_or_without_an_application_nothing_is_opened() {
         assert!(!t.join("data/bosc-updater/p2p").exists());
         updater.close();
     }
+}
+
+#[test]
+fn a_damaged_journal_is_told_once_also_during_a_trial() {
+    let temp = tempfile::tempdir().unwrap();
+    let t = temp.path();
+    let installer = on_trial(t);
+    let folder = installer.folder();
+    let link = "pear://nw4bt9ok4skpuyyhkjwatqryo4ko8mhbyzhwc4zmc3dstudouxwo";
+    let run = || start(options_from(UpdateSource::pear(link).bootstrap(["127.0.0.1:9".into()]), t));
+    let told = |events: &Events| {
+        let mut asides = Vec::new();
+        while let Some(event) = events.recv_timeout(Duration::from_millis(300)) {
+            if let Event::JournalDamaged { aside, .. } = event {
+                asides.push(aside);
+            }
+        }
+        asides
+    };
+    assert_eq!(installer.damaged_journal().unwrap(), None);
+    let damage = || fs::write(folder.join("journal.json"), "{").unwrap();
+    // Found at the start.
+    damage();
+    assert_eq!(
+        installer.damaged_journal().unwrap(),
+        Some(folder.join("journal.json")),
+        "it was only looked at"
+    );
+    let (updater, events) = run();
+    assert_eq!(told(&events), [folder.join("journal.damaged")]);
+    assert!(!updater.mark_healthy().wait().unwrap(), "the trial is forgotten");
+    // While it runs.
+    damage();
+    assert!(!updater.mark_healthy().wait().unwrap());
+    assert_eq!(told(&events), [folder.join("journal.damaged")]);
+    updater.close();
+    let (updater, events) = run();
+    assert_eq!(told(&events).len(), 0, "it was told");
+    updater.close();
+    assert_eq!(installer.damaged_journal().unwrap(), Some(folder.join("journal.damaged")));
+    assert_eq!(
+        fs::read_to_string(t.join("installed/Demo")).unwrap(),
+        "new",
+        "the application stays as it is"
+    );
 }

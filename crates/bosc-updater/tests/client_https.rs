@@ -646,6 +646,7 @@ fn the_build_before_is_kept_only_if_it_is_wanted() {
         let kept: &[&str] =
             if keep { &[".App.bosc", "App", "App.prev", "me"] } else { &[".App.bosc", "App", "me"] };
         assert_eq!(there, kept);
+        assert_eq!(names(&bed.dir.path().join(".App.bosc")), ["LOCK", "RUNNING", "journal.json"]);
     }
 }
 

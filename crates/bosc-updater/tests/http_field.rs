@@ -77,9 +77,9 @@ fn a_proxy_of_every_kind_is_used() {
     // With a password; and by an address, which is not resolved by anybody.
     let proxy = Proxy::to(server.port);
     let address = format!("socks5://me:p%40ss@127.0.0.1:{}", proxy.port);
-    let url = format!("https://127.0.0.2:{}/m.json", server.port);
+    let url = format!("https://192.0.2.1:{}/m.json", server.port);
     assert_eq!(update(proxied(&server, &url, &[("ALL_PROXY", address)])).unwrap(), b"new");
-    assert_eq!(proxy.asked()[0], "socks5 me:p@ss@127.0.0.2");
+    assert_eq!(proxy.asked()[0], "socks5 me:p@ss@192.0.2.1");
 }
 
 #[test]
@@ -94,10 +94,12 @@ fn a_proxy_that_was_named_is_never_bypassed() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for scheme in ["socks5", "socks5h", "socks4", "socks4a", "http", "https"] {
         let address = format!("{scheme}://127.0.0.1:{closed}");
-        let url = format!("https://127.0.0.2:{}/m.json", server.port);
+        let url = format!("https://192.0.2.1:{}/m.json", server.port);
         let e = update(proxied(&server, &url, &[("HTTPS_PROXY", address)])).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Network, "{scheme}: {e}");
         assert!(e.to_string().contains("HTTPS_PROXY"), "{e}");
+        // The proxy's port does; that address would not answer.
+        assert!(e.causes().iter().any(|cause| cause.contains("refused")), "{scheme}: {:?}", e.causes());
     }
     assert!(server.requests().is_empty());
     // What is excepted goes without, and nothing else.
@@ -310,9 +312,25 @@ fn several_addresses_are_asked_in_order() {
     assert_eq!(broken.asked("/m.json"), 1, "the next one is asked before the same one again");
     let all = [broken.url("/m.json"), forged.url("/m.json"), good.url("/m.json")];
     assert_eq!(update(with(down.clone(), &all)).unwrap(), b"new");
-    // Nothing helps: the first one's error is told.
-    let e = update(with(forged.url("/m.json"), std::slice::from_ref(&down))).unwrap_err();
+    // Nothing helps: it is an error as the first one's, and what each said is told.
+    let e = update(with(forged.url("/m.json"), &[down.clone(), portal.url("/m.json")])).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Integrity, "{e}");
+    let told = e.causes();
+    let said =
+        |n: usize| told[n - 1].strip_prefix(&format!("endpoint {n} (localhost): ")).unwrap().to_owned();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        said(1).contains("signature") && said(2).contains("refused") && said(3).contains("web page"),
+        "{told:?}"
+    );
+    let many = vec![portal.url("/m.json?token=hunter2"); 30];
+    let told = update(with(down.clone(), &many)).unwrap_err();
+    assert!(
+        told.causes().len() <= 8 && told.to_string().contains("31 endpoints"),
+        "{told} {:?}",
+        told.causes()
+    );
+    assert!(!format!("{told:?}").contains("hunter2"), "an address may hold a secret");
     let asked = forged.requests().len();
     assert_eq!(update(with(good.url("/m.json"), &[forged.url("/m.json")])).unwrap(), b"new");
     let old = Server::start(Cert::Good, |_| answer(204, &[], ""));

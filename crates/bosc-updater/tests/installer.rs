@@ -843,3 +843,49 @@ fn attributes_access_lists_and_capabilities_come_along() {
     let mode = fs::metadata(&program).unwrap().permissions().mode();
     assert_eq!((mode & 0o002, mode & 0o100), (0, 0o100), "{mode:o}: a list that opens it to all is narrowed");
 }
+
+/// The name of the updater's folder is the user's own: it stays as it is, and is named for what it is.
+#[test]
+fn what_has_the_name_of_the_updaters_folder_is_named_and_left_alone() {
+    type Make = fn(&Path);
+    let all: &[(&str, Make)] = &[
+        ("a file", |path| fs::write(path, "mine").unwrap()),
+        #[cfg(unix)]
+        ("a link", |path| std::os::unix::fs::symlink("elsewhere", path).unwrap()),
+    ];
+    for (what, make) in all {
+        for shape in [Shape::File, Shape::Folder] {
+            let app = App::new(shape);
+            let folder = app.dir.path().join(".App.bosc");
+            make(&folder);
+            let before = fs::symlink_metadata(&folder).unwrap();
+            let e = app.install("1.0.0", "1.0.1", 0).unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::Input, "{e}");
+            assert!(e.to_string().contains(&format!("{} is {what}", folder.display())), "{e}");
+            assert!(e.next_step().is_some_and(|hint| hint.contains("another name")), "{e}");
+            for e in [
+                app.as_version("1.0.0").started(now()).map(drop).unwrap_err(),
+                app.as_version("1.0.0").staging().map(drop).unwrap_err(),
+            ] {
+                assert!(e.to_string().contains(&format!("is {what}")), "{e}");
+            }
+            let after = fs::symlink_metadata(&folder).unwrap();
+            assert_eq!((after.file_type(), after.len()), (before.file_type(), before.len()));
+            assert_eq!(contents_of(&app.target()).unwrap(), expected(shape, "1.0.0"));
+        }
+    }
+}
+
+#[test]
+fn nothing_stays_of_the_build_before_when_it_is_not_kept() {
+    for shape in [Shape::File, Shape::Folder] {
+        let app = App::new(shape);
+        app.install("1.0.0", "1.0.1", 0).unwrap();
+        let installer = app.as_version("1.0.1");
+        let _ = installer.started(later(1)).unwrap();
+        assert!(installer.mark_healthy(later(2)).unwrap());
+        installer.discard_previous(later(3)).unwrap();
+        assert!(!app.prev().exists());
+        assert!(!app.dir.path().join(".App.bosc/trash").exists(), "not even an empty folder");
+    }
+}

@@ -69,7 +69,7 @@ impl<S: BlockSource> Batch<S> {
 
     /// How many blocks the operations so far make, without the header.
     pub fn len(&self) -> usize {
-        self.pending.len()
+        usize::try_from(self.pending.len()).unwrap_or(usize::MAX)
     }
 
     /// Whether no operation has made a block.
@@ -79,12 +79,17 @@ impl<S: BlockSource> Batch<S> {
 
     /// The core's length once the blocks are appended.
     pub fn version(&self) -> u64 {
-        self.base.saturating_add(self.pending.len() as u64)
+        self.base.saturating_add(self.pending.len())
     }
 
     /// Puts `value` under `key` and returns the block it will be in. `None` is the null value.
     pub fn put(&mut self, key: impl Into<Bytes>, value: Option<Bytes>) -> Result<u64> {
-        let key = checked_key(key.into())?;
+        self.put_after(key.into(), value, false)
+    }
+
+    /// A put. `last`: no key before this one comes any more, and what lies left of it is closed.
+    pub(super) fn put_after(&mut self, key: Bytes, value: Option<Bytes>, last: bool) -> Result<u64> {
+        let key = checked_key(key)?;
         self.touched = true;
         let root = match self.load_root()? {
             Some(root) => root,
@@ -92,6 +97,9 @@ impl<S: BlockSource> Batch<S> {
         };
         let seq = self.version();
         let mut path = self.find(root, &key)?;
+        if last {
+            self.close_left(&path);
+        }
         let lazy = LazyKey { seq, key: Some(key.clone()) };
         for &node in &path.nodes {
             self.pending.node_mut(node).changed = true;
@@ -160,6 +168,32 @@ impl<S: BlockSource> Batch<S> {
     pub fn blocks(self) -> BatchBlocks {
         let header = self.header.filter(|_| self.touched).map(|h| h.encode());
         BatchBlocks { header, pending: self.pending.encode(self.base) }
+    }
+
+    /// The next block that no put of a key behind all others can change; the header first.
+    pub(super) fn next_final(&mut self) -> Option<Vec<u8>> {
+        if self.touched
+            && let Some(header) = self.header.take()
+        {
+            return Some(header.encode());
+        }
+        self.pending.next_final(self.base)
+    }
+
+    #[cfg(test)]
+    pub(super) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    fn close_left(&mut self, path: &Path) {
+        // What is below a key that was found lies left of it up to its own place.
+        let last = if path.found { path.place + 1 } else { 0 };
+        for (i, &node) in path.nodes.iter().enumerate() {
+            for turn in 0..path.turns.get(i).copied().unwrap_or(last) {
+                let Some(&child) = self.pending.node(node).children.get(turn) else { break };
+                self.pending.close(child, self.base);
+            }
+        }
     }
 
     fn finish(&mut self, root: NodeId, seq: u64, key: Bytes, value: Option<Bytes>) {
@@ -235,7 +269,7 @@ impl<S: BlockSource> Batch<S> {
     fn split_up(&mut self, root: NodeId, mut node: NodeId, path: &mut Path) -> NodeId {
         while self.pending.node(node).keys.len() >= SPLIT_KEYS {
             let Some((median, right)) = self.pending.split(node) else { break };
-            let right = self.pending.add_child(Child { seq: 0, offset: 0, node: Some(right) });
+            let right = self.pending.add_child(Child::new(right));
             match (path.nodes.pop(), path.turns.pop()) {
                 (Some(parent), Some(turn)) => {
                     let p = self.pending.node_mut(parent);
@@ -244,7 +278,7 @@ impl<S: BlockSource> Batch<S> {
                     node = parent;
                 }
                 _ => {
-                    let left = self.pending.add_child(Child { seq: 0, offset: 0, node: Some(node) });
+                    let left = self.pending.add_child(Child::new(node));
                     return self.pending.add_node(Node {
                         keys: vec![median],
                         children: vec![left, right],

@@ -10,7 +10,8 @@
 //! # Files
 //!
 //! - `tree`: nodes, and one key. `range`: keys in order. `history`: all operations in theirs. `diff`: two versions compared.
-//! - `batch`: puts and deletes that become one append, on the tree in `pending`. `versions`: which lengths are versions.
+//! - `batch`: puts and deletes that become one append, on the tree in `pending`. `rising`: the same of keys in order, made
+//!   as it grows. `versions`: which lengths are versions.
 //! - `proto`: blocks as bytes.
 
 mod batch;
@@ -19,6 +20,7 @@ mod history;
 mod pending;
 mod proto;
 mod range;
+mod rising;
 mod tree;
 mod versions;
 
@@ -27,6 +29,7 @@ pub use diff::{Change, Diff};
 pub use history::{History, HistoryEntry};
 pub use proto::{Header, Metadata};
 pub use range::{KeyRange, Range};
+pub use rising::RisingBatch;
 pub use tree::Lookup;
 pub use versions::{Step, Versions};
 

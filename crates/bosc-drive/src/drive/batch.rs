@@ -1,7 +1,7 @@
 //! Changes to a drive's file tree, as one append.
 
 use super::{EntryValue, files_key, path};
-use crate::bee::{Batch, BatchBlocks, Header};
+use crate::bee::{Batch, BatchBlocks, Header, RisingBatch};
 use crate::{BlockSource, Result};
 use bytes::Bytes;
 
@@ -65,5 +65,36 @@ impl<S: BlockSource> DriveBatch<S> {
     /// The same one after the other, each made when it is asked for.
     pub fn blocks(self) -> BatchBlocks {
         self.batch.blocks()
+    }
+
+    /// Goes on with puts of entries in the order of their keys only; see [`RisingBatch`].
+    pub fn rising(self) -> RisingDriveBatch<S> {
+        RisingDriveBatch { batch: self.batch.rising() }
+    }
+}
+
+/// A batch of which only entries in the order of their keys are to come.
+#[derive(Debug)]
+pub struct RisingDriveBatch<S> {
+    batch: RisingBatch<S>,
+}
+
+impl<S: BlockSource> RisingDriveBatch<S> {
+    /// Puts what [`EntryValue::encode`] gave; returns the block it will be in.
+    ///
+    /// # Errors
+    /// As [`RisingBatch::put`]; a name that is none.
+    pub fn put_encoded(&mut self, name: &str, value: Bytes) -> Result<u64> {
+        self.batch.put(files_key(&path::normalize(name)?), Some(value))
+    }
+
+    /// The next block, if no put that is to come can change it.
+    pub fn next_block(&mut self) -> Option<Vec<u8>> {
+        self.batch.next_block()
+    }
+
+    /// The blocks that [`RisingDriveBatch::next_block`] has not given.
+    pub fn finish(self) -> BatchBlocks {
+        self.batch.finish()
     }
 }

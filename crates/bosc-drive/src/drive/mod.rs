@@ -12,7 +12,7 @@ mod entry;
 mod list;
 pub mod path;
 
-pub use batch::DriveBatch;
+pub use batch::{DriveBatch, RisingDriveBatch};
 pub use entry::{EntryValue, MAX_ENTRY_LEN};
 pub use list::{DirEntry, DriveDiff, EntryChange, List, ReadDir};
 

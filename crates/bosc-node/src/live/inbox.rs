@@ -12,7 +12,9 @@ use bytes::Bytes;
 
 /// Enough to fill the lanes of a vector unit several times over.
 pub(super) const MAX_MESSAGES: usize = 64;
-pub(super) const MAX_BYTES: usize = 1 << 20;
+/// Blocks of large files have a MiB and more: enough for four such. What waits counts among what may be received and not
+/// worked through ([`crate::credit::Bounds::inbound_high`]).
+pub(super) const MAX_BYTES: usize = 4 << 20;
 
 /// Messages of one channel, in order.
 #[derive(Debug)]

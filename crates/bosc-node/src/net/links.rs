@@ -274,6 +274,7 @@ impl NetMachine {
             }
             wake |= link.credit.sent_out(frame.len());
         }
+        wake |= link.credit.room(stream.write_capacity() > 0);
         if let (true, Some(conn)) = (wake, link.conn) {
             self.to_live.push_back(FromNet::Writable { conn });
         }

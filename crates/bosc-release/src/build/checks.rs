@@ -7,8 +7,11 @@ use crate::command::Sink;
 use crate::error::CommandError;
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::portable_names::check_drive;
+use crate::folder::said_version::{Mismatch, mismatches};
 use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
 use crate::secrets::{StorePlaces, check_files};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Looks at all artifacts and at the files that are carried beside them.
 pub(super) fn check(
@@ -45,11 +48,17 @@ pub(super) fn check(
     let report = check_drive(entries, &names);
     report.warned.iter().for_each(|name| sink.tell(BuildEvent::BadName(name.told())));
     report.check()?;
+    let files: BTreeMap<&str, &Path> = all.iter().map(|f| (f.key.as_str(), f.path.as_path())).collect();
+    let path = |key: &str| files.get(key).copied().unwrap_or_else(|| Path::new(""));
+    for Mismatch { key, running } in mismatches(&project.version, files.keys().copied(), path) {
+        let path = key.trim_start_matches('/').to_owned();
+        sink.tell(BuildEvent::VersionMismatch { path, release: project.version.clone(), running });
+    }
     suspects.iter().for_each(|s| sink.tell(BuildEvent::LooksSecret(s.told())));
     Ok(())
 }
 
-fn one(path: &std::path::Path) -> LocalFile {
+fn one(path: &Path) -> LocalFile {
     let kind = LocalKind::File { stat: FileStat::default(), executable: None };
     LocalFile { key: String::new(), path: path.to_owned(), kind }
 }

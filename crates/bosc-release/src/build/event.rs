@@ -14,6 +14,15 @@ pub enum BuildEvent {
     BadName(BadName),
     /// Something that looks like a secret.
     LooksSecret(LooksSecret),
+    /// A build says that it is another version than the release.
+    VersionMismatch {
+        /// The file that says so, in the folder.
+        path: String,
+        /// The release's version.
+        release: String,
+        /// The build's.
+        running: String,
+    },
     /// All checks passed.
     Building {
         /// The application.

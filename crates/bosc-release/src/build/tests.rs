@@ -319,3 +319,18 @@ fn names_are_compared_before_the_extension() {
     assert_eq!(copy::relative("/a", "/"), Path::new("."));
     assert_eq!(copy::relative("/a/b", "../c"), Path::new("../c"));
 }
+
+#[test]
+fn a_program_of_another_version_is_reported() {
+    let p = Project::new(PACKAGE);
+    for (path, version) in [("win/Demo.exe", [1, 2, 2, 0]), ("arm/Demo.exe", [1, 2, 3, 9])] {
+        fs::create_dir_all(p.at(path).parent().unwrap()).unwrap();
+        fs::write(p.at(path), crate::folder::said_version::tests::exe(version)).unwrap();
+    }
+    let (_, events) =
+        build(&p.request(&[("win32-x64", "win/Demo.exe"), ("win32-arm64", "arm/Demo.exe")])).unwrap();
+    let told: Vec<_> =
+        events.iter().filter(|(tag, _)| tag == "version-mismatch").map(|(_, data)| data).collect();
+    let path = "by-arch/win32-x64/app/Demo.exe";
+    assert_eq!(told, [&serde_json::json!({ "path": path, "release": "1.2.3", "running": "1.2.2" })]);
+}

@@ -5,7 +5,7 @@ use super::{Changelog, MAX_CHANGELOG, Select, tell};
 use crate::command::{Sink, Stop};
 use crate::dump::command::no_files;
 use crate::engine::Engine;
-use crate::engine::drive::{CoreSource, parse_link};
+use crate::engine::drive::parse_link;
 use crate::engine::follow::reading;
 use crate::engine::open::Opened;
 use crate::error::CommandError;
@@ -41,7 +41,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<ChangelogShown, CommandError> {
         let mut bytes = None;
-        let drive = Drive::checkout(CoreSource::new(&opened.drive.db), length);
+        let drive = Drive::checkout(opened.entries(), length);
         let entry = reading(opened.db(), timeout, stop).read(|| drive.entry_follow("/CHANGELOG.md"))?;
         if let Some(blob) = entry.and_then(|e| e.value.blob) {
             bytes = self.read_file(opened, blob, MAX_CHANGELOG, timeout, stop)?;

@@ -5,7 +5,7 @@ use super::{Doctor, Facts, Level, client, judge};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::conflict::way_out;
-use crate::engine::drive::{CoreSource, parse_link};
+use crate::engine::drive::parse_link;
 use crate::engine::errors::no_dht;
 use crate::engine::open::Opened;
 use crate::engine::shared::SharedKey;
@@ -50,6 +50,7 @@ impl Engine {
         let rot = RotCount::look(&cores, LOOK_FOR_ROT, stop)?;
         facts.damaged = rot.damaged;
         facts.installed = request.app.as_deref().map(installed);
+        facts.journal_damaged = request.app.as_deref().and_then(damaged_journal);
         self.count_copies(&opened, &mut facts, stop)?;
         self.tell_conflicts(&opened, sink)?;
         if let Some(conflict) = self.known_conflict(&opened.drive)? {
@@ -142,7 +143,7 @@ impl Engine {
     fn count_copies(&self, opened: &Opened, facts: &mut Facts, stop: &Stop) -> Result<(), CommandError> {
         let Some(followed) = &opened.followed else { return Ok(()) };
         let needed = if facts.batch_end && facts.at > 1 {
-            Drive::checkout(CoreSource::new(&opened.drive.db), facts.at).blobs_length().unwrap_or(0)
+            Drive::checkout(opened.entries(), facts.at).blobs_length().unwrap_or(0)
         } else {
             0
         };
@@ -180,6 +181,13 @@ fn installed(app: &Path) -> Result<Option<(String, String)>, String> {
         Ok(found) => Ok(found.map(|(release, said)| (release.to_string(), said.to_string()))),
         Err(e) => Err(e.to_string()),
     }
+}
+
+/// Where the installed application's journal lies if it is damaged.
+fn damaged_journal(app: &Path) -> Option<String> {
+    let options = Options::new(app, semver::Version::new(0, 0, 0));
+    let found = Installer::open(options).and_then(|installer| installer.damaged_journal());
+    found.ok().flatten().map(|path| path.display().to_string())
 }
 
 /// Who holds the first `length` blocks of a core.

@@ -3,9 +3,8 @@
 use super::{Facts, FilesFound, Platform};
 use crate::command::Stop;
 use crate::engine::Engine;
-use crate::engine::drive::CoreSource;
 use crate::engine::follow::reading;
-use crate::engine::open::{Opened, PACKAGE_MARK, PACKAGE_MAX};
+use crate::engine::open::{Opened, PACKAGE_MARK};
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::portable_names::{NameFound, check_drive};
 use crate::folder::said_version;
@@ -37,7 +36,7 @@ impl Engine {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<(), CommandError> {
-        let mut list = Drive::checkout(CoreSource::new(&opened.drive.db), facts.at).list("/")?;
+        let mut list = Drive::checkout(opened.entries(), facts.at).list("/")?;
         let mut entries: Vec<DriveEntry> = Vec::new();
         let mut platforms: BTreeMap<String, (BTreeSet<String>, u64, u64)> = BTreeMap::new();
         while let Some(entry) = reading(opened.db(), timeout, stop).next(&mut list)? {
@@ -121,7 +120,7 @@ impl Engine {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<bool, CommandError> {
-        let drive = Drive::checkout(CoreSource::new(&opened.drive.db), length);
+        let drive = Drive::checkout(opened.entries(), length);
         let folder = format!("/by-arch/{platform}/app");
         let mut list = drive.list(&folder)?;
         let first = reading(opened.db(), timeout, stop).next(&mut list)?;
@@ -138,18 +137,24 @@ impl Engine {
         stop: &Stop,
     ) -> Result<(), CommandError> {
         let Some(release) = facts.version.clone() else { return Ok(()) };
-        for entry in entries.iter().filter(|e| said_version::is_told_by(&e.key)).take(MAX_NAMES) {
-            let Some(blob) = entry.value.blob.filter(|b| b.byte_length <= said_version::MAX) else {
+        let told = said_version::told_by(entries.iter().map(|e| e.key.as_str()));
+        for entry in entries.iter().filter(|e| told.contains(&e.key.as_str())).take(MAX_NAMES) {
+            // Of a large file without a map, everything before the part that is read would be fetched.
+            let Some(blob) = entry.value.blob.filter(|b| b.block_map || b.byte_length <= said_version::MAX)
+            else {
                 continue;
             };
-            let bytes = match self.read_file(opened, blob, PACKAGE_MAX, timeout, stop) {
-                Ok(bytes) => bytes.unwrap_or_default(),
+            // With a map, the entry has the length of that.
+            let size = if blob.block_map { said_version::MAX } else { blob.byte_length };
+            let mut read = |from, length| {
+                Ok(self.read_range(opened, blob, (from, length), timeout, stop)?.unwrap_or_default())
+            };
+            let said = match said_version::said(&entry.key, size, &mut read) {
+                Ok(said) => said.filter(|said| said_version::differs(&release, said)),
                 // What peers do not deliver is not known.
-                Err(e) if e.kind() == ErrorKind::Network => return Ok(()),
+                Err::<_, CommandError>(e) if e.kind() == ErrorKind::Network => return Ok(()),
                 Err(e) => return Err(e),
             };
-            let said =
-                said_version::said(&entry.key, &bytes).filter(|said| said_version::differs(&release, said));
             facts.says.extend(said.map(|said| (entry.key.trim_start_matches('/').to_owned(), said)));
         }
         Ok(())

@@ -119,6 +119,8 @@ pub struct Facts {
     /// Of the application that is installed here: the version of its release, and what the program says; the error when its
     /// journal cannot be read.
     pub installed: Option<Result<Option<(String, String)>, String>>,
+    /// Where its updater's journal lies that was damaged.
+    pub journal_damaged: Option<String>,
 }
 
 /// Files of a drive that clients refuse or that should not be there; of each kind how many, and the first.
@@ -291,6 +293,15 @@ fn versions(f: &Facts, add: &mut AddFinding<'_>) {
             "raise the version in the program too, build and stage again",
         );
     }
+    if let Some(aside) = &f.journal_damaged {
+        add(
+            "installed",
+            Warn,
+            format!("the updater's journal of the application was damaged: {aside}"),
+            "the application goes on as it is, but a release on trial is not rolled back by itself. If it does not work, \
+             install it again; else remove that file",
+        );
+    }
     match &f.installed {
         None => {}
         Some(Err(why)) => add(
@@ -306,6 +317,7 @@ fn versions(f: &Facts, add: &mut AddFinding<'_>) {
             "the installed release was built without raising the version in the program: raise it in the next one, which \
              mends this",
         ),
+        Some(Result::Ok(None)) if f.journal_damaged.is_some() => {}
         Some(Result::Ok(None)) => {
             add("installed", Ok, "the installed application says the version of its release".into(), "");
         }
@@ -669,6 +681,14 @@ mod tests {
             ("program", Level::Warn, Box::new(|f| f.says = vec![("x/Info.plist".into(), "1.1.0".into())])),
             ("installed", Level::Bad, Box::new(|f| f.installed = Some(Err("damaged".into())))),
             ("installed", Level::Ok, Box::new(|f| f.installed = Some(Ok(None)))),
+            (
+                "installed",
+                Level::Warn,
+                Box::new(|f| {
+                    f.installed = Some(Ok(None));
+                    f.journal_damaged = Some("/a/.app.bosc/journal.damaged".into());
+                }),
+            ),
             (
                 "installed",
                 Level::Warn,

@@ -88,7 +88,7 @@ impl Engine {
             told: Instant::now(),
         };
         if version != head.length {
-            let source = CoreSource::new(&opened.drive.db);
+            let source = opened.entries();
             d.reading(opened.db()).read(|| check_batch_end(source.clone(), version))?;
         }
         let entries = if version <= 1 { Vec::new() } else { d.entries(&path)? };
@@ -215,7 +215,7 @@ impl<'a> Dumping<'a> {
 
     /// The drive's files below `path`, or the one it names.
     pub(crate) fn entries(&mut self, path: &str) -> Result<Vec<DriveEntry>, CommandError> {
-        let drive = Drive::checkout(CoreSource::new(&self.opened.drive.db), self.version);
+        let drive = Drive::checkout(self.opened.entries(), self.version);
         let db = self.opened.db();
         let path = path.trim_end_matches('/');
         if !path.is_empty()
@@ -286,7 +286,7 @@ impl<'a> Dumping<'a> {
             dry_run: request.dry_run,
             fsync: false,
         };
-        let source = CoreSource::new(&blobs);
+        let source = self.opened.contents(&blobs);
         let leaf = |block| blobs.leaf_hash(block).ok().flatten();
         let mut plan = self.reading(live).read(|| plan(root, entries, &source, leaf, &options))?;
         let below = |key: &str| root.path().join(key.trim_start_matches('/'));
@@ -372,7 +372,7 @@ impl<'a> Dumping<'a> {
             self.longer(end - 1)?;
         }
         let live = self.opened.blobs()?;
-        let mut reader = BlobReader::new(CoreSource::new(&blobs), id);
+        let mut reader = BlobReader::new(self.opened.contents(&blobs), id);
         let (mut held, mut offset, mut told) = (Vec::new(), 0u64, false);
         while let Some(part) = self.next_part(&mut reader, live)? {
             for piece in part.chunks(PART) {

@@ -82,6 +82,8 @@ fn source_error(e: Box<dyn std::error::Error + Send + Sync>) -> CommandError {
             )
         }
         Ok(e) => store_error(*e),
+        Err(e) if e.is::<bosc_follow::CutBack>() => CommandError::not_found(e.to_string())
+            .hint("run the command again: it reads what the link holds now"),
         Err(e) => CommandError::new(ErrorKind::Integrity, "ERR_INVALID_DRIVE", "the drive cannot be read").because(e),
     }
 }

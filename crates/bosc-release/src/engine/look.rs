@@ -4,7 +4,7 @@ use super::Engine;
 use super::open::Opened;
 use crate::command::Stop;
 use crate::error::CommandError;
-use bosc_follow::{FollowedCore, Wait};
+use bosc_follow::{FollowedCore, Wait, vouch};
 use bosc_format::link::PearLink;
 use std::time::{Duration, Instant};
 
@@ -35,15 +35,13 @@ impl Engine {
         followed.wait(&mut Wait::new(stop).timeout(timeout), |alarm| {
             let s = db.status();
             let blobs = followed.blobs()?.map(FollowedCore::status);
-            let told = |s: &bosc_node::CoreStatus| {
-                s.peers.iter().all(|p| p.synced && (p.fork, p.length) <= (s.fork, s.length))
-            };
             let flushed = db.is_flushed();
             let ready = flushed
                 && !s.peers.is_empty()
-                && told(&s)
+                && vouch::is_told(&s)
                 && s.length >= at_least
-                && (s.length == 0 || blobs.as_ref().is_some_and(|b| !b.peers.is_empty() && told(b)));
+                && (s.length == 0
+                    || blobs.as_ref().is_some_and(|b| !b.peers.is_empty() && vouch::is_told(b)));
             if ready {
                 return Ok(Some(()));
             }
@@ -62,6 +60,7 @@ impl Engine {
         if drive.db.length() > 0 {
             drive.check_link(link)?;
         }
-        Ok(Opened { drive, followed: Some(followed) })
+        let fork = drive.db.head().fork;
+        Ok(Opened { drive, followed: Some(followed), fork })
     }
 }

@@ -10,6 +10,7 @@ use bosc_drive::blobs::{BlobId, BlobReader};
 use bosc_drive::drive::Drive;
 use bosc_follow::{Fetch, FollowedCore, FollowedDrive, Update};
 use bosc_format::link::PearLink;
+use bosc_store::Core;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -23,9 +24,21 @@ pub(crate) struct Opened {
     pub(crate) drive: DriveCores,
     /// On the network as long as the drive is read; `None` when it is read from this store alone.
     pub(crate) followed: Option<FollowedDrive>,
+    /// The fork it was opened at.
+    pub(super) fork: u64,
 }
 
 impl Opened {
+    /// The db, for reading entries.
+    pub(crate) fn entries(&self) -> CoreSource {
+        CoreSource::new(&self.drive.db).of_fork(self.fork)
+    }
+
+    /// The blobs, for reading what the entries name.
+    pub(crate) fn contents(&self, blobs: &Core) -> CoreSource {
+        self.entries().contents(blobs)
+    }
+
     pub(crate) fn db(&self) -> Option<&FollowedCore> {
         self.followed.as_ref().map(FollowedDrive::db)
     }
@@ -57,7 +70,7 @@ impl Engine {
                 return Err(no_such_version(at_least, head.length));
             }
             drive.check_link(link)?;
-            return Ok(Opened { drive, followed: None });
+            return Ok(Opened { drive, followed: None, fork: head.fork });
         }
         let followed = self.follow_drive(&drive, false)?;
         let db = followed.db();
@@ -74,7 +87,8 @@ impl Engine {
         }
         drive.check_link(link)?;
         followed.blobs()?;
-        Ok(Opened { drive, followed: Some(followed) })
+        let fork = drive.db.head().fork;
+        Ok(Opened { drive, followed: Some(followed), fork })
     }
 
     /// The drive's package.json at a length, `None` when it has none.
@@ -85,9 +99,8 @@ impl Engine {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Option<Value>, CommandError> {
-        let entry = reading(opened.db(), timeout, stop).read(|| {
-            Drive::checkout(CoreSource::new(&opened.drive.db), length).entry_follow("/package.json")
-        })?;
+        let entry = reading(opened.db(), timeout, stop)
+            .read(|| Drive::checkout(opened.entries(), length).entry_follow("/package.json"))?;
         let Some(blob) = entry.and_then(|e| e.value.blob) else { return Ok(None) };
         let Some(bytes) = self.read_file(opened, blob, PACKAGE_MAX, timeout, stop)? else { return Ok(None) };
         if bytes.starts_with("\u{feff}".as_bytes()) {
@@ -107,6 +120,25 @@ impl Engine {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Option<Vec<u8>>, CommandError> {
+        let Some(bytes) = self.read_range(opened, blob, (0, max as u64 + 1), timeout, stop)? else {
+            return Ok(None);
+        };
+        if bytes.len() > max {
+            return Err(invalid_manifest("a file that should be small text is over 1 MiB"));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// A part of a file of the drive: so many bytes from an offset on, fewer at its end; the caller bounds it. `None` while
+    /// the drive's manifest is not known.
+    pub(crate) fn read_range(
+        &self,
+        opened: &Opened,
+        blob: BlobId,
+        (from, length): (u64, u64),
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Option<Vec<u8>>, CommandError> {
         let Some(core) = opened.drive.blobs()? else { return Ok(None) };
         let end = blob.block_offset.saturating_add(blob.block_length);
         let followed = opened.blobs()?;
@@ -116,12 +148,9 @@ impl Engine {
         {
             return Err(timed_out(&blobs.status()));
         }
-        let mut reader = BlobReader::new(CoreSource::new(&core), blob);
+        let mut reader = BlobReader::range(opened.contents(&core), blob, from..from.saturating_add(length));
         let mut bytes = Vec::new();
         while let Some(part) = reading(followed, timeout, stop).next(&mut reader)? {
-            if bytes.len() + part.len() > max {
-                return Err(invalid_manifest("a file that should be small text is over 1 MiB"));
-            }
             bytes.extend_from_slice(&part);
         }
         self.store.flush().map_err(store_error)?;

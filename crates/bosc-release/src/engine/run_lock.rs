@@ -42,7 +42,7 @@ pub(crate) struct RunLock {
     // Dropped in this order: the topic is left while the engine still runs, and whoever waits for us learns at once that
     // we are gone.
     meeting: Meeting,
-    _engine: Engine,
+    engine: Engine,
 }
 
 impl RunLock {
@@ -63,7 +63,7 @@ impl RunLock {
         let core = engine.store.create_core(options).map_err(super::errors::store_error)?;
         let node = engine.node()?;
         let meeting = Meeting::join(&node, &engine.topics, &core);
-        let mut lock = Self { meeting, _engine: engine };
+        let mut lock = Self { meeting, engine };
         let met = lock.meeting.announce(&mut Wait::new(stop).timeout(PATIENCE))?;
         if !met.announced || !met.looked {
             sink.tell(LinkEvent::Unguarded { announced: met.announced });
@@ -86,6 +86,11 @@ impl RunLock {
             Ok(None)
         })?;
         Ok(lock)
+    }
+
+    /// Whether nothing at all was heard of a network while it was taken.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.engine.unanswered().is_some()
     }
 
     /// Whether nobody else came meanwhile. To be called right before signing.

@@ -136,15 +136,24 @@ impl Engine {
         }
         let mut lock = None;
         if !newest {
-            if let Some(pair) = row.key_pair(drive)? {
-                lock = Some(RunLock::take(self.bootstrap.clone(), &pair, PATIENCE, sink, stop)?);
-            }
+            // Told before anything is waited for.
             sink.tell(LinkEvent::Checking {
                 link: drive.plain_link(),
                 length: drive.db.length(),
                 at_least: row.length,
             });
-            self.catch_up(drive, &row, sink, stop).map_err(|e| match copied {
+            // It looks for the DHT while the lock does.
+            self.node()?;
+            if let Some(pair) = row.key_pair(drive)? {
+                lock = Some(RunLock::take(self.bootstrap.clone(), &pair, PATIENCE, sink, stop)?);
+            }
+            // Both looked for a network all that time: nobody can say what is newest, and no more waiting helps.
+            let alone = lock.as_ref().is_some_and(RunLock::is_unanswered) && self.unanswered().is_some();
+            let learned = match alone {
+                true => Err(nobody(drive, &row, &CoreStatus::default())),
+                false => self.catch_up(drive, &row, sink, stop),
+            };
+            learned.map_err(|e| match copied {
                 Some(c) if e.code() == "ERR_NOT_NEWEST" => copied_store(drive, c.evidence, e),
                 _ => e,
             })?;

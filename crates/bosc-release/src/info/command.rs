@@ -45,7 +45,7 @@ impl Engine {
         }
         if request.manifest || request.metadata || !only {
             if let Some(blobs) = opened.blobs()?.filter(|_| !request.manifest) {
-                // Before the contents are read: after a link was cut back they are of the fork that its entries are of only then.
+                // The head of the contents that is told below.
                 let _ = update(blobs, 0, timeout.min(Duration::from_secs(3)), stop)?;
             }
             let package = self.package_json(&opened, length, timeout, stop)?;

@@ -13,6 +13,7 @@ use crate::error::CommandError;
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::package::Package;
 use crate::folder::portable_names::check_archive;
+use crate::folder::said_version::{Mismatch, mismatches};
 use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
 use crate::secrets::{Allow, Found, StorePlaces, check_files, refused, with_keys};
 use bosc_files::open_plain;
@@ -103,7 +104,7 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
     let mut sources = Vec::new();
     for (folder, platform) in PLATFORMS {
         if let Some(source) = only_entry(&c.dir.join("by-arch").join(folder).join("app"))? {
-            check_source(&source, &c.dir, &allow_key, sink)?;
+            check_source(&source, &c.dir, &version, &allow_key, sink)?;
             sources.push((source, platform));
         }
     }
@@ -154,10 +155,11 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
     Ok(manifest)
 }
 
-/// Looks at a build before anything is written: no secret is in it, and no name that every client would refuse.
+/// Looks at a build before anything is written: it tells when the build says another version; no secret is in it, and no name that every client would refuse.
 fn check_source(
     source: &Path,
     dir: &Path,
+    version: &str,
     allow_key: &Allow,
     sink: &mut dyn Sink,
 ) -> Result<(), CommandError> {
@@ -184,6 +186,13 @@ fn check_source(
     let keys = with_keys(&suspects.iter().map(in_dir).collect::<Vec<_>>(), allow_key);
     if !keys.is_empty() {
         return Err(refused(&keys));
+    }
+    let files: BTreeMap<String, &Path> =
+        found.files.iter().map(|f| (format!("{below}{}", f.key), f.path.as_path())).collect();
+    let path = |key: &str| files.get(key).copied().unwrap_or(dir);
+    for Mismatch { key, running } in mismatches(version, files.keys().map(String::as_str), path) {
+        let path = key.trim_start_matches('/').to_owned();
+        sink.tell(UpdaterEvent::VersionMismatch { path, release: version.to_owned(), running });
     }
     for mut suspect in suspects {
         suspect.key = format!("{name}{}", suspect.key);

@@ -343,3 +343,30 @@ fn notes_come_from_the_change_log() {
     assert_eq!(section(log, "1.0.0").as_deref(), Some("one"));
     assert_eq!(section(log, "3.0.0"), None);
 }
+
+#[test]
+fn a_program_of_another_version_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let deploy = dir.path().join("deploy");
+    deployment(&deploy);
+    let resources = deploy.join("by-arch/darwin-arm64/app/My App.app/Contents/Resources");
+    std::fs::create_dir_all(&resources).unwrap();
+    std::fs::write(resources.join("app.asar"), crate::folder::said_version::tests::asar("1.2.2")).unwrap();
+    std::fs::write(
+        deploy.join("by-arch/win32-x64/app/My App.exe"),
+        crate::folder::said_version::tests::exe([1, 2, 3, 0]),
+    )
+    .unwrap();
+    let request = Compose {
+        dir: deploy,
+        url_base: "https://example.com/releases/".into(),
+        manifest_name: "latest.json".into(),
+        ..Compose::default()
+    };
+    let mut events = Vec::new();
+    compose(&request, &seven(), &mut |event: Event| events.push(event.parts())).unwrap();
+    let told: Vec<_> =
+        events.iter().filter(|(tag, _)| tag == "version-mismatch").map(|(_, data)| data).collect();
+    let path = "by-arch/darwin-arm64/app/My App.app/Contents/Resources/app.asar";
+    assert_eq!(told, [&serde_json::json!({ "path": path, "release": "1.2.3", "running": "1.2.2" })]);
+}

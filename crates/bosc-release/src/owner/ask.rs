@@ -1,7 +1,7 @@
 //! The side that hands a command over.
 
 use super::owner_file::{FILE_NAME, MAX_FILE, OwnerFile};
-use super::{Answer, Ask, GO, PROTOCOL};
+use super::{ALIVE, Answer, Ask, GO, PROTOCOL};
 use crate::command::Stop;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Output, Sink};
@@ -11,8 +11,14 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the owner may be silent before the asker gives up.
+/// How long the owner may be silent before the asker gives up, unless the command's own `--timeout` is shorter.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// It may be silent so long whatever the `--timeout`: the machine may be busy.
+const LEAST_SILENCE: Duration = Duration::from_secs(1);
+
+/// As long as a command runs, the owner says that it is there; three of these words may be late.
+const ALIVE_LATE: Duration = ALIVE.saturating_mul(3);
 
 /// How long a stopped asker waits for the end of its command.
 const LAST_WORD: Duration = Duration::from_secs(3);
@@ -46,7 +52,12 @@ pub fn hand_over(
     let mut ask = serde_json::to_vec(&Ask { token: file.token, request: request.clone() })
         .map_err(|e| CommandError::failed("the command could not be handed over").because(e))?;
     ask.push(b'\n');
-    Asker { stream: &stream, stop, pid: file.pid, silence: SILENCE, begun: false }.run(&ask, sink)
+    Asker { stream: &stream, stop, pid: file.pid, silence: silence(request), begun: false }.run(&ask, sink)
+}
+
+/// How long the owner may be silent before it has begun with a command.
+pub(crate) fn silence(request: &Request) -> Duration {
+    request.timeout().map_or(SILENCE, |timeout| timeout.clamp(LEAST_SILENCE, SILENCE))
 }
 
 /// The asking side of one connection.
@@ -79,6 +90,7 @@ impl Asker<'_> {
             match serde_json::from_slice::<Answer>(&line) {
                 Ok(Answer::Taken(_)) => {
                     self.begun = true;
+                    self.silence = self.silence.max(ALIVE_LATE);
                     side.write_all(GO).map_err(|e| self.gone(e))?;
                 }
                 Ok(Answer::Alive) => {}

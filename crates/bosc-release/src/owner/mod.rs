@@ -22,7 +22,7 @@
 //!
 //! Invariants:
 //! 1. Nothing begins whose asker is gone: an owner that was stopped (Ctrl+Z) and goes on finds no "go".
-//! 2. An asker never waits without bound: for `SILENCE` without a line, or `LAST_WORD` after its own stop.
+//! 2. An asker never waits without bound: for `SILENCE` (or the command's shorter `--timeout`) without a line, or `LAST_WORD` after its own stop.
 //! 3. A connection that does not show the token in time or sends a first line over [`LINE_MAX`] bytes is dropped without an
 //!    answer. Those that have not shown it yet never keep out one that will: the oldest goes when there are
 //!    [`CONNECTIONS_MAX`] of them.
@@ -394,6 +394,29 @@ mod tests {
         stop.stop();
         let e = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &stop);
         assert_eq!(e.unwrap_err().kind(), ErrorKind::Interrupted);
+    }
+
+    #[test]
+    fn the_timeout_of_a_command_holds_for_the_hand_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let _listener = stopped_owner(dir.path());
+        let info = |timeout_ms| {
+            Request::Info(crate::info::Info {
+                link: "pear://x".into(),
+                timeout_ms,
+                ..crate::info::Info::default()
+            })
+        };
+        let silence = ask::silence;
+        assert_eq!(silence(&info(3_000)), Duration::from_secs(3));
+        assert!(silence(&info(1)) < silence(&info(3_000)), "a busy machine gets a moment");
+        assert_eq!(
+            silence(&info(600_000)),
+            silence(&Request::Touch(Touch::default())),
+            "it has a bound of its own"
+        );
+        let e = hand_over(dir.path(), &info(1), &mut |_: Event| {}, &Stop::new()).unwrap_err();
+        assert_eq!(e.code(), "ERR_OWNER_SILENT");
     }
 
     struct Counting(AtomicUsize);

@@ -121,15 +121,24 @@ pub(crate) fn find_suspects<'f>(
     content: &BTreeMap<String, Suspect>,
     allow: &Allow,
 ) -> Vec<Found> {
+    find_suspect_keys(files.map(|f| f.key.as_str()), content, allow)
+}
+
+/// The same of files given by their keys.
+pub(crate) fn find_suspect_keys<'f>(
+    keys: impl Iterator<Item = &'f str>,
+    content: &BTreeMap<String, Suspect>,
+    allow: &Allow,
+) -> Vec<Found> {
     let mut out: Vec<Found> = Vec::new();
-    for file in files {
-        let by_name = key_looks(&file.key).map(|(part, suspect)| (part.to_owned(), suspect));
-        let by_content = content.get(&file.key).map(|s| (file.key.clone(), *s));
+    for file in keys {
+        let by_name = key_looks(file).map(|(part, suspect)| (part.to_owned(), suspect));
+        let by_content = content.get(file).map(|s| (file.to_owned(), *s));
         // A key is found wherever it is, and has an allowance of its own.
         let key = by_content.as_ref().filter(|(_, suspect)| suspect.is_key()).cloned();
         let found = key.or(by_name).or(by_content);
         if let Some((key, suspect)) = found
-            && (suspect.is_key() || !allow.allows(&file.key))
+            && (suspect.is_key() || !allow.allows(file))
             && out.last().is_none_or(|last| last.key != key)
         {
             out.push(Found { key, suspect });

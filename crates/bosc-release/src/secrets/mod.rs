@@ -61,8 +61,10 @@ mod search;
 mod tests;
 mod words;
 
+#[cfg(test)]
+pub(crate) use check::find_suspects;
 pub use check::{Allow, Found, LooksSecret};
-pub(crate) use check::{check_files, find_suspects, keep, refused, with_keys};
+pub(crate) use check::{check_files, find_suspect_keys, keep, refused, with_keys};
 pub(crate) use content::look;
 pub use found::SecretFound;
 pub(crate) use kinds::{ContentVerdict, RULES};

@@ -3,7 +3,7 @@
 use super::found::SecretFound;
 use super::kinds::Secret;
 use super::looks::is_segment;
-use crate::folder::scan::{FileStat, FolderId, LocalFile, LocalKind, Scan, folder_id};
+use crate::folder::scan::{FileStat, FolderId, LocalKind, Scan, folder_id};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,25 @@ impl StorePlaces {
 
     /// Refuses what belongs to the store in use, and segments that lie in another one.
     pub(crate) fn check(&self, root: &Path, found: &Scan) -> Result<(), SecretFound> {
+        let files = found.files.iter().map(|f| {
+            let stat = match &f.kind {
+                LocalKind::File { stat, .. } => Some(*stat),
+                LocalKind::Symlink { .. } => None,
+            };
+            (f.key.as_str(), stat)
+        });
+        let path = |key: &str| found.files.iter().find(|f| f.key == key).map(|f| f.path.clone());
+        self.check_files(root, &found.folders, files, |key| path(key).unwrap_or_default())
+    }
+
+    /// The same of files given by their keys and, unless they are symlinks, states. `path`: where one of them lies.
+    pub(crate) fn check_files<'f>(
+        &self,
+        root: &Path,
+        folders: &[(String, FolderId)],
+        files: impl Iterator<Item = (&'f str, Option<FileStat>)> + Clone,
+        path: impl Fn(&str) -> PathBuf,
+    ) -> Result<(), SecretFound> {
         if let Some(store) = &self.store
             && let Ok(real) = std::fs::canonicalize(root)
             && let Ok(below) = real.strip_prefix(store)
@@ -50,29 +69,23 @@ impl StorePlaces {
         {
             return Err(SecretFound { path: root.to_owned(), secret: Secret::OwnStore });
         }
-        if let Some((key, _)) = found.folders.iter().find(|(_, id)| self.folders.contains(id)) {
-            let folder =
-                key.split('/').filter(|p| !p.is_empty()).fold(root.to_owned(), |p, name| p.join(name));
+        if let Some((key, _)) = folders.iter().find(|(_, id)| self.folders.contains(id)) {
             // The first of its files that would go.
             let below = format!("{key}/");
-            let first = found.files.iter().find(|f| f.key.starts_with(&below));
-            if let Some(first) = first {
-                let database = folder.join("bosc.redb");
-                let path = if found.files.iter().any(|f| f.path == database) {
-                    database
-                } else {
-                    first.path.clone()
-                };
-                return Err(SecretFound { path, secret: Secret::OwnStore });
+            let first = files.clone().find(|(file, _)| file.starts_with(&below));
+            if let Some((first, _)) = first {
+                let database = format!("{below}bosc.redb");
+                let key = if files.clone().any(|(file, _)| file == database) { &database } else { first };
+                return Err(SecretFound { path: path(key), secret: Secret::OwnStore });
             }
         }
-        for file in &found.files {
-            let LocalKind::File { stat, .. } = &file.kind else { continue };
+        for (key, stat) in files {
+            let Some(stat) = stat else { continue };
             if self.files.contains(&(stat.device, stat.inode)) && stat.inode != 0 {
-                return Err(SecretFound { path: file.path.clone(), secret: Secret::OwnStore });
+                return Err(SecretFound { path: path(key), secret: Secret::OwnStore });
             }
-            if is_segment(&file.key) && is_in_store(file) {
-                return Err(SecretFound { path: file.path.clone(), secret: Secret::StoreFile });
+            if is_segment(key) && is_in_store(&path(key)) {
+                return Err(SecretFound { path: path(key), secret: Secret::StoreFile });
             }
         }
         Ok(())
@@ -92,7 +105,7 @@ impl StorePlaces {
 }
 
 /// Whether the folder above that of a segment is a store.
-fn is_in_store(file: &LocalFile) -> bool {
-    let above = file.path.parent().and_then(Path::parent);
+fn is_in_store(file: &Path) -> bool {
+    let above = file.parent().and_then(Path::parent);
     above.is_some_and(|folder| MARKS.iter().any(|m| folder.join(m).is_file()))
 }

@@ -5,7 +5,7 @@ use bosc_drive::blobs::BlockRef;
 use bosc_format::crypto::Hash;
 use std::collections::HashMap;
 
-/// Most blocks remembered; the newest of a longer core. About 24 bytes each, 80 for new ones.
+/// Most blocks remembered; the newest of a longer core. About 24 bytes each, 72 for new ones.
 const MAX_KNOWN: usize = 256 * 1024;
 
 /// Leaf hashes, by their first 8 bytes, to block indexes. Filled from the tree at the first look, because most stages
@@ -14,8 +14,8 @@ const MAX_KNOWN: usize = 256 * 1024;
 pub(crate) struct KnownBlocks {
     filled: bool,
     known: HashMap<u64, u64>,
-    /// Full leaves of what this stage appended: the target does not show them yet.
-    fresh: HashMap<u64, Leaf>,
+    /// Full leaves of what this stage appended, by index, which rises: the target does not show them yet.
+    fresh: Vec<(u64, Leaf)>,
 }
 
 fn short(hash: &Hash) -> u64 {
@@ -34,8 +34,9 @@ impl KnownBlocks {
             self.fill(target)?;
         }
         let Some(&index) = self.known.get(&short(hash)) else { return Ok(None) };
-        let leaf = match self.fresh.get(&index) {
-            Some(leaf) => *leaf,
+        let at = self.fresh.binary_search_by_key(&index, |(i, _)| *i).ok();
+        let leaf = match at.and_then(|at| self.fresh.get(at)) {
+            Some((_, leaf)) => *leaf,
             None => target.blob_leaf(index)?,
         };
         Ok((leaf.hash == *hash && leaf.size == size).then_some(BlockRef { index, byte_length: size }))
@@ -57,9 +58,9 @@ impl KnownBlocks {
 
     /// Remembers a block that is being appended.
     pub(crate) fn add(&mut self, index: u64, leaf: Leaf) {
-        if self.fresh.len() < MAX_KNOWN {
+        if self.fresh.len() < MAX_KNOWN && self.fresh.last().is_none_or(|(last, _)| *last < index) {
             self.known.entry(short(&leaf.hash)).or_insert(index);
-            self.fresh.insert(index, leaf);
+            self.fresh.push((index, leaf));
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Folder against drive: what must be removed, linked, or read.
 
 use super::compare::Old;
-use super::index::ChangeIndex;
+use super::entries::EntryList;
+use super::index::IndexCursor;
 use super::pipeline::{Cut, Job};
 use super::target::StageTarget;
 use super::{StageError, StageOptions};
 use crate::folder::diff::ByteDiff;
 use crate::folder::glob::{Ignore, Only};
-use crate::folder::scan::{LocalFile, LocalKind};
+use crate::folder::scan::{FileList, ListedFile, ListedKind};
 use crate::secrets::Suspect;
 use bosc_drive::drive::{Drive, DriveEntry, EntryValue, path};
 use std::collections::BTreeMap;
@@ -40,48 +41,38 @@ pub(super) struct ReadTask {
 }
 
 /// All entries of the drive, by key.
-pub(super) fn list<T: StageTarget>(target: &T) -> Result<Vec<DriveEntry>, StageError> {
-    let mut entries = Drive::new(target.db()).list("/")?.collect::<Result<Vec<_>, _>>()?;
-    // Keys of a drive written by others may have a form that no file of the folder has, and come in another order.
-    entries.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(entries)
-}
-
-/// Finds an entry in what [`list`] gave.
-fn find<'a>(entries: &'a [DriveEntry], key: &str) -> Option<&'a DriveEntry> {
-    let i = entries.binary_search_by(|e| e.key.as_str().cmp(key)).ok()?;
-    entries.get(i)
+pub(super) fn list<'f, T: StageTarget>(target: &T, files: &'f FileList) -> Result<EntryList<'f>, StageError> {
+    Ok(EntryList::new(files, Drive::new(target.db()).list("/")?)?)
 }
 
 /// Entries to remove, by key.
-pub(super) fn removals<'a>(
-    files: &[LocalFile],
-    entries: &'a [DriveEntry],
+pub(super) fn removals(
+    entries: &EntryList<'_>,
     ignore: &Ignore,
     only: &Only,
     options: &StageOptions,
-) -> Vec<&'a DriveEntry> {
-    let here = |key: &str| files.binary_search_by(|f| f.key.as_str().cmp(key)).is_ok();
-    let goes = |key: &str| {
+) -> Vec<DriveEntry> {
+    entries.select_beside_files(|key| {
         if ignore.ignores(key) { options.purge } else { !options.keep_missing && only.takes(key) }
-    };
-    entries.iter().filter(|e| !here(&e.key) && goes(&e.key)).collect()
+    })
 }
 
 /// Decides about one file. A file that must be read also gets a job. One that is not was looked at before: what it looked
-/// like then goes to `suspects`.
+/// like then goes to `suspects`. Files come in the order of their keys.
 pub(super) fn decide<T: StageTarget>(
     target: &T,
-    file: &LocalFile,
-    entries: &[DriveEntry],
-    index: &ChangeIndex,
+    (files, file): (&FileList, ListedFile<'_>),
+    entries: &EntryList<'_>,
+    index: &mut IndexCursor<'_>,
     suspects: &mut BTreeMap<String, Suspect>,
     number: u64,
 ) -> Result<(Task, Option<Job>), StageError> {
-    let entry = find(entries, &file.key);
-    let (stat, executable) = match &file.kind {
-        LocalKind::Symlink { target: link } => return Ok((symlink(target, &file.key, link, entry)?, None)),
-        LocalKind::File { stat, executable } => (stat, *executable),
+    let entry = entries.find(file.key);
+    let (stat, executable) = match file.kind {
+        ListedKind::Symlink { target: link } => {
+            return Ok((symlink(target, file.key, link, entry.as_ref())?, None));
+        }
+        ListedKind::File { stat, executable } => (stat, executable),
     };
     let Some(entry) = entry else {
         let task = ReadTask {
@@ -93,15 +84,15 @@ pub(super) fn decide<T: StageTarget>(
             size: stat.size,
             comparable: false,
         };
-        let job = Job { number, path: file.path.clone(), stat: *stat, cut: Cut::Content };
+        let job = Job { number, path: files.path(file.key), stat, cut: Cut::Content };
         return Ok((Task::Read(Box::new(task)), Some(job)));
     };
     let is_file = entry.value.linkname.is_none() && entry.value.blob.is_some();
-    if is_file && let Some(suspect) = index.unchanged(&file.key, stat) {
-        suspects.extend(suspect.map(|s| (file.key.clone(), s)));
-        return Ok((same_content(entry, executable), None));
+    if is_file && let Some(suspect) = index.unchanged(file.key, &stat) {
+        suspects.extend(suspect.map(|s| (file.key.to_owned(), s)));
+        return Ok((same_content(&entry, executable), None));
     }
-    let old = Old::load(target, entry)?;
+    let old = Old::load(target, &entry)?;
     let removed = old.as_ref().map_or(0, |o| o.size);
     // One that says it is empty may have content all the same (`/proc`).
     let comparable = is_file && old.as_ref().is_some_and(|o| o.size == stat.size || stat.size == 0);
@@ -109,16 +100,9 @@ pub(super) fn decide<T: StageTarget>(
         Some(old) if comparable && !old.mapped => Cut::At(old.blocks.iter().map(|b| b.leaf.size).collect()),
         _ => Cut::Content,
     };
-    let job = Job { number, path: file.path.clone(), stat: *stat, cut };
-    let task = ReadTask {
-        job: number,
-        entry: Some(entry.clone()),
-        old,
-        removed,
-        executable,
-        size: stat.size,
-        comparable,
-    };
+    let job = Job { number, path: files.path(file.key), stat, cut };
+    let task =
+        ReadTask { job: number, entry: Some(entry), old, removed, executable, size: stat.size, comparable };
     Ok((Task::Read(Box::new(task)), Some(job)))
 }
 

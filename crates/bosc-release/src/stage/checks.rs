@@ -1,22 +1,23 @@
 //! What a folder must pass before it is committed, and what is told of it.
 
+use super::entries::EntryList;
 use super::{StageError, StageNews, StageOptions};
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::ignore_file::IgnoreFile;
 use crate::folder::portable_names::check_drive;
-use crate::folder::said_version;
-use crate::folder::scan::{LocalFile, LocalKind, Scan, links};
-use crate::secrets::{Allow, Found, StorePlaces, Suspect, find_suspects, with_keys};
+use crate::folder::said_version::{Mismatch, mismatches};
+use crate::folder::scan::{FileList, ListedKind, Scan, links};
+use crate::secrets::{Allow, Found, StorePlaces, Suspect, find_suspect_keys, with_keys};
 use bosc_drive::drive::DriveEntry;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A folder beside the drive it goes to.
 pub(super) struct CheckedFolder<'a> {
-    pub(super) files: &'a [LocalFile],
-    pub(super) entries: &'a [DriveEntry],
+    pub(super) files: &'a FileList,
+    pub(super) entries: &'a EntryList<'a>,
     /// Entries that go, in the order of the entries.
-    pub(super) removals: &'a [&'a DriveEntry],
+    pub(super) removals: &'a [DriveEntry],
     pub(super) options: &'a StageOptions,
 }
 
@@ -45,10 +46,20 @@ pub(super) fn ignore_file(
 }
 
 /// Refuses what belongs to the store in use.
-pub(super) fn places(root: &Path, found: &Scan, options: &StageOptions) -> Result<(), StageError> {
+pub(super) fn places(
+    root: &Path,
+    files: &FileList,
+    found: &Scan,
+    options: &StageOptions,
+) -> Result<(), StageError> {
     let work: Vec<&str> = options.store_work.iter().map(String::as_str).collect();
     let places = options.store.as_deref().map(|store| StorePlaces::of_store(store, &work));
-    Ok(places.unwrap_or_default().check(root, found)?)
+    let states = files.iter().map(|f| match f.kind {
+        ListedKind::File { stat, .. } => (f.key, Some(stat)),
+        ListedKind::Symlink { .. } => (f.key, None),
+    });
+    let path = |key: &str| files.path(key);
+    Ok(places.unwrap_or_default().check_files(root, &found.folders, states, path)?)
 }
 
 /// Tells what matched nothing.
@@ -66,29 +77,31 @@ pub(super) fn unmatched(ignore: &Ignore, only: &Only, allowed: &Allowed, on: &mu
 }
 
 impl CheckedFolder<'_> {
-    /// Entries that stay and are not in the folder.
-    fn kept(&self) -> impl Iterator<Item = &DriveEntry> + Clone {
-        self.entries.iter().filter(|e| {
-            self.removals.binary_search_by(|r| r.key.cmp(&e.key)).is_err()
-                && self.files.binary_search_by(|f| f.key.cmp(&e.key)).is_err()
-        })
+    /// Keys of entries that stay and are not in the folder, with the targets of symlinks.
+    fn kept(&self) -> impl Iterator<Item = (&str, Option<&str>)> + Clone {
+        let stays = |key: &str| self.removals.binary_search_by(|r| r.key.as_str().cmp(key)).is_err();
+        self.entries.beside_files().filter(move |(key, _)| stays(key))
     }
 
     /// Refuses names that clients refuse, tells of those that others would.
     pub(super) fn names(&self, on: &mut dyn FnMut(StageNews)) -> Result<(), StageError> {
-        let files = self.files.iter().map(|f| match &f.kind {
-            LocalKind::Symlink { target } => (f.key.as_str(), Some(target.as_str())),
-            LocalKind::File { .. } => (f.key.as_str(), None),
+        let files = self.files.iter().map(|f| match f.kind {
+            ListedKind::Symlink { target } => (f.key, Some(target)),
+            ListedKind::File { .. } => (f.key, None),
         });
-        let kept = self.kept().map(|e| (e.key.as_str(), e.value.linkname.as_deref()));
-        let report = check_drive(files.chain(kept), &self.options.app);
+        let report = check_drive(files.chain(self.kept()), &self.options.app);
         report.warned.iter().for_each(|found| on(StageNews::BadName(found.clone())));
         if report.refused.is_empty() { Ok(()) } else { Err(StageError::Names(report)) }
     }
 
     /// Tells of symlinks that lead nowhere.
     pub(super) fn dangling(&self, on: &mut dyn FnMut(StageNews)) {
-        for (key, target) in links::dangling(self.files, self.kept().map(|e| e.key.as_str())) {
+        let links = self.files.iter().filter_map(|f| match f.kind {
+            ListedKind::Symlink { target } => Some((f.key, target)),
+            ListedKind::File { .. } => None,
+        });
+        let all = self.files.keys().chain(self.kept().map(|(key, _)| key));
+        for (key, target) in links::dangling_among(links.collect(), all) {
             on(StageNews::Dangling { key: key.to_owned(), target: target.to_owned() });
         }
     }
@@ -96,14 +109,9 @@ impl CheckedFolder<'_> {
     /// Tells which builds say another version than the release: their users would not see it arrive.
     pub(super) fn versions(&self, on: &mut dyn FnMut(StageNews)) {
         let Some(release) = &self.options.version else { return };
-        for file in self.files.iter().filter(|f| said_version::is_told_by(&f.key)) {
-            // What cannot be read is an error of the stage itself.
-            let Ok(bytes) = bosc_files::read_plain(&file.path, said_version::MAX) else { continue };
-            let said =
-                said_version::said(&file.key, &bytes).filter(|said| said_version::differs(release, said));
-            if let Some(running) = said {
-                on(StageNews::VersionMismatch { key: file.key.clone(), release: release.clone(), running });
-            }
+        // What cannot be read is an error of the stage itself.
+        for Mismatch { key, running } in mismatches(release, self.files.keys(), |key| self.files.path(key)) {
+            on(StageNews::VersionMismatch { key, release: release.clone(), running });
         }
     }
 
@@ -113,7 +121,7 @@ impl CheckedFolder<'_> {
         content: &BTreeMap<String, Suspect>,
         allowed: &Allowed,
     ) -> Result<Vec<Found>, StageError> {
-        let found = find_suspects(self.files.iter(), content, &allowed.suspects);
+        let found = find_suspect_keys(self.files.keys(), content, &allowed.suspects);
         let keys = with_keys(&found, &allowed.keys);
         if !keys.is_empty() {
             return Err(StageError::Suspects(keys));

@@ -77,6 +77,17 @@ impl StageTarget for StoreTarget {
         &self.source
     }
 
+    fn db_beside(&self) -> Option<Box<dyn BlockSource>> {
+        Some(Box::new(self.source.clone()))
+    }
+
+    fn append_db(&mut self, blocks: Vec<Bytes>) -> Result<(), TargetError> {
+        for block in blocks {
+            self.batch.append_block(&self.db, block).map_err(failed)?;
+        }
+        Ok(())
+    }
+
     fn blob_leaf(&self, index: u64) -> Result<Leaf, TargetError> {
         let node = self.blobs.node(index.saturating_mul(2)).map_err(failed)?;
         node.map(|n| Leaf { hash: n.hash, size: n.size }).ok_or(TargetError::Missing(index))

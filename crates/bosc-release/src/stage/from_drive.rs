@@ -9,6 +9,7 @@
 
 use super::checks::CheckedFolder;
 use super::command::{StoreTarget, told};
+use super::entries::EntryList;
 use super::link_rules;
 use super::next_release::{Released, judge};
 use super::{Stage, StageError, StageEvent, StageNews, StageOptions, StageSummary, StageTarget};
@@ -16,12 +17,12 @@ use crate::command::{Sink, Stop};
 use crate::dump::command::no_files;
 use crate::dump::{DumpEvent, DumpStats, Received, Sent};
 use crate::engine::Engine;
-use crate::engine::drive::{CoreSource, check_batch_end, parse_link};
+use crate::engine::drive::{check_batch_end, parse_link};
 use crate::engine::errors::{not_writable, store_error};
 use crate::engine::follow::stopped;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::folder::scan::{FileStat, LocalFile, LocalKind};
+use crate::folder::scan::{FileList, FileStat, LocalKind};
 use crate::provision::command::command_error;
 use crate::provision::command::context::Context;
 use crate::provision::command::read::invalid_manifest;
@@ -195,16 +196,15 @@ fn tree(drive: &DriveAt<'_>) -> Result<DriveTree, CommandError> {
     Ok(tree)
 }
 
-/// An entry as a stage would have found it in a folder.
-fn as_found(entry: &DriveEntry) -> LocalFile {
-    let kind = match &entry.value.linkname {
+/// What an entry would have been in a folder.
+fn as_found(entry: &DriveEntry) -> LocalKind {
+    match &entry.value.linkname {
         Some(target) => LocalKind::Symlink { target: target.clone() },
         None => LocalKind::File {
             stat: FileStat { size: entry.value.blob.map_or(0, |b| b.byte_length), ..FileStat::default() },
             executable: Some(entry.value.executable),
         },
-    };
-    LocalFile { key: entry.key.clone(), path: PathBuf::from(&entry.key), kind }
+    }
 }
 
 impl Promotion<'_, '_> {
@@ -214,12 +214,14 @@ impl Promotion<'_, '_> {
         app: Vec<String>,
         news: &mut dyn FnMut(StageNews),
     ) -> Result<Vec<secrets::Found>, CommandError> {
-        let files: Vec<LocalFile> = self.tree.entries.iter().map(as_found).collect();
-        let goes = |e: &&DriveEntry| files.binary_search_by(|f| f.key.cmp(&e.key)).is_err();
-        let removals: Vec<&DriveEntry> = self.base_tree.entries.iter().filter(goes).collect();
+        let mut files = FileList::default();
+        self.tree.entries.iter().for_each(|e| files.push(&e.key, &as_found(e)));
+        let base = self.base_tree.entries.iter().cloned().map(Ok::<_, CommandError>);
+        let entries = EntryList::new(&files, base)?;
+        let removals = entries.select_beside_files(|_| true);
         let options = StageOptions { app, ..StageOptions::default() };
-        let entries = &self.base_tree.entries;
-        let checked = CheckedFolder { files: &files, entries, removals: &removals, options: &options };
+        let checked =
+            CheckedFolder { files: &files, entries: &entries, removals: &removals, options: &options };
         checked.names(news)?;
         checked.dangling(news);
         let mut suspects: BTreeMap<String, Suspect> = BTreeMap::new();
@@ -234,7 +236,7 @@ impl Promotion<'_, '_> {
         }
         self.plan.diffs.iter().for_each(|d| news(StageNews::Diff(d.clone())));
         // A key in a text was allowed by who released it on the source.
-        let found = secrets::find_suspects(files.iter(), &suspects, &Allow::default());
+        let found = secrets::find_suspect_keys(files.keys(), &suspects, &Allow::default());
         found.iter().for_each(|f| news(StageNews::Suspect(f.clone())));
         Ok(found)
     }
@@ -306,7 +308,7 @@ fn read(
 ) -> Result<(), CommandError> {
     drive.cx.check_stop()?;
     let core = drive.core(Which::Blobs)?;
-    let mut reader = BlobReader::new(CoreSource::new(&core), blob);
+    let mut reader = BlobReader::new(drive.db().contents(&core), blob);
     while let Some(part) = drive.reading(Which::Blobs).next(&mut reader)? {
         if !take(&part)? {
             break;

@@ -12,17 +12,19 @@
 //! ```
 
 use super::target::{CoreState, TargetState};
-use crate::folder::scan::{FileStat, LocalFile, LocalKind};
+use crate::folder::scan::{FileList, FileStat, ListedFile, ListedKind};
 use crate::secrets::{RULES, Suspect};
 use bosc_files::{Durability, Replace};
 use bosc_format::codec::{DecodeError, Decoder, Encoder};
-use bosc_format::crypto::{Hash, hash};
-use std::collections::BTreeMap;
-use std::io::Read;
+use bosc_format::crypto::{Hash, Hasher, hash};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MAGIC: &[u8; 8] = b"boscidx2";
+/// Bytes of magic and context.
+const HEADER: usize = 8 + 32;
 /// Largest index read or written, in bytes: some 400,000 files.
 const MAX_LEN: u64 = 64 * 1024 * 1024;
 /// Times younger than this when the file is read are not trusted, whatever the file system: FAT counts two seconds.
@@ -89,14 +91,45 @@ fn is_fine(_root: &Path) -> bool {
     false
 }
 
-/// Files known to be unchanged, by key.
+/// Files known to be unchanged, by key: the file as it lies on disk, checked, and read from there as it is needed.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct ChangeIndex {
-    records: Vec<IndexRecord>,
+    /// Empty, or a whole index.
+    bytes: Vec<u8>,
 }
 
-/// Key, state, and what its content looks like.
-type IndexRecord = (String, FileStat, Option<Suspect>);
+/// What an index says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct IndexRecord<'i> {
+    key: &'i str,
+    stat: FileStat,
+    /// What its content looks like.
+    suspect: Option<Suspect>,
+}
+
+impl<'i> IndexRecord<'i> {
+    /// Fewest bytes one takes.
+    const MIN: usize = 21;
+
+    fn decode(d: &mut Decoder<'i>) -> Result<Self, DecodeError> {
+        let key = d.string()?;
+        let (size, mtime, ctime) = (d.uint()?, d.u64()? as i64, d.u64()? as i64);
+        let stat = FileStat { size, mtime, ctime, inode: d.uint()?, device: d.uint()? };
+        let suspect = match d.uint()? {
+            0 => None,
+            n => Some(Suspect::from_number(n).ok_or(DecodeError::Invalid("suspect"))?),
+        };
+        Ok(Self { key, stat, suspect })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut e = Encoder::with_capacity(self.key.len() + 64);
+        let stat = &self.stat;
+        e.string(self.key).uint(stat.size).u64(stat.mtime as u64).u64(stat.ctime as u64);
+        e.uint(stat.inode).uint(stat.device).uint(self.suspect.map_or(0, Suspect::number));
+        e.finish()
+    }
+}
 
 /// What an index belongs to: rules, a folder, and a drive in one state.
 fn context(root: &Path, state: &TargetState) -> Hash {
@@ -112,70 +145,120 @@ impl ChangeIndex {
     /// Reads the index at `path`; empty unless it is whole and belongs to this folder and state.
     pub(super) fn load(path: &Path, root: &Path, state: &TargetState) -> Self {
         let read = || -> Option<Vec<u8>> {
-            let mut bytes = Vec::new();
-            bosc_files::open_plain(path).ok()?.take(MAX_LEN + 1).read_to_end(&mut bytes).ok()?;
+            let file = bosc_files::open_plain(path).ok()?;
+            let length = file.metadata().ok()?.len().min(MAX_LEN);
+            let mut bytes = Vec::with_capacity(usize::try_from(length).ok()?.saturating_add(1));
+            file.take(MAX_LEN + 1).read_to_end(&mut bytes).ok()?;
             (bytes.len() as u64 <= MAX_LEN).then_some(bytes)
         };
-        let records = read().and_then(|bytes| decode(&bytes, &context(root, state)).ok());
-        Self { records: records.unwrap_or_default() }
+        let bytes = read().filter(|bytes| check_whole(bytes, &context(root, state)).is_ok());
+        Self { bytes: bytes.unwrap_or_default() }
     }
 
-    fn get(&self, key: &str) -> Option<&IndexRecord> {
-        let i = self.records.binary_search_by(|(k, ..)| k.as_str().cmp(key)).ok()?;
-        self.records.get(i)
+    fn records(&self) -> impl Iterator<Item = IndexRecord<'_>> + Clone {
+        let body = self.bytes.split_last_chunk::<32>().map_or(&[][..], |(body, _)| body);
+        let mut d = Decoder::new(body);
+        let count = d.raw(HEADER).and_then(|_| d.uint()).unwrap_or(0);
+        (0..count).map_while(move |_| IndexRecord::decode(&mut d).ok())
     }
 
-    /// Whether the file is as it was; then also what its content looks like.
-    pub(super) fn unchanged(&self, key: &str, stat: &FileStat) -> Option<Option<Suspect>> {
-        self.get(key).filter(|(_, known, _)| known == stat).map(|(.., suspect)| *suspect)
-    }
-
-    /// The index after a stage of `files`, all of which now equal the drive. `now` is from before they were read, `clock`
-    /// that of their folder; `suspects`: what their content looks like, by key. Records of this index for files that were
-    /// not looked at stay.
-    pub(super) fn update(
-        self,
-        files: Vec<LocalFile>,
-        suspects: &BTreeMap<String, Suspect>,
-        (now, clock): (SystemTime, Clock),
-        in_scope: impl Fn(&str) -> bool,
-    ) -> Self {
-        let mut records = self.records;
-        records.retain(|(key, ..)| !in_scope(key));
-        records.extend(files.into_iter().filter_map(|f| match f.kind {
-            LocalKind::File { stat, .. } if !clock.is_racy(&stat, now) => {
-                let suspect = suspects.get(&f.key).copied();
-                Some((f.key, stat, suspect))
-            }
-            _ => None,
-        }));
-        records.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        records.dedup_by(|a, b| a.0 == b.0);
-        Self { records }
-    }
-
-    /// Writes the index for this folder and state, replacing the old one at once. An index that would be too large is
-    /// not written.
-    pub(super) fn save(&self, path: &Path, root: &Path, state: &TargetState) -> std::io::Result<()> {
-        let room: usize = self.records.iter().map(|(key, ..)| key.len() + 40).sum();
-        let mut e = Encoder::with_capacity(room);
-        e.raw(MAGIC).raw(&context(root, state)).uint(self.records.len() as u64);
-        for (key, stat, suspect) in &self.records {
-            e.string(key).uint(stat.size).u64(stat.mtime as u64).u64(stat.ctime as u64);
-            e.uint(stat.inode).uint(stat.device).uint(suspect.map_or(0, Suspect::number));
-        }
-        let sum = hash(&[e.as_slice()]);
-        e.raw(&sum);
-        let bytes = e.finish();
-        if bytes.len() as u64 > MAX_LEN {
-            return Ok(());
-        }
-        // One that a power cut tears fails its checksum.
-        Replace::new(Durability::Process).write(path, &bytes)
+    /// To look up files in the order of their keys.
+    pub(super) fn cursor(&self) -> IndexCursor<'_> {
+        IndexCursor { records: Box::new(self.records()), next: None }
     }
 }
 
-fn decode(bytes: &[u8], context: &Hash) -> Result<Vec<IndexRecord>, DecodeError> {
+/// A walk through an index beside one through files.
+pub(super) struct IndexCursor<'i> {
+    records: Box<dyn Iterator<Item = IndexRecord<'i>> + 'i>,
+    next: Option<IndexRecord<'i>>,
+}
+
+impl IndexCursor<'_> {
+    /// Whether the file is as it was; then also what its content looks like. Keys that are asked for rise.
+    pub(super) fn unchanged(&mut self, key: &str, stat: &FileStat) -> Option<Option<Suspect>> {
+        while self.next.is_none_or(|record| record.key < key) {
+            self.next = Some(self.records.next()?);
+        }
+        self.next.filter(|record| record.key == key && record.stat == *stat).map(|record| record.suspect)
+    }
+}
+
+/// The index after a stage of `files`, all of which now equal the drive.
+pub(super) struct NextIndex<'a> {
+    /// The one before: its records of files that were not looked at stay.
+    pub(super) before: &'a ChangeIndex,
+    pub(super) files: &'a FileList,
+    /// Files that are not entered whatever their times say.
+    pub(super) left_out: &'a BTreeSet<String>,
+    /// What their content looks like, by key.
+    pub(super) suspects: &'a BTreeMap<String, Suspect>,
+    /// From before the files were read.
+    pub(super) now: SystemTime,
+    /// That of their folder.
+    pub(super) clock: Clock,
+    /// Which keys were looked at.
+    pub(super) in_scope: &'a dyn Fn(&str) -> bool,
+}
+
+impl NextIndex<'_> {
+    fn records(&self) -> impl Iterator<Item = IndexRecord<'_>> {
+        let mut old = self.before.records().filter(|r| !(self.in_scope)(r.key)).peekable();
+        let mut new = self.files.iter().filter_map(|f| self.record(f)).peekable();
+        std::iter::from_fn(move || match (old.peek(), new.peek()) {
+            (Some(a), Some(b)) if a.key == b.key => {
+                old.next();
+                new.next()
+            }
+            (Some(a), Some(b)) if a.key > b.key => new.next(),
+            (Some(_), _) => old.next(),
+            (None, _) => new.next(),
+        })
+    }
+
+    fn record<'f>(&self, file: ListedFile<'f>) -> Option<IndexRecord<'f>> {
+        let ListedKind::File { stat, .. } = file.kind else { return None };
+        if self.clock.is_racy(&stat, self.now) || self.left_out.contains(file.key) {
+            return None;
+        }
+        Some(IndexRecord { key: file.key, stat, suspect: self.suspects.get(file.key).copied() })
+    }
+
+    /// Writes the index for this folder and state, replacing the old one at once. An index that would be too large is
+    /// not written, nor one that is there already.
+    pub(super) fn save(&self, path: &Path, root: &Path, state: &TargetState) -> io::Result<()> {
+        let (mut count, mut length) = (0u64, 0u64);
+        for record in self.records() {
+            count += 1;
+            length = length.saturating_add(record.encode().len() as u64);
+        }
+        let mut head = Encoder::new();
+        head.raw(MAGIC).raw(&context(root, state)).uint(count);
+        if length.saturating_add((head.len() + 32) as u64) > MAX_LEN {
+            return Ok(());
+        }
+        if self.before.bytes.starts_with(head.as_slice()) && self.before.records().eq(self.records()) {
+            return Ok(());
+        }
+        // One that a power cut tears fails its checksum.
+        Replace::new(Durability::Process).write_with(path, |file| {
+            let mut out = BufWriter::with_capacity(64 * 1024, file);
+            let mut sum = Hasher::new();
+            sum.update(head.as_slice());
+            out.write_all(head.as_slice())?;
+            for record in self.records() {
+                let bytes = record.encode();
+                sum.update(&bytes);
+                out.write_all(&bytes)?;
+            }
+            out.write_all(&sum.finish())?;
+            out.flush()
+        })
+    }
+}
+
+/// Checks a whole index, record by record.
+fn check_whole(bytes: &[u8], context: &Hash) -> Result<(), DecodeError> {
     let (body, sum) = bytes.split_last_chunk::<32>().ok_or(DecodeError::Truncated)?;
     if hash(&[body]) != *sum {
         return Err(DecodeError::Invalid("checksum"));
@@ -184,21 +267,15 @@ fn decode(bytes: &[u8], context: &Hash) -> Result<Vec<IndexRecord>, DecodeError>
     if d.fixed::<8>()? != *MAGIC || d.fixed32()? != *context {
         return Err(DecodeError::Invalid("header"));
     }
-    let records = d.list(21, |d| {
-        let key = d.string()?.to_owned();
-        let (size, mtime, ctime) = (d.uint()?, d.u64()? as i64, d.u64()? as i64);
-        let stat = FileStat { size, mtime, ctime, inode: d.uint()?, device: d.uint()? };
-        let suspect = match d.uint()? {
-            0 => None,
-            n => Some(Suspect::from_number(n).ok_or(DecodeError::Invalid("suspect"))?),
-        };
-        Ok((key, stat, suspect))
-    })?;
-    d.finish()?;
-    if records.iter().zip(records.iter().skip(1)).any(|(a, b)| a.0 >= b.0) {
-        return Err(DecodeError::Invalid("order"));
+    let mut last = None;
+    for _ in 0..d.count(IndexRecord::MIN)? {
+        let record = IndexRecord::decode(&mut d)?;
+        if last.is_some_and(|last| last >= record.key) {
+            return Err(DecodeError::Invalid("order"));
+        }
+        last = Some(record.key);
     }
-    Ok(records)
+    d.finish()
 }
 
 /// Reads `bytes` as the index of a folder and drive whose context is zeros. With `whole`, header and checksum are put
@@ -206,18 +283,49 @@ fn decode(bytes: &[u8], context: &Hash) -> Result<Vec<IndexRecord>, DecodeError>
 pub(super) fn check(bytes: &[u8], whole: bool) -> bool {
     let context = Hash::default();
     if !whole {
-        return decode(bytes, &context).is_ok();
+        return check_whole(bytes, &context).is_ok();
     }
     let mut all = [&MAGIC[..], &context, bytes].concat();
     let sum = hash(&[&all]);
     all.extend_from_slice(&sum);
-    decode(&all, &context).is_ok()
+    check_whole(&all, &context).is_ok()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::folder::scan::{LocalFile, LocalKind};
+
+    /// The index after a stage of `files`, by way of the disk.
+    fn after(
+        before: &ChangeIndex,
+        files: &[LocalFile],
+        suspects: &BTreeMap<String, Suspect>,
+        now: SystemTime,
+        in_scope: &dyn Fn(&str) -> bool,
+    ) -> ChangeIndex {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index");
+        save(before, files, suspects, now, in_scope, &path, Path::new("/r"));
+        ChangeIndex::load(&path, Path::new("/r"), &TargetState::default())
+    }
+
+    fn save(
+        before: &ChangeIndex,
+        files: &[LocalFile],
+        suspects: &BTreeMap<String, Suspect>,
+        now: SystemTime,
+        in_scope: &dyn Fn(&str) -> bool,
+        path: &Path,
+        root: &Path,
+    ) {
+        let mut list = FileList::default();
+        files.iter().for_each(|f| list.push(&f.key, &f.kind));
+        let (left_out, clock) = (BTreeSet::new(), Clock::default());
+        let next = NextIndex { before, files: &list, left_out: &left_out, suspects, now, clock, in_scope };
+        next.save(path, root, &TargetState::default()).unwrap();
+    }
 
     fn file(key: &str, at: i64) -> LocalFile {
         let stat = FileStat { size: 3, mtime: at, ctime: at, inode: 7, device: 8 };
@@ -243,13 +351,18 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1000);
         let files = [file("/a", 5), file("/b", 998_000_000_000), file("/c", 997_999_999_999)];
         let suspects = BTreeMap::from([("/c".to_owned(), Suspect::PrivateKey)]);
-        let index =
-            ChangeIndex::default().update(files.to_vec(), &suspects, (now, Clock::default()), |_| true);
-        assert_eq!(index.unchanged("/a", &stat_of(&files[0])), Some(None));
-        assert_eq!(index.unchanged("/c", &stat_of(&files[2])), Some(Some(Suspect::PrivateKey)));
-        assert_eq!(index.unchanged("/b", &stat_of(&files[1])), None, "racy");
-        assert_eq!(index.unchanged("/a", &FileStat { size: 4, ..stat_of(&files[0]) }), None);
-        index.save(&path, root, &state).unwrap();
+        let index = after(&ChangeIndex::default(), &files, &suspects, now, &|_| true);
+        let unchanged = |key: &str, stat: &FileStat| index.cursor().unchanged(key, stat);
+        assert_eq!(unchanged("/a", &stat_of(&files[0])), Some(None));
+        assert_eq!(unchanged("/c", &stat_of(&files[2])), Some(Some(Suspect::PrivateKey)));
+        assert_eq!(unchanged("/b", &stat_of(&files[1])), None, "racy");
+        assert_eq!(unchanged("/a", &FileStat { size: 4, ..stat_of(&files[0]) }), None);
+        let mut cursor = index.cursor();
+        assert_eq!(cursor.unchanged("/a", &stat_of(&files[0])), Some(None));
+        assert_eq!(cursor.unchanged("/b", &stat_of(&files[1])), None);
+        assert_eq!(cursor.unchanged("/c", &stat_of(&files[2])), Some(Some(Suspect::PrivateKey)));
+        assert_eq!(cursor.unchanged("/d", &stat_of(&files[2])), None);
+        save(&ChangeIndex::default(), &files, &suspects, now, &|_| true, &path, root);
         assert_eq!(ChangeIndex::load(&path, root, &state), index);
         assert_eq!(ChangeIndex::load(&path, Path::new("/s"), &state), ChangeIndex::default());
         let mut other = state;
@@ -261,9 +374,16 @@ mod tests {
         for i in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[i] ^= 1;
-            assert!(decode(&bad, &context(root, &state)).is_err(), "byte {i}");
-            assert!(decode(&bytes[..i], &context(root, &state)).is_err(), "length {i}");
+            assert!(check_whole(&bad, &context(root, &state)).is_err(), "byte {i}");
+            assert!(check_whole(&bytes[..i], &context(root, &state)).is_err(), "length {i}");
         }
+
+        // One that is there already is left alone.
+        std::fs::remove_file(&path).unwrap();
+        save(&index, &files, &suspects, now, &|_| true, &path, root);
+        assert!(!path.exists());
+        save(&index, &files[1..], &suspects, now, &|_| true, &path, root);
+        assert!(path.exists());
     }
 
     #[test]
@@ -333,16 +453,11 @@ mod tests {
     #[test]
     fn records_out_of_scope_stay() {
         let now = UNIX_EPOCH + Duration::from_secs(1000);
-        let index = ChangeIndex::default().update(
-            vec![file("/a", 1), file("/b/x", 1), file("/b/y", 1)],
-            &BTreeMap::new(),
-            (now, Clock::default()),
-            |_| true,
-        );
-        let index = index.update(vec![file("/b/x", 2)], &BTreeMap::new(), (now, Clock::default()), |key| {
-            key.starts_with("/b")
-        });
-        let keys: Vec<_> = index.records.iter().map(|(k, s, _)| (k.as_str(), s.mtime)).collect();
+        let none = BTreeMap::new();
+        let files = [file("/a", 1), file("/b/x", 1), file("/b/y", 1)];
+        let index = after(&ChangeIndex::default(), &files, &none, now, &|_| true);
+        let index = after(&index, &[file("/b/x", 2)], &none, now, &|key| key.starts_with("/b"));
+        let keys: Vec<_> = index.records().map(|r| (r.key, r.stat.mtime)).collect();
         assert_eq!(keys, [("/a", 1), ("/b/x", 2)]);
     }
 }

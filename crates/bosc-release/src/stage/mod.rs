@@ -4,11 +4,13 @@
 //! 2. What only the drive has is removed; what both have is compared: by size, then by the hashes of its chunks
 //!    against the leaves of the blobs core's tree. No content of the drive is read.
 //! 3. Changed files are cut by content; chunks the core already holds, of this file or any other, are only named.
-//! 4. All blocks of content, then all entries as one batch, become visible together in [`StageTarget::commit`].
+//! 4. All blocks of content, then all entries as one batch, become visible together in [`StageTarget::commit`]. Blocks of the
+//!    batch are given to the target as soon as nothing can change them any more.
 //!
 //! One thread reads and cuts, others hash, and the caller's thread decides and writes, in the order of keys: the same
 //! folder staged on the same drive gives the same blocks on every machine. At most [`BUDGET`] bytes of content are
-//! between reading and writing.
+//! between reading and writing. What is held of a file besides is counted in tens of bytes: its key and state in a list
+//! ([`crate::folder::scan`]), of one that changed the place of its content.
 //!
 //! Before anything is committed the folder has passed: no secret is in it ([`crate::secrets`]), no name that clients of its
 //! platform refuse ([`crate::folder::portable_names`]), and what looks like either was told.
@@ -21,7 +23,7 @@
 //! - `next_release`: a folder as the next release of a link (`publish`), and what any release needs. `from_drive`: a version of
 //!   another drive as the next release (`line promote`, `rotate`).
 //! - `run`: one stage from start to commit. `target`: what it writes to. `event`: what is told.
-//! - `changes`: folder against drive. `compare`: the drive's side of it, as hashes. `index`: what need not be read again.
+//! - `changes`: folder against drive. `entries`: what the drive holds, in little memory. `compare`: the drive's side of it, as hashes. `index`: what need not be read again.
 //! - `checks`: what a folder must pass before it is committed.
 //! - `pipeline`: reading and cutting ahead. `blocks`: blocks that are there already. `writer`: content into the blobs core.
 
@@ -30,6 +32,7 @@ mod changes;
 mod checks;
 pub(crate) mod command;
 pub(crate) mod compare;
+mod entries;
 pub(crate) mod event;
 mod from_drive;
 mod index;
@@ -232,6 +235,8 @@ pub fn check_index(bytes: &[u8], whole: bool) -> bool {
     index::check(bytes, whole)
 }
 
+#[cfg(test)]
+mod streamed_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -37,12 +37,13 @@ fn local_package(drive: &DriveCores) -> Result<Option<Package>, CommandError> {
     if drive.db.length() <= 1 {
         return Ok(None);
     }
-    let entry = Drive::new(CoreSource::new(&drive.db)).entry_follow("/package.json").map_err(drive_error)?;
+    let db = CoreSource::new(&drive.db);
+    let entry = Drive::new(db.clone()).entry_follow("/package.json").map_err(drive_error)?;
     let (Some(blob), Some(core)) = (entry.and_then(|e| e.value.blob), drive.blobs()?) else {
         return Ok(None);
     };
     let mut bytes = Vec::new();
-    for part in BlobReader::new(CoreSource::new(&core), blob) {
+    for part in BlobReader::new(db.contents(&core), blob) {
         bytes.extend_from_slice(&part.map_err(drive_error)?);
         if bytes.len() > PACKAGE_MAX {
             return Ok(None);

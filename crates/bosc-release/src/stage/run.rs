@@ -3,7 +3,8 @@
 use super::changes::{self, ReadTask, Task};
 use super::checks::{self, Allowed, CheckedFolder};
 use super::compare::Old;
-use super::index::{ChangeIndex, Clock};
+use super::entries::{EntryList, PlainFile};
+use super::index::{ChangeIndex, Clock, NextIndex};
 use super::pipeline::{Cut, Job, Pipeline, ReadItem, read_here};
 use super::target::{StageTarget, TargetState};
 use super::writer::ContentWriter;
@@ -11,7 +12,7 @@ use super::{BUDGET, StageError, StageNews, StageOptions, StageSummary};
 use crate::command::Stop;
 use crate::folder::diff::ByteDiff;
 use crate::folder::glob::{Ignore, Only};
-use crate::folder::scan::{FileStat, LocalFile, LocalKind, scan};
+use crate::folder::scan::{FileList, FileStat, LocalFile, LocalKind, scan_list};
 use crate::secrets::{ContentVerdict, SecretFound, Suspect};
 use bosc_drive::blobs::ContentMap;
 use bosc_drive::drive::{DriveBatch, DriveEntry, EntryValue};
@@ -49,18 +50,13 @@ fn run<T: StageTarget>(
     let ignore = Ignore::new(&options.ignore)?.with_file(checks::ignore_file(root, on)?);
     let (only, allowed) = (Only::new(&options.only)?, Allowed::of(options)?);
     let before = target.state()?;
-    let found = scan(root, &ignore, &only)?;
-    checks::places(root, &found, options)?;
+    let (files, found) = scan_list(root, &ignore, &only)?;
+    checks::places(root, &files, &found, options)?;
     let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-    let files = found.files;
-    let bytes = files.iter().map(size_of).fold(0u64, u64::saturating_add);
+    let bytes = files.iter().map(|f| f.size()).fold(0u64, u64::saturating_add);
     on(StageNews::Scanned { files: files.len() as u64, bytes });
     found.skipped.into_iter().for_each(|s| on(StageNews::Skipped(s)));
-    let index = match &options.index {
-        Some(path) => ChangeIndex::load(path, &root, &before),
-        None => ChangeIndex::default(),
-    };
-    let entries = changes::list(target)?;
+    let entries = changes::list(target, &files)?;
     let mut writer = Writer {
         content: ContentWriter::new(target, &before.blobs),
         on,
@@ -68,10 +64,11 @@ fn run<T: StageTarget>(
         stop: &options.stop,
         summary: StageSummary { before, after: before, ..StageSummary::default() },
         puts: Vec::new(),
+        at: 0,
         suspects: BTreeMap::new(),
         sizeless: BTreeSet::new(),
     };
-    let removals = changes::removals(&files, &entries, &ignore, &only, options);
+    let removals = changes::removals(&entries, &ignore, &only, options);
     let checked = CheckedFolder { files: &files, entries: &entries, removals: &removals, options };
     checked.names(writer.on)?;
     checked.dangling(writer.on);
@@ -83,6 +80,11 @@ fn run<T: StageTarget>(
         let size = Old::load(writer.content.target, entry)?.map_or(0, |o| o.size);
         writer.diff(ByteDiff::remove(&entry.key, size));
     }
+    // Not before: what the checks take is free again now.
+    let index = match &options.index {
+        Some(path) => ChangeIndex::load(path, &root, &before),
+        None => ChangeIndex::default(),
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let hashers = options.hashers.unwrap_or(cores.saturating_sub(1).clamp(1, 4));
     std::thread::scope(|scope| {
@@ -100,45 +102,90 @@ fn run<T: StageTarget>(
     }
     if !options.dry_run {
         if !puts.is_empty() || !removals.is_empty() {
-            summary.after = commit(target, puts, &removals)?;
+            summary.after = commit(target, &files, puts, &removals)?;
         }
         drop(removals);
         drop(entries);
         if let Some(path) = &options.index {
             // Only a memory aid: without it the next stage reads more.
-            let mut files = files;
-            if !sizeless.is_empty() {
-                files.retain(|f| !sizeless.contains(&f.key));
-            }
-            let index = index.update(files, &suspects, (now, Clock::of(&root)), |key| only.takes(key));
-            let _ = index.save(path, &root, &summary.after);
+            let in_scope = |key: &str| only.takes(key);
+            let next = NextIndex {
+                before: &index,
+                files: &files,
+                left_out: &sizeless,
+                suspects: &suspects,
+                now,
+                clock: Clock::of(&root),
+                in_scope: &in_scope,
+            };
+            let _ = next.save(path, &root, &summary.after);
         }
     }
     Ok(summary)
 }
 
-fn size_of(file: &LocalFile) -> u64 {
-    match &file.kind {
-        LocalKind::File { stat, .. } => stat.size,
-        LocalKind::Symlink { .. } => 0,
+/// An entry to write: the file's place in the list, and its value.
+enum EntryPut {
+    File(u32, PlainFile),
+    Other(usize, Box<EntryValue>),
+}
+
+impl EntryPut {
+    fn new(at: usize, value: EntryValue) -> Self {
+        match (u32::try_from(at), PlainFile::of(&value)) {
+            (Ok(at), Some(plain)) => Self::File(at, plain),
+            _ => Self::Other(at, Box::new(value)),
+        }
+    }
+
+    fn encode(&self) -> (Option<usize>, Bytes) {
+        match self {
+            Self::File(at, plain) => (usize::try_from(*at).ok(), plain.value().encode().into()),
+            Self::Other(at, value) => (Some(*at), value.encode().into()),
+        }
     }
 }
 
-/// Writes the entries. Each exists once: as an operation, then as a block.
+/// Blocks of entries given to the target at once.
+const ENTRY_BLOCKS: usize = 256;
+
+/// Writes the entries: first those that go, then the others in the order of their keys. They are one append, made as it
+/// grows where the target can take that.
 fn commit<T: StageTarget>(
     target: &mut T,
-    puts: Vec<(String, Bytes)>,
-    removals: &[&DriveEntry],
+    files: &FileList,
+    puts: Vec<EntryPut>,
+    removals: &[DriveEntry],
 ) -> Result<TargetState, StageError> {
-    let mut batch = DriveBatch::new(target.db());
-    for entry in removals {
-        batch.del(&entry.key)?;
+    let entries = puts.iter().filter_map(|put| {
+        let (at, value) = put.encode();
+        Some((files.key(at?)?, value))
+    });
+    let Some(source) = target.db_beside() else {
+        let mut batch = DriveBatch::new(target.db());
+        removals.iter().try_for_each(|entry| batch.del(&entry.key).map(drop))?;
+        for (key, value) in entries {
+            batch.put_encoded(key, value)?;
+        }
+        let mut blocks = batch.blocks().map(Bytes::from);
+        return Ok(target.commit(&mut blocks)?);
+    };
+    let mut batch = DriveBatch::new(&*source);
+    removals.iter().try_for_each(|entry| batch.del(&entry.key).map(drop))?;
+    let mut batch = batch.rising();
+    let mut group = Vec::new();
+    for (key, value) in entries {
+        batch.put_encoded(key, value)?;
+        while let Some(block) = batch.next_block() {
+            group.push(Bytes::from(block));
+        }
+        if group.len() >= ENTRY_BLOCKS {
+            target.append_db(std::mem::take(&mut group))?;
+        }
     }
-    for (key, value) in puts {
-        batch.put_encoded(&key, value)?;
-    }
-    let mut blocks = batch.blocks().map(Bytes::from);
-    Ok(target.commit(&mut blocks)?)
+    target.append_db(group)?;
+    let mut rest = batch.finish().map(Bytes::from);
+    Ok(target.commit(&mut rest)?)
 }
 
 struct Writer<'a, T> {
@@ -147,7 +194,9 @@ struct Writer<'a, T> {
     dry_run: bool,
     stop: &'a Stop,
     summary: StageSummary,
-    puts: Vec<(String, Bytes)>,
+    puts: Vec<EntryPut>,
+    /// Place of the present file in the list.
+    at: usize,
     /// What the content of files looks like, by key.
     suspects: BTreeMap<String, Suspect>,
     /// Keys of files that say they are empty and are not: nothing tells when their content changes.
@@ -179,22 +228,31 @@ impl<T: StageTarget> Writer<'_, T> {
 
     fn files(
         &mut self,
-        files: &[LocalFile],
-        entries: &[DriveEntry],
+        files: &FileList,
+        entries: &EntryList<'_>,
         index: &ChangeIndex,
         pipeline: &Pipeline,
     ) -> Result<(), StageError> {
+        let mut index = index.cursor();
         let mut ahead: VecDeque<Task> = VecDeque::new();
         let mut blocks_ahead = 0;
         let mut undecided = files.iter().enumerate();
         let mut done = (0u64, 0u64);
-        for file in files {
+        for (at, file) in files.iter().enumerate() {
             self.go_on()?;
+            self.at = at;
             while ahead.is_empty() || (ahead.len() < AHEAD_FILES && blocks_ahead < AHEAD_BLOCKS) {
                 let Some((i, next)) = undecided.next() else { break };
                 let number = i as u64 + 1;
-                let (task, job) =
-                    changes::decide(self.content.target, next, entries, index, &mut self.suspects, number)?;
+                let next = (files, next);
+                let (task, job) = changes::decide(
+                    self.content.target,
+                    next,
+                    entries,
+                    &mut index,
+                    &mut self.suspects,
+                    number,
+                )?;
                 blocks_ahead += blocks_of(&task);
                 ahead.push_back(task);
                 if let Some(job) = job {
@@ -205,21 +263,21 @@ impl<T: StageTarget> Writer<'_, T> {
             blocks_ahead = blocks_ahead.saturating_sub(blocks_of(&task));
             match task {
                 Task::Same => {}
-                Task::Put(value, diff) => self.put(&file.key, value, diff),
-                Task::Read(task) => self.read(file, *task, pipeline)?,
+                Task::Put(value, diff) => self.put(value, diff),
+                Task::Read(task) => self.read(&file.to_local(files.root()), *task, pipeline)?,
             }
             self.summary.count.files += 1;
-            done = (done.0 + 1, done.1.saturating_add(size_of(file)));
+            done = (done.0 + 1, done.1.saturating_add(file.size()));
             (self.on)(StageNews::Progress { files: done.0, bytes: done.1 });
         }
         self.content.flush(Some(&|n| pipeline.release(n)))?;
         Ok(())
     }
 
-    fn put(&mut self, key: &str, value: EntryValue, diff: ByteDiff) {
+    fn put(&mut self, value: EntryValue, diff: ByteDiff) {
         self.diff(diff);
         if !self.dry_run {
-            self.puts.push((key.to_owned(), value.encode().into()));
+            self.puts.push(EntryPut::new(self.at, value));
         }
     }
 
@@ -280,7 +338,7 @@ impl<T: StageTarget> Writer<'_, T> {
         match (same, &task.entry) {
             (true, Some(entry)) => {
                 if let Task::Put(value, diff) = changes::same_content(entry, task.executable) {
-                    self.put(&file.key, value, diff);
+                    self.put(value, diff);
                 }
                 Ok(())
             }
@@ -374,7 +432,7 @@ impl<T: StageTarget> Writer<'_, T> {
         self.summary.new_blocks += cost.blocks;
         self.summary.new_bytes += cost.bytes;
         self.summary.shared_bytes += task.size.saturating_sub(cost.bytes);
-        self.put(&file.key, EntryValue::file(id, executable), diff);
+        self.put(EntryValue::file(id, executable), diff);
         Ok(())
     }
 }

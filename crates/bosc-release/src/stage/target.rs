@@ -69,6 +69,18 @@ pub trait StageTarget {
     /// The committed db.
     fn db(&self) -> &dyn BlockSource;
 
+    /// The committed db, to be read while blocks are appended to it. `None`: all new entries are made in memory and
+    /// given to [`StageTarget::commit`].
+    fn db_beside(&self) -> Option<Box<dyn BlockSource>> {
+        None
+    }
+
+    /// Appends blocks to the db, invisibly. For those who got [`StageTarget::db_beside`].
+    fn append_db(&mut self, blocks: Vec<Bytes>) -> Result<(), TargetError> {
+        let _ = blocks;
+        Err(TargetError::Failed("the db takes blocks with the commit only".into()))
+    }
+
     /// A leaf of the committed blobs core.
     fn blob_leaf(&self, index: u64) -> Result<Leaf, TargetError>;
 

@@ -8,7 +8,7 @@ use super::Versions;
 use super::event::{VersionsEvent, VersionsShown};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
-use crate::engine::drive::{CoreSource, parse_link};
+use crate::engine::drive::parse_link;
 use crate::engine::follow::reading;
 use crate::engine::open::{Opened, PACKAGE_MAX};
 use crate::error::CommandError;
@@ -108,7 +108,7 @@ impl Engine {
             return Ok((out, 0));
         }
         let package_key = [FILES_PREFIX, b"/package.json"].concat();
-        let mut history = Bee::checkout(CoreSource::new(&opened.drive.db), until).versions();
+        let mut history = Bee::checkout(opened.entries(), until).versions();
         while let Some(step) = reading(opened.db(), timeout, stop).next(&mut history)? {
             let (ends_batch, step) = (step.ends_batch, step.entry);
             if step.deleted {

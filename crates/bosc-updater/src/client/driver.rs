@@ -8,6 +8,7 @@ use super::interrupt::Busy;
 use super::lock::lock;
 use super::policy::{Action, Input, Policy};
 use super::sentinel::put_in_place;
+use super::start::damage;
 use super::update::{AppliedUpdate, Command};
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::Kind;
@@ -338,6 +339,9 @@ impl Driver {
                 Err(e.kind())
             }
         };
+        if let Some(event) = desk.installer.as_deref().and_then(damage) {
+            desk.emit(event);
+        }
         let mut result = Some(result);
         for reply in std::mem::take(&mut desk.applies) {
             let answer = result.take().unwrap_or_else(|| {

@@ -6,6 +6,7 @@ use crate::error::UpdateError;
 use crate::install::{Reason, RolledBack};
 use crate::source::{Conflict, Progress};
 use semver::Version;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Something happened. All of it may be ignored: nothing waits for an answer.
@@ -75,6 +76,13 @@ pub enum Event {
         release: Version,
         /// What the running code says.
         running: Version,
+    },
+    /// The updater's journal was damaged and is put aside at this path: what it knew of a build on trial, of the build before it
+    /// and of releases that were rolled back is lost. The application goes on with the build that is in its place.
+    #[non_exhaustive]
+    JournalDamaged {
+        /// Where it lies now.
+        aside: PathBuf,
     },
     /// No application was named, and so nothing is looked for; this is why [`crate::client::this_app`] names none.
     #[non_exhaustive]

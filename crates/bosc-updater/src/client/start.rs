@@ -95,6 +95,11 @@ fn count_start(
     started
 }
 
+/// That the journal was damaged, where nobody was told yet.
+pub(super) fn damage(installer: &Installer) -> Option<Event> {
+    installer.tell_damage(SystemTime::now()).map(|aside| Event::JournalDamaged { aside })
+}
+
 /// Starts an updater: counts this start of the application, and opens its source unless there is a reason not to.
 pub(super) fn launch(settings: Settings, installer: Option<Result<Installer, UpdateError>>) -> Started {
     let mut told = Vec::new();
@@ -114,6 +119,7 @@ pub(super) fn launch(settings: Settings, installer: Option<Result<Installer, Upd
     let sentinel = settings.sentinel.clone().filter(|_| !on_mobile);
     let started =
         installer.as_ref().map(|i| count_start(i, sentinel.as_ref(), &mut |e| told.push(Event::Error(e))));
+    told.extend(installer.as_ref().and_then(|i| damage(i)));
     let mut program = settings.program.clone().unwrap_or_default();
     if let Some(installer) = &installer {
         program.find_inside(installer);

@@ -6,6 +6,7 @@ use super::lock::lock;
 use super::reply::{Pending, pending};
 use super::running::Shared;
 use super::sentinel;
+use super::start::damage;
 use super::update::{Command, Update};
 use crate::error::{ErrorKind, UpdateError};
 use crate::health::Outcome;
@@ -176,6 +177,7 @@ impl Updater {
         let events = self.0.events.clone();
         let work = move || {
             let done = work(&installer);
+            damage(&installer).into_iter().for_each(|event| events.post(event));
             match &done {
                 // Nobody waits for the answer.
                 Err(e) if !reply.is_heard() => events.post(Event::Error(e.clone())),

@@ -7,7 +7,8 @@
 //! | `no_proxy`, `NO_PROXY` | hosts that are reached without |
 //!
 //! Lower case wins, and an empty variable counts as none. A proxy that was named is used or the request fails: nothing goes around
-//! it. Addresses of this machine (`localhost`, `127.0.0.1`, `::1`) never go through one.
+//! it. Addresses of this machine (`localhost` and names below it, 127.0.0.0/8, `::1`, however they are written) never go through one:
+//! for the proxy they would be itself. There curl asks the proxy all the same, unless `NO_PROXY` names them.
 
 use crate::error::{ErrorKind, UpdateError};
 use crate::manifest::url::SecureUrl;
@@ -72,7 +73,7 @@ impl Proxies {
     /// `Input` for one that cannot be used.
     pub(super) fn of(&self, url: &SecureUrl) -> Result<Option<ureq::Proxy>, UpdateError> {
         let Some((name, address)) = &self.proxy else { return Ok(None) };
-        if url.is_loopback() || self.is_excepted(url.host()) {
+        if url.is_this_machine() || self.is_excepted(url.host()) {
             return Ok(None);
         }
         // The address may hold a password: it is not shown.
@@ -187,7 +188,16 @@ mod tests {
         ] {
             assert_eq!(of(&proxies(variables), url).unwrap().as_deref(), want, "{variables:?}");
         }
-        assert_eq!(of(&proxies(&[("ALL_PROXY", "h:1")]), "http://127.0.0.1:8/"), Ok(None));
+        for here in [
+            "http://127.0.0.1:8/",
+            "https://127.0.0.2/",
+            "https://127.9.9.9/",
+            "https://[::1]/",
+            "https://a.localhost/",
+        ] {
+            assert_eq!(of(&proxies(&[("ALL_PROXY", "h:1")]), here), Ok(None), "{here}");
+        }
+        assert!(of(&proxies(&[("ALL_PROXY", "h:1")]), "https://128.0.0.1/").unwrap().is_some());
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl HttpSource {
         let current = self.options.current.clone().or_else(|| installed.cloned());
         let current = current.unwrap_or(Version::new(0, 0, 0));
         let addresses: Vec<String> = self.options.addresses().cloned().collect();
-        let mut first = None;
+        let mut failed = Vec::new();
         for (number, address) in addresses.iter().enumerate() {
             // Another address is asked sooner than the same one again.
             let is_last = number + 1 == addresses.len();
@@ -174,11 +174,11 @@ impl HttpSource {
                     None => Ok(None),
                 });
             match asked {
-                Err(e) if e.kind() != ErrorKind::Cancelled => first = first.or(Some(e)),
+                Err(e) if e.kind() != ErrorKind::Cancelled => failed.push((address.as_str(), e)),
                 done => return done,
             }
         }
-        Err(first.unwrap_or_else(cancelled))
+        Err(none_of(failed))
     }
 
     /// What a manifest offers this platform, after every check that needs no artifact. Nothing when it is not newer than
@@ -209,7 +209,7 @@ impl HttpSource {
             .hint("its signatures do not say the version: an old build could be passed off as new"));
         }
         let Some(asset) = manifest.asset.clone() else { return Ok(None) };
-        if asset.url.is_loopback() && !from.is_loopback() {
+        if asset.url.is_this_machine() && !from.is_this_machine() {
             return Err(refused("updater: the manifest points to this machine".into())
                 .hint("an artifact is fetched from a server; addresses of this machine are for tests"));
         }
@@ -296,6 +296,62 @@ impl HttpSource {
         let size = found.len();
         let kind = EntryKind::File { size, sha256: offer.asset.sha256, executable: true };
         Ok((build, Contents { entries: vec![Entry { path: String::new(), kind }] }))
+    }
+}
+
+/// Why no address gave a manifest: of one address that, of several what each said. The kind, and what to do, are the first's.
+fn none_of(mut failed: Vec<(&str, UpdateError)>) -> UpdateError {
+    let all = failed.len();
+    if all <= 1 {
+        return failed.pop().map_or_else(cancelled, |(_, e)| e);
+    }
+    let kind = failed.first().map_or(ErrorKind::Network, |(_, e)| e.kind());
+    let hint = failed.first().and_then(|(_, e)| e.next_step().map(str::to_owned));
+    failed.truncate(MAX_TOLD);
+    let mut next = None;
+    for (number, (address, e)) in failed.iter().enumerate().rev() {
+        // The rest of an address may hold what is not for everybody.
+        let host = SecureUrl::parse(UrlKind::Manifest, address).map(|url| url.host().to_owned());
+        let host = host.unwrap_or_else(|_| "not an address".to_owned());
+        let why = e.causes().into_iter().fold(e.to_string(), |text, cause| format!("{text}: {cause}"));
+        let text = format!("endpoint {} ({host}): {why}", number + 1);
+        next = Some(Box::new(Said { text: text.chars().take(MAX_SAID).collect(), next }));
+    }
+    let e = UpdateError::new(
+        kind,
+        format!("updater: none of the {all} endpoints gave a manifest that can be used"),
+    );
+    let e = match next {
+        Some(said) => e.because(*said),
+        None => e,
+    };
+    match hint {
+        Some(hint) => e.hint(hint),
+        None => e,
+    }
+}
+
+/// Most endpoints whose errors are told; as many as an error has causes.
+const MAX_TOLD: usize = 8;
+/// Most characters of what is told of one.
+const MAX_SAID: usize = 400;
+
+/// What one of several endpoints said, and then the next.
+#[derive(Debug)]
+struct Said {
+    text: String,
+    next: Option<Box<Said>>,
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Said {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.next.as_deref().map(|said| said as _)
     }
 }
 

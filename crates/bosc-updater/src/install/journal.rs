@@ -225,7 +225,13 @@ pub(crate) struct Journal {
     /// Attempts so far.
     #[serde(default)]
     pub(crate) generation: u64,
+    /// The journal before this one was damaged, and nobody was told yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) lost: bool,
 }
+
+/// Under this name a damaged journal is put aside.
+pub(crate) const DAMAGED: &str = "journal.damaged";
 
 impl Journal {
     /// Where the application stands.
@@ -263,11 +269,11 @@ impl Journal {
             .hint("A newer updater wrote it: start the newer version of the application.")),
             Err(Unreadable::Damaged) => {
                 if mend {
-                    let aside = folder.join("journal.damaged");
+                    let aside = folder.join(DAMAGED);
                     tree::remove(&aside)?;
                     fs::rename(&path, &aside, Duration::ZERO).at("put aside", &path)?;
                 }
-                Ok(empty())
+                Ok(Self { lost: true, ..empty() })
             }
         }
     }

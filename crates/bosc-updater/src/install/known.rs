@@ -41,6 +41,29 @@ impl InstalledMark {
         Ok(current.is_some_and(|piece| there.is(folder, piece.identity.as_ref(), piece.contents)))
     }
 
+    /// Whether the very file or folder that the mark was taken of is at the path, whatever was written to it since.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn is_itself_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(fs::identity(path)? == self.identity)
+    }
+
+    /// Whether what is at the path has the bytes and names that were marked, or those of an update that [`super::Installer`] put
+    /// in its place. Unknown (`false`) of a build that is too large to be read for it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn is_untouched_at(&self, path: &Path) -> io::Result<bool> {
+        let Some(there) = Self::of(path)?.contents else { return Ok(false) };
+        if self.contents == Some(there) {
+            return Ok(true);
+        }
+        let journal = Place::find(path).and_then(|place| Journal::read(&place.folder, false));
+        let current = journal.ok().and_then(|journal| journal.current);
+        Ok(current.and_then(|piece| piece.contents) == Some(there))
+    }
+
     fn is(&self, folder: bool, identity: Option<&String>, contents: Option<[u8; 32]>) -> bool {
         let same = identity == Some(&self.identity);
         match (self.contents, contents) {

@@ -171,14 +171,31 @@ impl Place {
         let wide =
             there.mode & 0o022 & !owner.mode != 0 || (there.mode & 0o020 != 0 && there.gid != owner.gid);
         let stranger = parent.is_open_to_all() && !owner.trusts(there.uid) && there.uid != 0;
-        if !found.is_dir() || stranger || (wide && parent.is_sticky()) {
-            return Err(UpdateError::new(
-                ErrorKind::Permission,
-                format!("{} was made by somebody else, or others may write to it", self.folder.display()),
-            )
-            .hint(
+        let folder = self.folder.display();
+        if !found.is_dir() {
+            let what = if found.is_symlink() {
+                "a link"
+            } else if found.is_file() {
+                "a file"
+            } else {
+                "something else"
+            };
+            let why = format!(
+                "{folder} is {what}, and what the updater remembers of the application is kept in a folder there"
+            );
+            return Err(UpdateError::new(ErrorKind::Input, why)
+                .hint("Give it another name, or move it away; until then no update is installed."));
+        }
+        let refused = |why: String| {
+            Err(UpdateError::new(ErrorKind::Permission, why).hint(
                 "install the application in a folder where only its owner makes files, or remove that folder",
-            ));
+            ))
+        };
+        if stranger {
+            return refused(format!("{folder} was made by somebody else"));
+        }
+        if wide && parent.is_sticky() {
+            return refused(format!("others may write to {folder}"));
         }
         if wide && (there.uid == fs::me() || fs::me() == 0) {
             owner.apply(&self.folder)?;
@@ -261,7 +278,9 @@ impl Place {
         };
         fs::rename(path, &slot, Duration::from_secs(2)).at("remove", path)?;
         // A running program cannot be removed on Windows; what stays is removed by whoever comes next.
-        let _ = tree::remove(&slot);
+        if tree::remove(&slot).is_ok() {
+            let _ = fs::remove_dir(&trash);
+        }
         Ok(())
     }
 

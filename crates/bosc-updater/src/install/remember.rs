@@ -4,14 +4,14 @@ use super::admission::{is_there, rejection};
 use super::errors::At;
 use super::fs;
 use super::installer::Installer;
-use super::journal::{Flight, Journal, MAX_VERSION, Piece, Rejected, State};
+use super::journal::{DAMAGED, Flight, Journal, MAX_VERSION, Piece, Rejected, State};
 use super::session::Session;
 use super::tree;
 use super::types::{Admission, Floor, Rejection, RolledBack, StartState};
-use crate::error::UpdateError;
+use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Release, newer};
 use semver::Version;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 impl Installer {
@@ -61,6 +61,38 @@ impl Installer {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Where a damaged journal of the application lies: what it knew of a trial, of the build before the installed one and of
+    /// releases that were rolled back is lost. It stays there until somebody removes it.
+    ///
+    /// # Errors
+    /// `Disk`, and `Refused` when a newer updater wrote the journal.
+    pub fn damaged_journal(&self) -> Result<Option<PathBuf>, UpdateError> {
+        let (journal, aside) = (self.journal()?, self.folder().join(DAMAGED));
+        if fs::look(&aside).at("look at", &aside)?.is_some() {
+            return Ok(Some(aside));
+        }
+        Ok(journal.lost.then(|| self.folder().join("journal.json")))
+    }
+
+    /// As [`Installer::damaged_journal`], once: nobody was told before.
+    pub(crate) fn tell_damage(&self, now: SystemTime) -> Option<PathBuf> {
+        if !self.journal().ok()?.lost {
+            return None;
+        }
+        let aside = self.folder().join(DAMAGED);
+        package!(self, p => p.forget_damage(now).is_ok().then_some(aside));
+        match self.session(now) {
+            Ok(mut session) => {
+                session.journal.lost = false;
+                session.write().ok()?;
+            }
+            // Who may not write here is told each time.
+            Err(e) if e.kind() == ErrorKind::Permission => {}
+            Err(_) => return None,
+        }
+        Some(aside)
     }
 
     fn rejection(&self, rejected: &Rejected, now: SystemTime) -> Rejection {

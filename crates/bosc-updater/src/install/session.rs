@@ -28,6 +28,12 @@ impl<'a> Session<'a> {
         let lock = lock(&place.lock(), place.owner()?.lock(), wait)?;
         let journal = Journal::read(&place.folder, true)?;
         let mut session = Self { app, journal, now, _lock: lock };
+        if session.journal.lost
+            && fs::look(&place.folder.join("journal.json")).is_ok_and(|meta| meta.is_none())
+        {
+            // So that it is told, whoever has just put the damaged one aside.
+            let _ = session.write();
+        }
         session.recover()?;
         Ok(session)
     }

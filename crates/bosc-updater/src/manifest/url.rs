@@ -5,6 +5,7 @@
 
 use crate::error::{ErrorKind, UpdateError};
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Longest URL that is read, in bytes.
 pub const MAX_URL_LEN: usize = 4096;
@@ -105,7 +106,7 @@ impl SecureUrl {
         if self.https && !to.https {
             return Err(refused(format!("updater: {kind} URL redirects from https:// to http://")));
         }
-        if to.is_loopback() && !self.is_loopback() {
+        if to.is_this_machine() && !self.is_this_machine() {
             return Err(refused(format!("updater: {kind} URL redirects to this machine")));
         }
         Ok(to)
@@ -133,9 +134,22 @@ impl SecureUrl {
         }
     }
 
-    /// Whether it names this machine.
-    pub fn is_loopback(&self) -> bool {
+    /// Whether it may be fetched without TLS: the names of this machine that Perry's updater takes.
+    fn is_loopback(&self) -> bool {
         matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
+    }
+
+    /// Whether it leads to this machine, however it is written: `localhost` and names below it, all of 127.0.0.0/8, `::1` and the
+    /// addresses that stand for no machine, in IPv6 too, and what resolvers take for one of them (`127.1`, `0x7f000001`).
+    pub fn is_this_machine(&self) -> bool {
+        let host = self.host.trim_end_matches('.');
+        if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            return inner.parse::<Ipv6Addr>().is_ok_and(|address| {
+                let v4 = address.to_ipv4_mapped();
+                address.is_loopback() || address.is_unspecified() || v4.is_some_and(is_here)
+            });
+        }
+        host == "localhost" || host.ends_with(".localhost") || resolved_v4(host).is_some_and(is_here)
     }
 
     /// The last part of the path, percent-decoding left alone; empty when the path ends in `/`.
@@ -151,13 +165,38 @@ impl fmt::Display for SecureUrl {
     }
 }
 
+fn is_here(address: Ipv4Addr) -> bool {
+    address.is_loopback() || address.is_unspecified()
+}
+
+/// The IPv4 address that resolvers read a text as (`inet_aton`): up to four numbers, decimal, octal or hexadecimal, of which the last
+/// fills what is left.
+fn resolved_v4(text: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<&str> = text.split('.').take(5).collect();
+    let last = parts.len().checked_sub(1).filter(|last| *last < 4)?;
+    let mut address = 0u32;
+    for (i, part) in parts.iter().enumerate() {
+        let number = match (part.strip_prefix("0x"), part.strip_prefix('0')) {
+            (Some(hex), _) => u32::from_str_radix(hex, 16).ok()?,
+            (None, Some(octal)) if !octal.is_empty() => u32::from_str_radix(octal, 8).ok()?,
+            _ => part.parse().ok().filter(|_| part.bytes().all(|b| b.is_ascii_digit()))?,
+        };
+        let bits = if i == last { 32 - 8 * i as u32 } else { 8 };
+        if bits < 32 && number >> bits > 0 {
+            return None;
+        }
+        address |= if i == last { number } else { number << (24 - 8 * i as u32) };
+    }
+    Some(Ipv4Addr::from_bits(address))
+}
+
 /// Host in lower case and port, or `None` when one of them is malformed.
 fn split_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']')?;
         let (host, rest) = authority.split_at_checked(end + 1)?;
         let inner = host.get(1..end)?;
-        inner.parse::<std::net::Ipv6Addr>().ok()?;
+        inner.parse::<Ipv6Addr>().ok()?;
         match rest.strip_prefix(':') {
             Some(port) => (host, Some(port)),
             None if rest.is_empty() => (host, None),
@@ -209,6 +248,53 @@ fn refused(message: String) -> UpdateError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HERE: [&str; 16] = [
+        "127.0.0.1",
+        "127.0.0.2",
+        "127.255.1.9",
+        "localhost",
+        "LocalHost.",
+        "app.localhost",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.3]",
+        "0.0.0.0",
+        "127.1",
+        "127.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "0x7f.0.0x0.1.",
+    ];
+
+    #[test]
+    fn this_machine_is_known_however_it_is_written() {
+        let is = |host: &str| {
+            SecureUrl::parse(UrlKind::Asset, &format!("https://{host}/")).unwrap().is_this_machine()
+        };
+        for host in HERE {
+            assert!(is(host), "{host}");
+        }
+        for host in [
+            "128.0.0.1",
+            "10.0.0.1",
+            "126.1",
+            "[::2]",
+            "[::ffff:10.0.0.1]",
+            "localhost.example",
+            "notlocalhost",
+            "127.example",
+            "127.0.0.1.example",
+            "127.0.0.1.1",
+            "127.0.0.256",
+            "127.0.0.0xg",
+            "127..1",
+            "1.2.3.4",
+        ] {
+            assert!(!is(host), "{host}");
+        }
+    }
 
     fn parse(text: &str) -> Result<String, String> {
         SecureUrl::parse(UrlKind::Asset, text).map(|u| u.to_string()).map_err(|e| e.to_string())
@@ -290,7 +376,9 @@ mod tests {
         assert_eq!(to("?z").as_deref(), Ok("https://a.example/x/y?z"));
         assert!(to("http://a.example/x").unwrap_err().contains("must use https"));
         assert!(to("http://127.0.0.1/x").unwrap_err().contains("from https:// to http://"));
-        assert!(to("https://127.0.0.1/x").unwrap_err().contains("this machine"));
+        for here in HERE {
+            assert!(to(&format!("https://{here}/x")).unwrap_err().contains("this machine"), "{here}");
+        }
         assert!(to("javascript:alert(1)").is_err());
         assert!(to("https://u@b.example/").is_err());
     }

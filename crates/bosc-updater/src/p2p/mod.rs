@@ -88,6 +88,11 @@ pub struct P2pSource {
     told: BTreeSet<[u8; 32]>,
 }
 
+fn gone() -> UpdateError {
+    UpdateError::new(ErrorKind::Refused, "the release is no longer part of the link's history")
+        .hint("check for updates again")
+}
+
 /// A release that a check found.
 #[derive(Debug, Clone)]
 struct Found {
@@ -140,15 +145,16 @@ impl P2pSource {
         Ok(Some(Found { id, version, length: head.length, received_before }))
     }
 
+    /// Whether the link's history still holds what was found: it may have been cut back since.
+    fn is_current(&self, found: &Found) -> bool {
+        self.link.db().core().head_at(found.length).is_ok_and(|head| head.tree_hash() == found.id.0)
+    }
+
     /// Where the drive's core stood when `release` was found.
     fn recall(&self, release: &Release) -> Result<Found, UpdateError> {
         if let Some(found) = self.found.as_ref().filter(|f| f.id == release.id) {
             return Ok(found.clone());
         }
-        let gone = || {
-            UpdateError::new(ErrorKind::Refused, "the release is no longer part of the link's history")
-                .hint("check for updates again")
-        };
         let link = PearLink::parse(&release.origin).map_err(|e| gone().because(e))?;
         let version = link.version.filter(|_| link.key == self.link.link.key).ok_or_else(gone)?;
         let head = self.link.db().core().head_at(version.length).map_err(|e| gone().because(e))?;
@@ -172,13 +178,16 @@ impl P2pSource {
         staging: Option<&Path>,
     ) -> Result<(Plan, Needs, CoreSource), UpdateError> {
         let db = CoreSource::cut(self.link.db().core(), found.length);
+        if !self.is_current(found) {
+            return Err(gone());
+        }
         let options = &self.options;
         let name = plan::find_name(fetching, &db, found.length, &options.name, &options.platform)?;
         let plan = plan::load(fetching, &db, found.length, &name, &options.platform)?;
         let blobs = self.link.need_blobs()?;
         let end = |id: BlobId| id.block_offset.saturating_add(id.block_length);
         let needed = plan.files.iter().filter_map(|f| f.blob).map(end).max().unwrap_or(0);
-        let source = package::long_enough(fetching, blobs, needed)?;
+        let source = package::long_enough(fetching, &db, blobs, needed)?;
         // A store that holds the installed build or a later one whole can learn little from the build itself.
         let whole = self.link.store.user_data(WHOLE).map_err(store_error)?;
         let whole = whole.and_then(|v| Version::parse(std::str::from_utf8(&v).ok()?).ok());
@@ -238,7 +247,7 @@ impl P2pSource {
         let core = blobs.core();
         // What the next check, and whoever fetches from this one, reads first.
         let db = CoreSource::cut(self.link.db().core(), found.length);
-        let source = CoreSource::new(core);
+        let source = db.contents(core);
         let mut kept = needs.blocks.clone();
         kept.extend(package::blocks(&db, &source, found.length));
         kept.sort_unstable();

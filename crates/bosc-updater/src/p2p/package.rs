@@ -100,7 +100,7 @@ fn read_file(
     let Some(entry) = entry else { return Ok(None) };
     let Some(id) = entry.value.blob else { return Ok(Some(Vec::new())) };
     let blobs = fetching.link.need_blobs()?;
-    let source = long_enough(fetching, blobs, id.block_offset.saturating_add(id.block_length))?;
+    let source = long_enough(fetching, db_source, blobs, id.block_offset.saturating_add(id.block_length))?;
     let too_large = || invalid(format!("the release's {path} is too large"));
     if id.block_length > limit {
         return Err(too_large());
@@ -135,14 +135,15 @@ pub(super) fn blocks(db: &CoreSource, blobs: &CoreSource, length: u64) -> Vec<u6
     out
 }
 
-/// The blobs core, once its head holds `needed` blocks.
+/// The blobs core, once it is of the history of `db` and its head holds `needed` blocks.
 pub(super) fn long_enough(
     fetching: &mut Fetching<'_, '_>,
+    db: &CoreSource,
     blobs: &FollowedCore,
     needed: u64,
 ) -> Result<CoreSource, UpdateError> {
     fetching.wait(|wait, _| blobs.longer(needed, wait))?;
-    Ok(blobs.source())
+    Ok(db.contents(blobs.core()))
 }
 
 #[cfg(test)]

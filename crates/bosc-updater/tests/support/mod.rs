@@ -32,7 +32,7 @@ pub enum Cert {
     Good,
     OtherHost,
     Expired,
-    /// For `updates.example`, `cdn.example` and `127.0.0.2`: names that only a proxy leads here.
+    /// For `updates.example`, `cdn.example` and `192.0.2.1`: names that only a proxy leads here.
     Example,
     /// Plain HTTP.
     None,
@@ -349,7 +349,7 @@ fn tls(cert: Cert, clients: Clients, known: &Authority) -> (Option<Arc<ServerCon
     let Authority { der: ca, issuer } = Authority::new();
     let names: &[&str] = match cert {
         Cert::OtherHost => &["other.example"],
-        Cert::Example => &["updates.example", "cdn.example", "127.0.0.2"],
+        Cert::Example => &["updates.example", "cdn.example", "192.0.2.1"],
         _ => &["localhost"],
     };
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

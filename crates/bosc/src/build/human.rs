@@ -4,7 +4,7 @@ use crate::install::human::warning;
 use crate::lines::shown;
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
-use crate::stage::human::{bad_name, left_out, looks_secret};
+use crate::stage::human::{bad_name, left_out, looks_secret, version_mismatch};
 use bosc_release::build::BuildEvent;
 use std::path::Path;
 
@@ -12,6 +12,7 @@ pub(crate) fn build(p: &Printer, event: &BuildEvent) {
     match event {
         BuildEvent::BadName(name) => bad_name(p, name),
         BuildEvent::LooksSecret(found) => looks_secret(p, found),
+        BuildEvent::VersionMismatch { path, release, running } => version_mismatch(p, path, release, running),
         BuildEvent::Building { name, version, package, .. } => {
             let (name, version) = (one_line(name), one_line(version));
             p.say(Tone::Plain, &format!("Building {name} {version} from {}", shown(package)));

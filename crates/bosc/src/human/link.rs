@@ -10,12 +10,12 @@ pub(crate) fn line(p: &Printer, event: &LinkEvent) {
         LinkEvent::StoreCopied { evidence, .. } => p.say(
             Tone::Warn,
             &format!(
-                "This store is a copy of another ({}): asking peers for the newest version",
+                "This store is a copy of another ({}): asking peers for the newest version, up to a minute",
                 one_line(evidence)
             ),
         ),
         LinkEvent::Checking { .. } => {
-            p.say(Tone::Plain, "The link's key is on other machines too: asking peers for its newest version");
+            p.say(Tone::Plain, "The link's key is on other machines too: asking peers for its newest version, up to a minute");
         }
         // Progress, which has a place of its own.
         LinkEvent::Stats(_) => {}

@@ -24,15 +24,7 @@ pub(crate) fn line(p: &Printer, event: &StageEvent) {
             &format!("A link that leads nowhere: {} -> {}", one_line(path), one_line(target)),
         ),
         StageEvent::LooksSecret(found) => looks_secret(p, found),
-        StageEvent::VersionMismatch { path, release, running } => p.say(
-            Tone::Warn,
-            &format!(
-                "The release says {}, the running program {}: raise the version in {} too, or its users never see it arrive",
-                one_line(release),
-                one_line(running),
-                one_line(path)
-            ),
-        ),
+        StageEvent::VersionMismatch { path, release, running } => version_mismatch(p, path, release, running),
         StageEvent::ByteDiff(diff) => changed(p, diff),
         StageEvent::Summary(s) => p.say(
             Tone::Plain,
@@ -65,4 +57,17 @@ pub(crate) fn bad_name(p: &Printer, name: &BadName) {
 /// Something that looks like a secret.
 pub(crate) fn looks_secret(p: &Printer, found: &LooksSecret) {
     p.say(Tone::Warn, &format!("Looks secret: {} ({})", one_line(&found.path), one_line(&found.what)));
+}
+
+/// A program says another version than its release.
+pub(crate) fn version_mismatch(p: &Printer, path: &str, release: &str, running: &str) {
+    p.say(
+        Tone::Warn,
+        &format!(
+            "The release says {}, the running program {}: raise the version in {} too, or its users never see it arrive",
+            one_line(release),
+            one_line(running),
+            one_line(path)
+        ),
+    );
 }

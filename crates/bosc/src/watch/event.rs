@@ -95,6 +95,9 @@ pub(super) enum Said {
         release: String,
         running: String,
     },
+    JournalDamaged {
+        aside: String,
+    },
     NotInstalled {
         reason: String,
     },
@@ -202,6 +205,9 @@ impl Said {
             Event::VersionMismatch { release, running, .. } => {
                 Self::VersionMismatch { release: release.to_string(), running: running.to_string() }
             }
+            Event::JournalDamaged { aside, .. } => {
+                Self::JournalDamaged { aside: aside.display().to_string() }
+            }
             Event::NotInstalled { reason, .. } => Self::NotInstalled { reason: reason.clone() },
             Event::Conflict(c) => Self::Conflict {
                 link: c.link.clone(),
@@ -280,6 +286,13 @@ impl Said {
             Self::VersionMismatch { release, running } => {
                 (Tone::Warn, format!("the release says {release}, the running program {running}"))
             }
+            Self::JournalDamaged { aside } => (
+                Tone::Warn,
+                format!(
+                    "the updater's journal was damaged and lies in {aside} now: a build on trial stays, and there is no \
+                     rolling back to the one before it"
+                ),
+            ),
             Self::NotInstalled { reason } => (Tone::Warn, format!("{reason}; nothing is updated")),
             Self::Conflict { link, ours, theirs, peer, .. } => (
                 Tone::Bad,

@@ -23,6 +23,11 @@ fn events_and_result_have_the_names_that_others_read() {
             "looks-secret",
             r#"{"path":"a","what":"w"}"#,
         ),
+        (
+            E::VersionMismatch { path: "p".into(), release: "1.0.5".into(), running: "1.0.4".into() },
+            "version-mismatch",
+            r#"{"path":"p","release":"1.0.5","running":"1.0.4"}"#,
+        ),
         (building(PackageKind::Npm), "building", &format!(r#"{begin}:"package.json"}}"#)),
         (building(PackageKind::Cargo), "building", &format!(r#"{begin}:"Cargo.toml"}}"#)),
         (building(PackageKind::Tauri), "building", &format!(r#"{begin}:"tauri.conf.json"}}"#)),

@@ -146,10 +146,18 @@ pub(crate) fn dangling<'f>(
         LocalKind::File { .. } => None,
     };
     let links: BTreeMap<&str, &str> = files.iter().filter_map(target).collect();
+    dangling_among(links, files.iter().map(|f| f.key.as_str()).chain(there))
+}
+
+/// The same of links given as keys and targets, among all `keys`.
+pub(crate) fn dangling_among<'f>(
+    links: BTreeMap<&'f str, &'f str>,
+    keys: impl Iterator<Item = &'f str>,
+) -> Vec<(&'f str, &'f str)> {
     if links.is_empty() {
         return Vec::new();
     }
-    let keys: BTreeSet<&str> = files.iter().map(|f| f.key.as_str()).chain(there).collect();
+    let keys: BTreeSet<&str> = keys.collect();
     let is_there = |key: &str| {
         let below = format!("{}/", key.trim_end_matches('/'));
         let first = keys.range(below.as_str()..).next();

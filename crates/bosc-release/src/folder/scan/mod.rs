@@ -11,15 +11,18 @@
 //! # Files
 //!
 //! - `links`: links of a folder that was reached through one. `foreign`: links of another user. `errors`: what could not be read.
-//! - `walk`: the walk. `followed`: a folder that was reached through a link. `types`: what is found, and why it cannot be.
+//! - `walk`: the walk. `list`: what it found, in little memory. `followed`: a folder that was reached through a link. `types`: what is found, and why it cannot be.
 
 pub(crate) mod errors;
 mod followed;
 mod foreign;
 pub(crate) mod links;
+mod list;
 mod types;
 mod walk;
 
+pub(crate) use list::{FileList, ListedFile, ListedKind};
 pub use types::{FileStat, FolderId, LocalFile, LocalKind, Scan, ScanError, Skipped};
 pub(crate) use types::{executable, folder_id};
 pub use walk::scan;
+pub(crate) use walk::scan_list;

@@ -2,6 +2,7 @@
 
 use super::followed::FollowedFolder;
 use super::foreign;
+use super::list::FileList;
 use super::types::{
     FileStat, FolderId, LinkEnd, LocalFile, LocalKind, MAX_DEPTH, Scan, ScanError, Skipped, id_of,
 };
@@ -12,19 +13,42 @@ use std::path::{Path, PathBuf};
 
 /// Looks through `root` for what `ignore` and `only` leave.
 pub fn scan(root: &Path, ignore: &Ignore, only: &Only) -> Result<Scan, ScanError> {
-    let io = |error| ScanError::Io { path: root.to_owned(), error };
-    let root = std::path::absolute(root).map_err(io)?;
-    let meta = std::fs::metadata(&root).map_err(io)?;
+    let root = absolute(root)?;
+    let mut files = Vec::new();
+    let mut add = |key, path: &Path, kind| files.push(LocalFile { key, path: path.to_owned(), kind });
+    let out = walk(&root, ignore, only, &mut add)?;
+    files.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    Ok(Scan { files, ..out })
+}
+
+/// As [`scan`], with the files in a list that takes little memory and none in the scan.
+pub(crate) fn scan_list(root: &Path, ignore: &Ignore, only: &Only) -> Result<(FileList, Scan), ScanError> {
+    let root = absolute(root)?;
+    let mut list = FileList::new(root.clone());
+    let out = walk(&root, ignore, only, &mut |key: String, _: &Path, kind| list.push(&key, &kind))?;
+    list.sort();
+    Ok((list, out))
+}
+
+fn absolute(root: &Path) -> Result<PathBuf, ScanError> {
+    std::path::absolute(root).map_err(|error| ScanError::Io { path: root.to_owned(), error })
+}
+
+/// What is done with a file or symlink: its key, its path, what it is.
+type Add<'a> = &'a mut dyn FnMut(String, &Path, LocalKind);
+
+fn walk(root: &Path, ignore: &Ignore, only: &Only, add: Add<'_>) -> Result<Scan, ScanError> {
+    let meta = std::fs::metadata(root).map_err(|error| ScanError::Io { path: root.to_owned(), error })?;
     if !meta.is_dir() {
-        return Err(ScanError::NotAFolder { path: root });
+        return Err(ScanError::NotAFolder { path: root.to_owned() });
     }
     // A link may name the folder by a path that itself leads through links.
-    let mut roots = vec![root.clone()];
-    roots.extend(std::fs::canonicalize(&root).ok().filter(|real| *real != root));
-    let mut walk = Walk { roots, ignore, only, out: Scan::default(), open: Vec::new(), followed: Vec::new() };
-    walk.folder(&root, "", &Meta::from(&meta))?;
+    let mut roots = vec![root.to_owned()];
+    roots.extend(std::fs::canonicalize(root).ok().filter(|real| real != root));
+    let out = Scan::default();
+    let mut walk = Walk { roots, ignore, only, add, out, open: Vec::new(), followed: Vec::new() };
+    walk.folder(root, "", &Meta::from(&meta))?;
     let mut out = walk.out;
-    out.files.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     out.skipped.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(out)
 }
@@ -34,6 +58,8 @@ pub(super) struct Walk<'a> {
     pub(super) roots: Vec<PathBuf>,
     pub(super) ignore: &'a Ignore,
     pub(super) only: &'a Only,
+    add: Add<'a>,
+    /// What is found beside files.
     pub(super) out: Scan,
     /// Identities of the folders around the present one.
     pub(super) open: Vec<FolderId>,
@@ -140,7 +166,7 @@ impl Walk<'_> {
 
     fn add(&mut self, key: String, path: &Path, kind: LocalKind) {
         if self.takes(&key) {
-            self.out.files.push(LocalFile { key, path: path.to_owned(), kind });
+            (self.add)(key, path, kind);
         }
     }
 

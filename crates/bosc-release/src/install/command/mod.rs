@@ -19,8 +19,9 @@
 //!
 //! # Files
 //!
-//! - `receipt`: what was installed. `desktop`: the entry on Linux. `system`: what else the system wants to know.
+//! - `receipt`: what was installed. `added`: what somebody put into its folder. `desktop`: the entry on Linux. `system`: what else the system wants to know.
 
+mod added;
 mod desktop;
 mod receipt;
 mod system;
@@ -37,6 +38,7 @@ use crate::engine::follow::stopped;
 use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
 use crate::versions::command::said;
+use added::{Known, Stayed};
 use bosc_drive::drive::DriveEntry;
 use bosc_files::{Dir, Work};
 use bosc_format::id;
@@ -109,8 +111,14 @@ impl Engine {
             // What an earlier try put elsewhere is still ours to take away.
             files: ours.iter().cloned().chain(items.iter().map(|i| i.dest.clone())).collect(),
             extras: old.as_ref().map(|r| r.extras.clone()).unwrap_or_default(),
+            contents: old.as_ref().map(|r| r.contents.clone()).unwrap_or_default(),
             marks: old.map(|r| r.marks).unwrap_or_default(),
         };
+        // What was installed there before is still known as that, until the new build is in its place.
+        let new_contents = contents(&entries, &items);
+        for (path, inner) in &new_contents {
+            now.contents.entry(path.clone()).or_default().extend(inner.iter().cloned());
+        }
         // Until the end it is not known which build is there.
         now.marks.retain(|path, _| !items.iter().any(|i| i.dest == *path));
         now.keep(&self.dir, opened.drive.key())?;
@@ -129,7 +137,7 @@ impl Engine {
             })));
         }
         let mut dumping = self.dumping(&opened, length, timeout, stop, sink)?;
-        write(&mut dumping, places, &entries, &ours, stop)?;
+        write(&mut dumping, places, &entries, &ours, &now, stop)?;
         self.store.flush().map_err(store_error)?;
         let extras = system::after(&items, &app, &request.places, sink);
         now.extras.extend(extras);
@@ -139,6 +147,7 @@ impl Engine {
                 now.mark(&path)?;
             }
         }
+        now.contents = new_contents;
         now.state = ReceiptState::Installed;
         now.keep(&self.dir, opened.drive.key())?;
         Ok(Installed {
@@ -182,10 +191,20 @@ impl Engine {
                     continue;
                 }
                 Removed::Not => continue,
-                Removed::Foreign => "it now belongs to another user and was left alone",
-                Removed::Changed => "it is not what was installed any more and was left alone",
+                Removed::Foreign => "it now belongs to another user and was left alone".to_owned(),
+                Removed::Changed => "it is not what was installed any more and was left alone".to_owned(),
+                Removed::Unknown => {
+                    "it was updated and written to since, and was left alone: look what you want to keep of it".to_owned()
+                }
+                Removed::But(stayed) => {
+                    // What was installed is gone; the rest was never ours.
+                    let message = format!("what was added to it was left alone: {stayed}");
+                    sink.tell(InstallEvent::Warning { file: path.clone(), message });
+                    removed.push(path.clone());
+                    continue;
+                }
             };
-            sink.tell(InstallEvent::Warning { file: path.clone(), message: message.to_owned() });
+            sink.tell(InstallEvent::Warning { file: path.clone(), message });
             left.push(path.display().to_string());
         }
         // What is left is not ours: there is nothing more to take away.
@@ -379,6 +398,7 @@ fn write(
     places: Vec<InstallPlace<'_>>,
     entries: &[DriveEntry],
     ours: &BTreeSet<PathBuf>,
+    receipt: &Receipt,
     stop: &Stop,
 ) -> Result<(), CommandError> {
     for InstallPlace { folder, work, items } in places {
@@ -394,6 +414,16 @@ fn write(
         for item in &items {
             if !item.folder {
                 runnable(&tree, &item.name).map_err(io("cannot make executable", &item.dest))?;
+            }
+            if let Some(inner) = receipt.contents.get(&item.dest).filter(|_| ours.contains(&item.dest)) {
+                let name = split(&item.dest)?.1;
+                let keep = || -> std::io::Result<()> {
+                    if folder.metadata(name).is_ok_and(|old| old.is_folder() && old.ours()) {
+                        Known(inner).carry_over(&folder.open_dir(name)?, &tree.open_dir(&item.name)?)?;
+                    }
+                    Ok(())
+                };
+                keep().map_err(io("cannot keep what was added to", &item.dest))?;
             }
             tree.sync_below(&item.name).map_err(io("cannot write", &item.dest))?;
         }
@@ -442,6 +472,10 @@ enum Removed {
     Foreign,
     /// Somebody put something else there.
     Changed,
+    /// But for what somebody added to it.
+    But(Stayed),
+    /// It was updated and then written to: what is whose is not known.
+    Unknown,
 }
 
 /// Removes a file, symlink or folder, and what a killed install left beside it.
@@ -457,12 +491,49 @@ fn remove(path: &Path, receipt: &Receipt, key: &[u8; 32]) -> Result<Removed, Com
     match folder.metadata(name) {
         Ok(meta) if !meta.ours() => return Ok(Removed::Foreign),
         Ok(_) if !receipt.put(path)? => return Ok(Removed::Changed),
+        Ok(meta) if meta.is_folder() && !receipt.is_untouched(path)? => {
+            return remove_known(&folder, name, path, receipt);
+        }
         Ok(_) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Removed::Not),
         Err(e) => return Err(failed()(e)),
     }
     folder.remove(name).map_err(failed())?;
     Ok(Removed::Yes)
+}
+
+/// Removes what was installed from the folder of an application that was written to since.
+fn remove_known(
+    folder: &Dir,
+    name: &std::ffi::OsStr,
+    path: &Path,
+    receipt: &Receipt,
+) -> Result<Removed, CommandError> {
+    let failed = || io("cannot remove", path);
+    let inner = match receipt.contents.get(path) {
+        Some(inner) if receipt.is_as_installed(path)? => inner,
+        // Of an update that the application installed itself it is not known which files it has.
+        _ => return Ok(Removed::Unknown),
+    };
+    let dir = folder.open_dir(name).map_err(failed())?;
+    let stayed = Known(inner).remove(&dir).map_err(failed())?;
+    if !stayed.is_empty() {
+        return Ok(Removed::But(stayed));
+    }
+    drop(dir);
+    folder.remove_dir(name).map_err(failed())?;
+    Ok(Removed::Yes)
+}
+
+/// The paths in each folder that is installed.
+fn contents(entries: &[DriveEntry], items: &[InstallItem]) -> BTreeMap<PathBuf, BTreeSet<String>> {
+    let mut out = BTreeMap::new();
+    for item in items.iter().filter(|i| i.folder) {
+        let start = format!("/{}/", item.name);
+        let inner = entries.iter().filter_map(|e| e.key.strip_prefix(&start)).map(str::to_owned);
+        out.insert(item.dest.clone(), inner.collect());
+    }
+    out
 }
 
 /// Whoever may read it may run it, whatever the drive says: it is a program.

@@ -38,6 +38,9 @@ pub(crate) struct Receipt {
     /// What was put at these paths. One that has none here is of an install that did not end, or of a version without.
     #[serde(default)]
     pub(super) marks: BTreeMap<PathBuf, Mark>,
+    /// The paths in each folder that was installed. A receipt of a version without names none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) contents: BTreeMap<PathBuf, BTreeSet<String>>,
 }
 
 /// [`InstalledMark`] as it is kept.
@@ -95,6 +98,28 @@ impl Receipt {
             )),
             Ok(put) => Ok(put),
         }
+    }
+
+    /// Whether what is at a path is, byte for byte, what was installed or an update of it.
+    pub(super) fn is_untouched(&self, path: &Path) -> Result<bool, CommandError> {
+        Ok(self.look(path, InstalledMark::is_untouched_at)?.unwrap_or(false))
+    }
+
+    /// Whether what is at a path is the very folder that was installed, and no update of it. One without a mark is of an install
+    /// that did not end.
+    pub(super) fn is_as_installed(&self, path: &Path) -> Result<bool, CommandError> {
+        Ok(self.look(path, InstalledMark::is_itself_at)?.unwrap_or(true))
+    }
+
+    fn look(
+        &self,
+        path: &Path,
+        is: fn(&InstalledMark, &Path) -> std::io::Result<bool>,
+    ) -> Result<Option<bool>, CommandError> {
+        let Some(mark) = self.marks.get(path) else { return Ok(None) };
+        is(&mark.read(), path).map(Some).map_err(|e| {
+            CommandError::unwritable(format!("cannot look at {}", path.display()), e, "check its permissions")
+        })
     }
 
     pub(super) fn read(store: &Path, key: &[u8; 32]) -> Result<Option<Self>, CommandError> {

@@ -73,6 +73,7 @@ fn receipts_tell_what_is_ours() {
         files: [dest.clone()].into(),
         extras: BTreeSet::new(),
         marks: BTreeMap::new(),
+        contents: BTreeMap::new(),
     };
     receipt.keep(dir.path(), &[1; 32]).unwrap();
     assert_eq!(Receipt::read(dir.path(), &[1; 32]).unwrap().as_ref(), Some(&receipt));
@@ -102,6 +103,7 @@ fn what_somebody_put_in_the_place_of_an_install_is_not_ours() {
         files: [dest.clone()].into(),
         extras: BTreeSet::new(),
         marks: BTreeMap::new(),
+        contents: BTreeMap::new(),
     };
     receipt.mark(&dest).unwrap();
     receipt.keep(dir.path(), &[1; 32]).unwrap();
@@ -117,6 +119,66 @@ fn what_somebody_put_in_the_place_of_an_install_is_not_ours() {
     fs::remove_dir_all(&dest).unwrap();
     fs::write(&dest, "x").unwrap();
     assert!(matches!(remove(&dest, &receipt, &[1; 32]).unwrap(), Removed::Yes));
+}
+
+#[test]
+fn what_was_added_to_an_application_stays_when_it_goes_or_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let dest = dir.path().join("Demo");
+    let put = |root: &Path, path: &str, text: &str| {
+        let at = root.join(path);
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        fs::write(at, text).unwrap();
+    };
+    let installed = ["bin/run", "lib/a/x", "lib/b"];
+    let mut receipt = Receipt {
+        link: "pear://x".into(),
+        verlink: String::new(),
+        name: "Demo".into(),
+        version: Some("1.0.0".into()),
+        length: 5,
+        state: ReceiptState::Installed,
+        files: [dest.clone()].into(),
+        extras: BTreeSet::new(),
+        marks: BTreeMap::new(),
+        contents: [(dest.clone(), installed.map(str::to_owned).into())].into(),
+    };
+    let install = |receipt: &mut Receipt| {
+        installed.iter().for_each(|path| put(&dest, path, "ours"));
+        receipt.mark(&dest).unwrap();
+    };
+    install(&mut receipt);
+    assert!(matches!(remove(&dest, &receipt, &[1; 32]).unwrap(), Removed::Yes));
+    install(&mut receipt);
+    put(&dest, "lib/a/mine", "mine");
+    put(&dest, "notes/mine", "mine");
+    put(&dest, "bin/run", "changed");
+    let Removed::But(stayed) = remove(&dest, &receipt, &[1; 32]).unwrap() else { panic!("it was removed") };
+    assert_eq!(stayed.to_string(), "lib/a/mine, notes/");
+    assert!(!dest.join("bin").exists() && !dest.join("lib/b").exists(), "what was installed is gone");
+    assert_eq!(fs::read_to_string(dest.join("notes/mine")).unwrap(), "mine");
+
+    // Another build takes its place.
+    installed.iter().for_each(|path| put(&dest, path, "ours"));
+    let new = dir.path().join("new");
+    put(&new, "bin/run", "new");
+    put(&new, "lib/a", "now a file");
+    fs::create_dir_all(&new).unwrap();
+    put(&dest, "bin/run.conf", "mine");
+    let known = receipt.contents.get(&dest).unwrap();
+    Known(known).carry_over(&Dir::open(&dest).unwrap(), &Dir::open(&new).unwrap()).unwrap();
+    assert_eq!(fs::read_to_string(new.join("bin/run.conf")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(new.join("notes/mine")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(new.join("bin/run")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(new.join("lib/a")).unwrap(), "now a file");
+    assert!(!new.join("lib/b").exists(), "the old build's own files do not come along");
+
+    // What was installed is not known any more, and it was written to.
+    receipt.mark(&dest).unwrap();
+    put(&dest, "mine", "mine");
+    let unknown = Receipt { contents: BTreeMap::new(), ..receipt.clone() };
+    assert!(matches!(remove(&dest, &unknown, &[1; 32]).unwrap(), Removed::Unknown));
+    assert_eq!(fs::read_to_string(dest.join("mine")).unwrap(), "mine");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::line::{LineEvent, LineShown, ListedLines, Seeders};
 use bosc_drive::blobs::BlobReader;
 use bosc_drive::drive::Drive;
 use bosc_follow::read::{Asking, Unread};
-use bosc_follow::{Alarm, Copies, Fetch, FollowedDrive, Wait, wait_for};
+use bosc_follow::{Alarm, Copies, Fetch, FollowedDrive, Wait, vouch, wait_for};
 use bosc_format::id;
 use bosc_store::Core;
 use std::collections::BTreeSet;
@@ -113,12 +113,13 @@ fn read_package(
     blobs: Option<&Core>,
     asked: &mut (BTreeSet<u64>, BTreeSet<u64>),
 ) -> Result<Option<Package>, Unread> {
-    let drive = Drive::new(CoreSource::new(&followed.cores().db));
+    let db = CoreSource::new(&followed.cores().db);
+    let drive = Drive::new(db.clone());
     let entry =
         Asking::new(Some(followed.db()), &mut asked.0).read(|| drive.entry_follow("/package.json"))?;
     let Some(blob) = entry.and_then(|e| e.value.blob) else { return Ok(None) };
     let Some(core) = blobs else { return Err(Unread::Coming) };
-    let mut reader = BlobReader::new(CoreSource::new(core), blob);
+    let mut reader = BlobReader::new(db.contents(core), blob);
     let mut bytes = Vec::new();
     while let Some(part) = Asking::new(followed.known_blobs(), &mut asked.1).next(&mut reader)? {
         bytes.extend_from_slice(&part);
@@ -142,8 +143,7 @@ impl Looked<'_> {
             self.copies = copies;
             self.changed = Instant::now();
         }
-        let told = db.peers.iter().all(|p| p.synced && (p.fork, p.length) <= (db.fork, db.length))
-            && blobs.peers.iter().all(|p| p.synced);
+        let told = vouch::is_told(&db) && blobs.peers.iter().all(|p| p.synced);
         if db.length == 0 {
             return Ok(flushed && told && alarm.has_passed(self.changed, QUIET));
         }

@@ -11,6 +11,15 @@ use std::path::PathBuf;
 pub enum UpdaterEvent {
     /// Something that looks like a secret.
     LooksSecret(LooksSecret),
+    /// A build says that it is another version than the release.
+    VersionMismatch {
+        /// The file that says so, in the folder.
+        path: String,
+        /// The release's version.
+        release: String,
+        /// The build's.
+        running: String,
+    },
     /// An artifact that was written and signed.
     Artifact {
         /// Its platform, as Perry calls it.

@@ -11,6 +11,11 @@ fn events_and_results_have_the_names_that_others_read() {
             r#"{"path":"a","what":"w"}"#,
         ),
         (
+            E::VersionMismatch { path: "p".into(), release: "1.0.5".into(), running: "1.0.4".into() },
+            "version-mismatch",
+            r#"{"path":"p","release":"1.0.5","running":"1.0.4"}"#,
+        ),
+        (
             E::Artifact { platform: "p".into(), file: "f".into(), size: 1, sha256: "s".into() },
             "artifact",
             r#"{"platform":"p","file":"f","size":1,"sha256":"s"}"#,

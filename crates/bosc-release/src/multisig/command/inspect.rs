@@ -399,7 +399,7 @@ impl Engine {
             let (Some(blob), Some((core, live))) = (entry.value.blob, &content.blobs) else {
                 return Ok(PackageFound::Broken);
             };
-            let mut reader = BlobReader::new(CoreSource::new(core), blob);
+            let mut reader = BlobReader::new(CoreSource::new(&content.drive.db).contents(core), blob);
             let mut bytes = Vec::new();
             while let Some(part) = reading(live.as_ref(), STALL, stop).next(&mut reader)? {
                 bytes.extend_from_slice(&part);

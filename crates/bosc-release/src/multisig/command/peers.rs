@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::multisig::FULL_COPIES;
 use crate::multisig::event::{CopiesOf, MultisigEvent, Waiting};
 use bosc_follow::CoreName;
-use bosc_follow::vouch::is_uncompared;
+use bosc_follow::vouch::{is_told, is_uncompared};
 use bosc_follow::{Alarm, FollowedCore, FollowedDrive, Wait};
 use bosc_format::crypto::Hash;
 use bosc_format::merkle::Head;
@@ -178,8 +178,7 @@ impl AskedDrive {
     ) -> Result<(), CommandError> {
         self.wait(timeout, stop, |_| {
             let s = core.status();
-            let told = s.peers.iter().all(|p| p.synced && (p.fork, p.length) <= (s.fork, s.length));
-            Ok((self.searched() && told).then_some(()))
+            Ok((self.searched() && is_told(&s)).then_some(()))
         })
         .map(drop)
     }

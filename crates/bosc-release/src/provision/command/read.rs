@@ -1,14 +1,14 @@
 //! What a version of a drive holds: files, fields, package.json, content.
 
 use super::side::DriveAt;
-use crate::engine::drive::{CoreSource, drive_error};
+use crate::engine::drive::drive_error;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::{MAX_PACKAGE_LEN, Package};
 use crate::provision::{BlobTree, CoreVersion, DriveTree, DriveVersion, FIELDS, ProvisionError, Which};
 use crate::stage::Leaf;
-use bosc_drive::Error;
 use bosc_drive::blobs::BlobReader;
 use bosc_drive::drive::{Drive, EntryValue};
+use bosc_drive::{BlockSource, Error};
 use bosc_follow::Fetch;
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -67,7 +67,7 @@ impl DriveAt<'_> {
         let entry = self.reading(Which::Db).read(|| drive.entry_follow("/package.json"))?;
         let Some(entry) = entry else { return Ok(None) };
         let Some(blob) = entry.value.blob else { return Ok(None) };
-        let source = CoreSource::new(&self.core(Which::Blobs)?);
+        let source = self.contents()?;
         let mut reader = BlobReader::new(source, blob);
         let mut text = Vec::new();
         while let Some(part) = self.reading(Which::Blobs).next(&mut reader)? {
@@ -106,8 +106,11 @@ impl BlobTree for DriveAt<'_> {
     }
 
     fn leaf(&self, index: u64) -> Result<Leaf, ProvisionError> {
-        let core = self.core(Which::Blobs)?;
+        let (core, source) = (self.core(Which::Blobs)?, self.contents()?);
         let leaf = || {
+            if !source.is_ready().map_err(Error::from)? {
+                return Err(Error::Missing(index));
+            }
             let node = core.node(index.saturating_mul(2)).map_err(|e| Error::Source(Box::new(e)))?;
             node.map(|n| Leaf { hash: n.hash, size: n.size }).ok_or(Error::Missing(index))
         };
@@ -115,9 +118,8 @@ impl BlobTree for DriveAt<'_> {
     }
 
     fn block(&self, index: u64) -> Result<Bytes, ProvisionError> {
-        let core = self.core(Which::Blobs)?;
-        let block =
-            || core.block(index).map_err(|e| Error::Source(Box::new(e)))?.ok_or(Error::Missing(index));
+        let source = self.contents()?;
+        let block = || source.block(index).map_err(Error::from);
         Ok(self.reading(Which::Blobs).read(block)?)
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct DriveAt<'a> {
     pub(crate) drive: DriveCores,
     /// Length of the db at this version.
     pub(crate) length: u64,
+    /// The db's fork at this version.
+    fork: u64,
     blobs: RefCell<Option<Core>>,
     /// Length of the blobs at this version, once it is known.
     pub(crate) blobs_length: Cell<u64>,
@@ -54,11 +56,13 @@ impl<'a> DriveAt<'a> {
                 .hint("stage something to it first with `bosc stage <link> <dir>`"));
         }
         let blobs = drive.blobs()?;
+        let fork = drive.db.head().fork;
         let side = Self {
             cx,
             link: link.clone(),
             drive,
             length,
+            fork,
             blobs: RefCell::new(blobs),
             blobs_length: Cell::new(0),
             opened: RefCell::new(opened),
@@ -83,6 +87,7 @@ impl<'a> DriveAt<'a> {
             link: PearLink::new(*drive.key()),
             drive: drive.clone(),
             length,
+            fork: drive.db.head().fork,
             blobs: RefCell::new(Some(blobs.clone())),
             blobs_length: Cell::new(to),
             opened: RefCell::new(None),
@@ -91,7 +96,21 @@ impl<'a> DriveAt<'a> {
 
     /// The db, cut to this version.
     pub(crate) fn db(&self) -> CoreSource {
-        CoreSource::cut(&self.drive.db, self.length)
+        CoreSource::cut(&self.drive.db, self.length).of_fork(self.fork)
+    }
+
+    /// The blobs, for what entries of this version name.
+    pub(crate) fn contents(&self) -> Result<CoreSource, CommandError> {
+        Ok(self.db().contents(&self.core(Which::Blobs)?))
+    }
+
+    /// Whether a core can be read as it is here: blobs may be of a history before the db's.
+    fn is_ready(&self, which: Which) -> Result<bool, CommandError> {
+        let source = match which {
+            Which::Db => self.db(),
+            Which::Blobs => self.contents()?,
+        };
+        source.is_ready().map_err(|e| drive_error(e.into()))
     }
 
     pub(crate) fn core(&self, which: Which) -> Result<Core, CommandError> {
@@ -136,14 +155,18 @@ impl<'a> DriveAt<'a> {
 
     /// Waits until a core is known to be `length` long.
     pub(crate) fn reach(&self, which: Which, length: u64) -> Result<(), CommandError> {
-        if self.core(which)?.length() >= length {
+        if self.core(which)?.length() >= length && self.is_ready(which)? {
             return Ok(());
         }
         let missing = || drive_error(bosc_drive::Error::Missing(length.saturating_sub(1)));
         let live = self.live(which)?.ok_or_else(missing)?;
         update(&live, length, self.cx.timeout, self.cx.stop)?;
         let status = live.status();
-        if status.length < length { Err(timed_out(&status)) } else { Ok(()) }
+        if status.length < length {
+            return Err(timed_out(&status));
+        }
+        // Long enough, and perhaps of another history still.
+        Ok(live.longer(length, &mut Wait::new(self.cx.stop).timeout(self.cx.timeout))?)
     }
 
     /// Has all of these blocks here. `tell` makes the events of progress.

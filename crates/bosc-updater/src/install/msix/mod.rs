@@ -202,6 +202,13 @@ impl MsixInstaller {
         Ok(self.enter(now)?.journal.status())
     }
 
+    /// Somebody was told that the journal was damaged.
+    pub(crate) fn forget_damage(&self, now: SystemTime) -> Result<(), UpdateError> {
+        let mut held = self.enter(now)?;
+        held.journal.lost = false;
+        held.write()
+    }
+
     /// Whether a release may be handed over: newer than what runs and what waits, not below the floor, not rolled back before.
     ///
     /// # Errors

@@ -172,6 +172,7 @@ fn each_event_is_one_line_of_these_fields() {
         ),
         (Said::LeftInPlace { reason: "silent" }, r#"{"tag":"left-in-place","data":{"reason":"silent"}}"#),
         (Said::WhenEnded {}, r#"{"tag":"when-ended","data":{}}"#),
+        (Said::JournalDamaged { aside: s("/a") }, r#"{"tag":"journal-damaged","data":{"aside":"/a"}}"#),
         (Said::NotInstalled { reason: s("r") }, r#"{"tag":"not-installed","data":{"reason":"r"}}"#),
         (
             Said::VersionMismatch { release: s("2.0.0"), running: s("1.0.0") },
