@@ -188,6 +188,29 @@ export function silence(peer) {
   peer.wireNoData.send = () => true
 }
 
+/** Answers every request three seconds late. */
+export function slow(peer) {
+  const send = peer.wireData.send
+  peer.wireData.send = function (message) {
+    setTimeout(() => {
+      try {
+        send.call(this, message)
+      } catch {}
+    }, 3000)
+    return true
+  }
+}
+
+/** Claims thousands of blocks more than there are, and proves nothing of it. */
+export function longer(peer) {
+  silence(peer)
+  const send = peer.wireSync.send
+  peer.wireSync.send = function (message) {
+    return send.call(this, { ...message, length: message.length + 5000, canUpgrade: true })
+  }
+  peer.sendSync()
+}
+
 /** Random datagrams, and datagrams that begin like those of the DHT and of its streams, to an address. */
 export async function datagrams(address, count = 3000) {
   const socket = dgram.createSocket('udp4')

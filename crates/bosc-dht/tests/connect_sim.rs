@@ -184,7 +184,7 @@ fn floods_of_handshakes_are_bounded() {
     }
     w.run(Duration::from_secs(2));
     assert!(w.connectors[server].is_idle());
-    // True handshakes of peers that never come: up to the bound, then no more until they time out.
+    // True handshakes of peers that never come: each is answered, up to the bound are kept, the oldest make room.
     let fresh = |n: u8| {
         let mut wrap = NoiseWrap::initiator(&key(n), key(1).public(), [n; 32]).unwrap();
         let udx = UdxInfo { version: 1, reusable_socket: false, id: 5, seq: 0 };
@@ -198,9 +198,15 @@ fn floods_of_handshakes_are_bounded() {
     w.run(Duration::from_secs(2));
     assert_eq!(w.connectors[server].stats().dropped - dropped, 50);
     assert!(w.made[server].is_empty());
+    // Whoever comes then gets in all the same.
+    w.connect(client, &ConnectOptions::new(&key(200)), &key(1));
+    w.run(Duration::from_secs(2));
+    assert_eq!(w.made[client].len(), 1, "{:?}", w.failed[client]);
+    assert_eq!(w.packet(client, server), StreamPacket::Taken);
+    w.agree(client, server);
     w.run(Duration::from_secs(25));
     assert!(w.connectors[server].is_idle());
-    assert_eq!(w.connectors[server].stats().passive_timeouts, 50);
+    assert_eq!(w.connectors[server].stats().passive_timeouts, 49);
     // Connections of our own are bounded as well.
     for n in 0..5 {
         w.connect(client, &ConnectOptions::new(&key(n)), &key(77));
@@ -279,4 +285,112 @@ fn packets_before_the_owner_looks_are_kept_in_order_and_bounded() {
     let early: Vec<u8> = w.made[server][0].1.early.iter().map(|p| p.bytes[0]).collect();
     assert_eq!(early, [0, 1, 2]);
     w.agree(client, server);
+}
+
+#[test]
+fn dead_relays_cost_no_time_beside_one_that_lives() {
+    let config = ConnectConfig::default();
+    let mut w = World::new(7, config.clone());
+    let server = w.add(true, &config);
+    let client = w.add(true, &config);
+    let listen = w.listen(server, &key(1), ServerOptions::default());
+    let lives = w.net.hosts[server].dht.relays(listen)[0].relay_address;
+    let dead = (1..=6).map(|n| format!("9.9.9.{n}:9").parse().unwrap());
+    let relay_addresses = dead.chain([lives]).collect();
+    // Not found by the search: only through these.
+    let options = ConnectOptions { relay_addresses, ..ConnectOptions::new(&key(2)) };
+    w.connect(client, &options, &key(1));
+    w.net.with(client, |dht, _| assert!(dht.network() != bosc_dht::NetworkState::Offline));
+    let began = w.net.now;
+    while w.made[client].is_empty() && w.net.now < began + Duration::from_secs(20) {
+        w.run(Duration::from_millis(50));
+    }
+    assert!(w.net.now - began < Duration::from_secs(2), "{:?}", w.net.now - began);
+}
+
+#[test]
+fn under_pressure_a_direct_handshake_makes_a_connection_when_its_address_is_proved() {
+    let config = ConnectConfig::default();
+    let mut w = World::new(8, config.clone());
+    let server = w.add(false, &config);
+    let client = w.add(false, &config);
+    w.listen(server, &key(1), ServerOptions::default());
+    let to = w.net.server(server);
+    let target = Some(hash(&[&key(1).public()]));
+    let ask = |w: &mut World, n: u8| {
+        let mut wrap = NoiseWrap::initiator(&key(n), key(1).public(), [n; 32]).unwrap();
+        let udx = UdxInfo { version: 1, reusable_socket: false, id: 5, seq: 0 };
+        let noise = wrap.send(&NoisePayload { udx: Some(udx), ..Default::default() }).unwrap().into();
+        let hs = Handshake { mode: mode::FROM_CLIENT, noise, peer_address: None, relay_address: None };
+        let value = Some(hs.encode().into());
+        let request = Request { target, value, ..Request::new(to, command::PEER_HANDSHAKE) };
+        let id = w.net.with(client, |dht, now| dht.request(request, now).unwrap());
+        w.run(Duration::from_secs(1));
+        let reply = w.others[client].iter().find_map(|e| match e {
+            Event::Response { request, reply } if *request == id => reply.value.clone(),
+            _ => None,
+        });
+        wrap.recv(&Handshake::decode(&reply.unwrap()).unwrap().noise).unwrap().udx.unwrap().id
+    };
+    ask(&mut w, 1);
+    assert_eq!(w.made[server].len(), 1, "at once");
+    w.with(server, |c, _, _| c.press(0));
+    let id = ask(&mut w, 2);
+    assert_eq!(w.made[server].len(), 1, "only answered");
+    let from = w.place(client, SocketKind::Client);
+    w.with(server, |c, dht, now| {
+        assert_eq!(
+            c.handle_stream_packet(dht, id ^ 1, SocketKind::Server, from, b"guess", now),
+            StreamPacket::Unknown
+        );
+        assert_eq!(
+            c.handle_stream_packet(dht, id, SocketKind::Server, from, b"first", now),
+            StreamPacket::Taken
+        );
+    });
+    let (_, made) = w.made[server].last().unwrap();
+    assert_eq!((w.made[server].len(), made.remote_address, made.early.len()), (2, from, 1));
+    w.forgotten();
+}
+
+#[test]
+fn a_handshake_that_is_replayed_says_nothing_to_who_replays_it() {
+    let config = ConnectConfig::default();
+    let mut w = World::new(9, config.clone());
+    let server = w.add(false, &config);
+    let thief = w.add(true, &config);
+    w.listen(server, &key(1), ServerOptions::default());
+    let mut wrap = NoiseWrap::initiator(&key(2), key(1).public(), [2; 32]).unwrap();
+    let udx = UdxInfo { version: 1, reusable_socket: false, id: 5, seq: 0 };
+    let noise: bytes::Bytes =
+        wrap.send(&NoisePayload { udx: Some(udx), ..Default::default() }).unwrap().into();
+    let to = w.net.server(server);
+    let target = Some(hash(&[&key(1).public()]));
+    let mut answers = Vec::new();
+    // At once, and after the server has forgotten it.
+    for wait in [1, 1, 30] {
+        let hs = Handshake {
+            mode: mode::FROM_CLIENT,
+            noise: noise.clone(),
+            peer_address: None,
+            relay_address: None,
+        };
+        let value = Some(hs.encode().into());
+        let request = Request { target, value, ..Request::new(to, command::PEER_HANDSHAKE) };
+        w.run(Duration::from_secs(wait));
+        w.net.with(thief, |dht, now| dht.request(request, now).unwrap());
+        w.run(Duration::from_secs(1));
+        let last = w.others[thief].iter().rev().find_map(|e| match e {
+            Event::Response { reply, .. } => reply.value.clone(),
+            _ => None,
+        });
+        answers.push(Handshake::decode(&last.unwrap()).unwrap().noise);
+    }
+    assert_eq!(answers[0], answers[1], "the same answer and no second connection");
+    assert_ne!(answers[0], answers[2]);
+    // Each of the two has keys that only the first sender's secrets give.
+    assert_eq!(w.made[server].len(), 2);
+    let keys: Vec<_> = w.made[server].iter().map(|(_, c)| c.handshake.tx).collect();
+    assert_ne!(keys[0], keys[1]);
+    w.forgotten();
 }

@@ -423,3 +423,70 @@ fn a_bump_rises_but_not_into_the_future() {
         assert_eq!((reply.peers.len(), reply.bump), (1, want));
     }
 }
+
+/// Datagrams that go out, with where they go.
+fn sent(dht: &mut Dht) -> Vec<(SocketAddrV4, Bytes)> {
+    std::iter::from_fn(|| dht.poll_transmit()).map(|t| (t.to, t.bytes)).collect()
+}
+
+#[test]
+fn large_values_go_to_nobody_who_did_not_show_that_it_receives_there() {
+    let mut d = node(Limits::default());
+    let put = |d: &mut Dht, value: &[u8]| {
+        let target = hash(&[value]);
+        let t = token(d, peer(1));
+        assert!(
+            ask(d, peer(1), &message(command::IMMUTABLE_PUT, target, Some(t), Some(value)), NOW).is_some()
+        );
+        target
+    };
+    let (large, small) = (put(&mut d, &[7; 16 << 10]), put(&mut d, &[8; 1000]));
+    let victim = peer(2);
+    let get = |target, token| message(command::IMMUTABLE_GET, target, token, None);
+    assert_eq!(ask(&mut d, victim, &get(small, None), NOW).unwrap().value.unwrap().len(), 1000);
+    sent(&mut d);
+    // The address of the request is forged: what comes to the victim is no more than the forger sent.
+    let (mut spent, mut came) = (0, 0);
+    for n in 0..200u16 {
+        let request = RequestMessage { tid: n, ..get(large, None) }.encode();
+        spent += request.len();
+        d.handle_datagram(SocketKind::Server, victim, &request, NOW);
+        came += sent(&mut d)
+            .iter()
+            .inspect(|(to, _)| assert_eq!(*to, victim))
+            .map(|(_, b)| b.len())
+            .sum::<usize>();
+    }
+    d.handle_timeout(NOW + Duration::from_secs(30));
+    came += sent(&mut d).iter().filter(|(to, _)| *to == victim).map(|(_, b)| b.len()).sum::<usize>();
+    assert!(came <= spent, "{came} for {spent}");
+    // Who is there answers the ping and has it, under its own transaction id, whatever was forged meanwhile.
+    let honest = peer(3);
+    d.handle_datagram(
+        SocketKind::Server,
+        honest,
+        &RequestMessage { tid: 99, ..get(large, None) }.encode(),
+        NOW,
+    );
+    let pings = sent(&mut d);
+    let Message::Request(ping) = wire::decode(&pings[0].1, own()).unwrap() else { panic!("no ping") };
+    assert_eq!((pings.len(), pings[0].0, ping.internal, ping.command), (1, honest, true, internal::PING));
+    let pong = ReplyMessage {
+        tid: ping.tid,
+        to: own(),
+        id: None,
+        token: None,
+        closer: vec![],
+        error: 0,
+        value: None,
+    };
+    d.handle_datagram(SocketKind::Server, peer(4), &pong.encode(), NOW);
+    assert!(sent(&mut d).is_empty(), "somebody else answered");
+    d.handle_datagram(SocketKind::Server, honest, &pong.encode(), NOW);
+    let got = sent(&mut d);
+    let Message::Reply(reply) = wire::decode(&got[0].1, own()).unwrap() else { panic!("no reply") };
+    assert_eq!((got[0].0, reply.tid, reply.value.map(<[u8]>::len)), (honest, 99, Some(16 << 10)));
+    // A token shows it as well.
+    let t = reply.token.unwrap();
+    assert_eq!(ask(&mut d, honest, &get(large, Some(t)), NOW).unwrap().value.unwrap().len(), 16 << 10);
+}

@@ -84,6 +84,7 @@ mod tests {
             proved_length: 0,
             other_history: false,
             unproved: 0,
+            stale: false,
         };
         CoreStatus {
             fork: core.0,

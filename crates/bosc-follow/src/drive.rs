@@ -223,6 +223,7 @@ mod tests {
             proved_length: 0,
             other_history: false,
             unproved: 0,
+            stale: false,
         };
         CoreStatus { length, peers: peers.iter().map(peer).collect(), ..CoreStatus::default() }
     }

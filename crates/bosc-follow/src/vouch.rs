@@ -142,6 +142,7 @@ mod tests {
             proved_length: proved,
             other_history: false,
             unproved: 0,
+            stale: false,
         }
     }
 

@@ -23,10 +23,15 @@ impl Default for Bounds {
     }
 }
 
+/// Bytes of frames that may wait for a new connection: what it may have is decided when it takes some.
+const FIRST: usize = 128 << 10;
+
 /// Counters of one connection, shared by both threads.
 #[derive(Debug)]
 pub struct Credit {
     bounds: Bounds,
+    /// What may wait now, at most the bound: a slow one of many has less.
+    high: AtomicUsize,
     outbound: AtomicUsize,
     inbound: AtomicUsize,
     /// The stream takes no more for now.
@@ -40,6 +45,7 @@ pub struct Credit {
 impl Credit {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
+            high: AtomicUsize::new(bounds.outbound_high.min(FIRST)),
             bounds,
             outbound: AtomicUsize::new(0),
             inbound: AtomicUsize::new(0),
@@ -58,12 +64,12 @@ impl Credit {
     /// Whether more may be made for the connection. When not, [`Credit::sent_out`] or [`Credit::room`] tells when to try
     /// again.
     pub(crate) fn may_send(&self) -> bool {
-        if self.is_below(self.bounds.outbound_high) {
+        if self.is_below(self.high()) {
             return true;
         }
         self.starved.store(true, Ordering::SeqCst);
         // It may have drained between the look and the note.
-        self.is_below(self.bounds.outbound_low)
+        self.is_below(self.low())
     }
 
     fn is_below(&self, bound: usize) -> bool {
@@ -73,7 +79,21 @@ impl Credit {
     /// Whether the stream takes more now. Returns whether the maker waits to be told.
     pub(crate) fn room(&self, takes_more: bool) -> bool {
         self.full.store(!takes_more, Ordering::SeqCst);
-        self.is_below(self.bounds.outbound_low) && self.starved.swap(false, Ordering::SeqCst)
+        self.is_below(self.low()) && self.starved.swap(false, Ordering::SeqCst)
+    }
+
+    /// Bytes from which on no more frames are made for it.
+    pub(crate) fn high(&self) -> usize {
+        self.high.load(Ordering::SeqCst)
+    }
+
+    fn low(&self) -> usize {
+        self.bounds.outbound_low.min(self.high() / 2)
+    }
+
+    /// So many bytes of frames may wait from now on, at most the bound.
+    pub(crate) fn allow(&self, bytes: usize) {
+        self.high.store(bytes.min(self.bounds.outbound_high), Ordering::SeqCst);
     }
 
     /// Frames of `n` bytes were handed to the socket thread.
@@ -84,7 +104,7 @@ impl Credit {
     /// `n` bytes went out. Returns whether the maker waits to be told.
     pub(crate) fn sent_out(&self, n: usize) -> bool {
         self.outbound.fetch_sub(n, Ordering::SeqCst);
-        self.is_below(self.bounds.outbound_low) && self.starved.swap(false, Ordering::SeqCst)
+        self.is_below(self.low()) && self.starved.swap(false, Ordering::SeqCst)
     }
 
     /// Messages of `n` bytes were handed to the core thread.

@@ -35,6 +35,9 @@ pub struct PeerStatus {
     pub other_history: bool,
     /// How often it was asked in vain to prove its head, since it last proved a longer one.
     pub unproved: u32,
+    /// It claims more than we have for so long that it is not waited for any more: it was asked, and had several times what an
+    /// honest peer needs to prove it.
+    pub stale: bool,
 }
 
 /// Why what peers sent could not be stored, or what they asked for not be read.
@@ -118,11 +121,11 @@ pub struct CoreStatus {
 }
 
 impl CoreStatus {
-    /// Whether a peer says that it has more of our history than we do.
+    /// Whether a peer says that it has more of our history than we do, and may still prove it.
     pub fn is_behind(&self) -> bool {
-        self.peers
-            .iter()
-            .any(|p| p.synced && !p.other_history && (p.fork, p.length) > (self.fork, self.length))
+        self.peers.iter().any(|p| {
+            p.synced && !p.other_history && !p.stale && (p.fork, p.length) > (self.fork, self.length)
+        })
     }
 
     /// How many peers hold the whole head.

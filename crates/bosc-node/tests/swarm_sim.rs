@@ -15,7 +15,7 @@
 mod sim;
 
 use bosc_testkit::Replay;
-use sim::{AtRest, Met, Report, World, claims_in_vain, contents_without_db, rest, twins};
+use sim::{AtRest, Met, Report, Siege, World, claims_in_vain, contents_without_db, rest, siege, twins};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -156,4 +156,20 @@ fn who_has_nothing_to_do_sleeps() {
     assert!(announced < 720, "{announced}");
     // A keep-alive goes each way every five seconds and is acknowledged.
     assert!(follower < 1800 + 360 && seeder < 1800 + 1440, "{follower} {seeder}");
+}
+
+#[test]
+fn handshakes_that_nobody_finishes_keep_nobody_out() {
+    let seed = Replay::new("swarm_sim", 11).seed();
+    let alone = siege(seed, Siege { burst: 0, rate: 0 }).expect("without an attack");
+    for attack in
+        [Siege { burst: 2000, rate: 0 }, Siege { burst: 300, rate: 30 }, Siege { burst: 3000, rate: 300 }]
+    {
+        let took = siege(seed, attack);
+        eprintln!("{attack:?}: {took:?}, alone {alone:?}");
+        assert!(
+            took.is_some_and(|t| t <= alone * 2 + Duration::from_secs(1)),
+            "{attack:?}: {took:?}, alone {alone:?}"
+        );
+    }
 }

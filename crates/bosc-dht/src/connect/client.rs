@@ -6,8 +6,8 @@
 //!     +-- nobody left to ask --> Failed <---+-- timeout, or nowhere to go
 //! ```
 //!
-//! Searching sends the one handshake message through relays known from before, one after another, and at the
-//! same time through those the search for the peer finds, two at once.
+//! Searching sends the one handshake message through all relays known from before at once, so that dead ones among them cost no
+//! time, and through those the search for the peer finds, two at a time.
 
 use super::blind::Blind;
 use super::payload::{NoisePayload, RelayThrough, UdxInfo, VERSION, error, firewall};
@@ -33,6 +33,8 @@ const PARALLEL: usize = 2;
 const MAX_ASKED: usize = 64;
 /// Most relay addresses taken from outside.
 const MAX_KNOWN: usize = 8;
+/// How often a relay that is known is asked again.
+const KNOWN_RETRIES: u32 = 2;
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -181,10 +183,9 @@ impl Connector {
             if c.answered.is_some() {
                 return;
             }
-            let known_busy = c.attempts.iter().any(|a| a.known);
             let found_busy = c.attempts.iter().filter(|a| !a.known).count();
-            let next = if !known_busy && !c.known.is_empty() {
-                c.known.pop_front().map(|relay| (relay, true))
+            let next = if let Some(relay) = c.known.pop_front() {
+                Some((relay, true))
             } else if found_busy < PARALLEL {
                 c.found.pop_front().map(|relay| (relay, false))
             } else {
@@ -246,11 +247,15 @@ impl Connector {
         };
         let value =
             Handshake { mode: mode::FROM_CLIENT, noise: message, peer_address: None, relay_address: None };
-        let request = Request {
+        let mut request = Request {
             target: Some(c.target),
             value: Some(value.encode().into()),
             ..Request::new(relay, command::PEER_HANDSHAKE)
         };
+        // They stand in for each other: what dead ones take of the window of requests is taken from all.
+        if known {
+            request.retries = request.retries.min(KNOWN_RETRIES);
+        }
         if let Ok(request) = dht.request(request, now) {
             c.attempts.push(Attempt { request, relay, known });
             self.requests.insert(request, Asker::Client(id));

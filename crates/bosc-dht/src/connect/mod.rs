@@ -33,7 +33,10 @@
 //! * A [`ConnectEvent::Connected`] comes only after the other side proved to hold its key.
 //! * The same handshake message through several relays makes one connection, and gets the same answer.
 //! * A forged answer costs one attempt, not the connection.
-//! * Everything a peer can make us keep is bounded by [`ConnectConfig`].
+//! * Everything a peer can make us keep is bounded by [`ConnectConfig`]. Of handshakes the oldest makes room that does not punch: a
+//!   flood keeps nobody out who takes less time than it takes to send [`ConnectConfig::max_handshakes`].
+//! * While the owner has many connections that are not open ([`Connector::press`]) a peer that asks directly is not connected before
+//!   a packet of its stream came: only who received our answer knows the stream's id, so its address is proved.
 //!
 //! # Files
 //!
@@ -299,7 +302,7 @@ pub struct ConnectStats {
     pub accepted: u64,
     /// Incoming handshakes refused by the owner.
     pub refused: u64,
-    /// Incoming handshakes that did not authenticate, or came when too many were under way.
+    /// Incoming handshakes that did not authenticate, or made room for others.
     pub dropped: u64,
     /// Incoming handshakes answered whose peer then did not come.
     pub passive_timeouts: u64,
@@ -315,6 +318,10 @@ pub struct Connector {
     entropy: Entropy,
     servers: HashMap<[u8; 32], Server>,
     incoming: HashMap<server::Key, Incoming>,
+    /// Keys of those, oldest first, and of some that are gone.
+    incoming_order: VecDeque<server::Key>,
+    /// How many connections may be made for addresses that are only claimed.
+    unproved_left: usize,
     holepunches: HashMap<u64, server::Key>,
     clients: HashMap<ConnectId, Client>,
     requests: HashMap<RequestId, Asker>,
@@ -354,6 +361,8 @@ impl Connector {
             entropy,
             servers: HashMap::new(),
             incoming: HashMap::new(),
+            incoming_order: VecDeque::new(),
+            unproved_left: usize::MAX,
             holepunches: HashMap::new(),
             clients: HashMap::new(),
             requests: HashMap::new(),
@@ -487,6 +496,12 @@ impl Connector {
                 StreamPacket::Taken
             }
         }
+    }
+
+    /// Tells how many more connections may be made for peers that ask directly and have not shown that they receive at
+    /// the address they ask from. The owner tells it before it hands over events.
+    pub fn press(&mut self, unproved_left: usize) {
+        self.unproved_left = unproved_left;
     }
 
     fn made(&mut self, connect: Option<ConnectId>, listen: Option<ListenId>, connection: Connection) {

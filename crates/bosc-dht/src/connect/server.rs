@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! message --- refused or in error ---> Done
-//!    |------- client open or direct -> Done   Connected at once
+//!    |------- client open or direct -> Done   Connected at once (direct under pressure: as below)
 //!    +------- else ------------------> Waiting --- its stream packet ---> Done   Connected
 //!                                         +------- timeout -------------> Done   (later while we punch)
 //! Done --(clear_wait)--> forgotten
@@ -184,10 +184,6 @@ impl Connector {
         if let Some(known) = self.incoming.get(&key) {
             return known.reply.clone();
         }
-        if self.incoming.len() >= self.config.max_handshakes {
-            self.stats.dropped += 1;
-            return None;
-        }
         let seed = self.random();
         let server = self.servers.get_mut(target)?;
         let listen = server.listen;
@@ -201,7 +197,7 @@ impl Connector {
             Approach { remote_public_key: &remote_public_key, payload: &remote, address: arrival.client };
         if server.options.refuse.as_mut().is_some_and(|refuse| refuse(approach)) {
             self.stats.refused += 1;
-            self.keep(key, Incoming { listen, reply: None, from_puncher: false, waiting: None }, now);
+            self.keep(dht, key, Incoming { listen, reply: None, from_puncher: false, waiting: None }, now);
             return None;
         }
         let hide_local = server.options.hide_local_addresses;
@@ -243,7 +239,7 @@ impl Connector {
         let mut incoming =
             Incoming { listen, reply: Some(reply.clone()), from_puncher: false, waiting: None };
         let Some(remote_id) = remote_id else {
-            self.keep(key, incoming, now);
+            self.keep(dht, key, incoming, now);
             return Some(reply);
         };
         let payload = SecurePayload::new(&handshake.hash, self.random());
@@ -254,8 +250,10 @@ impl Connector {
             Waiting { handshake, local_id, remote_id, holepunch, payload, rounds, round, overdue, blind };
         incoming.waiting = Some(waiting);
         self.holepunches.insert(holepunch, key);
-        self.incoming.insert(key, incoming);
-        if arrival.direct {
+        self.insert(dht, key, incoming, now);
+        if arrival.direct && self.events.len() >= self.unproved_left {
+            self.at(now.saturating_add(self.config.passive_timeout), Timer::Passive(key));
+        } else if arrival.direct {
             self.accept(dht, key, arrival.socket, arrival.client, Vec::new(), now);
         } else if remote.firewall == firewall::OPEN {
             self.accept(dht, key, dht.default_socket(), arrival.client, Vec::new(), now);
@@ -348,8 +346,33 @@ impl Connector {
     }
 
     /// Remembers a handshake that is over.
-    fn keep(&mut self, key: Key, incoming: Incoming, now: Duration) {
-        self.incoming.insert(key, incoming);
+    fn keep(&mut self, dht: &mut Dht, key: Key, incoming: Incoming, now: Duration) {
+        self.insert(dht, key, incoming, now);
         self.at(now.saturating_add(self.config.clear_wait), Timer::Clear(key));
+    }
+
+    /// Remembers a handshake; the oldest makes room that does not punch.
+    fn insert(&mut self, dht: &mut Dht, key: Key, incoming: Incoming, now: Duration) {
+        let most = self.config.max_handshakes.max(1);
+        for _ in 0..self.incoming_order.len() {
+            let Some(oldest) = self.incoming_order.front().copied() else { break };
+            let known = self.incoming.contains_key(&oldest);
+            if known && self.incoming.len() < most {
+                break;
+            }
+            self.incoming_order.pop_front();
+            if known && self.is_punching(Side::Server(oldest)) {
+                self.incoming_order.push_back(oldest);
+            } else if known {
+                self.stats.dropped += 1;
+                self.forget_incoming(dht, oldest, now);
+            }
+        }
+        if self.incoming_order.len() >= most.saturating_mul(2) {
+            let incoming = &self.incoming;
+            self.incoming_order.retain(|key| incoming.contains_key(key));
+        }
+        self.incoming_order.push_back(key);
+        self.incoming.insert(key, incoming);
     }
 }

@@ -32,7 +32,7 @@ use bootstrap::{Boot, Probe};
 use bytes::Bytes;
 pub use commands::{AnnounceOptions, MutableGetOptions, ReplyOptions, Request};
 use listen::Listener;
-use serve::DelayedPing;
+use serve::{DelayedPing, LargeAnswer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -66,6 +66,8 @@ pub(crate) enum Owner {
     FindRecord(ListenId),
     /// The second half.
     DropRecord(ListenId),
+    /// Does somebody who asks for a large value receive at the address it asks from?
+    Receives(u64),
 }
 
 /// A node of the DHT. See the crate's documentation.
@@ -83,6 +85,8 @@ pub struct Dht {
     listeners: BTreeMap<ListenId, Listener>,
     wakes: BTreeSet<(Duration, ListenId)>,
     delayed: BTreeMap<(Duration, u64), DelayedPing>,
+    /// Large values to send once who asked has shown that it receives there, oldest first.
+    unproved: BTreeMap<u64, LargeAnswer>,
     events: VecDeque<Event>,
     boot: Boot,
     probe: Option<Probe>,
@@ -161,6 +165,7 @@ impl Dht {
             listeners: BTreeMap::new(),
             wakes: BTreeSet::new(),
             delayed: BTreeMap::new(),
+            unproved: BTreeMap::new(),
             events: VecDeque::new(),
             boot: Boot::New,
             probe: None,
@@ -279,6 +284,7 @@ impl Dht {
             Owner::KeepOpen(listen) => self.keep_open_over(listen, ok, now),
             Owner::FindRecord(listen) => self.find_record_over(listen, result.ok().as_ref(), now),
             Owner::DropRecord(listen) => self.drop_record_over(listen, now),
+            Owner::Receives(n) => self.receives(n, ok, now),
         }
         if !ok && let Some(node) = node {
             self.table.remove(&node);

@@ -1,11 +1,17 @@
 //! Answering others.
+//!
+//! Invariant: a value over [`PLAIN_VALUE`] bytes goes to no address that has not shown that it receives there. A request with a token of
+//! ours shows it. Who sent none, as JavaScript clients, is pinged where it asks from, and gets the value when it answers:
+//! a round trip later, and under the transaction id of its request. So nobody can make us send such values to others.
 
-use super::Dht;
+use super::{Dht, Owner};
+use crate::RequestId;
 use crate::addr::{self, NodeId};
 use crate::error_code::{INVALID_TOKEN, UNKNOWN_COMMAND};
 use crate::event::{Event, IncomingRequest, SocketKind};
 use crate::records::store::{Answer, Context};
 use crate::router::Route;
+use crate::rpc::io::Outgoing;
 use crate::rpc::wire::{ReplyMessage, RequestMessage};
 use crate::rpc::{command, internal};
 use crate::table::K;
@@ -16,6 +22,19 @@ use std::time::Duration;
 
 /// Longest delay of a delayed ping.
 const MAX_PING_DELAY: Duration = Duration::from_secs(10);
+
+/// Longest value that goes to whoever asks, in bytes: what HyperDHT's documentation allows, and what fits into a datagram on every path.
+const PLAIN_VALUE: usize = 1000;
+/// Most larger ones that wait for who asked; the oldest makes room.
+const MAX_UNPROVED: usize = 32;
+
+/// A large value for who asked, if it is there.
+#[derive(Debug)]
+pub(super) struct LargeAnswer {
+    answering: Answering,
+    value: Bytes,
+    ping: RequestId,
+}
 
 /// A ping to be answered later.
 #[derive(Debug)]
@@ -197,8 +216,41 @@ impl Dht {
             Answer::Error(error) => self.answer(Answering { closer: target, error, ..plain }, None, now),
             Answer::Value(value) => {
                 let a = Answering { token: true, closer: target, ..plain };
-                self.answer(a, value.as_deref(), now);
+                let values = matches!(request.command, command::MUTABLE_GET | command::IMMUTABLE_GET);
+                match value {
+                    Some(v) if values && v.len() > PLAIN_VALUE && request.token.is_none() => {
+                        self.answer_if_there(a, v, now);
+                    }
+                    value => self.answer(a, value.as_deref(), now),
+                }
             }
+        }
+    }
+
+    /// Pings who asked for a large value.
+    fn answer_if_there(&mut self, answering: Answering, value: Bytes, now: Duration) {
+        if self.unproved.len() >= MAX_UNPROVED
+            && let Some((_, oldest)) = self.unproved.pop_first()
+        {
+            self.io.cancel(oldest.ping);
+        }
+        let n = self.next_id();
+        let ping = Outgoing {
+            socket: Some(answering.socket),
+            retries: 0,
+            ..Outgoing::internal(answering.to, internal::PING, Owner::Receives(n))
+        };
+        if let Ok(ping) = self.send(ping, now) {
+            self.unproved.insert(n, LargeAnswer { answering, value, ping });
+        }
+    }
+
+    /// Who asked for a large value answered our ping, or did not.
+    pub(super) fn receives(&mut self, n: u64, there: bool, now: Duration) {
+        if let Some(LargeAnswer { answering, value, .. }) = self.unproved.remove(&n)
+            && there
+        {
+            self.answer(answering, Some(&value), now);
         }
     }
 }

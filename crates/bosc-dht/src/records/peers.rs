@@ -1,8 +1,14 @@
 //! The peers announced on topics: a set per topic, two generations (npm `record-cache`).
 //!
-//! Differences from the JavaScript module, on purpose: announcing again replaces the record at once; a topic
-//! holds at most [`MAX_PER_TOPIC`] records per generation, over which a new one takes the place of a random
-//! one; and a host has a share.
+//! Differences from the JavaScript module, on purpose: announcing again replaces the record at once; a topic holds at
+//! most [`MAX_PER_TOPIC`] records per generation; and a host has a share.
+//!
+//! Invariants, so that nobody hides the others of a topic by announcing much:
+//! * In a full topic the newest record of the network (/24) with most of them makes room, in it of the host with most. So
+//!   records of other networks stay, and of one host's those that came first.
+//! * When a topic has more records than are asked for, each network is represented before any is twice, and in each its hosts.
+//!   In JavaScript one host with 4000 records leaves the others one place in two hundred.
+//! * Below these bounds nobody counts: many honest peers share an address.
 
 use crate::rng::Rng;
 use bosc_format::crypto::PublicKey;
@@ -32,7 +38,7 @@ impl Generation {
     fn remove(&mut self, topic: &[u8; 32], key: &PublicKey) -> bool {
         let Some(list) = self.topics.get_mut(topic) else { return false };
         let Some(at) = list.iter().position(|r| &r.key == key) else { return false };
-        let old = list.swap_remove(at);
+        let old = list.remove(at);
         if list.is_empty() {
             self.topics.remove(topic);
         }
@@ -56,8 +62,10 @@ impl Generation {
         let replaced = if let Some(old) = list.iter_mut().find(|r| r.key == record.key) {
             Some(std::mem::replace(old, record))
         } else if list.len() >= MAX_PER_TOPIC {
-            let at = rng.index(list.len());
-            list.get_mut(at).map(|old| std::mem::replace(old, record))
+            let at = makes_room(list, source, rng);
+            let old = (at < list.len()).then(|| list.remove(at));
+            list.push(record);
+            old
         } else {
             list.push(record);
             None
@@ -76,6 +84,44 @@ impl Generation {
     fn holds(&self, topic: &[u8; 32], key: &PublicKey) -> bool {
         self.topics.get(topic).is_some_and(|l| l.iter().any(|r| &r.key == key))
     }
+}
+
+/// The /24 a host is in.
+fn network(host: Ipv4Addr) -> [u8; 3] {
+    let [a, b, c, _] = host.octets();
+    [a, b, c]
+}
+
+/// The place in a full list of the record that makes room for one of `source`. Records are in the order in which they came.
+fn makes_room(list: &[Record], source: Ipv4Addr, rng: &mut Rng) -> usize {
+    let (mut networks, mut hosts) = (HashMap::new(), HashMap::new());
+    for host in list.iter().map(|r| r.source).chain([source]) {
+        *networks.entry(network(host)).or_insert(0usize) += 1;
+        *hosts.entry(host).or_insert(0usize) += 1;
+    }
+    let crowd = |r: &Record| (networks.get(&network(r.source)), hosts.get(&r.source));
+    let most = list.iter().map(crowd).max();
+    if most == Some((Some(&1), Some(&1))) {
+        return rng.index(list.len());
+    }
+    list.iter().rposition(|r| Some(crowd(r)) == most).unwrap_or(0)
+}
+
+/// Sorts so that each network comes before any comes twice, and within each its hosts likewise.
+fn take_turns<T>(records: &mut [T], host: impl Fn(&T) -> Ipv4Addr) {
+    let mut turns: HashMap<Ipv4Addr, usize> = HashMap::new();
+    let mut turn = |host| {
+        let n = turns.entry(host).or_insert(0);
+        *n += 1;
+        *n
+    };
+    records.sort_by_cached_key(|r| turn(host(r)));
+    let mut turns: HashMap<[u8; 3], usize> = HashMap::new();
+    records.sort_by_cached_key(|r| {
+        let n = turns.entry(network(host(r))).or_insert(0);
+        *n += 1;
+        *n
+    });
 }
 
 /// See the module.
@@ -145,24 +191,18 @@ impl PeerRecords {
         self.stale.remove(topic, key);
     }
 
-    /// At most `n` records of a topic, a random choice when there are more.
+    /// At most `n` records of a topic, in random order; when there are more, a random choice among networks.
     pub(crate) fn get(&mut self, topic: &[u8; 32], n: usize, rng: &mut Rng, now: Duration) -> Vec<Bytes> {
         self.advance(now);
-        let list = |g: &Generation| g.topics.get(topic).map_or(0, Vec::len);
-        let (a, b) = (list(&self.fresh), list(&self.stale));
-        let mut order: Vec<usize> = (0..a + b).collect();
-        let n = n.min(order.len());
-        let mut out = Vec::with_capacity(n);
-        for i in 0..n {
-            let j = i + rng.index(order.len() - i);
-            order.swap(i, j);
-            let Some(at) = order.get(i).copied() else { break };
-            let (from, at) = if at < a { (&self.fresh, at) } else { (&self.stale, at - a) };
-            if let Some(r) = from.topics.get(topic).and_then(|l| l.get(at)) {
-                out.push(r.value.clone());
-            }
+        let generations = [&self.fresh, &self.stale].into_iter();
+        let mut all: Vec<&Record> = generations.filter_map(|g| g.topics.get(topic)).flatten().collect();
+        for i in (1..all.len()).rev() {
+            all.swap(i, rng.index(i + 1));
         }
-        out
+        if all.len() > n {
+            take_turns(&mut all, |r| r.source);
+        }
+        all.into_iter().take(n).map(|r| r.value.clone()).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -207,5 +247,41 @@ mod tests {
         assert_eq!(ok, 3);
         p.remove(&[1; 32], &key(0));
         assert_eq!(p.len(), 2);
+    }
+
+    #[test]
+    fn one_host_hides_nobody_on_a_topic() {
+        let mut entropy: Entropy = Box::new(|b: &mut [u8]| b.fill(7));
+        let mut rng = Rng::new(&mut entropy);
+        let at = Duration::from_secs;
+        let key = |n: u32| {
+            let mut k = [0; 32];
+            k[..4].copy_from_slice(&n.to_le_bytes());
+            k
+        };
+        let (liar, neighbour, honest) =
+            (Ipv4Addr::new(6, 6, 6, 6), Ipv4Addr::new(6, 6, 6, 7), Ipv4Addr::new(1, 2, 3, 4));
+        let value = |n: u32| Bytes::copy_from_slice(&n.to_le_bytes());
+        let mut p = PeerRecords::new(65_536, 4096, at(1200), at(0));
+        let mut add = |p: &mut PeerRecords, n: u32, host| {
+            assert!(p.add([1; 32], key(n), value(n), host, &mut rng, at(0)));
+        };
+        add(&mut p, 1, honest);
+        add(&mut p, 2, liar);
+        (1000..5000).for_each(|n| add(&mut p, n, liar));
+        // These come when it is full already.
+        add(&mut p, 3, honest);
+        add(&mut p, 4, neighbour);
+        (5000..6000).for_each(|n| add(&mut p, n, liar));
+        for _ in 0..20 {
+            let some = p.get(&[1; 32], 20, &mut rng, at(1));
+            assert_eq!(some.len(), 20);
+            for n in [1, 3, 4] {
+                assert!(some.contains(&value(n)), "{n} is hidden");
+            }
+        }
+        let all = p.get(&[1; 32], usize::MAX, &mut rng, at(1));
+        assert_eq!(all.len(), MAX_PER_TOPIC);
+        assert!(all.contains(&value(2)), "who came first on a host stays");
     }
 }

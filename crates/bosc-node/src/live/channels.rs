@@ -115,6 +115,9 @@ impl LiveMachine {
         ch.verified = true;
         if let Some(slot) = self.cores.get_mut(&key) {
             slot.with(|r, core| r.add_peer(PeerId(conn), core, now));
+            if c.told_delivered.is_some() {
+                slot.replicator.delivers(PeerId(conn));
+            }
             let topic = *slot.core.discovery_key();
             self.to_net.push_back(FromLive::Shares { conn, topic, shared: true });
             slot.peers.insert(conn);

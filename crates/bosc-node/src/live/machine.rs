@@ -369,7 +369,7 @@ impl LiveMachine {
 
     /// Works through what the replicators tell.
     fn events(&mut self, now: Duration) {
-        let mut bad = Vec::new();
+        let (mut bad, mut delivers) = (Vec::new(), Vec::new());
         for slot in self.cores.values_mut() {
             while let Some(event) = slot.replicator.poll_event() {
                 slot.changed = true;
@@ -381,7 +381,9 @@ impl LiveMachine {
                         if let Some(c) = self.conns.get_mut(&conn)
                             && c.told_delivered.is_none_or(|at| now.saturating_sub(at) >= DELIVERED_EVERY)
                         {
-                            c.told_delivered = Some(now);
+                            if c.told_delivered.replace(now).is_none() {
+                                delivers.push(conn);
+                            }
                             self.to_net.push_back(FromLive::Delivered { conn });
                         }
                     }
@@ -414,6 +416,9 @@ impl LiveMachine {
                     Event::PeerSynced { .. } | Event::PeerIdle(_) => {}
                 }
             }
+        }
+        for conn in delivers {
+            self.cores.values_mut().for_each(|slot| slot.replicator.delivers(PeerId(conn)));
         }
         for (conn, remote, why) in bad {
             tracing::info!(conn, %why, "peer dropped");

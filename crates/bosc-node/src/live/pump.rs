@@ -36,6 +36,7 @@ impl LiveMachine {
         if !c.credit.may_send() {
             return false;
         }
+        let turn = self.setup.turn.min(c.credit.high());
         let mut made = 0;
         c.mux.cork();
         while let Some(key) = c.ready.first().copied() {
@@ -51,7 +52,7 @@ impl LiveMachine {
             if c.mux.send_parts(*channel, out.kind as u32, &out.payload.into_parts()).is_err() {
                 c.ready.remove(&key);
             }
-            if made >= self.setup.turn {
+            if made >= turn {
                 break;
             }
         }

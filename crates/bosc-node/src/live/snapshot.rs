@@ -47,6 +47,7 @@ impl LiveMachine {
                     proved_length: p.remote_proved_length,
                     other_history: p.remote_other_history || slot.others.contains(conn),
                     unproved: p.remote_unproved,
+                    stale: p.remote_stale,
                 });
             }
             let mut shared = slot.shared.status.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
 //! What the net machine keeps of a connection and of a query.
 
+use super::share::Earned;
 use crate::credit::Credit;
 use crate::swarm::{ConnId, Topic};
 use bosc_format::crypto::PublicKey;
@@ -8,7 +9,7 @@ use bosc_wire::mux::Frame;
 use bosc_wire::noise::HandshakeResult;
 use bosc_wire::secret_stream::SecretStream;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,19 @@ pub(super) struct Connection {
     /// Whether the core thread knows it.
     pub(super) conn_open: bool,
     pub(super) remote: PublicKey,
+    /// Where its handshake said it is.
+    pub(super) host: Ipv4Addr,
+    /// A packet of its stream came: it received our answer. Only then is its address more than a claim.
+    pub(super) proved: bool,
+    /// Bytes of frames since the swarm heard last that it is busy.
+    pub(super) moved: usize,
+    /// Bytes of frames that the stream has taken and not brought below its limit: they count as waiting.
+    pub(super) held: usize,
+    /// What it may have unacknowledged.
+    pub(super) limit: usize,
+    /// Bytes given to its stream.
+    pub(super) written: u64,
+    pub(super) earned: Earned,
     pub(super) initiator: bool,
     pub(super) hash: [u8; 64],
     pub(super) secret: SecretStream,
@@ -85,6 +99,8 @@ pub(super) struct Established {
     pub(super) socket: SocketTag,
     pub(super) to: SocketAddr,
     pub(super) via: Option<Via>,
+    /// Packets of its stream came already.
+    pub(super) proved: bool,
 }
 
 /// What a running query is for.

@@ -99,6 +99,7 @@ fn established(c: Connection, conn: Option<ConnId>) -> (Established, Vec<EarlyPa
         remote_id: c.remote_id,
         socket: tag(c.socket),
         to: SocketAddr::V4(c.remote_address),
+        proved: !c.early.is_empty(),
         via,
     };
     (established, c.early)

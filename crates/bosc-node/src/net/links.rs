@@ -1,13 +1,15 @@
 //! Connections: a UDX stream, the encryption on it, and the frames that wait.
 
 use super::connection::{Connection, Established, Via};
-use super::machine::{MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, POOL, new_credit};
+use super::machine::{FIRST_WAIT, MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, POOL, PRESSED, new_credit};
+use super::share::{self, Earned, LEAST_QUEUED};
 use crate::between::FromNet;
-use crate::swarm::ConnId;
+use crate::swarm::{ConnId, STEP};
 use bosc_udx::{CloseReason, Event, SocketTag, Stream};
 use bosc_wire::mux::Frame;
 use bosc_wire::secret_stream::{Config, SecretStream, Seeds};
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,8 +30,7 @@ const ACTIVE_EVERY: Duration = Duration::from_millis(500);
 impl NetMachine {
     /// Starts a stream for a finished handshake.
     pub(super) fn establish(&mut self, e: Established, now: Duration) {
-        let unopened = self.links.values().filter(|l| !l.conn_open).count();
-        if self.links.contains_key(&e.local_id) || unopened >= MAX_UNOPENED || self.closing.is_some() {
+        if self.links.contains_key(&e.local_id) || self.closing.is_some() || !self.room_for(&e, now) {
             if let Some(conn) = e.conn {
                 self.swarm.closed(conn, now);
             }
@@ -42,7 +43,7 @@ impl NetMachine {
             ..bosc_udx::Config::default()
         };
         let mut stream = Stream::new(e.local_id, config, now);
-        stream.set_write_limit(self.share.limit());
+        stream.set_write_limit(self.share.first());
         stream.connect(e.socket, e.remote_id, e.to, now);
         let (remote, hash) = (e.handshake.remote_public_key, e.handshake.hash);
         let seeds = Seeds::draw(&mut self.entropy);
@@ -51,16 +52,29 @@ impl NetMachine {
             config.keep_alive += LATER;
         }
         let secret = SecretStream::from_handshake(e.initiator, e.handshake, config, seeds, now);
+        let host = match e.to.ip() {
+            IpAddr::V4(host) => host,
+            IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+        };
+        let pressed = self.half_open().count() >= PRESSED;
+        let wait = if pressed && e.conn.is_none() && !e.proved { FIRST_WAIT } else { OPEN_TIMEOUT };
         let link = Connection {
             conn: e.conn,
             conn_open: false,
             remote,
+            host,
+            proved: e.proved,
+            moved: 0,
+            held: 0,
+            limit: self.share.first(),
+            written: 0,
+            earned: Earned::new(now),
             initiator: e.initiator,
             hash,
             secret,
             queue: VecDeque::new(),
             credit: new_credit(self.tuning.credit),
-            open_by: now + OPEN_TIMEOUT,
+            open_by: now + wait,
             heard: false,
             told_active: now,
             partial: None,
@@ -92,6 +106,34 @@ impl NetMachine {
         }
     }
 
+    /// Connections of others that are not open yet.
+    pub(super) fn half_open(&self) -> impl Iterator<Item = (&u32, &Connection)> {
+        self.links.iter().filter(|(_, l)| !l.conn_open && l.conn.is_none())
+    }
+
+    /// Whether there is room for a connection. Of those of others that are not open yet the oldest makes room, one that has not
+    /// shown that it received our answer first: it costs one datagram from any address to make such a one.
+    fn room_for(&mut self, e: &Established, now: Duration) -> bool {
+        if e.conn.is_some() || self.half_open().count() < MAX_UNOPENED {
+            return true;
+        }
+        let oldest = self.half_open().min_by_key(|(_, l)| (l.proved, l.told_active)).map(|(id, _)| *id);
+        if let Some(id) = oldest {
+            self.forget_link(id, now);
+        }
+        oldest.is_some()
+    }
+
+    /// Ends a connection that is not open. Nobody who is perhaps not there is told good-bye, and nothing waits for an answer.
+    fn forget_link(&mut self, id: u32, now: Duration) {
+        if self.links.get(&id).is_some_and(|l| l.proved) {
+            return self.destroy_link(id, now);
+        }
+        self.drop_link(id, now);
+        self.table.remove(id);
+        self.unused.extend(self.on_pool.remove(&id));
+    }
+
     pub(super) fn stream_events(&mut self, now: Duration) -> bool {
         let mut any = false;
         while let Some((id, event)) = self.table.poll_event() {
@@ -102,7 +144,7 @@ impl NetMachine {
             match event {
                 Event::Firewall { socket, from } => self.move_link(id, socket, from, now),
                 Event::Readable => self.read_stream(id, now),
-                Event::Writable => self.write_stream(id, now),
+                Event::Writable | Event::Flushed => self.write_stream(id, now),
                 Event::RemoteEnded => {
                     self.read_stream(id, now);
                     if let Some(stream) = self.table.get_mut(id) {
@@ -115,7 +157,7 @@ impl NetMachine {
                     self.ended_by_peer(id, reason, now);
                     self.drop_link(id, now);
                 }
-                Event::Connected | Event::Flushed | Event::Message(_) | Event::RemoteChanged => {}
+                Event::Connected | Event::Message(_) | Event::RemoteChanged => {}
             }
         }
         any
@@ -137,6 +179,7 @@ impl NetMachine {
                     break;
                 };
                 link.credit.received.store(true, Ordering::Relaxed);
+                link.proved = true;
                 if let Err(e) = link.secret.feed(&chunk, now) {
                     tracing::debug!(id, error = %e, "secret stream failed");
                     failed = true;
@@ -217,7 +260,8 @@ impl NetMachine {
                     })
                 };
                 let Some(remote) = self.links.get(&id).map(|l| l.remote) else { return false };
-                match self.swarm.accepted(remote, carried, now) {
+                let Some(host) = self.links.get(&id).map(|l| l.host) else { return false };
+                match self.swarm.accepted(remote, host, carried, now) {
                     Some(conn) => {
                         if let Some(link) = self.links.get_mut(&id) {
                             link.conn = Some(conn);
@@ -256,11 +300,12 @@ impl NetMachine {
     pub(super) fn write_stream(&mut self, id: u32, now: Duration) {
         self.share_memory(now);
         let (Some(link), Some(stream)) = (self.links.get_mut(&id), self.table.get_mut(id)) else { return };
-        let mut wake = false;
+        let (mut wake, mut moved) = (false, 0usize);
         loop {
             while stream.write_capacity() > 0 {
                 let Some(sealed) = link.secret.take_output() else { break };
                 link.credit.sent.store(true, Ordering::Relaxed);
+                link.written = link.written.saturating_add(sealed.len() as u64);
                 let _ = stream.write(sealed);
             }
             if stream.write_capacity() == 0 {
@@ -272,7 +317,22 @@ impl NetMachine {
             if link.secret.send_parts(frame.parts(), now).is_err() {
                 break;
             }
-            wake |= link.credit.sent_out(frame.len());
+            link.held = link.held.saturating_add(frame.len());
+            moved = moved.saturating_add(frame.len());
+        }
+        // No block is made for a reader that has not taken the one before. A large one keeps its memory until its last byte is
+        // acknowledged, so there the next one waits for that.
+        if link.held > 0 && stream.write_capacity() > 0 {
+            if link.held <= link.limit || stream.unacknowledged() == 0 {
+                wake |= link.credit.sent_out(std::mem::take(&mut link.held));
+            } else {
+                stream.flush();
+            }
+        }
+        link.moved = link.moved.saturating_add(moved);
+        if let Some(conn) = link.conn.filter(|_| link.moved >= STEP) {
+            link.moved = 0;
+            self.swarm.moved(conn, now);
         }
         wake |= link.credit.room(stream.write_capacity() > 0);
         if let (true, Some(conn)) = (wake, link.conn) {
@@ -353,6 +413,10 @@ impl NetMachine {
             })
             .map(|(id, _)| *id)
             .collect();
+        // Keep-alives are what goes to those who read nothing.
+        if any {
+            self.drop_stopped(now);
+        }
         for id in due {
             let Some(link) = self.links.get_mut(&id) else { continue };
             let stuck = link.stuck_at().is_some_and(|t| t <= now);
@@ -361,7 +425,7 @@ impl NetMachine {
             let early = link.secret.poll_timeout().is_some_and(|t| t > now && t <= by);
             let said = if early { link.secret.send(&[], now) } else { link.secret.handle_timeout(now) };
             if late || said.is_err() {
-                self.destroy_link(id, now);
+                self.forget_link(id, now);
             } else {
                 self.write_stream(id, now);
             }
@@ -376,14 +440,32 @@ impl NetMachine {
         }
     }
 
+    /// Closes connections that take up memory and stopped, see `share`.
+    fn drop_stopped(&mut self, now: Duration) {
+        let table = &self.table;
+        let each = self
+            .links
+            .iter()
+            .map(|(id, link)| (*id, table.get(*id).map_or(0, Stream::unacknowledged), &link.earned));
+        for id in share::stopped(each, now).collect::<Vec<_>>() {
+            tracing::debug!(id, "reads nothing any more");
+            self.destroy_link(id, now);
+        }
+    }
+
     /// Divides the memory for what waits to be acknowledged anew, if it is time.
     fn share_memory(&mut self, now: Duration) {
         let streams = self.links.keys().filter_map(|id| self.table.get(*id));
         let unacknowledged = streams.map(|s| s.unacknowledged());
-        let Some(limit) = self.share.divide(now, unacknowledged) else { return };
-        for id in self.links.keys() {
+        let Some(share) = self.share.divide(now, unacknowledged) else { return };
+        for (id, link) in &mut self.links {
             if let Some(stream) = self.table.get_mut(*id) {
+                let waiting = stream.unacknowledged();
+                let acknowledged = link.written.saturating_sub(waiting as u64);
+                let limit = link.earned.limit(acknowledged, waiting, share, now);
                 stream.set_write_limit(limit);
+                link.limit = limit;
+                link.credit.allow(limit.max(LEAST_QUEUED));
             }
         }
     }

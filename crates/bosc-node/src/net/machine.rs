@@ -19,7 +19,10 @@
 //! [`NetMachine::next_timeout`] or with the next input.
 //!
 //! Invariants:
-//! * A connection that is not open within [`OPEN_TIMEOUT`] is dropped; at most [`MAX_UNOPENED`] wait for that.
+//! * A connection that is not open within [`OPEN_TIMEOUT`] is dropped; at most [`MAX_UNOPENED`] of others wait for that. The
+//!   oldest makes room, one from which no packet of its stream came first. From [`PRESSED`] of them on a peer that asks directly
+//!   gets a stream only when it sends a packet to it, and one that we have to write to first has [`FIRST_WAIT`]: what one
+//!   forged datagram makes is cheap and keeps nobody out.
 //! * Every link has a stream. A stream outlives its link only for as long as it takes to say good-bye.
 //! * Frames wait unencrypted (sharing memory with their blocks) until the stream takes them; how many may wait is
 //!   bounded by [`Credit`].
@@ -50,8 +53,12 @@ use std::time::Duration;
 
 /// How long a connection may take from the end of its handshake to the first bytes of the other side.
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(12);
-/// Most connections waiting for that.
-pub(super) const MAX_UNOPENED: usize = 256;
+/// Most connections of others waiting for that.
+pub(super) const MAX_UNOPENED: usize = 1024;
+/// From so many of them on addresses that nobody has proved get no stream.
+pub(super) const PRESSED: usize = 64;
+/// How long one of them may then take to its first packet. Who is there answers within a round trip; three of its packets fit in.
+pub(super) const FIRST_WAIT: Duration = Duration::from_secs(3);
 /// How long the end of the node may take: taking announcements back, sending what is left.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -287,6 +294,7 @@ impl NetMachine {
         self.link_timeouts(now);
         self.relay_work(now);
         loop {
+            self.dialer.connector.press(PRESSED.saturating_sub(self.half_open().count()));
             let mut any = self.dht_events(now);
             any |= self.dial_events(now);
             any |= self.stream_events(now);

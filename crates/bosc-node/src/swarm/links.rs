@@ -4,7 +4,7 @@ use super::peers::Backoff;
 use super::state::{Connected, Swarm};
 use super::types::{Action, ConnId};
 use bosc_format::crypto::PublicKey;
-use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// Longest time between two connections that were dialled at once by both sides. As long a peer that was killed and started again
@@ -22,14 +22,15 @@ impl Swarm {
             self.peers.connected(&peer, now);
             self.tried(&peer);
         }
-        self.pump();
+        self.pump(now);
     }
 
-    /// Somebody connected to us. `carried(conn)` tells whether a connection has carried bytes both ways.
-    /// Returns the id for it, or `None` when it is to be closed.
+    /// A peer at `host` connected to us. `carried(conn)` tells whether a connection has carried bytes both ways.
+    /// Returns the id for it, or `None` when it is to be closed. Another connection may have to make room, see `room`.
     pub fn accepted(
         &mut self,
         peer: PublicKey,
+        host: Ipv4Addr,
         carried: impl Fn(ConnId) -> bool,
         now: Duration,
     ) -> Option<ConnId> {
@@ -49,35 +50,33 @@ impl Swarm {
             let old = existing.conn;
             self.drop_link(&peer, now);
             self.actions.push_back(Action::Close { conn: old });
-        } else if self.links.len() >= self.limits.peers.saturating_mul(2) {
+        } else if !self.make_room(host, now) {
             return None;
         }
         let conn = self.take_conn();
-        let link = Connected { conn, initiator: false, open: true, since: now, shares: BTreeSet::new() };
-        self.links.insert(peer, link);
+        self.links.insert(peer, Connected::accepted(conn, host, now));
         self.by_conn.insert(conn, peer);
         self.lonely = (0, None);
         self.peers.seen(peer, now);
         self.peers.connected(&peer, now);
         self.tried(&peer);
-        self.pump();
+        self.pump(now);
         Some(conn)
     }
 
     /// A connection or an attempt has ended.
     pub fn closed(&mut self, conn: ConnId, now: Duration) {
         let Some(peer) = self.by_conn.get(&conn).copied() else { return };
-        let initiator = self.links.get(&peer).is_some_and(|l| l.conn == conn && l.initiator);
+        if self.links.get(&peer).is_some_and(|l| l.conn == conn && l.initiator) {
+            let jitter = self.random() % 500;
+            self.peers.disconnected(&peer, Backoff { now, jitter });
+        }
         if self.links.get(&peer).is_some_and(|l| l.conn == conn) {
             self.drop_link(&peer, now);
         }
         self.by_conn.remove(&conn);
-        if initiator {
-            let jitter = self.random() % 500;
-            self.peers.disconnected(&peer, Backoff { now, jitter });
-        }
         self.tried(&peer);
-        self.pump();
+        self.pump(now);
         self.note_loneliness(now);
     }
 
@@ -110,10 +109,12 @@ impl Swarm {
         }
     }
 
-    fn drop_link(&mut self, peer: &PublicKey, now: Duration) {
+    pub(super) fn drop_link(&mut self, peer: &PublicKey, now: Duration) {
         if let Some(link) = self.links.remove(peer) {
             self.by_conn.remove(&link.conn);
-            if !link.open {
+            if link.open {
+                self.peers.left(peer);
+            } else {
                 self.connecting = self.connecting.saturating_sub(1);
             }
             for topic in link.shares {
@@ -122,36 +123,10 @@ impl Swarm {
         }
     }
 
-    fn take_conn(&mut self) -> ConnId {
+    pub(super) fn take_conn(&mut self) -> ConnId {
         let id = self.next_conn;
         self.next_conn = self.next_conn.wrapping_add(1);
         id
-    }
-
-    pub(super) fn pump(&mut self) {
-        while self.connecting < self.limits.parallel && self.links.len() < self.limits.peers {
-            let Some((peer, relays, one_time_key)) = self.peers.pop() else { break };
-            if self.links.contains_key(&peer) || !self.peers.wanted(&peer) {
-                self.tried(&peer);
-                continue;
-            }
-            let conn = self.take_conn();
-            let (initiator, since) = (true, Duration::ZERO);
-            self.links
-                .insert(peer, Connected { conn, initiator, open: false, since, shares: BTreeSet::new() });
-            self.by_conn.insert(conn, peer);
-            self.connecting += 1;
-            self.actions.push_back(Action::Connect { conn, peer, relays, one_time_key });
-        }
-        if self.links.len() >= self.limits.peers {
-            // Full: nothing more will be tried for those who wait.
-            for topic in self.topics.keys().copied().collect::<Vec<_>>() {
-                if let Some(f) = self.topics.get_mut(&topic).and_then(|j| j.flushing.as_mut()) {
-                    f.clear();
-                }
-                self.flush_maybe(topic);
-            }
-        }
     }
 
     pub(super) fn tried(&mut self, peer: &PublicKey) {

@@ -1,8 +1,8 @@
 //! Who to look for, who to connect to, which connection to keep: Hyperswarm as a state machine without IO.
 //!
 //! A *topic* is announced (server) or looked up (client) when it is joined and again every ten to twelve
-//! minutes. Peers that a lookup finds are queued and connected to, at most [`Limits::parallel`] at a time and
-//! [`Limits::peers`] in all. A connection that ends is tried again with growing back-off as long as a joined
+//! minutes. Peers that a lookup finds are queued and connected to in random order, those that never failed first, at most
+//! [`Limits::parallel`] at a time and [`Limits::peers`] in all; as many connect to us, and more when fewer were dialled. A connection that ends is tried again with growing back-off as long as a joined
 //! topic names the peer.
 //!
 //! Invariants:
@@ -16,7 +16,8 @@
 //!   spoke with us has its reasons: no second key.
 //! * We never connect to ourselves or to a banned peer.
 //! * A topic counts as flushed once its first query has ended and each peer it found was tried once.
-//! * Peers kept are bounded by [`Limits::known`]; the longest unseen idle one makes room.
+//! * Peers kept are bounded by [`Limits::known`]; the longest unseen idle one makes room, one that was connected before last.
+//! * Connections that do nothing keep out nobody who does something, and attempts that hang hold up nobody: see `room`.
 //! * While a topic is joined as *urgent* (somebody waits) and no query runs, its next look is never further away than
 //!   its present wait: half a second at first, then twice the wait before, up to three seconds while nobody there
 //!   shares the topic's core, up to a minute while somebody does. What is delivered puts the look off: those who deliver are
@@ -28,12 +29,14 @@
 //! # Files
 //!
 //! - `peers`: who is known, queued, banned. `urgency`: topics that somebody waits on.
+//! - `room`: which connection goes when there is no room for another, and when the next peer is dialled.
 //! - `state`: the machine and its timers. `topics` and `links` are parts of it: topics and their queries, connections.
 //! - `joined`: a topic that is joined. `types`: what a swarm and its owner tell each other.
 
 mod joined;
 mod links;
 mod peers;
+mod room;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -41,5 +44,6 @@ mod topics;
 mod types;
 mod urgency;
 
+pub(crate) use room::STEP;
 pub use state::Swarm;
 pub use types::{Action, ConnId, Limits, Part, Topic};

@@ -2,7 +2,7 @@
 
 use super::types::Topic;
 use bosc_format::crypto::PublicKey;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ struct Peer {
     heard: bool,
     /// The last connection was closed by the peer before it said anything.
     refused: bool,
+    /// The last attempt came to nothing.
+    failed: bool,
     banned: bool,
     queued: bool,
     connected_at: Option<Duration>,
@@ -37,13 +39,15 @@ struct Peer {
 #[derive(Debug)]
 pub(super) struct Peers {
     known: BTreeMap<PublicKey, Peer>,
-    queue: VecDeque<PublicKey>,
+    /// Those to try: who never failed, and who did.
+    fresh: Vec<PublicKey>,
+    again: Vec<PublicKey>,
     max: usize,
 }
 
 impl Peers {
     pub(super) fn new(max: usize) -> Self {
-        Self { known: BTreeMap::new(), queue: VecDeque::new(), max }
+        Self { known: BTreeMap::new(), fresh: Vec::new(), again: Vec::new(), max }
     }
 
     /// The record of a peer, made when there is room for it.
@@ -53,7 +57,7 @@ impl Peers {
                 .known
                 .iter()
                 .filter(|(_, p)| !p.queued && p.connected_at.is_none())
-                .min_by_key(|(_, p)| (p.banned, p.seen))
+                .min_by_key(|(_, p)| (p.proven && !p.banned, p.banned, p.seen))
                 .map(|(k, _)| *k);
             self.known.remove(&idle?);
         }
@@ -87,7 +91,8 @@ impl Peers {
         peer.retry_at = None;
         if !peer.queued {
             peer.queued = true;
-            self.queue.push_back(key);
+            let queue = if peer.failed { &mut self.again } else { &mut self.fresh };
+            queue.push(key);
         }
         true
     }
@@ -107,6 +112,7 @@ impl Peers {
     pub(super) fn connected(&mut self, key: &PublicKey, now: Duration) {
         if let Some(p) = self.known.get_mut(key) {
             p.proven = true;
+            p.failed = false;
             p.connected_at = Some(now);
             p.retry_at = None;
         }
@@ -114,9 +120,9 @@ impl Peers {
 
     pub(super) fn disconnected(&mut self, key: &PublicKey, at: Backoff) {
         let Some(p) = self.known.get_mut(key) else { return };
-        if let Some(since) = p.connected_at.take()
-            && at.now.saturating_sub(since) >= LONG_LIVED
-        {
+        let since = p.connected_at.take();
+        p.failed = since.is_none();
+        if since.is_some_and(|since| at.now.saturating_sub(since) >= LONG_LIVED) {
             p.attempts = 0;
         }
         p.attempts += 1;
@@ -147,6 +153,20 @@ impl Peers {
         }
     }
 
+    /// A connection ended, whoever began it: its record may make room for another.
+    pub(super) fn left(&mut self, key: &PublicKey) {
+        if let Some(p) = self.known.get_mut(key) {
+            p.connected_at = None;
+        }
+    }
+
+    /// An attempt was ended in favour of another: the peer is tried again when a lookup finds it.
+    pub(super) fn gave_up(&mut self, key: &PublicKey) {
+        if let Some(p) = self.known.get_mut(key) {
+            p.failed = true;
+        }
+    }
+
     pub(super) fn ban(&mut self, key: PublicKey, now: Duration) {
         if let Some(p) = self.entry(key, now) {
             p.banned = true;
@@ -164,12 +184,14 @@ impl Peers {
     }
 
     pub(super) fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+        !self.fresh.is_empty() || !self.again.is_empty()
     }
 
-    /// Who is next, by which nodes, and whether under a one-time key.
-    pub(super) fn pop(&mut self) -> Option<(PublicKey, Vec<SocketAddrV4>, bool)> {
-        let key = self.queue.pop_front()?;
+    /// Any of those to try, who never failed first: by which nodes, and whether under a one-time key.
+    pub(super) fn pop(&mut self, random: u64) -> Option<(PublicKey, Vec<SocketAddrV4>, bool)> {
+        let queue = if self.fresh.is_empty() { &mut self.again } else { &mut self.fresh };
+        let at = usize::try_from(random % (queue.len() as u64).max(1)).unwrap_or(0);
+        let key = (!queue.is_empty()).then(|| queue.swap_remove(at))?;
         match self.known.get_mut(&key) {
             Some(p) => {
                 p.queued = false;
@@ -189,7 +211,8 @@ impl Peers {
                 p.retry_at = None;
                 if !p.queued {
                     p.queued = true;
-                    self.queue.push_back(*key);
+                    let queue = if p.failed { &mut self.again } else { &mut self.fresh };
+                    queue.push(*key);
                 }
             }
         }
@@ -199,6 +222,6 @@ impl Peers {
 #[cfg(test)]
 impl Peers {
     pub(super) fn len(&self) -> usize {
-        self.known.len() + self.queue.len()
+        self.known.len() + self.fresh.len() + self.again.len()
     }
 }

@@ -5,6 +5,7 @@ use super::peers::Peers;
 use super::types::{Action, ConnId, Limits, Topic};
 use bosc_format::crypto::PublicKey;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -12,10 +13,27 @@ pub(super) struct Connected {
     pub(super) conn: ConnId,
     pub(super) initiator: bool,
     pub(super) open: bool,
-    /// When it opened.
+    /// When it opened, or the attempt began.
     pub(super) since: Duration,
+    /// Where a peer that connected to us is.
+    pub(super) host: Option<Ipv4Addr>,
+    /// When it was told last that bytes are moved on it.
+    pub(super) moved: Option<Duration>,
+    /// An attempt that nobody waits for any more.
+    pub(super) late: bool,
     /// Topics whose core it has with us.
     pub(super) shares: BTreeSet<Topic>,
+}
+
+impl Connected {
+    pub(super) fn attempt(conn: ConnId, now: Duration) -> Self {
+        let shares = BTreeSet::new();
+        Self { conn, initiator: true, open: false, since: now, host: None, moved: None, late: false, shares }
+    }
+
+    pub(super) fn accepted(conn: ConnId, host: Ipv4Addr, now: Duration) -> Self {
+        Self { initiator: false, open: true, host: Some(host), ..Self::attempt(conn, now) }
+    }
 }
 
 /// The state machine. See the module's documentation.
@@ -28,6 +46,8 @@ pub struct Swarm {
     pub(super) links: HashMap<PublicKey, Connected>,
     pub(super) by_conn: HashMap<ConnId, PublicKey>,
     pub(super) connecting: usize,
+    /// When room for those who are queued is looked for again.
+    pub(super) blocked_until: Option<Duration>,
     /// Looks since the last connection opened, and when the next one is due.
     pub(super) lonely: (u32, Option<Duration>),
     pub(super) next_conn: ConnId,
@@ -46,6 +66,7 @@ impl Swarm {
             links: HashMap::new(),
             by_conn: HashMap::new(),
             connecting: 0,
+            blocked_until: None,
             lonely: (0, None),
             next_conn: 1,
             noise: seed | 1,
@@ -66,7 +87,7 @@ impl Swarm {
     /// When [`Swarm::handle_timeout`] has work to do.
     pub fn next_timeout(&self) -> Option<Duration> {
         let topics = self.topics.values().filter_map(Joined::due).min();
-        [topics, self.peers.next_retry(), self.lonely.1].into_iter().flatten().min()
+        [topics, self.peers.next_retry(), self.lonely.1, self.next_room()].into_iter().flatten().min()
     }
 
     /// Refreshes topics and retries peers whose time has come.
@@ -84,8 +105,9 @@ impl Swarm {
                 self.discover(topic, now);
             }
         }
+        self.note_late(now);
         self.peers.retry_due(now);
-        self.pump();
+        self.pump(now);
     }
 
     /// The next thing to do.
@@ -98,9 +120,9 @@ impl Swarm {
         self.links.values().filter(|l| l.open).count()
     }
 
-    /// Whether connections are being tried or waited for right now.
+    /// Whether connections are being tried or waited for right now. Attempts that take long are not waited for.
     pub fn is_connecting(&self) -> bool {
-        self.connecting > 0 || self.peers.has_queued()
+        (self.connecting > 0 && self.links.values().any(|l| !l.open && !l.late)) || self.peers.has_queued()
     }
 
     pub(super) fn random(&mut self) -> u64 {

@@ -2,11 +2,13 @@ use super::links::RACE;
 use super::topics::{NOBODY, REFRESH, REFRESH_JITTER_MS};
 use super::{Action, ConnId, Limits, Part, Swarm, Topic};
 use bosc_format::crypto::PublicKey;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const A: PublicKey = [1; 32];
 const B: PublicKey = [2; 32];
 const T: Topic = [9; 32];
+const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const CLIENT: Part = Part { client: true, server: false, urgent: false };
 const BOTH: Part = Part { client: true, server: true, urgent: false };
 
@@ -56,7 +58,7 @@ fn a_topic_where_nobody_was_found_is_looked_at_again_soon_and_then_ever_later() 
     let mut s = Swarm::new(A, Limits::default(), 7);
     s.join(T, BOTH, ms(0));
     actions(&mut s);
-    s.accepted([7; 32], |_| false, ms(1));
+    s.accepted([7; 32], HOST, |_| false, ms(1));
     let mut now = ms(5);
     let mut waits = Vec::new();
     for _ in 0..10 {
@@ -84,7 +86,7 @@ fn both_sides_of_a_race_keep_the_same_connection() {
         s.join(T, BOTH, ms(0));
         s.peer_found(T, them, vec![], ms(1));
         let ours = connect_id(&actions(&mut s)).unwrap();
-        let accepted = s.accepted(them, |_| false, ms(2));
+        let accepted = s.accepted(them, HOST, |_| false, ms(2));
         (ours, accepted, actions(&mut s))
     };
     let (ours, accepted, acts) = race(A, B);
@@ -99,7 +101,7 @@ fn both_sides_of_a_race_keep_the_same_connection() {
         let ours = connect_id(&actions(&mut s)).unwrap();
         s.opened(ours, ms(2));
         actions(&mut s);
-        s.accepted(them, |_| true, ms(4)).is_some()
+        s.accepted(them, HOST, |_| true, ms(4)).is_some()
     };
     assert_eq!((late(A, B), late(B, A)), (true, false));
 }
@@ -110,10 +112,10 @@ fn who_dials_again_lost_the_connection_before() {
     for (me, them) in [(A, B), (B, A)] {
         let mut s = Swarm::new(me, Limits::default(), 1);
         s.join(T, BOTH, ms(0));
-        let before = s.accepted(them, |_| true, ms(1)).unwrap();
+        let before = s.accepted(them, HOST, |_| true, ms(1)).unwrap();
         actions(&mut s);
         // It was killed, and started again at once.
-        let after = s.accepted(them, |_| true, ms(200)).expect("the new one stays");
+        let after = s.accepted(them, HOST, |_| true, ms(200)).expect("the new one stays");
         assert_ne!(before, after);
         assert_eq!(actions(&mut s), [Action::Close { conn: before }]);
         s.closed(before, ms(201));
@@ -174,7 +176,7 @@ fn a_live_connection_gives_way_to_a_new_one_of_the_same_peer() {
     let ours = connect_id(&actions(&mut s)).unwrap();
     s.opened(ours, ms(2));
     actions(&mut s);
-    assert!(s.accepted(A, |_| true, RACE + ms(2)).is_some());
+    assert!(s.accepted(A, HOST, |_| true, RACE + ms(2)).is_some());
     assert_eq!(actions(&mut s), [Action::Close { conn: ours }]);
     // The late end of the replaced connection changes nothing.
     s.closed(ours, RACE + ms(60));
@@ -238,13 +240,13 @@ fn a_flood_of_peers_takes_bounded_memory_and_connections() {
 fn a_banned_peer_is_closed_and_never_connected_again() {
     let mut s = Swarm::new(A, Limits::default(), 3);
     s.join(T, BOTH, ms(0));
-    let conn = s.accepted(B, |_| false, ms(1)).unwrap();
+    let conn = s.accepted(B, HOST, |_| false, ms(1)).unwrap();
     s.ban(&B, ms(2));
     assert!(actions(&mut s).contains(&Action::Close { conn }));
     s.closed(conn, ms(3));
     s.peer_found(T, B, vec![], ms(4));
     assert_eq!(connect_id(&actions(&mut s)), None);
-    assert_eq!(s.accepted(B, |_| false, ms(5)), None);
+    assert_eq!(s.accepted(B, HOST, |_| false, ms(5)), None);
 }
 
 const WAITED_ON: Part = Part { client: true, server: false, urgent: true };
@@ -283,7 +285,7 @@ fn while_somebody_waits_and_nobody_is_there_we_look_soon_then_every_three_second
     let mut s = Swarm::new(A, Limits::default(), 7);
     s.join(T, WAITED_ON, ms(0));
     assert_eq!(actions(&mut s), [Action::Discover { topic: T, announce: false }]);
-    s.accepted([7; 32], |_| false, ms(0)).unwrap();
+    s.accepted([7; 32], HOST, |_| false, ms(0)).unwrap();
     for _ in 0..8 {
         // The waits of a topic where nobody was found grow beyond those of urgency.
         s.query_done(T, ms(0));
@@ -362,7 +364,7 @@ fn an_urgent_topic_at_rest_keeps_its_place_in_time() {
 fn without_a_network_looks_become_rare_and_its_return_ends_that() {
     let mut s = Swarm::new(A, Limits::default(), 7);
     s.join(T, BOTH, ms(0));
-    s.accepted(B, |_| false, ms(0)).unwrap();
+    s.accepted(B, HOST, |_| false, ms(0)).unwrap();
     let mut now = ms(0);
     let mut waits = Vec::new();
     for _ in 0..12 {
@@ -379,4 +381,164 @@ fn without_a_network_looks_become_rare_and_its_return_ends_that() {
     actions(&mut s);
     s.network_back(now);
     assert_eq!(actions(&mut s), [Action::Discover { topic: T, announce: true }]);
+}
+
+fn key(n: u32) -> PublicKey {
+    let mut key = [9; 32];
+    key[..4].copy_from_slice(&n.to_be_bytes());
+    key
+}
+
+fn closed(s: &mut Swarm) -> Vec<ConnId> {
+    let conns = actions(s).into_iter();
+    conns.filter_map(|a| if let Action::Close { conn } = a { Some(conn) } else { None }).collect()
+}
+
+#[test]
+fn idle_connections_keep_nobody_out_and_go_by_what_they_are_good_for() {
+    let mut s = Swarm::new(A, Limits { peers: 4, ..Limits::default() }, 3);
+    s.join(T, BOTH, ms(0));
+    let conns: Vec<ConnId> =
+        (0..8).map(|n| s.accepted(key(n), HOST, |_| true, ms(u64::from(n))).unwrap()).collect();
+    // The oldest two are good for something.
+    s.shares(conns[0], T, true, ms(10));
+    s.shares(conns[1], T, true, ms(10));
+    s.moved(conns[1], ms(20));
+    actions(&mut s);
+    for n in 8..14 {
+        assert!(s.accepted(key(n), HOST, |_| true, ms(100 + u64::from(n))).is_some());
+        assert_eq!(closed(&mut s).len(), 1, "one for one");
+    }
+    assert!(s.by_conn.contains_key(&conns[0]) && s.by_conn.contains_key(&conns[1]));
+    assert!(
+        !conns[2..].iter().any(|c| s.by_conn.contains_key(c)),
+        "who never showed anything went, oldest first"
+    );
+    assert_eq!(s.open_connections(), 8);
+    // All that are left share the core: the one that moves nothing goes, the busy one stays.
+    for conn in s.by_conn.keys().copied().collect::<Vec<_>>() {
+        s.shares(conn, T, true, ms(200));
+    }
+    assert!(s.accepted(key(20), HOST, |_| true, ms(300)).is_some());
+    assert_eq!(closed(&mut s), [conns[0]]);
+    // When all are busy a newcomer is refused.
+    for conn in s.by_conn.keys().copied().collect::<Vec<_>>() {
+        s.moved(conn, ms(400));
+    }
+    assert_eq!(s.accepted(key(21), HOST, |_| true, ms(500)), None);
+    // Not for ever: who was busy and does nothing any more goes.
+    assert!(s.accepted(key(21), HOST, |_| true, ms(20_000)).is_some());
+}
+
+#[test]
+fn a_network_has_no_more_than_its_share_once_there_is_no_room() {
+    let far = |n: u8| Ipv4Addr::new(20, n, 1, 1);
+    let mut s = Swarm::new(A, Limits { peers: 4, ..Limits::default() }, 3);
+    s.join(T, BOTH, ms(0));
+    // One address fills all of it: nobody minds while there is room.
+    for n in 0..8 {
+        let conn = s.accepted(key(n), HOST, |_| true, ms(0)).unwrap();
+        s.shares(conn, T, true, ms(0));
+        s.moved(conn, ms(1));
+    }
+    for n in 0..6 {
+        let conn = s.accepted(key(100 + n), far(n as u8), |_| true, ms(2)).expect("from elsewhere");
+        s.moved(conn, ms(2));
+    }
+    assert_eq!(s.accepted(key(200), far(9), |_| true, ms(3)), None, "what is left is the network's share");
+    // Of those who are good for nothing, the crowd goes first and not the oldest.
+    let mut s = Swarm::new(A, Limits { peers: 4, ..Limits::default() }, 3);
+    s.join(T, BOTH, ms(0));
+    let alone = s.accepted(key(1), far(1), |_| true, ms(0)).unwrap();
+    for n in 2..20 {
+        assert!(s.accepted(key(n), Ipv4Addr::new(9, 9, 9, n as u8), |_| true, ms(1)).is_some());
+    }
+    assert!(s.by_conn.contains_key(&alone));
+}
+
+#[test]
+fn attempts_that_hang_hold_up_nobody() {
+    let limits = Limits { peers: 12, parallel: 3, ..Limits::default() };
+    let mut s = Swarm::new(A, limits, 3);
+    s.join(T, WAITED_ON, ms(0));
+    for n in 0..60 {
+        s.peer_found(T, key(n), vec![], ms(0));
+    }
+    s.query_done(T, ms(0));
+    let mut tried = std::collections::BTreeSet::new();
+    let mut order = Vec::new();
+    let mut now = ms(0);
+    while now < Duration::from_secs(30) && tried.len() < 60 {
+        for a in actions(&mut s) {
+            match a {
+                Action::Connect { peer, .. } => {
+                    assert!(tried.insert(peer), "a fresh one before one that failed");
+                    order.push(peer);
+                }
+                // The owner gives the attempt up.
+                Action::Close { conn } => s.closed(conn, now),
+                _ => {}
+            }
+        }
+        assert!(s.links.len() <= 12);
+        now = s.next_timeout().expect("goes on").max(now);
+        s.handle_timeout(now);
+    }
+    // Twelve in four seconds.
+    assert_eq!(tried.len(), 60);
+    assert!(now <= Duration::from_secs(20), "{now:?}");
+    assert!(!order.is_sorted(), "in random order");
+}
+
+#[test]
+fn nobody_waits_for_an_attempt_that_hangs() {
+    let mut s = Swarm::new(A, Limits::default(), 3);
+    s.join(T, CLIENT, ms(0));
+    s.peer_found(T, B, vec![], ms(0));
+    s.query_done(T, ms(0));
+    assert!(!s.is_flushed(&T) && s.is_connecting());
+    let at = s.next_timeout().unwrap();
+    assert_eq!(at, super::room::ATTEMPT);
+    s.handle_timeout(at);
+    assert!(s.is_flushed(&T) && !s.is_connecting());
+    // It goes on all the same.
+    let conn = connect_id(&actions(&mut s)).unwrap();
+    s.opened(conn, ms(9000));
+    assert_eq!(s.open_connections(), 1);
+}
+
+#[test]
+fn while_somebody_waits_dialled_peers_that_do_nothing_make_room() {
+    let mut s = Swarm::new(A, Limits { peers: 4, ..Limits::default() }, 3);
+    s.join(T, WAITED_ON, ms(0));
+    for n in 0..4 {
+        s.peer_found(T, key(n), vec![], ms(0));
+        let conn = connect_id(&actions(&mut s)).unwrap();
+        s.opened(conn, ms(1));
+        s.shares(conn, T, true, ms(2));
+    }
+    s.peer_found(T, B, vec![], ms(10));
+    assert_eq!(connect_id(&actions(&mut s)), None);
+    let mut now = ms(10);
+    while now < Duration::from_secs(12) {
+        now = s.next_timeout().unwrap();
+        s.handle_timeout(now);
+        if s.links.contains_key(&B) {
+            return;
+        }
+    }
+    panic!("B is never dialled");
+}
+
+#[test]
+fn who_came_and_went_leaves_room_for_others() {
+    let mut s = Swarm::new(A, Limits { known: 16, ..Limits::default() }, 3);
+    s.join(T, BOTH, ms(0));
+    for n in 0..100 {
+        let conn = s.accepted(key(n), HOST, |_| true, ms(0)).unwrap();
+        s.closed(conn, ms(1));
+    }
+    actions(&mut s);
+    s.peer_found(T, B, vec![], ms(2));
+    assert!(connect_id(&actions(&mut s)).is_some());
 }

@@ -102,7 +102,7 @@ impl Swarm {
             // Banned, or there is no room for it. An attempt that is under way ends by itself.
             self.tried(&peer);
         }
-        self.pump();
+        self.pump(now);
     }
 
     /// A query ended well.
@@ -134,7 +134,7 @@ impl Swarm {
         } else {
             self.flush_maybe(topic);
         }
-        self.pump();
+        self.pump(now);
         self.note_loneliness(now);
     }
 

@@ -12,10 +12,9 @@ pub type Topic = [u8; 32];
 /// Bounds of a swarm.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most connections at once.
+    /// Most peers that we dial; as many again may connect to us.
     pub peers: usize,
-    /// Most connection attempts at once. Peers that are gone stay announced for a while, and each attempt to reach one
-    /// takes its time: the others must not wait for that.
+    /// Most connection attempts that began within a second.
     pub parallel: usize,
     /// Most peers remembered.
     pub known: usize,

@@ -88,6 +88,7 @@ impl Swarm {
 
     /// The peer of `conn` delivered something somebody asked for: no need to look further for what it shares.
     pub fn delivered(&mut self, conn: ConnId, now: Duration) {
+        self.moved(conn, now);
         let Some(link) = self.by_conn.get(&conn).and_then(|peer| self.links.get(peer)) else { return };
         for topic in &link.shares {
             if let Some(joined) = self.topics.get_mut(topic) {

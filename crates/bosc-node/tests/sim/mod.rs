@@ -8,10 +8,12 @@ mod network;
 mod plan;
 mod relayed;
 mod rest;
+mod siege;
 mod twins;
 mod world;
 
 pub use claims::{claims_in_vain, contents_without_db};
 pub use rest::{AtRest, rest};
+pub use siege::{Siege, siege};
 pub use twins::{Met, twins};
 pub use world::{Report, World};

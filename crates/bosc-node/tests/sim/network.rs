@@ -20,6 +20,7 @@ const GRAIN: Duration = Duration::from_micros(50);
 /// One process.
 pub(super) struct Place {
     pub(super) ip: Ipv4Addr,
+    pub(super) key: PublicKey,
     pub(super) host: Host,
     armed: Option<Duration>,
     woken: Option<Duration>,
@@ -124,9 +125,11 @@ impl Network {
         let ip = Ipv4Addr::new(80, 10 + n as u8, 7, 1);
         let mut seed = [0; 32];
         self.rng.fill(&mut seed);
+        let key_pair = KeyPair::from_seed(&seed);
+        let key = key_pair.public();
         let setup = Setup {
             ip,
-            key_pair: KeyPair::from_seed(&seed),
+            key_pair,
             bootstrap,
             persistent: n < NODES,
             store,
@@ -139,6 +142,7 @@ impl Network {
         let host = Host::new(setup, self.net.now());
         self.places.push(Place {
             ip,
+            key,
             host,
             armed: None,
             woken: None,

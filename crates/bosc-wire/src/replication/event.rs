@@ -261,6 +261,8 @@ pub struct PeerStats {
     pub remote_other_history: bool,
     /// How often it was asked in vain to prove its head, since it last proved a longer one.
     pub remote_unproved: u32,
+    /// It claims more than we have for so long that nobody waits for it any more.
+    pub remote_stale: bool,
     /// Requests to it not answered yet.
     pub requests_in_flight: usize,
     /// Its requests not answered yet.

@@ -23,7 +23,8 @@
 //!
 //! Invariants:
 //! * Nothing from a peer reaches the core but through [`CoreAccess::apply`] and the reorg calls, which prove it.
-//! * A block is asked of one peer at a time (of two at the very end).
+//! * A block is asked of one peer at a time that answers (of two at the very end), and of more only while none of them answered
+//!   anything yet (see `trust`).
 //! * Everything a peer makes us keep is bounded: 4 MiB of bitmaps and 100 KiB of runs, 2048 requests, 512 parts
 //!   wanted, 8 MiB of answers that came early.
 //! * `head` is the core's head as of the last call.
@@ -36,7 +37,7 @@
 //! - `selection`: what is to be fetched. `request`: what to ask whom for. `window`: how much at once.
 //! - `receive`: taking answers. `serve`: answering. `timers`: silence, and news that are due.
 //! - `compare`: whether a peer's history is ours. `reorg`: following the core to another fork.
-//! - `heads`: whose heads are taken.
+//! - `heads`: whose heads are taken. `trust`: liars are told apart by what they deliver.
 //! - `block_set`: a set of block numbers in bounded memory.
 
 mod access;
@@ -57,6 +58,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod trust;
 mod wants;
 mod window;
 
@@ -379,7 +381,7 @@ impl Replicator {
         now: Duration,
     ) -> Result<(), DecodeError> {
         match kind {
-            MessageType::Sync => self.on_sync(id, Sync::decode(payload)?)?,
+            MessageType::Sync => self.on_sync(id, Sync::decode(payload)?, now)?,
             MessageType::Request => self.on_request(id, Request::decode(payload)?, core, now),
             MessageType::Cancel => self.on_cancel(id, Cancel::decode(payload)?.request),
             // Read before, with others.
@@ -415,7 +417,7 @@ impl Replicator {
         Ok(())
     }
 
-    fn on_sync(&mut self, id: PeerId, sync: Sync) -> Result<(), DecodeError> {
+    fn on_sync(&mut self, id: PeerId, sync: Sync, now: Duration) -> Result<(), DecodeError> {
         if sync.length > MAX_LENGTH || sync.fork > MAX_LENGTH {
             return Err(DecodeError::TooLarge("length of a core"));
         }
@@ -448,6 +450,7 @@ impl Replicator {
         if !sync.downloading && !self.config.downloading {
             self.events.push_back(Event::PeerIdle(id));
         }
+        self.note_claims(now);
         self.check_synced(id);
         Ok(())
     }

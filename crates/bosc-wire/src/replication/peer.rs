@@ -168,6 +168,10 @@ pub(crate) struct Peer {
     pub(crate) compare_refused: (Option<u64>, Duration),
     /// Length up to which it is owed our head, because its own is of another history.
     pub(crate) owed_proof: Option<u64>,
+    /// It delivered blocks of another core that belongs to this one.
+    pub(crate) delivers: bool,
+    /// Since when it claims more than we have.
+    pub(crate) ahead_since: Option<Duration>,
 }
 
 impl Peer {
@@ -220,6 +224,8 @@ impl Peer {
             compare_after: Duration::ZERO,
             compare_refused: (None, Duration::ZERO),
             owed_proof: None,
+            delivers: false,
+            ahead_since: None,
         }
     }
 
@@ -356,38 +362,28 @@ impl Peer {
     }
 }
 
-/// Who was asked for a block: usually one peer, two at the very end.
+/// Who was asked for a block, with each request, first the one asked first.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Owners {
-    pub(crate) first: Option<(PeerId, u64)>,
-    pub(crate) second: Option<(PeerId, u64)>,
-}
+pub(crate) struct Owners(Vec<(PeerId, u64)>);
 
 impl Owners {
     pub(crate) fn add(&mut self, peer: PeerId, id: u64) {
-        if self.first.is_none() {
-            self.first = Some((peer, id));
-        } else {
-            self.second = Some((peer, id));
-        }
+        self.0.push((peer, id));
     }
 
     pub(crate) fn remove(&mut self, peer: PeerId, id: u64) {
-        for o in [&mut self.first, &mut self.second] {
-            if *o == Some((peer, id)) {
-                *o = None;
-            }
-        }
-        if self.first.is_none() {
-            self.first = self.second.take();
-        }
+        self.0.retain(|o| *o != (peer, id));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (PeerId, u64)> {
-        self.first.into_iter().chain(self.second)
+        self.0.iter().copied()
     }
 }

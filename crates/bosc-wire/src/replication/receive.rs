@@ -237,6 +237,7 @@ impl Replicator {
     pub(super) fn on_longer(&mut self, old: u64, core: &dyn CoreAccess, now: Duration) {
         self.refill(old, core);
         self.sync_all();
+        self.note_claims(now);
         for (id, p) in &mut self.peers {
             p.wants_due = true;
             p.ack_until = now.saturating_add(super::peer::ACK_PATIENCE);
@@ -259,7 +260,11 @@ impl Replicator {
         now: Duration,
     ) {
         if let Some(owners) = self.in_flight.remove(&block) {
-            for (peer, rid) in owners.all().filter(|o| Some(*o) != by) {
+            let after = owners.all().position(|o| Some(o) == by).unwrap_or(0);
+            for (n, (peer, rid)) in owners.all().enumerate().filter(|(_, o)| Some(*o) != by) {
+                if n < after {
+                    self.overtaken(peer, now);
+                }
                 self.cancel_request(peer, rid);
             }
         }

@@ -7,7 +7,7 @@
 //! are taken at random, so that peers have something for each other. `nodes` counts what
 //! neither the core holds nor an answer in flight from the same peer will bring: over a whole core that is about
 //! one node a block. No block is asked of two peers, except of one with nothing else to do when the first is silent
-//! for two seconds or, at the very end of everything, takes long.
+//! for two seconds, much slower, never answered anything (see `trust`) or, at the very end of everything, takes long.
 
 use super::access::{CoreAccess, ManifestState};
 use super::event::{Outgoing, PeerId};
@@ -22,9 +22,8 @@ use std::time::Duration;
 const LANE: u64 = 32;
 /// Urgent blocks looked at for each request.
 const URGENT_SCAN: usize = 256;
-/// A second peer is asked for the next head after this time.
-pub(super) const UPGRADE_PATIENCE: Duration = Duration::from_secs(2);
-const MAX_UPGRADES: usize = 3;
+/// Most peers asked for the next head at once.
+const MAX_UPGRADES: usize = 64;
 /// Blocks in flight below which idle peers are asked for what others owe.
 const END_GAME: usize = 64;
 pub(super) const END_GAME_AGE: Duration = Duration::from_millis(500);
@@ -81,15 +80,12 @@ impl Replicator {
         if self.failed || !peer.remote.synced || !peer.remote.uploading || now < peer.paused_until {
             return None;
         }
-        if !peer.window.allows(
-            peer.in_flight.len(),
-            peer.in_flight_bytes,
-            estimate,
-            self.config.max_window_requests,
-            self.config.max_window_bytes,
-        ) {
+        let peer = self.peers.get(&id)?;
+        let (most, bytes) = (self.most_requests(peer), self.config.max_window_bytes);
+        if !peer.window.allows(peer.in_flight.len(), peer.in_flight_bytes, estimate, most, bytes) {
             return None;
         }
+        let peer = self.peers.get_mut(&id)?;
         if !peer.refused.is_empty() && now >= peer.refused_until {
             peer.forgive();
         }
@@ -128,7 +124,8 @@ impl Replicator {
             .selection
             .urgent_blocks()
             .take(URGENT_SCAN)
-            .find(|b| *b < reach && peer.blocks.contains(*b) && self.beyond(peer, *b, core).is_none());
+            .find(|b| *b < reach && peer.blocks.contains(*b) && self.beyond(peer, *b, core).is_none())
+            .filter(|b| !self.leaves_urgent(id, *b, now));
         if let Some(block) = urgent {
             return self.ask_block(id, block, core, now);
         }
@@ -186,9 +183,10 @@ impl Replicator {
             // answer to it, whatever they claim.
             && (remote.acked_length == head.length || now >= peer.ack_until)
             && now >= peer.upgrade_after;
-        let free = self.upgrades.len() < MAX_UPGRADES
-            && self.upgrades.iter().all(|u| u.peer != id && now >= u.since.saturating_add(UPGRADE_PATIENCE));
-        if !wanted || !free {
+        let first = self.upgrades.iter().map(|u| u.since).min();
+        let most = first.map_or(1, |since| self.doubling(now.saturating_sub(since)));
+        let free = self.upgrades.len() < most.min(MAX_UPGRADES) && self.upgrades.iter().all(|u| u.peer != id);
+        if !wanted || !free || self.better_for_head(id, now) {
             return None;
         }
         // A block behind the old head, if one is wanted, saves a round trip.
@@ -372,13 +370,28 @@ impl Replicator {
             return None;
         }
         let few = self.in_flight.len() <= END_GAME && peer.in_flight.is_empty();
+        let (hedge, answers, rate) = (self.hedge(), peer.answers(), peer.window.rate());
         self.in_flight.iter().find_map(|(block, owners)| {
-            let (owner, rid) = owners.first?;
-            let owing = self.peers.get(&owner)?;
-            let sent = owing.in_flight.get(&rid)?;
-            let late = few && now >= sent.sent_at.saturating_add(END_GAME_AGE)
-                || now >= owing.last_progress.max(sent.sent_at).saturating_add(STALLED);
-            let ours = owners.second.is_none() && owner != id;
+            let owes = |(owner, rid): (PeerId, u64)| {
+                let owing = self.peers.get(&owner)?;
+                Some((owing, owing.in_flight.get(&rid)?))
+            };
+            let first = owners.all().filter_map(owes).map(|(_, sent)| sent.sent_at).min()?;
+            let answering = || owners.all().filter_map(owes).filter(|(p, _)| p.answers());
+            let late = match answering().next() {
+                // Only untried ones were asked.
+                None if answers => now >= first.saturating_add(hedge),
+                None => owners.len() < self.doubling(now.saturating_sub(first)),
+                Some((owing, sent)) => {
+                    let age = now.saturating_sub(sent.sent_at);
+                    let slower = peer.in_flight.is_empty() && owing.window.rate() < rate / 8;
+                    answering().nth(1).is_none()
+                        && (few && age >= END_GAME_AGE
+                            || slower && age >= STALLED
+                            || now >= owing.last_progress.max(sent.sent_at).saturating_add(STALLED))
+                }
+            };
+            let ours = owners.all().all(|(owner, _)| owner != id);
             (late && ours && *block < reach && peer.blocks.contains(*block)).then_some(*block)
         })
     }

@@ -8,7 +8,7 @@ use super::Replicator;
 use super::access::CoreAccess;
 use super::event::{InvalidPeer, PeerId};
 use super::peer::Peer;
-use super::request::{END_GAME_AGE, UPGRADE_PATIENCE};
+use super::request::END_GAME_AGE;
 use std::time::Duration;
 
 /// Slowest rate that is not silence, in bytes a second.
@@ -50,20 +50,22 @@ impl Replicator {
                 }
             }
         }
-        if self.peers.len() > 1 && !self.in_flight.is_empty() {
-            at(self.last_wake.saturating_add(END_GAME_AGE));
-        }
         if self.peers.len() > 1 {
-            // Another peer is asked for the head then, and nothing else may wake it.
-            let patience = self.upgrades.iter().map(|u| u.since.saturating_add(UPGRADE_PATIENCE));
-            patience.filter(|t| *t > self.last_wake).for_each(at);
+            if !self.in_flight.is_empty() {
+                at(self.last_wake.saturating_add(self.hedge().min(END_GAME_AGE)));
+            } else if !self.upgrades.is_empty() {
+                // Another peer is asked for the head then, and nothing else may wake it.
+                at(self.last_wake.saturating_add(self.hedge()));
+            }
         }
+        self.claim_due().into_iter().for_each(at);
         next
     }
 
     /// Time went on.
     pub fn handle_timeout(&mut self, core: &mut dyn CoreAccess, now: Duration) {
         self.last_wake = now;
+        self.note_claims(now);
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         for id in ids {
             let Some(p) = self.peers.get_mut(&id) else { continue };

@@ -27,6 +27,8 @@ pub(crate) struct Window {
     measured: bool,
     /// One request at a time until an answer comes.
     probing: bool,
+    /// An answer came since the start, whatever was forgotten since.
+    answered: bool,
 }
 
 impl Window {
@@ -40,6 +42,7 @@ impl Window {
             latency_until: Duration::ZERO,
             measured: false,
             probing: false,
+            answered: false,
         }
     }
 
@@ -50,6 +53,7 @@ impl Window {
             self.latency_until = now.saturating_add(LATENCY_LIFE);
         }
         self.probing = false;
+        self.answered = true;
         self.interval_bytes = self.interval_bytes.saturating_add(bytes);
         let start = *self.interval_start.get_or_insert(now.saturating_sub(latency));
         let elapsed = now.saturating_sub(start);
@@ -67,13 +71,33 @@ impl Window {
 
     /// The peer went silent: one request until it answers, then start small again.
     pub(crate) fn reset(&mut self) {
-        *self = Self { measured: true, probing: true, ..Self::new() };
+        *self = Self { measured: true, probing: true, answered: self.answered, ..Self::new() };
     }
 
     /// Nothing is in flight any more: a pause of ours is not the peer's slowness.
     pub(crate) fn on_idle(&mut self) {
         self.interval_start = None;
         self.interval_bytes = 0;
+    }
+
+    /// It was overtaken by one that was asked later: one request until it answers, what it measured stays.
+    pub(crate) fn slow_down(&mut self) {
+        self.probing = true;
+    }
+
+    /// Whether it is to owe one answer at most.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.probing
+    }
+
+    /// Whether an answer ever came.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// The best latency, once measured.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        Some(self.latency).filter(|l| *l < Duration::MAX)
     }
 
     /// Bytes a second at best.

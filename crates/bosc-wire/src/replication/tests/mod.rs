@@ -9,6 +9,7 @@
 mod compare;
 mod heads;
 mod hostile;
+mod liars;
 mod network;
 mod reorganise;
 mod swarm;

@@ -47,6 +47,10 @@ pub(super) struct Link {
     pub(super) rate: u64,
     /// Everything sent is lost.
     pub(super) silent: bool,
+    /// Answers never leave.
+    pub(super) mute: bool,
+    /// Answers leave so much later.
+    pub(super) dawdle: Duration,
     /// Answers may overtake each other.
     pub(super) shuffle: bool,
     pub(super) bytes: u64,
@@ -95,6 +99,8 @@ impl Net {
             latency: MS * 5,
             rate: 100_000_000,
             silent: false,
+            mute: false,
+            dawdle: Duration::ZERO,
             shuffle: false,
             bytes: 0,
             sent: [0; 10],
@@ -167,9 +173,11 @@ impl Net {
                         start + Duration::from_nanos(bytes.len() as u64 * 1_000_000_000 / link.rate.max(1));
                     link.bytes += bytes.len() as u64;
                     link.sent[kind as usize] += 1;
-                    if !link.silent {
+                    let answer = [MessageType::Data as u32, MessageType::NoData as u32].contains(&kind);
+                    if !(link.silent || answer && link.mute) {
                         link.queued += bytes.len();
-                        link.queue.push_back((link.free_at + link.latency, kind, bytes));
+                        let late = if answer { link.dawdle } else { Duration::ZERO };
+                        link.queue.push_back((link.free_at + link.latency + late, kind, bytes));
                     }
                 }
             }
