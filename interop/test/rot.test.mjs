@@ -88,6 +88,60 @@ test('a seeder with rot gives a JavaScript peer nothing wrong, and mends itself 
   await assertDump(bosc, link, f.fresh(), snapshot(dir))
 })
 
+test('gc keeps what is damaged, with a reason, until it is told to', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const origin = f.bosc()
+  const { link } = await origin.touch()
+  await origin.stage(link, tree(f))
+  const first = await origin.seed(link)
+  const copy = f.bosc()
+  const seeding = await copy.seed(link)
+  const { length } = await origin.info(link)
+  await seeding.until('stats', synced(length))
+  await seeding.stop('SIGTERM')
+  await first.stop('SIGTERM')
+  rot(copy.store, [0.5])
+  assertFailed(await copy.end(['store', 'check']), 'ERR_STORE_DAMAGED')
+  for (const dry of [['--dry-run'], []]) {
+    const kept = await copy.ok('gc', 'downloads', ...dry)
+    assert.equal(kept.last('final').blocks, 0, kept.describe())
+    const [told] = kept.all('cores')
+    assert.deepEqual([told.skipped, told.blocks], [true, 0])
+    assert.match(told.reason, /damaged: repair it first/)
+  }
+  const gone = await copy.ok('gc', 'downloads', '--force')
+  assert.ok(gone.last('final').blocks > 0, gone.describe())
+})
+
+test('damaged entries are told as damage, also when they are known to be, and nobody is blamed', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const dir = tree(f)
+  const origin = f.bosc()
+  const { link } = await origin.touch()
+  await origin.stage(link, dir)
+  const copy = f.js()
+  const drive = await copy.drive(link)
+  const seeding = await origin.seed(link)
+  await copy.join(drive)
+  await copy.head(drive)
+  await copy.fetchAll(drive)
+  await seeding.stop('SIGTERM')
+  await copy.offline()
+  const data = path.join(origin.store, 'data')
+  for (const name of fs.readdirSync(data)) fs.truncateSync(path.join(data, name), 100_000)
+  for (let i = 0; i < 2; i++) {
+    const refused = await origin.end(['dump', link, f.fresh(), '--timeout', '3'])
+    assertFailed(refused, 'ERR_STORE_DAMAGED')
+    assert.match(refused.last('error').hint, /store repair/)
+  }
+  // All of it is known to be damaged: it comes from the peer.
+  assertFailed(await origin.end(['store', 'check']), 'ERR_STORE_DAMAGED')
+  copy.online({ bootstrap: f.bootstrap })
+  await copy.join(drive)
+  await assertDump(origin, link, f.fresh(), snapshot(dir))
+  await copy.close()
+})
+
 test('a dump never writes rot and fetches what is damaged, and a scrub finds what nobody asked for', { timeout, skip }, async (t) => {
   const f = await fixture(t)
   const dir = tree(f)

@@ -262,7 +262,7 @@ impl FollowedCore {
             ahead.insert(0, block);
         }
         self.live.want(ahead);
-        self.until_here(wait, || Ok(core.has(block)?))
+        self.until_here(wait, || Ok(core.has(block)?)).map_err(|e| self.why_not(&[block], e))
     }
 
     /// Gets all of these blocks.
@@ -277,7 +277,10 @@ impl FollowedCore {
         match failed {
             Some(e) => Err(e.into()),
             None if blocks.is_empty() => Ok(()),
-            None => self.download(Download::list(blocks), wait),
+            None => {
+                let came = self.download(Download::list(blocks.clone()), wait);
+                came.map_err(|e| self.why_not(&blocks, e))
+            }
         }
     }
 
@@ -289,7 +292,20 @@ impl FollowedCore {
         self.of_one_history(wait)?;
         match self.core().first_missing(range.start, range.end)? {
             None => Ok(()),
-            Some(first) => self.download(Download::range(first, range.end), wait),
+            Some(first) => {
+                let came = self.download(Download::range(first, range.end), wait);
+                let missing = self.core().first_missing(first, range.end).ok().flatten();
+                came.map_err(|e| self.why_not(missing.as_slice(), e))
+            }
+        }
+    }
+
+    /// Why blocks did not come: those that were here are damaged, and neither the link nor its peers are to blame.
+    fn why_not(&self, blocks: &[u64], e: FollowError) -> FollowError {
+        let FollowError::TimedOut(why) = e else { return e };
+        match blocks.iter().find(|b| self.core().is_damaged(**b).unwrap_or(false)) {
+            Some(block) => FollowError::Damaged { block: *block, why },
+            None => FollowError::TimedOut(why),
         }
     }
 

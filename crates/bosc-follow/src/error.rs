@@ -38,6 +38,14 @@ pub enum FollowError {
     /// Nobody was found, or nobody who was found delivered.
     #[error("{}", if .0.peers == 0 { "nobody who has it was found in time" } else { "the peers that were found did not deliver in time" })]
     TimedOut(TimedOut),
+    /// A block that was here is damaged, and nobody brought it again in time.
+    #[error("block {block} is damaged here, and nobody brought it again in time")]
+    Damaged {
+        /// The block.
+        block: u64,
+        /// Who was there.
+        why: TimedOut,
+    },
     /// The link's core is not a drive: its manifest names no blobs.
     #[error("the core is not a drive of a current format")]
     NotADrive,

@@ -107,6 +107,53 @@ fn the_first_update_after_an_install_fetches_what_changed() {
     assert!(source.traffic().0 - before < 100_000);
 }
 
+/// Overwrites what the store in `dir` holds, up to so many bytes of each segment, as a failing disk would.
+fn rot(dir: &Path, most: u64) {
+    for segment in fs::read_dir(dir.join("data")).unwrap() {
+        let mut file = fs::OpenOptions::new().write(true).open(segment.unwrap().path()).unwrap();
+        let size = file.metadata().unwrap().len().min(most);
+        std::io::Write::write_all(&mut file, &noise(99, usize::try_from(size).unwrap())).unwrap();
+    }
+}
+
+/// Whatever rots in the updater's own store is fetched again while the release is brought here; nobody who published it is blamed.
+#[test]
+fn what_rots_in_the_updaters_store_is_fetched_again_at_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let t = temp.path();
+    let network = Network::new();
+    let d = Deployment::new(t.join("deploy"), "1.0.1");
+    folder_app(&d);
+    let mut publisher = Publisher::new(&t.join("author"), &network);
+    publisher.stage(&d.dir);
+    publisher.seed();
+    let (data, staging) = (t.join("data"), t.join("staging"));
+    let mut o = options(&publisher.link, &data, &network);
+    let mut source = P2pSource::open(o.clone()).unwrap();
+    let release = found(&mut source, "1.0.0");
+    source.fetch(&release, &staging, &mut |_| true).unwrap();
+    source.settle();
+
+    // While it runs, and before it starts.
+    rot(&data, 100_000);
+    let staged = source.fetch(&release, &staging, &mut |_| true).unwrap();
+    assert_eq!(snapshot(&staged.path), snapshot(&d.app("")));
+    drop(source);
+    rot(&data, u64::MAX);
+    o.patience = Duration::from_secs(5);
+    let mut source = P2pSource::open(o).unwrap();
+    let release = found(&mut source, "1.0.0");
+    let staged = source.fetch(&release, &staging, &mut |_| true).unwrap();
+    assert_eq!(snapshot(&staged.path), snapshot(&d.app("")));
+
+    // Nobody is there to bring it: that passes.
+    publisher.away();
+    rot(&data, u64::MAX);
+    let e = source.fetch(&release, &staging, &mut |_| true).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Network, "{e}");
+    assert!(e.to_string().contains("is damaged"), "{e}");
+}
+
 fn check_contents(staged: &bosc_updater::release::Staged) {
     let entries = &staged.contents.entries;
     assert_eq!(entries.first().unwrap().path, "");

@@ -72,19 +72,23 @@ pub(crate) fn check_batch_end(source: CoreSource, length: u64) -> Result<(), bos
     Ok(())
 }
 
+/// What was read is damaged here.
+pub(super) fn damaged(message: String) -> CommandError {
+    CommandError::new(ErrorKind::Store, "ERR_STORE_DAMAGED", message).hint(
+        "nothing damaged was given out. Fetch it from peers with `bosc store repair <link>` (or run `bosc seed \
+         <link>`, which does it by itself), then run the command again",
+    )
+}
+
 /// The store failed to give a block.
 fn source_error(e: Box<dyn std::error::Error + Send + Sync>) -> CommandError {
     match e.downcast::<bosc_store::Error>() {
-        Ok(e) if e.kind() == bosc_store::ErrorKind::Corrupt => {
-            CommandError::new(ErrorKind::Store, "ERR_STORE_DAMAGED", e.to_string()).hint(
-                "nothing damaged was given out. Fetch it from peers with `bosc store repair <link>` (or run `bosc seed \
-                 <link>`, which does it by itself), then run the command again",
-            )
-        }
+        Ok(e) if e.kind() == bosc_store::ErrorKind::Corrupt => damaged(e.to_string()),
         Ok(e) => store_error(*e),
         Err(e) if e.is::<bosc_follow::CutBack>() => CommandError::not_found(e.to_string())
             .hint("run the command again: it reads what the link holds now"),
-        Err(e) => CommandError::new(ErrorKind::Integrity, "ERR_INVALID_DRIVE", "the drive cannot be read").because(e),
+        Err(e) => CommandError::new(ErrorKind::Integrity, "ERR_INVALID_DRIVE", "the drive cannot be read")
+            .because(e),
     }
 }
 

@@ -2,7 +2,7 @@
 //! they are given.
 
 use super::Engine;
-use super::drive::drive_error;
+use super::drive::{damaged, drive_error};
 use super::errors::{no_such_version, store_error};
 use crate::command::Stop;
 use crate::error::{CommandError, ErrorKind};
@@ -103,6 +103,10 @@ impl From<FollowError> for CommandError {
             FollowError::Drive(e) => drive_error(e),
             FollowError::NotStored(failure) => not_stored(&failure),
             FollowError::TimedOut(why) => nobody(&why),
+            FollowError::Damaged { block, why } => damaged(format!(
+                "block {block} of the link is damaged in this store, and {}",
+                if why.peers == 0 { "nobody who has it was found in time" } else { "no peer delivered it in time" },
+            )),
             FollowError::NotADrive => Self::failed("the drive's manifest is not known"),
             FollowError::NoSuchVersion { asked, have } => no_such_version(asked, have),
             FollowError::OtherFork { asked, have } => {

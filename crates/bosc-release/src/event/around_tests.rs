@@ -94,6 +94,11 @@ fn events_of_gc_and_install_have_the_names_that_others_read() {
             "cores",
             &format!(r#"{begin},"reason":"installed from","blocks":1}}"#),
         ),
+        (
+            cores(Some(Some(Kept::Damaged))),
+            "cores",
+            &format!(r#"{begin},"reason":"damaged: repair it first","blocks":1}}"#),
+        ),
         (GcEvent::Removed { file: "f".into(), bytes: 1 }, "removed", r#"{"file":"f","bytes":1}"#),
     ]);
     golden::events(vec![

@@ -71,7 +71,7 @@ impl Engine {
             return Err(CommandError::failed("the link is being seeded or fetched here right now")
                 .hint("end that command first"));
         }
-        if self.receipt(drive.key())?.is_some() && !request.force {
+        if self.is_installed_from(drive.key())? && !request.force {
             return Err(CommandError::new(
                 ErrorKind::Permission,
                 "ERR_PERMISSION_REQUIRED",
@@ -102,6 +102,8 @@ impl Engine {
         for info in self.store.cores().map_err(store_error)? {
             let drive = blobs.get(&info.key).unwrap_or(&info.key);
             let Some(core) = self.store.get_core(&info.key).map_err(store_error)? else { continue };
+            // What is damaged was here: it is lost to nobody but this disk, and peers may not have it.
+            let damaged = core.count_damaged().map_err(store_error)?;
             let whole = info.blocks >= info.length;
             if info.blocks == 0 || whole || core.writable() || info.has_key_pair {
                 continue;
@@ -109,8 +111,10 @@ impl Engine {
             let topic = bosc_format::crypto::discovery_key(drive);
             let kept = if self.in_use(&topic) {
                 Some(Kept::InUse)
-            } else if self.receipt(drive)?.is_some() && !request.force {
+            } else if self.is_installed_from(drive)? && !request.force {
                 Some(Kept::InstalledFrom)
+            } else if damaged > 0 && !request.force {
+                Some(Kept::Damaged)
             } else {
                 None
             };

@@ -48,6 +48,9 @@ pub enum Kept {
     /// An application was installed from them.
     #[serde(rename = "installed from")]
     InstalledFrom,
+    /// Some of them are damaged here: they are repaired first, or others have to have them.
+    #[serde(rename = "damaged: repair it first")]
+    Damaged,
 }
 
 /// What `gc` ends with.

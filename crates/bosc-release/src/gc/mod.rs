@@ -28,6 +28,6 @@ pub struct Gc {
     pub link: Option<String>,
     /// Tell what would go, remove nothing.
     pub dry_run: bool,
-    /// Also the only copy of a link that this store writes, or one that an installed application came from.
+    /// Also the only copy of a link that this store writes, one that an installed application came from, or one that is damaged.
     pub force: bool,
 }

@@ -27,6 +27,8 @@
 //!    answer. Those that have not shown it yet never keep out one that will: the oldest goes when there are
 //!    [`CONNECTIONS_MAX`] of them.
 //! 4. At most [`CONNECTIONS_MAX`] commands run at once; who comes then is told.
+//! 5. Closing needs no network: the listening thread is woken inside this process, also where nothing reaches 127.0.0.1,
+//!    and is waited for no longer than [`CLOSING`].
 
 pub mod ask;
 pub mod owner_file;
@@ -41,9 +43,10 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// Longest request line in bytes.
 pub const LINE_MAX: u64 = 1 << 20;
@@ -53,6 +56,8 @@ pub const CONNECTIONS_MAX: usize = 64;
 const FIRST_LINE: Duration = Duration::from_secs(5);
 /// How long an asker may take nothing of what it is sent before its command is stopped.
 const UNREAD: Duration = Duration::from_secs(600);
+/// How long the thread that listens may take to end. It waits for nothing then; a machine that is busy gets a moment.
+const CLOSING: Duration = Duration::from_secs(5);
 /// How often a running command says that its owner lives.
 const ALIVE: Duration = Duration::from_secs(2);
 
@@ -87,12 +92,13 @@ pub trait Executor: Send + Sync + 'static {
 pub struct OwnerService {
     path: PathBuf,
     shared: Arc<Connections>,
-    port: u16,
-    thread: Option<std::thread::JoinHandle<()>>,
+    /// Dropping it ends the thread that listens.
+    close: Option<oneshot::Sender<()>>,
+    /// Ends, without a word, when that thread has.
+    closed: mpsc::Receiver<()>,
 }
 
 struct Connections {
-    closing: AtomicBool,
     active: AtomicUsize,
     /// Connections that have not shown the token yet, oldest first.
     strangers: Mutex<VecDeque<(u64, TcpStream)>>,
@@ -121,23 +127,30 @@ impl OwnerService {
     /// Starts to listen for commands for the store in `dir`, which this process has locked.
     pub fn start(dir: &Path, executor: Arc<dyn Executor>) -> std::io::Result<Self> {
         let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let mut secret = [0u8; 32];
         getrandom::fill(&mut secret).map_err(std::io::Error::other)?;
         let token = bosc_format::id::encode(&secret);
         let path = dir.join(FILE_NAME);
         let file = OwnerFile { port, token: token.clone(), pid: std::process::id(), protocol: PROTOCOL };
         write_private(&path, &serde_json::to_vec(&file)?)?;
-        let shared = Arc::new(Connections {
-            closing: AtomicBool::new(false),
-            active: AtomicUsize::new(0),
-            strangers: Mutex::default(),
-        });
+        let shared = Arc::new(Connections { active: AtomicUsize::new(0), strangers: Mutex::default() });
         let inner = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("store-owner".into())
-            .spawn(move || accept_loop(&listener, &token, &executor, &inner))?;
-        Ok(Self { path, shared, port, thread: Some(thread) })
+        let ((close, closing), (ended, closed)) = (oneshot::channel(), mpsc::channel());
+        std::thread::Builder::new().name("store-owner".into()).spawn(move || {
+            let _ended: mpsc::Sender<()> = ended;
+            let listening = async {
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                tokio::select! {
+                    _ = closing => {}
+                    () = accept_loop(&listener, &token, &executor, &inner) => {}
+                }
+            };
+            runtime.block_on(listening);
+        })?;
+        Ok(Self { path, shared, close: Some(close), closed })
     }
 
     /// Waits until no handed-over command is running, at most `limit` and until `stop`.
@@ -157,22 +170,24 @@ impl OwnerService {
 impl Drop for OwnerService {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
-        self.shared.closing.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port));
-        if let Some(t) = self.thread.take() {
-            let _ = t.join();
-        }
+        self.close.take();
+        let _ = self.closed.recv_timeout(CLOSING);
         self.wait_idle(Duration::from_secs(5), &Stop::new());
     }
 }
 
-fn accept_loop(listener: &TcpListener, token: &str, executor: &Arc<dyn Executor>, shared: &Arc<Connections>) {
-    for (id, stream) in (0u64..).zip(listener.incoming()) {
-        if shared.closing.load(Ordering::SeqCst) {
-            return;
-        }
+async fn accept_loop(
+    listener: &tokio::net::TcpListener,
+    token: &str,
+    executor: &Arc<dyn Executor>,
+    shared: &Arc<Connections>,
+) {
+    for id in 0u64.. {
+        let stream = listener.accept().await.and_then(|(stream, _)| stream.into_std());
+        // Its commands run on threads of their own, which wait for it.
+        let stream = stream.and_then(|stream| stream.set_nonblocking(false).map(|()| stream));
         let Ok(stream) = stream else {
-            std::thread::sleep(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         shared.meet(id, &stream);
@@ -360,11 +375,16 @@ mod tests {
         assert!(gone.unwrap().is_none());
     }
 
+    fn port_of(service: &OwnerService) -> u16 {
+        let file: OwnerFile = serde_json::from_slice(&std::fs::read(&service.path).unwrap()).unwrap();
+        file.port
+    }
+
     #[test]
     fn a_stranger_without_the_token_gets_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let service = OwnerService::start(dir.path(), Arc::new(Echo)).unwrap();
-        let mut s = TcpStream::connect(("127.0.0.1", service.port)).unwrap();
+        let mut s = TcpStream::connect(("127.0.0.1", port_of(&service))).unwrap();
         s.write_all(b"{\"token\":\"guess\",\"request\":{\"command\":\"touch\",\"vanity\":null}}\n").unwrap();
         let mut all = Vec::new();
         s.read_to_end(&mut all).unwrap();

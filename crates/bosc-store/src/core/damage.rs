@@ -280,6 +280,17 @@ impl Core {
         Ok(out)
     }
 
+    /// Whether a block counts as damaged: it was here and is not any more. Nothing of it is read.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn is_damaged(&self, index: u64) -> Result<bool> {
+        let state = self.shared.read();
+        Ok(index < state.record.head.length
+            && !self.is_here(&state, index)?
+            && self.inner.place(self.shared.id, index)?.is_some())
+    }
+
     /// How many blocks count as damaged. Nothing of them is read, and none is listed.
     pub fn count_damaged(&self) -> Result<u64> {
         let mut count = 0;

@@ -12,6 +12,7 @@ impl From<FollowError> for UpdateError {
             FollowError::Drive(e) => drive_error(e),
             FollowError::NotStored(failure) => not_stored(&failure),
             FollowError::TimedOut(why) => nobody(&why),
+            FollowError::Damaged { why, .. } => again(&why),
             FollowError::NotADrive => {
                 Self::new(ErrorKind::Integrity, "the link does not name a drive of a current format")
                     .hint("stage the application with a current version of bosc or pear")
@@ -58,6 +59,18 @@ pub(super) fn nobody(why: &TimedOut) -> UpdateError {
     }
 }
 
+/// A part of what was downloaded is damaged on this disk, and nobody brought it again.
+fn again(why: &TimedOut) -> UpdateError {
+    let message = match why.peers {
+        0 => "a part of what was downloaded is damaged, and nobody who has the release was found",
+        _ => {
+            "a part of what was downloaded is damaged, and the peers that were found did not deliver it again"
+        }
+    };
+    UpdateError::new(ErrorKind::Network, message)
+        .hint("somebody has to seed the link; it is fetched again when a peer appears")
+}
+
 /// The store failed.
 pub(super) fn store_error(e: bosc_store::Error) -> UpdateError {
     use bosc_store::Error as E;
@@ -101,12 +114,18 @@ impl From<bosc_drive::Error> for UpdateError {
 }
 
 /// The drive does not hold what its format says: its owner signed something wrong, or the link is not a drive's.
-pub(super) fn drive_error(e: bosc_drive::Error) -> UpdateError {
+fn drive_error(e: bosc_drive::Error) -> UpdateError {
     match e {
         bosc_drive::Error::Source(e) => match e.downcast::<bosc_store::Error>() {
             Ok(e) => store_error(*e),
             Err(e) => UpdateError::new(ErrorKind::Disk, "what was downloaded could not be read").because(e),
         },
+        // What was here is damaged, or was cut back meanwhile: nothing that anybody signed.
+        e @ bosc_drive::Error::Missing(_) => {
+            UpdateError::new(ErrorKind::Disk, "a part of what was downloaded is not here any more")
+                .hint("check for updates again: it is fetched again")
+                .because(e)
+        }
         e => UpdateError::new(ErrorKind::Integrity, "the link's drive cannot be read")
             .hint("the publisher has to stage the release again")
             .because(e),

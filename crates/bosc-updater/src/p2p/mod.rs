@@ -359,7 +359,8 @@ impl P2pSource {
         let installed = self.options.version.clone();
         let (plan, needs, source) = self.gather(&mut fetching, &found, installed.as_ref(), Some(staging))?;
         let folder = write::folder_of(staging, &release.id.0);
-        let (path, contents) = write::write(&mut fetching, &source, &plan, &folder)?;
+        let (path, contents) =
+            write::write(&mut fetching, (self.link.need_blobs()?, &source), &plan, &folder)?;
         fetching.is_here(needs.bytes);
         fetching.tell_now()?;
         let size = Some(needs.bytes);

@@ -8,7 +8,6 @@
 //! 3. For what is still missing, the leaf hashes are fetched and looked up in every file there is: moved blocks,
 //!    renamed files, older builds.
 
-use super::error::drive_error;
 use super::fetching::Fetching;
 use super::local::{Chunk, Local, Scheme};
 use super::plan::{Plan, PlanFile};
@@ -16,7 +15,7 @@ use crate::error::{ErrorKind, UpdateError};
 use bosc_drive::BlockSource;
 use bosc_drive::blobs::{BLOCK_SIZE, BlobId, BlockRef, MAX_MAP_BLOCKS, encode_map, load_map};
 use bosc_follow::offer::{Cost, Gathering, Guesses, MAX_LEAVES, Offer};
-use bosc_follow::{CoreSource, FollowError, FollowedCore};
+use bosc_follow::{CoreSource, Fetch, FollowError, FollowedCore};
 use bosc_format::crypto::Hash;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -204,6 +203,14 @@ impl BlockSet {
     }
 }
 
+/// A block map, as far as it is here: one that turns out damaged on this disk is fetched later, as what a plan needs.
+fn map_here(source: &CoreSource, id: &BlobId) -> Result<Option<Vec<BlockRef>>, bosc_drive::Error> {
+    match load_map(source, id) {
+        Err(e) if e.missing().is_some() => Ok(None),
+        map => map.map(Some),
+    }
+}
+
 /// The blocks before and behind the place where the file at the same path differs.
 fn guess_around_a_change(
     to: &mut Gathering<'_, '_>,
@@ -215,7 +222,7 @@ fn guess_around_a_change(
     let (Some(id), Some(at)) = (file.blob.filter(|id| id.block_map), local.at(&file.rel)) else {
         return Ok(());
     };
-    let refs = load_map(source, &id)?;
+    let Some(refs) = map_here(source, &id)? else { return Ok(()) };
     let chunks = local.chunks(at, Scheme::Rabin, &mut || to.go_on())?;
     let fits = |(r, c): &(&BlockRef, &Chunk)| r.byte_length == c.len;
     for (r, chunk) in refs.iter().zip(chunks.iter()).take_while(fits) {
@@ -268,7 +275,7 @@ fn missing(source: &CoreSource, plan: &Plan) -> Result<(BTreeSet<u64>, u64, Vec<
     for id in plan.files.iter().filter_map(|f| f.blob) {
         let before = out.len();
         let scheme = if id.block_map {
-            for r in load_map(source, &id)? {
+            for r in map_here(source, &id)?.unwrap_or_default() {
                 if !source.has(r.index) && r.byte_length > TINY && out.insert(r.index) {
                     bytes = bytes.saturating_add(r.byte_length);
                 }
@@ -322,7 +329,7 @@ pub(super) fn needs(
             }
             blocks.extend(id.block_offset..end);
             if id.block_map {
-                for r in load_map(source, id).map_err(drive_error)? {
+                for r in fetching.of(blobs).read(|| load_map(source, id))? {
                     size = size.saturating_add(r.byte_length);
                     blocks.extend([r.index]);
                 }

@@ -4,13 +4,12 @@
 //! are written. The files are not synced here: the installer reads all of them again, and syncs, before anything is
 //! swapped.
 
-use super::error::drive_error;
 use super::fetching::Fetching;
 use super::plan::Plan;
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Contents, Entry, EntryKind};
 use bosc_drive::blobs::BlobReader;
-use bosc_follow::CoreSource;
+use bosc_follow::{CoreSource, Fetch, FollowedCore};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -52,7 +51,7 @@ pub(super) fn clean(staging: &Path, keep: &Path) {
 /// Writes the build into a new folder of its own. What an interrupted call left there is removed first.
 pub(super) fn write(
     fetching: &mut Fetching<'_, '_>,
-    source: &CoreSource,
+    (blobs, source): (&FollowedCore, &CoreSource),
     plan: &Plan,
     folder: &Path,
 ) -> Result<(PathBuf, Contents), UpdateError> {
@@ -78,8 +77,9 @@ pub(super) fn write(
         let mut hasher = Sha256::new();
         let mut size = 0u64;
         if let Some(id) = file.blob {
-            for part in BlobReader::new(source.clone(), id) {
-                let part = part.map_err(drive_error)?;
+            let mut reader = BlobReader::new(source.clone(), id);
+            // A block that turns out damaged on this disk is fetched again.
+            while let Some(part) = fetching.of(blobs).next(&mut reader)? {
                 hasher.update(&part);
                 bosc_files::write_sparsely(&mut out, size, &part).map_err(io(&path))?;
                 size = size.saturating_add(part.len() as u64);

@@ -2,7 +2,7 @@
 
 use crate::lines::{dry, shown};
 use crate::printer::Printer;
-use bosc_release::gc::event::GcEvent;
+use bosc_release::gc::event::{GcEvent, Kept};
 
 /// What a core of a drive holds.
 pub(crate) fn part(content: bool) -> &'static str {
@@ -12,8 +12,16 @@ pub(crate) fn part(content: bool) -> &'static str {
 pub(crate) fn gc(p: &Printer, event: &GcEvent) {
     match event {
         GcEvent::Dry => dry(p),
-        GcEvent::Cores { link, content, skipped, blocks, .. } => {
-            let note = if *skipped { " (kept)" } else { "" };
+        GcEvent::Cores { link, content, skipped, reason, blocks, .. } => {
+            let note = match (skipped, reason.flatten()) {
+                (false, _) => "",
+                (true, None) => " (kept)",
+                (true, Some(Kept::InUse)) => " (kept: in use)",
+                (true, Some(Kept::InstalledFrom)) => " (kept: an application was installed from it)",
+                (true, Some(Kept::Damaged)) => {
+                    " (kept: some of it is damaged; `bosc store repair` fetches it from peers)"
+                }
+            };
             p.data(&format!("{link} {}: {blocks} blocks{note}", part(*content)));
         }
         GcEvent::Removed { file, .. } => p.data(&format!("- {}", shown(file))),

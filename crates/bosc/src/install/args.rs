@@ -8,8 +8,8 @@ use std::path::PathBuf;
 pub(crate) struct Install {
     /// The link
     pub(crate) link: String,
-    /// Uninstall what was installed from the link
-    #[arg(long, conflicts_with_all = ["only", "to"])]
+    /// Uninstall what was installed from the link, everywhere or only from the folder of `--to`
+    #[arg(long, conflicts_with = "only")]
     pub(crate) uninstall: bool,
     /// Install only these: the application's name, or programs in `bin`
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]

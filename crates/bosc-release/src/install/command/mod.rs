@@ -1,8 +1,9 @@
 //! `install`: an application from a link to where applications live; `--uninstall` takes it away again.
 //!
-//! What is installed is remembered in `<store>/installs/<key>.json`, the receipt. Steps:
+//! What is installed is remembered in `<store>/installs/<key>.json`, with one receipt for each place. Steps:
 //! 1. find the application for this machine in the drive, decide where it goes, refuse what is there already;
-//! 2. receipt, state `installing`: from here on the destinations are ours;
+//! 2. open the folders it goes to, and make those that are missing: one that is refused leaves no receipt. Then the receipt, state
+//!    `installing`: from here on the destinations are ours;
 //! 3. each item is written into a work folder beside its destination ([`bosc_files::Work`]: made anew, mode 0700), synced,
 //!    and put into place: a destination is absent, the old one or the new one, and belongs to the user who installs;
 //! 4. desktop entry (Linux) or search path (Windows); receipt, state `installed`.
@@ -20,13 +21,15 @@
 //! # Files
 //!
 //! - `receipt`: what was installed. `added`: what somebody put into its folder. `desktop`: the entry on Linux. `system`: what else the system wants to know.
+//!   `uninstall`: taking it away.
 
 mod added;
 mod desktop;
 mod receipt;
 mod system;
+mod uninstall;
 
-use super::event::{InstallEvent, Installed, Installing, Uninstalled};
+use super::event::{InstallEvent, Installed, Installing};
 use super::{Application, Install, InstallItem, ItemKind, PlanError, plan};
 use crate::command::{Sink, Stop};
 use crate::dump::command::{Dumping, no_files};
@@ -38,7 +41,7 @@ use crate::engine::follow::stopped;
 use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
 use crate::versions::command::said;
-use added::{Known, Stayed};
+use added::Known;
 use bosc_drive::drive::DriveEntry;
 use bosc_files::{Dir, Work};
 use bosc_format::id;
@@ -83,7 +86,11 @@ impl Engine {
         let items =
             plan(&application, &request.only, request.to.as_deref(), &request.places, &|p| p.is_dir())
                 .map_err(|e| plan_error(e, &all))?;
-        let old = self.receipt(opened.drive.key())?;
+        let folders: BTreeSet<PathBuf> = items
+            .iter()
+            .map(|item| split(&item.dest).map(|(folder, _)| folder.to_owned()))
+            .collect::<Result<_, _>>()?;
+        let old = Receipt::of_place(&self.dir, opened.drive.key(), &folders)?;
         if let Some(done) = already(old.as_ref(), &items, length)? {
             return Ok(done);
         }
@@ -102,6 +109,13 @@ impl Engine {
         }
         let entries = inside(&all, &folder, &items)?;
         let mut now = Receipt {
+            folders: old
+                .as_ref()
+                .map(Receipt::folders)
+                .unwrap_or_default()
+                .into_iter()
+                .chain(folders)
+                .collect(),
             link: opened.drive.plain_link(),
             verlink: opened.drive.verlink(),
             name: app.clone(),
@@ -121,8 +135,9 @@ impl Engine {
         }
         // Until the end it is not known which build is there.
         now.marks.retain(|path, _| !items.iter().any(|i| i.dest == *path));
+        let opened_folders = folders_of(&items)?;
         now.keep(&self.dir, opened.drive.key())?;
-        let places = places(&items, opened.drive.key())?;
+        let places = places(opened_folders, opened.drive.key())?;
         for item in &items {
             let work = places.iter().find(|p| p.items.iter().any(|i| i.dest == item.dest));
             sink.tell(InstallEvent::App(Box::new(Installing {
@@ -140,14 +155,25 @@ impl Engine {
         write(&mut dumping, places, &entries, &ours, &now, stop)?;
         self.store.flush().map_err(store_error)?;
         let extras = system::after(&items, &app, &request.places, sink);
+        let put: Vec<PathBuf> = items
+            .iter()
+            .filter(|i| i.kind != ItemKind::Msix)
+            .map(|i| i.dest.clone())
+            .chain(extras.clone())
+            .collect();
         now.extras.extend(extras);
-        now.files = items.iter().filter(|i| i.kind != ItemKind::Msix).map(|i| i.dest.clone()).collect();
-        for path in now.files.iter().chain(&now.extras).cloned().collect::<Vec<_>>() {
+        // What was put there before and is there still is not forgotten.
+        now.files.retain(|path| {
+            let msix = items.iter().any(|i| i.kind == ItemKind::Msix && i.dest == *path);
+            !msix && fs::symlink_metadata(path).is_ok()
+        });
+        for path in put {
             if fs::symlink_metadata(&path).is_ok() {
                 now.mark(&path)?;
             }
         }
-        now.contents = new_contents;
+        now.contents.retain(|path, _| now.files.contains(path));
+        now.contents.extend(new_contents);
         now.state = ReceiptState::Installed;
         now.keep(&self.dir, opened.drive.key())?;
         Ok(Installed {
@@ -172,57 +198,9 @@ impl Engine {
         Ok(Dumping { opened, blobs, version, timeout, store: &self.dir, stop, sink, told: Instant::now() })
     }
 
-    pub(crate) fn uninstall(
-        &self,
-        request: &Install,
-        sink: &mut dyn Sink,
-    ) -> Result<Uninstalled, CommandError> {
-        let link = parse_link(&request.link)?;
-        let Some(receipt) = self.receipt(&link.key)? else {
-            return Err(CommandError::not_found("nothing was installed from the link with this store")
-                .hint("use the store that installed it (`--store DIR`)"));
-        };
-        let (mut removed, mut left) = (Vec::new(), Vec::new());
-        for path in receipt.files.iter().chain(&receipt.extras) {
-            let message = match remove(path, &receipt, &link.key)? {
-                Removed::Yes => {
-                    sink.tell(InstallEvent::Removed { file: path.clone() });
-                    removed.push(path.clone());
-                    continue;
-                }
-                Removed::Not => continue,
-                Removed::Foreign => "it now belongs to another user and was left alone".to_owned(),
-                Removed::Changed => "it is not what was installed any more and was left alone".to_owned(),
-                Removed::Unknown => {
-                    "it was updated and written to since, and was left alone: look what you want to keep of it".to_owned()
-                }
-                Removed::But(stayed) => {
-                    // What was installed is gone; the rest was never ours.
-                    let message = format!("what was added to it was left alone: {stayed}");
-                    sink.tell(InstallEvent::Warning { file: path.clone(), message });
-                    removed.push(path.clone());
-                    continue;
-                }
-            };
-            sink.tell(InstallEvent::Warning { file: path.clone(), message });
-            left.push(path.display().to_string());
-        }
-        // What is left is not ours: there is nothing more to take away.
-        Receipt::forget(&self.dir, &link.key)?;
-        if !left.is_empty() {
-            return Err(CommandError::new(
-                ErrorKind::Failed,
-                "ERR_NOT_INSTALLED_HERE",
-                format!("not removed, since somebody else put it there: {}", left.join(", ")),
-            )
-            .hint("everything else that was installed is gone; remove this yourself if you do not want it"));
-        }
-        Ok(Uninstalled { uninstalled: true, app: receipt.name, removed })
-    }
-
-    /// What was installed from a drive.
-    pub(crate) fn receipt(&self, key: &[u8; 32]) -> Result<Option<Receipt>, CommandError> {
-        Receipt::read(&self.dir, key)
+    /// Whether something was installed from a drive.
+    pub(crate) fn is_installed_from(&self, key: &[u8; 32]) -> Result<bool, CommandError> {
+        Ok(!Receipt::all(&self.dir, key)?.is_empty())
     }
 }
 
@@ -372,21 +350,26 @@ struct InstallPlace<'a> {
     items: Vec<&'a InstallItem>,
 }
 
-fn places<'a>(items: &'a [InstallItem], key: &[u8; 32]) -> Result<Vec<InstallPlace<'a>>, CommandError> {
+/// The folders that get items, opened, and made where they are missing.
+type Folders<'a> = Vec<(&'a Path, Dir, Vec<&'a InstallItem>)>;
+
+fn folders_of(items: &[InstallItem]) -> Result<Folders<'_>, CommandError> {
     let mut folders: BTreeMap<&Path, Vec<&InstallItem>> = BTreeMap::new();
     for item in items {
         folders.entry(split(&item.dest)?.0).or_default().push(item);
     }
+    let open = |(path, items)| Ok((path, Dir::create(path, 0o777).map_err(io("cannot make", path))?, items));
+    folders.into_iter().map(open).collect()
+}
+
+fn places<'a>(folders: Folders<'a>, key: &[u8; 32]) -> Result<Vec<InstallPlace<'a>>, CommandError> {
     let prefix = work_prefix(key);
-    folders
-        .into_iter()
-        .map(|(path, items)| {
-            let folder = Dir::create(path, 0o777).map_err(io("cannot make", path))?;
-            Work::sweep(&folder, &prefix).map_err(io("cannot clean up in", path))?;
-            let work = Work::create(&folder, &prefix).map_err(io("cannot make a folder in", path))?;
-            Ok(InstallPlace { folder, work, items })
-        })
-        .collect()
+    let place = |(path, folder, items)| {
+        Work::sweep(&folder, &prefix).map_err(io("cannot clean up in", path))?;
+        let work = Work::create(&folder, &prefix).map_err(io("cannot make a folder in", path))?;
+        Ok(InstallPlace { folder, work, items })
+    };
+    folders.into_iter().map(place).collect()
 }
 
 /// Names in a work folder.
@@ -462,67 +445,6 @@ fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Command
         let hint = "check the folder's permissions, or choose another with --to; running it again goes on";
         CommandError::unwritable(format!("{what} {}", path.display()), e, hint)
     }
-}
-
-enum Removed {
-    Yes,
-    /// There was none.
-    Not,
-    /// It is another user's.
-    Foreign,
-    /// Somebody put something else there.
-    Changed,
-    /// But for what somebody added to it.
-    But(Stayed),
-    /// It was updated and then written to: what is whose is not known.
-    Unknown,
-}
-
-/// Removes a file, symlink or folder, and what a killed install left beside it.
-fn remove(path: &Path, receipt: &Receipt, key: &[u8; 32]) -> Result<Removed, CommandError> {
-    let (parent, name) = split(path)?;
-    let failed = || io("cannot remove", path);
-    let folder = match Dir::open(parent) {
-        Ok(folder) => folder,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Removed::Not),
-        Err(e) => return Err(failed()(e)),
-    };
-    Work::sweep(&folder, &work_prefix(key)).map_err(failed())?;
-    match folder.metadata(name) {
-        Ok(meta) if !meta.ours() => return Ok(Removed::Foreign),
-        Ok(_) if !receipt.put(path)? => return Ok(Removed::Changed),
-        Ok(meta) if meta.is_folder() && !receipt.is_untouched(path)? => {
-            return remove_known(&folder, name, path, receipt);
-        }
-        Ok(_) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Removed::Not),
-        Err(e) => return Err(failed()(e)),
-    }
-    folder.remove(name).map_err(failed())?;
-    Ok(Removed::Yes)
-}
-
-/// Removes what was installed from the folder of an application that was written to since.
-fn remove_known(
-    folder: &Dir,
-    name: &std::ffi::OsStr,
-    path: &Path,
-    receipt: &Receipt,
-) -> Result<Removed, CommandError> {
-    let failed = || io("cannot remove", path);
-    let inner = match receipt.contents.get(path) {
-        Some(inner) if receipt.is_as_installed(path)? => inner,
-        // Of an update that the application installed itself it is not known which files it has.
-        _ => return Ok(Removed::Unknown),
-    };
-    let dir = folder.open_dir(name).map_err(failed())?;
-    let stayed = Known(inner).remove(&dir).map_err(failed())?;
-    if !stayed.is_empty() {
-        return Ok(Removed::But(stayed));
-    }
-    drop(dir);
-    folder.remove_dir(name).map_err(failed())?;
-    Ok(Removed::Yes)
 }
 
 /// The paths in each folder that is installed.

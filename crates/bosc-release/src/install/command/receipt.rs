@@ -1,4 +1,12 @@
 //! What was installed from a link: a file in the store, replaced whole.
+//!
+//! It holds one [`Receipt`] for each place, which is the folders that something was installed to by one command. Two that share
+//! a folder are of one place. A file of an older version holds one receipt, alone.
+//!
+//! Invariants:
+//! 1. Keeping the receipt of one place leaves those of all others as they are, but for desktop entries and icons: those belong to the
+//!    place that wrote them last.
+//! 2. No path is in two receipts.
 
 use crate::error::{CommandError, ErrorKind};
 use bosc_files::{Durability, Replace};
@@ -9,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 const FOLDER: &str = "installs";
 /// Most bytes of a receipt that are read: thousands of names.
@@ -25,6 +34,9 @@ pub(crate) enum ReceiptState {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Receipt {
+    /// The folders that something was installed to. Empty in a receipt of an older version: those of its files.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) folders: BTreeSet<PathBuf>,
     pub(super) link: String,
     pub(super) verlink: String,
     pub(super) name: String,
@@ -122,25 +134,98 @@ impl Receipt {
         })
     }
 
-    pub(super) fn read(store: &Path, key: &[u8; 32]) -> Result<Option<Self>, CommandError> {
-        let path = path(store, key);
-        match bosc_files::read_plain(&path, MAX_RECEIPT) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| failed(&path, e)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(failed(&path, e)),
+    /// The folders that make its place.
+    pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
+        match self.folders.is_empty() {
+            true => self.files.iter().filter_map(|file| file.parent()).map(Path::to_owned).collect(),
+            false => self.folders.clone(),
         }
     }
 
-    pub(super) fn keep(&self, store: &Path, key: &[u8; 32]) -> Result<(), CommandError> {
-        let path = path(store, key);
-        let write = || -> std::io::Result<()> {
-            Replace::new(Durability::Disk).make_folders().write(&path, &serde_json::to_vec(self)?)
-        };
-        write().map_err(|e| failed(&path, e))
+    /// Whether it is of the place that these folders make.
+    pub(super) fn is_in(&self, folders: &BTreeSet<PathBuf>) -> bool {
+        !self.folders().is_disjoint(folders)
     }
 
-    pub(super) fn forget(store: &Path, key: &[u8; 32]) -> Result<(), CommandError> {
-        let path = path(store, key);
-        fs::remove_file(&path).map_err(|e| failed(&path, e))
+    /// What was installed to several places that turn out to be one.
+    fn join(mut self, other: Self) -> Self {
+        // Neither version is the one that is there.
+        if other.state == ReceiptState::Installing || other.length != self.length {
+            self.state = ReceiptState::Installing;
+        }
+        self.folders = self.folders().into_iter().chain(other.folders()).collect();
+        self.files.extend(other.files);
+        self.extras.extend(other.extras);
+        self.marks.extend(other.marks);
+        self.contents.extend(other.contents);
+        self
     }
+
+    /// What was installed to the place that these folders make.
+    pub(super) fn of_place(
+        store: &Path,
+        key: &[u8; 32],
+        folders: &BTreeSet<PathBuf>,
+    ) -> Result<Option<Self>, CommandError> {
+        Ok(Self::all(store, key)?.into_iter().filter(|r| r.is_in(folders)).reduce(Self::join))
+    }
+
+    /// All that was installed from a link, place by place.
+    pub(super) fn all(store: &Path, key: &[u8; 32]) -> Result<Vec<Self>, CommandError> {
+        let path = path(store, key);
+        let read = match bosc_files::read_plain(&path, MAX_RECEIPT) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| failed(&path, e))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(failed(&path, e)),
+        };
+        Ok(match read {
+            Kept::Places { places } => places,
+            Kept::One(one) => vec![*one],
+        })
+    }
+
+    /// Keeps it, in the place of what was known of its place.
+    pub(super) fn keep(&self, store: &Path, key: &[u8; 32]) -> Result<(), CommandError> {
+        let _alone = KEEPING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = Self::all(store, key)?;
+        places.retain(|r| !r.is_in(&self.folders()));
+        for other in &mut places {
+            other.extras.retain(|path| !self.extras.contains(path));
+        }
+        places.push(self.clone());
+        write(store, key, places)
+    }
+
+    /// Forgets what was installed to a place.
+    pub(super) fn forget(&self, store: &Path, key: &[u8; 32]) -> Result<(), CommandError> {
+        let _alone = KEEPING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = Self::all(store, key)?;
+        places.retain(|r| !r.is_in(&self.folders()));
+        write(store, key, places)
+    }
+}
+
+/// Held while the file is changed: several commands may install from one link at once.
+static KEEPING: Mutex<()> = Mutex::new(());
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Places {
+        places: Vec<Receipt>,
+    },
+    /// As older versions wrote it.
+    One(Box<Receipt>),
+}
+
+fn write(store: &Path, key: &[u8; 32], places: Vec<Receipt>) -> Result<(), CommandError> {
+    let path = path(store, key);
+    let write = || -> std::io::Result<()> {
+        if places.is_empty() {
+            return fs::remove_file(&path);
+        }
+        let text = serde_json::to_vec(&Kept::Places { places })?;
+        Replace::new(Durability::Disk).make_folders().write(&path, &text)
+    };
+    write().map_err(|e| failed(&path, e))
 }

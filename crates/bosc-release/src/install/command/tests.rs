@@ -1,3 +1,4 @@
+use super::uninstall::{Removed, remove};
 use super::*;
 use bosc_drive::blobs::BlobId;
 use bosc_drive::drive::EntryValue;
@@ -64,6 +65,7 @@ fn receipts_tell_what_is_ours() {
     let dest = dir.path().join("Demo");
     let items = [InstallItem { dest: dest.clone(), ..item("Demo", false) }];
     let receipt = Receipt {
+        folders: BTreeSet::new(),
         link: "pear://x".into(),
         verlink: String::new(),
         name: "Demo".into(),
@@ -76,8 +78,8 @@ fn receipts_tell_what_is_ours() {
         contents: BTreeMap::new(),
     };
     receipt.keep(dir.path(), &[1; 32]).unwrap();
-    assert_eq!(Receipt::read(dir.path(), &[1; 32]).unwrap().as_ref(), Some(&receipt));
-    assert_eq!(Receipt::read(dir.path(), &[2; 32]).unwrap(), None);
+    assert_eq!(Receipt::all(dir.path(), &[1; 32]).unwrap().as_slice(), std::slice::from_ref(&receipt));
+    assert_eq!(Receipt::all(dir.path(), &[2; 32]).unwrap(), []);
     assert!(already(Some(&receipt), &items, 5).unwrap().is_none(), "the file is gone: install again");
     fs::write(&dest, "x").unwrap();
     assert!(already(Some(&receipt), &items, 5).unwrap().unwrap().exists);
@@ -88,12 +90,53 @@ fn receipts_tell_what_is_ours() {
 }
 
 #[test]
+fn each_place_has_its_own_receipt() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path();
+    let receipt = |file: &str| Receipt {
+        folders: BTreeSet::new(),
+        link: "pear://x".into(),
+        verlink: String::new(),
+        name: "Demo".into(),
+        version: Some("1.0.0".into()),
+        length: 5,
+        state: ReceiptState::Installed,
+        files: [PathBuf::from(file)].into(),
+        extras: ["/entry".into()].into(),
+        marks: BTreeMap::new(),
+        contents: BTreeMap::new(),
+    };
+    let files = |receipts: &[Receipt]| -> Vec<PathBuf> {
+        receipts.iter().flat_map(|r| r.files.iter().chain(&r.extras)).cloned().collect()
+    };
+    // As older versions wrote it.
+    fs::create_dir_all(store.join("installs")).unwrap();
+    let path = store.join("installs").join(format!("{}.json", id::encode(&[1; 32])));
+    fs::write(&path, serde_json::to_vec(&receipt("/one/Demo")).unwrap()).unwrap();
+    let two = receipt("/two/Demo");
+    two.keep(store, &[1; 32]).unwrap();
+    let all = Receipt::all(store, &[1; 32]).unwrap();
+    let expected: Vec<PathBuf> = ["/one/Demo", "/two/Demo", "/entry"].map(PathBuf::from).into();
+    assert_eq!(files(&all), expected, "what both wrote is the last one's");
+    let place = |folder: &str| Receipt::of_place(store, &[1; 32], &[PathBuf::from(folder)].into()).unwrap();
+    assert_eq!(place("/one").map(|r| files(&[r])), Some(vec!["/one/Demo".into()]));
+    assert_eq!(place("/three"), None);
+    two.keep(store, &[1; 32]).unwrap();
+    assert_eq!(Receipt::all(store, &[1; 32]).unwrap().len(), 2, "kept again in its own place");
+    two.forget(store, &[1; 32]).unwrap();
+    assert_eq!(files(&Receipt::all(store, &[1; 32]).unwrap()), ["/one/Demo"].map(PathBuf::from));
+    receipt("/one/Demo").forget(store, &[1; 32]).unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
 fn what_somebody_put_in_the_place_of_an_install_is_not_ours() {
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("Demo");
     fs::write(&dest, "x").unwrap();
     let items = [InstallItem { dest: dest.clone(), ..item("Demo", false) }];
     let mut receipt = Receipt {
+        folders: BTreeSet::new(),
         link: "pear://x".into(),
         verlink: String::new(),
         name: "Demo".into(),
@@ -107,7 +150,7 @@ fn what_somebody_put_in_the_place_of_an_install_is_not_ours() {
     };
     receipt.mark(&dest).unwrap();
     receipt.keep(dir.path(), &[1; 32]).unwrap();
-    let receipt = Receipt::read(dir.path(), &[1; 32]).unwrap().unwrap();
+    let receipt = Receipt::all(dir.path(), &[1; 32]).unwrap().remove(0);
     assert!(already(Some(&receipt), &items, 5).unwrap().unwrap().exists);
     fs::remove_file(&dest).unwrap();
     assert!(matches!(remove(&dest, &receipt, &[1; 32]).unwrap(), Removed::Not));
@@ -132,6 +175,7 @@ fn what_was_added_to_an_application_stays_when_it_goes_or_is_replaced() {
     };
     let installed = ["bin/run", "lib/a/x", "lib/b"];
     let mut receipt = Receipt {
+        folders: BTreeSet::new(),
         link: "pear://x".into(),
         verlink: String::new(),
         name: "Demo".into(),
