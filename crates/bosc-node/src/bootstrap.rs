@@ -23,6 +23,9 @@ pub enum BootstrapError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Something was given, and only separators.
+    #[error("no DHT node was given")]
+    NoneGiven,
     /// Names resolve, and none to IPv4.
     #[error("none of the bootstrap nodes has an IPv4 address")]
     NoAddress,
@@ -58,6 +61,7 @@ pub fn resolve(nodes: &[String]) -> Result<Vec<SocketAddrV4>, BootstrapError> {
     match failed {
         _ if !out.is_empty() => Ok(out),
         Some((text, source)) => Err(BootstrapError::NotFound { text: text.to_owned(), source }),
+        None if nodes.iter().all(|t| t.trim().is_empty()) => Err(BootstrapError::NoneGiven),
         None => Err(BootstrapError::NoAddress),
     }
 }
@@ -81,6 +85,7 @@ mod tests {
             matches!(of(&["name.invalid:1"]), Err(BootstrapError::NotFound { text, .. }) if text == "name.invalid:1")
         );
         assert!(matches!(of(&["127.0.0.1", "127.0.0.1:1"]), Err(BootstrapError::NotANode { .. })));
+        assert!(matches!(of(&["", " "]), Err(BootstrapError::NoneGiven)));
         assert!(matches!(of(&["[::1]:1"]), Err(BootstrapError::NoAddress)));
     }
 }

@@ -102,6 +102,41 @@ fn a_copy_knows_it_and_the_original_does_not_mind() {
     assert_ne!(open(&c).lineage(), lineage);
 }
 
+/// As `cp -al` does it: every file under another name, in another folder.
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            link(&entry.path(), &target);
+        } else {
+            fs::hard_link(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_of_hard_links_is_taken_for_a_copy_while_there_are_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("store"), dir.path().join("links"));
+    append(&a);
+    assert_eq!(evidence(&a), None);
+    link(&a, &b);
+    for store in [&b, &a, &b] {
+        assert_eq!(evidence(store), Some(Evidence::HardLinked), "both write the same file");
+    }
+    let lineage = open(&b).lineage();
+    assert_eq!(open(&b).lineage(), lineage, "it is found once");
+    open(&a).declare_sole_copy().unwrap();
+    assert_eq!(evidence(&a), Some(Evidence::HardLinked), "the other one is still there");
+    fs::remove_dir_all(&b).unwrap();
+    open(&a).declare_sole_copy().unwrap();
+    assert_eq!(evidence(&a), None);
+}
+
 #[test]
 fn cores_made_after_the_copy_are_its_own() {
     let Some((dir, a)) = copy_place() else { return };

@@ -82,7 +82,7 @@ impl Origin {
         if let Some(fd) = self.fd {
             return read_fd(fd, self.fd_flag).map(Some);
         }
-        let Some(text) = std::env::var_os(self.variable) else { return Ok(None) };
+        let Some(text) = std::env::var_os(self.variable).filter(|v| !v.is_empty()) else { return Ok(None) };
         let text = Zeroizing::new(text.into_encoded_bytes());
         let mut secret = Guarded::with_capacity(PASSPHRASE_MAX);
         if !secret.extend(&text) {

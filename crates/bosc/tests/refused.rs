@@ -37,6 +37,57 @@ fn a_publish_that_is_refused_makes_no_link() {
     }
 }
 
+/// A name that does not resolve is the network's fault, separators alone are the caller's.
+#[test]
+fn bootstrap_nodes_that_do_not_resolve_are_a_failure_of_the_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = format!("pear://{}", "y".repeat(52));
+    for (nodes, code, said) in [
+        ("nosuch.invalid:1", 4, "cannot be found"),
+        (",", 2, "no DHT node was given"),
+        ("host", 2, "not a DHT node"),
+    ] {
+        let output = bosc(dir.path(), &["info", &link, "--bootstrap", nodes, "--timeout", "2"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains(said), "{text}");
+        assert_eq!(output.status.code(), Some(code), "{text}");
+    }
+}
+
+/// The key a command signs with is in nothing it makes, bare and in a long file too.
+#[test]
+fn the_key_in_use_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = bosc(dir.path(), &["updater", "keygen", "-o", "key.json"]);
+    assert!(made.status.success(), "{made:?}");
+    let key: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(dir.path().join("key.json")).unwrap()).unwrap();
+    let key = key["secret_key"].as_str().unwrap();
+    let app = dir.path().join("d/by-arch/linux-x64/app/demo");
+    fs::create_dir_all(&app).unwrap();
+    for text in [key.to_owned(), format!("{}{key}", "a line of a log\n".repeat(10_000))] {
+        fs::write(app.join("notes.txt"), text).unwrap();
+        let output = bosc(
+            dir.path(),
+            &[
+                "updater",
+                "manifest",
+                "d",
+                "--url-base",
+                "https://x.example/u",
+                "--version",
+                "1.0.0",
+                "--secret-key",
+                "key.json",
+            ],
+        );
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("a secret key that is in use"), "{said}");
+        assert!(!said.contains(key), "{said}");
+    }
+}
+
 /// Without a network neither the link nor its peers are to blame.
 #[test]
 fn what_no_dht_node_answered_is_told() {

@@ -9,7 +9,7 @@ use crate::folder::glob::{Ignore, Only};
 use crate::folder::portable_names::check_drive;
 use crate::folder::said_version::{Mismatch, mismatches};
 use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
-use crate::secrets::{StorePlaces, check_files};
+use crate::secrets::{KeysInUse, StorePlaces, check_files};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) fn check(
     project: &ProjectPackage,
     sink: &mut dyn Sink,
 ) -> Result<(), CommandError> {
-    let places = StorePlaces::default();
+    let (places, keys) = (StorePlaces::default(), KeysInUse::of_environment());
     let mut all = Vec::new();
     let mut suspects = Vec::new();
     let carried = plan.carried.iter().map(|(path, name)| (path.clone(), format!("/{name}")));
@@ -29,7 +29,7 @@ pub(super) fn check(
             true => scan(&origin, &Ignore::default(), &Only::default())?,
             false => Scan { files: vec![one(&origin)], ..Scan::default() },
         };
-        suspects.extend(check_files(&origin, &found, &places)?.into_iter().map(|mut s| {
+        suspects.extend(check_files(&origin, &found, &places, &keys)?.into_iter().map(|mut s| {
             s.key = format!("{key}{}", s.key);
             s
         }));

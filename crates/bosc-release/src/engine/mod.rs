@@ -217,8 +217,15 @@ pub(crate) fn public_keys(given: &[String], flag: &str) -> Result<Vec<PublicKey>
 /// The nodes to start from.
 pub(crate) fn bootstrap_nodes(given: &[String]) -> Result<Vec<SocketAddrV4>, CommandError> {
     resolve(given).map_err(|e| {
-        let error = CommandError::input(e.to_string())
-            .hint("bootstrap nodes are given as host:port, separated by commas");
+        let error = match e {
+            // Without a network names do not resolve: that passes.
+            BootstrapError::NotFound { .. } => {
+                CommandError::new(ErrorKind::Network, "ERR_NO_DHT", e.to_string())
+                    .hint("check the network and the name, or give the node's IP address")
+            }
+            _ => CommandError::input(e.to_string())
+                .hint("bootstrap nodes are given as host:port, separated by commas"),
+        };
         match e {
             BootstrapError::NotANode { source, .. } | BootstrapError::NotFound { source, .. } => {
                 error.because(source)

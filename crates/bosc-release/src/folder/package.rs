@@ -153,8 +153,7 @@ impl Package {
         Ok(package)
     }
 
-    /// Whether clients can use it: it is plain JSON with a version of their form. Bare numbers such as `1.1` pass: they are
-    /// refused where a release is made of what was staged.
+    /// Whether clients can use it: it is plain JSON with a version of their form.
     ///
     /// # Errors
     /// The first thing they cannot.
@@ -164,7 +163,7 @@ impl Package {
         }
         match &self.version {
             None => Err(PackageProblem::NoVersion),
-            Some(text) if semver::Version::parse(text).is_err() && !is_bare_number(text) => {
+            Some(text) if semver::Version::parse(text).is_err() => {
                 Err(PackageProblem::Version(text.chars().take(64).collect()))
             }
             Some(_) => Ok(()),
@@ -216,12 +215,6 @@ impl Package {
             has_mark: false,
         })
     }
-}
-
-/// `1` or `1.1`: a version that was not finished.
-fn is_bare_number(text: &str) -> bool {
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    text.split('.').count() < 3 && text.split('.').all(digits)
 }
 
 /// A list of strings, or one string with commas.
@@ -303,7 +296,7 @@ mod tests {
         for (text, problem) in [
             ("{\"version\":\"1.0.0\"}", None),
             ("{\"version\":\"1.0.0-rc.1+b\"}", None),
-            ("{\"version\":\"1.1\"}", None),
+            ("{\"version\":\"1.1\"}", Some(PackageProblem::Version("1.1".into()))),
             ("\u{feff}{\"version\":\"1.0.0\"}", Some(PackageProblem::Mark)),
             ("{}", Some(PackageProblem::NoVersion)),
             ("{\"version\":\"v1.0\"}", Some(PackageProblem::Version("v1.0".into()))),

@@ -15,7 +15,7 @@ use crate::folder::package::Package;
 use crate::folder::portable_names::check_archive;
 use crate::folder::said_version::{Mismatch, mismatches};
 use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
-use crate::secrets::{Allow, Found, StorePlaces, check_files, refused, with_keys};
+use crate::secrets::{Allow, Found, KeysInUse, StorePlaces, check_files, refused, with_keys};
 use bosc_files::open_plain;
 use bosc_files::{Durability, Replace};
 use bosc_updater::manifest::iso_8601;
@@ -101,10 +101,11 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
     let out =
         c.out.clone().unwrap_or_else(|| with_suffix(&c.dir.components().collect::<PathBuf>(), "-update"));
     let allow_key = Allow::new(&c.allow_key).map_err(|e| CommandError::input(e.to_string()))?;
+    let keys = KeysInUse::of_environment().with(&key.signing_key().to_bytes());
     let mut sources = Vec::new();
     for (folder, platform) in PLATFORMS {
         if let Some(source) = only_entry(&c.dir.join("by-arch").join(folder).join("app"))? {
-            check_source(&source, &c.dir, &version, &allow_key, sink)?;
+            check_source(&source, &c.dir, &version, &keys, &allow_key, sink)?;
             sources.push((source, platform));
         }
     }
@@ -160,6 +161,7 @@ fn check_source(
     source: &Path,
     dir: &Path,
     version: &str,
+    keys: &KeysInUse,
     allow_key: &Allow,
     sink: &mut dyn Sink,
 ) -> Result<(), CommandError> {
@@ -179,7 +181,7 @@ fn check_source(
     if is_folder {
         check_archive(&name, &found).check()?;
     }
-    let suspects = check_files(source, &found, &StorePlaces::default())?;
+    let suspects = check_files(source, &found, &StorePlaces::default(), keys)?;
     let parts = source.strip_prefix(dir).unwrap_or(source).iter();
     let below: String = parts.map(|part| format!("/{}", part.to_string_lossy())).collect();
     let in_dir = |f: &Found| Found { key: format!("{below}{}", f.key), suspect: f.suspect };

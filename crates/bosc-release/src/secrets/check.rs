@@ -2,9 +2,11 @@
 
 use super::content::look;
 use super::found::SecretFound;
+use super::in_use::KeysInUse;
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::looks::key_looks;
 use super::places::StorePlaces;
+use super::stream::Search;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::Only;
 use crate::folder::pattern::GlobError;
@@ -12,8 +14,10 @@ use crate::folder::scan::{LocalFile, LocalKind, Scan};
 use bosc_files::open_plain;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 impl From<SecretFound> for CommandError {
     fn from(found: SecretFound) -> Self {
@@ -150,7 +154,7 @@ pub(crate) fn find_suspect_keys<'f>(
 }
 
 /// Looks at all files of a folder: its secrets are an error, what looks secret is returned. For commands that copy or pack
-/// files themselves; each file is opened, and its first bytes are read.
+/// files themselves; each file is read.
 ///
 /// # Errors
 /// A secret, or a file that cannot be read.
@@ -158,6 +162,7 @@ pub(crate) fn check_files(
     root: &Path,
     found: &Scan,
     places: &StorePlaces,
+    keys: &KeysInUse,
 ) -> Result<Vec<Found>, CommandError> {
     places.check(root, found)?;
     let mut content = BTreeMap::new();
@@ -172,7 +177,7 @@ pub(crate) fn check_files(
             .because(e)
             .hint("check its permissions, or take it out; nothing was written")
         };
-        match look_at(&file.path).map_err(unreadable)? {
+        match look_through(&file.path, keys).map_err(unreadable)? {
             ContentVerdict::Plain => {}
             ContentVerdict::Suspect(suspect) => {
                 content.insert(file.key.clone(), suspect);
@@ -214,7 +219,7 @@ pub(crate) fn keep(
         if !std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
             continue;
         }
-        match look_at(&path) {
+        match look_at(&path, &KeysInUse::default()).map(|(verdict, ..)| verdict) {
             Ok(ContentVerdict::Secret(secret)) => return Err(refuse(&path, secret.what())),
             Ok(ContentVerdict::Suspect(suspect)) if suspect.is_key() => {
                 return Err(refuse(&path, suspect.what()));
@@ -225,12 +230,31 @@ pub(crate) fn keep(
     Ok(())
 }
 
-/// What one file is.
-fn look_at(path: &Path) -> std::io::Result<ContentVerdict> {
-    let file = open_plain(path)?;
+/// What one file is, and what stands in it.
+fn look_through(path: &Path, keys: &KeysInUse) -> std::io::Result<ContentVerdict> {
+    let (verdict, head, mut file) = look_at(path, keys)?;
+    if head.len() < HEAD || matches!(verdict, ContentVerdict::Secret(_)) {
+        return Ok(verdict);
+    }
+    let mut search = Search::new(&head, keys);
+    let mut part = head;
+    loop {
+        if let Some(secret) = search.feed(&part) {
+            return Ok(ContentVerdict::Secret(secret));
+        }
+        part.clear();
+        if file.by_ref().take(HEAD as u64).read_to_end(&mut part)? == 0 {
+            return Ok(verdict.and(search.end()));
+        }
+    }
+}
+
+/// What one file is by its first bytes, these, and the file behind them.
+fn look_at(path: &Path, keys: &KeysInUse) -> std::io::Result<(ContentVerdict, Zeroizing<Vec<u8>>, File)> {
+    let mut file = open_plain(path)?;
     let size = file.metadata()?.len();
-    let mut head = Vec::with_capacity(HEAD.min(usize::try_from(size).unwrap_or(HEAD)));
-    file.take(HEAD as u64).read_to_end(&mut head)?;
+    let mut head = Zeroizing::new(Vec::with_capacity(HEAD.min(usize::try_from(size).unwrap_or(HEAD)) + 1));
+    file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
     // A file that the system makes up has no size.
-    look(path, &head, size.max(head.len() as u64))
+    Ok((look(path, &head, size.max(head.len() as u64), keys)?, head, file))
 }

@@ -1,5 +1,6 @@
 //! What the first bytes of a file tell.
 
+use super::in_use::KeysInUse;
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::programs;
 use super::search::find;
@@ -10,6 +11,7 @@ use crate::manifest::keypair;
 use crate::owner::owner_file;
 use bosc_files::open_plain;
 use bosc_format::crypto::KeyPair;
+use bosc_format::id;
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use std::io::{self, Read};
 use std::path::Path;
@@ -31,23 +33,31 @@ const HYPERBEE: &[u8] = b"\x0a\x08hyperbee";
 const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
 
 /// What a file is. `head`: its first [`HEAD`] bytes, or all of a shorter one; `size`: how many it has in all. Only a
-/// database of redb's format is read further, from `path`.
+/// database of redb's format is read further, from `path`; the rest of other files goes through a
+/// [`Search`](super::Search).
 ///
 /// # Errors
 /// Such a database could not be read.
-pub(crate) fn look(path: &Path, head: &[u8], size: u64) -> io::Result<ContentVerdict> {
+pub(crate) fn look(path: &Path, head: &[u8], size: u64, keys: &KeysInUse) -> io::Result<ContentVerdict> {
     if head.starts_with(REDB) {
         let ours = is_our_database(&mut open_plain(path)?)?;
         return Ok(if ours { ContentVerdict::Secret(Secret::Database) } else { ContentVerdict::Plain });
     }
-    // A mark, or every other byte zero: the same text, twice as long.
-    let wide = if size <= 2 * SMALL && size <= head.len() as u64 { words::from_utf16(head) } else { None };
-    let (head, size) = wide.as_ref().map_or((head, size), |text| (text.as_slice(), text.len() as u64));
+    let in_use = keys.in_bytes(head);
+    // The bytes of a signing key may happen to be UTF-16 as well.
     if let Some(secret) = secret(path, head, size) {
         return Ok(ContentVerdict::Secret(secret));
     }
+    // A mark, or every other byte zero: the same text, twice as long.
+    let wide = if size <= 2 * SMALL && size <= head.len() as u64 { words::from_utf16(head) } else { None };
+    let (head, size) = wide.as_ref().map_or((head, size), |text| (text.as_slice(), text.len() as u64));
+    if let Some(secret) = secret(path, head, size).or((in_use || keys.in_text(head)).then_some(Secret::InUse))
+    {
+        return Ok(ContentVerdict::Secret(secret));
+    }
     let whole = size <= SMALL && size <= head.len() as u64;
-    let held = if whole { words::held(head) } else { None };
+    let mut pairs = usize::MAX;
+    let held = if whole { words::held(head, &mut pairs) } else { None };
     if let Some(Held::Secret(secret)) = held {
         return Ok(ContentVerdict::Secret(secret));
     }
@@ -87,7 +97,7 @@ fn secret(path: &Path, head: &[u8], size: u64) -> Option<Secret> {
             return Some(Secret::UpdaterKey);
         }
     }
-    if is_secret_key(text.trim_ascii_end()) {
+    if is_secret_key(text.trim_ascii_end()) || (size == 64 && is_pair(head)) {
         return Some(Secret::BareKey);
     }
     if size > KEY_MAX {
@@ -155,9 +165,13 @@ fn is_our_database(file: &mut impl Read) -> io::Result<bool> {
     }
 }
 
+/// A text has no zero byte near its start.
+pub(super) fn is_text(head: &[u8]) -> bool {
+    !head.get(..head.len().min(1024)).unwrap_or_default().contains(&0)
+}
+
 fn suspect(path: &Path, head: &[u8], size: u64) -> Option<Suspect> {
-    // A text has no zero byte near its start.
-    if head.get(..head.len().min(1024))?.contains(&0) {
+    if !is_text(head) {
         // Every drive in a store starts with it.
         return find(head, HYPERBEE).map(|_| Suspect::Segment);
     }
@@ -206,12 +220,19 @@ pub(super) fn bare_key(word: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 /// A seed with its public key, as Ed25519 secret keys are stored.
 fn is_secret_key(word: &[u8]) -> bool {
-    let Some(key) = bare_key(word) else { return false };
+    // 64 bytes are 103 characters of z-base-32.
+    let z32 =
+        || std::str::from_utf8(word).ok().filter(|t| t.len() == 103).and_then(|t| id::decode_bytes(t).ok());
+    bare_key(word).or_else(|| z32().map(Zeroizing::new)).is_some_and(|key| is_pair(&key))
+}
+
+/// The same as bytes.
+fn is_pair(key: &[u8]) -> bool {
     key.split_first_chunk::<32>().is_some_and(|(seed, public)| *public == KeyPair::from_seed(seed).public())
 }
 
 /// A line that sets one of our keys to a value that is written out. One of equal bytes is an example.
-fn sets_our_key(text: &[u8]) -> bool {
+pub(super) fn sets_our_key(text: &[u8]) -> bool {
     [&b"BOSC_PRIMARY_KEY"[..], b"BOSC_UPDATER_SECRET_KEY", b"secret-key-b64"].iter().any(|name| {
         let mut from = 0;
         while let Some(at) = text.get(from..).and_then(|rest| find(rest, name)) {
@@ -239,7 +260,7 @@ fn tells_a_hash(name: &str) -> bool {
 
 /// Whether a text holds a private key in PEM: its first line, and behind it key material or a header. In JSON and in code
 /// the end of a line may be written `\n`.
-fn holds_private_key(text: &[u8]) -> bool {
+pub(super) fn holds_private_key(text: &[u8]) -> bool {
     let mut from = 0;
     while let Some(at) = text.get(from..).and_then(|rest| find(rest, b"-----BEGIN ")) {
         let start = from + at + b"-----BEGIN ".len();

@@ -1,10 +1,10 @@
 //! What a file is, and how much of it is looked at.
 
-/// Bytes at the start of a file that are looked at.
+/// Bytes at the start of a file that tell what it is. What stands in a longer one is searched for in all of it.
 pub const HEAD: usize = 64 * 1024;
 
 /// Number of these rules. Who remembers that a file was looked at also remembers by which; raise it with every change.
-pub(crate) const RULES: u64 = 3;
+pub(crate) const RULES: u64 = 4;
 
 /// What is never published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,8 @@ pub enum Secret {
     UpdaterKey,
     /// A secret key that stands alone.
     BareKey,
+    /// A key that this process holds, anywhere in a file.
+    InUse,
     /// Port and token of the process that has a store open.
     Owner,
     /// The store of a JavaScript program.
@@ -41,6 +43,9 @@ impl Secret {
             Self::SigningKey => "a signing key: it signs releases",
             Self::UpdaterKey => "a key pair of `bosc updater keygen`: it signs updates",
             Self::BareKey => "a secret key: it signs updates or writes to links",
+            Self::InUse => {
+                "a file with a secret key that is in use here: the key signs updates or writes to your links"
+            }
             Self::Owner => "the address of an open store: who reads it can command that store",
             Self::Corestore => {
                 "part of the store of Pear or another JavaScript program: it holds the keys that write to its links"
@@ -128,4 +133,16 @@ pub(crate) enum ContentVerdict {
     Plain,
     Suspect(Suspect),
     Secret(Secret),
+}
+
+impl ContentVerdict {
+    /// The graver of two; of two alike, this one.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let grave = |v: Self| match v {
+            Self::Plain => 0,
+            Self::Suspect(suspect) => 1 + u8::from(suspect.is_key()),
+            Self::Secret(_) => 3,
+        };
+        if grave(other) > grave(self) { other } else { self }
+    }
 }

@@ -23,15 +23,18 @@
 //! | write keys, backups | `bosc-key-file` at the start |
 //! | signing keys | what `bosc multisig` and npm `hypercore-sign` write: the bytes of a key, or those as z-base-32 text |
 //! | the updater's key pair | JSON with `public_key` and a `secret_key` of 32 or 64 bytes |
-//! | a secret key alone | 64 bytes in base64 or hex whose second half is the public key of the first |
+//! | a secret key alone | 64 bytes, also in base64, hex or z-base-32, whose second half is the public key of the first |
+//! | a key in use | it equals the store's primary key, the key the command signs with, or one in the environment (`KeysInUse`) |
 //! | a key in a text | `BOSC_PRIMARY_KEY` or `BOSC_UPDATER_SECRET_KEY` with its value |
-//! | the same inside of something else | in a text of at most 64 KiB, UTF-16 too (`words`): a file of `bosc keys`, a word that is a signing key, a pair in base64 of which one is the public key of the other and the word "secret"; `--secret-key-b64` with its value |
+//! | the same inside of something else | in a text of any length, UTF-16 too (`words`, `stream`): a file of `bosc keys`, a word that is a signing key, a pair in base64 of which one is the public key of the other and the word "secret"; `--secret-key-b64` with its value |
 //! | the owner's address | JSON with `port`, `pid` and a token of 32 bytes |
 //! | Corestore, Pear's platform | the device file (`device/platform`, `device/inode`); `primary-key`, 32 bytes beside `cores/` |
 //!
 //! A suspect is known by its content where it tells (`programs`: files of AWS, Google, Azure, Docker, Kubernetes, git, netrc,
 //! package registries; tokens that begin as those of large services do; a pair of keys as test vectors have it), else by its name
 //! (`looks`).
+//!
+//! 32 bytes alone may be a public key or a checksum as well: unless they are in use, they are a [`Suspect`].
 //!
 //! Not looked into: archives, and files of a Corestore's RocksDB that lie alone.
 //!
@@ -40,25 +43,33 @@
 //! 1. Whatever is staged, built or packed was asked about: `look` sees the first [`HEAD`] bytes of every file whose
 //!    content is read, before any of it is handed on, and a file whose content is not read was looked at with the same
 //!    `RULES` when it was (the change index says so).
-//! 2. No file is read twice for it, but for databases of redb's format, which are few.
-//! 3. Nothing of a secret's content is in an error or event.
+//! 2. Behind its first bytes the whole file is searched as it is read ([`Search`]), on dry runs too; what is found there ends
+//!    the stage before its commit. Memory does not grow with the file.
+//! 3. A stage reads no file twice for it, but for databases of redb's format, which are few. Other commands read a file once
+//!    for this and once for themselves; what is only removed (`keep`) is told by its start.
+//! 4. Nothing of a secret's content is in an error or event.
 //!
 //! # Files
 //!
 //! - `content`: what the first bytes tell. `looks`: what a name tells. `programs`: secrets of other programs.
 //! - `places`: where the store in use lies. `found`: what was found. `check`: from there to errors and events.
+//! - `in_use`: keys that this process holds. `stream`: the search through a long file. `tests_long`: tests of both.
 //! - `kinds`: what a file is. `words`: keys of ours inside of something else. `search`: searching in bytes.
 
 pub(crate) mod check;
 mod content;
 mod found;
+mod in_use;
 mod kinds;
 mod looks;
 mod places;
 mod programs;
 mod search;
+mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_long;
 mod words;
 
 #[cfg(test)]
@@ -67,7 +78,9 @@ pub use check::{Allow, Found, LooksSecret};
 pub(crate) use check::{check_files, find_suspect_keys, keep, refused, with_keys};
 pub(crate) use content::look;
 pub use found::SecretFound;
+pub use in_use::KeysInUse;
 pub(crate) use kinds::{ContentVerdict, RULES};
 pub use kinds::{HEAD, Secret, Suspect};
 pub(crate) use looks::key_looks;
 pub(crate) use places::StorePlaces;
+pub(crate) use stream::Search;

@@ -60,6 +60,22 @@ fn settings(text: &str) -> bool {
     })
 }
 
+/// Whether a part of a long text sets one of those. Its lines are read only where such a name stands. `has_words`: whether it
+/// has long words, as all but passphrases are.
+pub(super) fn sets_secret(text: &[u8], has_words: bool) -> bool {
+    const NAMES: [&[u8]; 7] = [
+        b"ecret_access_key",
+        b"ECRET_ACCESS_KEY",
+        b"session_token",
+        b"SESSION_TOKEN",
+        b"client-key-data",
+        b"uthToken",
+        b"authtoken",
+    ];
+    let named = || has_words && NAMES.iter().any(|name| find(text, name).is_some());
+    (find(text, b"_PASSPHRASE").is_some() || named()) && settings(&String::from_utf8_lossy(text))
+}
+
 /// A long word as keys and tokens are.
 fn is_literal(value: &str) -> bool {
     let word = value.split_ascii_whitespace().next().unwrap_or_default().trim_matches(['"', '\'', ',', ';']);

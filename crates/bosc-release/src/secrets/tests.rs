@@ -35,16 +35,16 @@ fn store(dir: &Path) {
     fs::write(dir.join("data/000001.seg"), noise(3, 100_000)).unwrap();
 }
 
-fn write(path: &Path, content: impl AsRef<[u8]>) {
+pub(super) fn write(path: &Path, content: impl AsRef<[u8]>) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
 }
 
-fn all_of(root: &Path) -> Scan {
+pub(super) fn all_of(root: &Path) -> Scan {
     scan(root, &Ignore::default(), &Only::default()).unwrap()
 }
 
-fn signing_key() -> crate::keys::signing_key::EncryptedKey {
+pub(super) fn signing_key() -> crate::keys::signing_key::EncryptedKey {
     let limits = KdfLimits { ops: 32_768, mem: 1 << 20 };
     SigningKey::generate().unwrap().encrypt_with(b"secret", limits, [1; 32]).unwrap()
 }
@@ -82,6 +82,8 @@ fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
         ("updates", pair.into_bytes(), Secret::UpdaterKey),
         ("updates-compact", format!("\n{compact}").into_bytes(), Secret::UpdaterKey),
         ("bare", format!("{}\n", BASE64.encode(&whole)).into_bytes(), Secret::BareKey),
+        ("bare-bytes", whole.clone(), Secret::BareKey),
+        ("bare-z32", id::encode_bytes(&whole).into_bytes(), Secret::BareKey),
         ("bare-hex", HEXLOWER.encode(&whole).into_bytes(), Secret::BareKey),
         ("bare-url", BASE64URL.encode(&whole).into_bytes(), Secret::BareKey),
         ("bare-url-open", BASE64URL_NOPAD.encode(&whole).into_bytes(), Secret::BareKey),
@@ -124,7 +126,7 @@ fn secrets(store: &Path) -> Vec<(&'static str, Vec<u8>, Secret)> {
     ]
 }
 
-fn utf16(text: &str, little: bool) -> Vec<u8> {
+pub(super) fn utf16(text: &str, little: bool) -> Vec<u8> {
     text.encode_utf16().flat_map(|u| if little { u.to_le_bytes() } else { u.to_be_bytes() }).collect()
 }
 
@@ -179,7 +181,7 @@ fn harmless() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn run(
+pub(super) fn run(
     root: &Path,
     options: &StageOptions,
 ) -> (Result<StageSummary, StageError>, Vec<StageNews>, MemoryTarget) {
@@ -206,7 +208,8 @@ fn secrets_are_known_by_content_whatever_their_name() {
                 other => panic!("{name}: {other:?}"),
             }
             assert_eq!(bosc_drive::BlockSource::length(&target.db), 0, "{name}");
-            let error = check_files(&root, &all_of(&root), &StorePlaces::default()).unwrap_err();
+            let error = check_files(&root, &all_of(&root), &StorePlaces::default(), &KeysInUse::default())
+                .unwrap_err();
             assert_eq!(error.code(), "ERR_SECRET");
             assert!(
                 error.message().contains(&format!("{name}.bin")) && !error.hint_text().is_empty(),
@@ -278,7 +281,8 @@ fn a_key_in_a_text_goes_only_by_the_name_of_its_file() {
         assert_eq!(staged(&options(&[], &[name])).unwrap(), (0, all));
         assert!(matches!(staged(&options(&[], &[])), Err(StageError::Suspects(_))));
         // Commands that are given no such name report it; what is there is not removed.
-        let found = check_files(&root, &all_of(&root), &StorePlaces::default()).unwrap();
+        let found =
+            check_files(&root, &all_of(&root), &StorePlaces::default(), &KeysInUse::default()).unwrap();
         assert_eq!(found.iter().map(|f| f.suspect).collect::<Vec<_>>(), [Suspect::KeyInText]);
         let kept = keep(&dir.path().join("none"), &[], [root.join(name)].into_iter()).unwrap_err();
         assert_eq!(kept.code(), "ERR_SECRET");
@@ -386,7 +390,7 @@ fn the_store_in_use_is_known_through_hard_links_and_symlinks() {
             other => panic!("{name}: {other:?}"),
         }
         let places = StorePlaces::of_store(&own, &[]);
-        let error = check_files(&root, &all_of(&root), &places).unwrap_err();
+        let error = check_files(&root, &all_of(&root), &places, &KeysInUse::default()).unwrap_err();
         assert!(error.message().contains("part of the store in use"), "{name}: {error}");
     }
 }

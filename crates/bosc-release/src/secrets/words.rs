@@ -2,7 +2,7 @@
 //!
 //! A key pair is known by what it is: of two words of 32 bytes one is the public key of the other. Where the words around it are
 //! ours too it is a [`Secret`]; else, as in test vectors of other programs, it only looks like one. The cost is bounded by the
-//! size of the texts that are looked at, at most [`SMALL`](super::content) bytes: some 1,500 words, 20 microseconds each.
+//! size of the texts that are looked at, at most 68 KiB at once (`stream`): some 1,500 words, 20 microseconds each.
 
 use super::content::bare_key;
 use super::search::find;
@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 const SIGNING_KEY: usize = V0_BYTES * 8 / 5;
 /// Characters of the longest word that is read as a signing key.
 const LONGEST: usize = 2048;
-/// Most such words.
-const MAX_LONG: usize = 64;
+/// A word shorter than this is no key and no token.
+pub(super) const LONG_WORD: usize = 26;
 
 /// What a text holds.
 pub(super) enum Held {
@@ -44,8 +44,42 @@ pub(super) fn from_utf16(head: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     text.ok().map(|text| Zeroizing::new(text.into_bytes()))
 }
 
-/// What of ours stands in a whole small text.
-pub(super) fn held(text: &[u8]) -> Option<Held> {
+/// Whether bytes start as UTF-16, and then whether the lower byte comes first: by a mark, or as only ASCII stands there.
+pub(super) fn is_utf16(head: &[u8]) -> Option<bool> {
+    match head {
+        [0xff, 0xfe, ..] => return Some(true),
+        [0xfe, 0xff, ..] => return Some(false),
+        _ => {}
+    }
+    let start = head.get(..256)?;
+    [true, false].into_iter().find(|little| {
+        start.chunks_exact(2).all(|pair| match pair {
+            [a, b] => {
+                let (low, high) = if *little { (a, b) } else { (b, a) };
+                *low != 0 && *high == 0
+            }
+            _ => false,
+        })
+    })
+}
+
+fn is_word(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=_-".contains(byte)
+}
+
+/// Whether a text has a word that may be a key or token. Only every [`LONG_WORD`]th byte of other text is read.
+pub(super) fn has_long(text: &[u8]) -> bool {
+    (LONG_WORD - 1..text.len()).step_by(LONG_WORD).any(|at| {
+        let (before, behind) = text.split_at(at);
+        let behind = behind.iter().take(LONG_WORD).take_while(|b| is_word(b)).count();
+        behind > 0
+            && behind + before.iter().rev().take(LONG_WORD).take_while(|b| is_word(b)).count() >= LONG_WORD
+    })
+}
+
+/// What of ours stands in a small text, or in a part of a long one. `pairs`: how many public keys may be computed although
+/// nothing in it says that there are secrets.
+pub(super) fn held(text: &[u8], pairs: &mut usize) -> Option<Held> {
     // No text of keys has a zero byte.
     if text.contains(&0) {
         return None;
@@ -53,20 +87,29 @@ pub(super) fn held(text: &[u8]) -> Option<Held> {
     if key_file(text) {
         return Some(Held::Secret(Secret::KeyFile));
     }
-    let all = text.split(|b| !(b.is_ascii_alphanumeric() || b"+/=_-".contains(b)));
-    let (mut keys, mut whole, mut long) = (Vec::new(), false, 0);
+    let all = text.split(|b| !is_word(b));
+    // `secret_key`, `secretKey`, as `bosc updater keygen` has it.
+    let tells = find(text, b"ecret").is_some();
+    let mut may_compute = || {
+        let left = *pairs > 0;
+        *pairs = pairs.saturating_sub(1);
+        left || tells
+    };
+    let (mut keys, mut whole) = (Vec::new(), false);
     for word in all.filter(|word| word.len() >= 43) {
-        if (SIGNING_KEY..LONGEST).contains(&word.len()) && long < MAX_LONG {
-            long += 1;
-            // JSON may write the end of a line behind it as `\n`.
-            if transfer::from_bytes(word).is_ok() {
-                return Some(Held::Secret(Secret::SigningKey));
-            }
+        if (SIGNING_KEY..LONGEST).contains(&word.len())
+            && word.iter().all(u8::is_ascii_alphanumeric)
+            && transfer::from_bytes(word).is_ok()
+        {
+            return Some(Held::Secret(Secret::SigningKey));
         }
         let Some(key) = bare_key(word) else { continue };
         match key.split_first_chunk::<32>() {
             Some((key, [])) => keys.push((*key, word.len() == 44)),
-            Some((seed, public)) => whole |= *public == KeyPair::from_seed(seed).public(),
+            Some((seed, public)) if may_compute() => {
+                whole |= *public == KeyPair::from_seed(seed).public();
+            }
+            Some(_) => {}
             None => {}
         }
     }
@@ -75,13 +118,12 @@ pub(super) fn held(text: &[u8]) -> Option<Held> {
     // One alone is the public key of nothing.
     if known.len() > 1 {
         for (key, base64) in &keys {
-            if known.contains(&KeyPair::from_seed(key).public()) {
+            if may_compute() && known.contains(&KeyPair::from_seed(key).public()) {
                 pair = Some(pair.unwrap_or(false) || *base64);
             }
         }
     }
-    // `secret_key`, `secretKey`, as `bosc updater keygen` has it.
-    if pair == Some(true) && find(text, b"ecret").is_some() {
+    if pair == Some(true) && tells {
         return Some(Held::Secret(Secret::UpdaterKey));
     }
     (pair.is_some() || whole).then_some(Held::Suspect(Suspect::BareKey))

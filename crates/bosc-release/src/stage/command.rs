@@ -13,7 +13,7 @@ use crate::engine::follow::stopped;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::{Package, PackageError};
 use crate::folder::scan::errors::unreadable;
-use crate::secrets::{self, Found};
+use crate::secrets::{self, Found, KeysInUse};
 use bosc_drive::BlockSource;
 use bosc_drive::drive::Drive;
 use bosc_format::crypto::Hash;
@@ -247,10 +247,16 @@ impl Engine {
             allow: request.allow.clone(),
             allow_key: request.allow_key.clone(),
             no_suspects: request.no_suspects,
+            keys: self.keys_in_use(),
             app: package.app_names(),
             version: package.version.clone(),
             ..StageOptions::default()
         })
+    }
+
+    /// The keys that this process holds: none of them may be published.
+    pub(super) fn keys_in_use(&self) -> KeysInUse {
+        KeysInUse::of_environment().with(self.store.primary_key().as_slice())
     }
 
     /// Cuts the drive back to an older version, or on a dry run says what it would be cut back to.

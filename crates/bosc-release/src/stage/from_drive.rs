@@ -29,7 +29,7 @@ use crate::provision::command::read::invalid_manifest;
 use crate::provision::command::side::DriveAt;
 use crate::provision::{DriveTree, Layout, ProvisionEvent, ProvisionPlan, Which, plan, write};
 use crate::publish::PublishEvent;
-use crate::secrets::{self, Allow, ContentVerdict, HEAD, SecretFound, Suspect};
+use crate::secrets::{self, Allow, ContentVerdict, HEAD, KeysInUse, Search, SecretFound, Suspect};
 use bosc_drive::blobs::{BlobId, BlobReader};
 use bosc_drive::drive::DriveEntry;
 use bosc_follow::Fetch;
@@ -225,8 +225,9 @@ impl Promotion<'_, '_> {
         checked.names(news)?;
         checked.dangling(news);
         let mut suspects: BTreeMap<String, Suspect> = BTreeMap::new();
+        let keys = self.engine.keys_in_use();
         for entry in &self.tree.entries {
-            match self.look(entry)? {
+            match self.look(entry, &keys)? {
                 ContentVerdict::Plain => {}
                 ContentVerdict::Suspect(suspect) => drop(suspects.insert(entry.key.clone(), suspect)),
                 ContentVerdict::Secret(secret) => {
@@ -241,34 +242,50 @@ impl Promotion<'_, '_> {
         Ok(found)
     }
 
-    /// What the start of a file tells. What the target has already is read there.
-    fn look(&self, entry: &DriveEntry) -> Result<ContentVerdict, CommandError> {
+    /// What a file tells. Of what the target has already, which was searched when it came, only the start is read, there.
+    fn look(&self, entry: &DriveEntry, keys: &KeysInUse) -> Result<ContentVerdict, CommandError> {
         let same = || self.base_tree.entries.binary_search_by(|b| b.key.cmp(&entry.key)).ok();
         let there = match self.plan.writes(&entry.key) {
             true => None,
             false => same().and_then(|i| self.base_tree.entries.get(i)),
         };
+        let all = there.is_none();
         let (drive, entry) = there.map_or((&self.source, entry), |there| (&self.base, there));
         let Some(blob) = entry.value.blob.filter(|_| entry.value.linkname.is_none()) else {
             return Ok(ContentVerdict::Plain);
         };
         let mut head = Vec::new();
         let mut size = 0u64;
+        let (mut search, mut secret) = (None::<Search<'_>>, None);
         read(drive, blob, |part| {
-            let room = HEAD.saturating_sub(head.len());
-            head.extend_from_slice(part.get(..room.min(part.len())).unwrap_or(part));
+            let (start, rest) = part.split_at(HEAD.saturating_sub(head.len()).min(part.len()));
+            head.extend_from_slice(start);
             size = size.saturating_add(part.len() as u64);
-            Ok(head.len() < HEAD)
+            if head.len() < HEAD || !all {
+                return Ok(head.len() < HEAD);
+            }
+            if search.is_none() {
+                let mut new = Search::new(&head, keys);
+                secret = new.feed(&head);
+                search = Some(new);
+            }
+            secret = secret.or_else(|| search.as_mut().and_then(|search| search.feed(rest)));
+            Ok(secret.is_none())
         })?;
+        if let Some(secret) = secret {
+            return Ok(ContentVerdict::Secret(secret));
+        }
         // Of a map the entry does not say how much it holds.
         let size = if head.len() < HEAD { size } else { size.max(blob.byte_length) };
         let name = entry.key.rsplit('/').next().unwrap_or_default();
         if head.starts_with(DATABASE) || (name == "primary-key" && size == 32) {
-            return self.look_as_file(drive, &entry.key, blob, &head, size);
+            return self.look_as_file(drive, &entry.key, blob, &head, size, keys);
         }
         let unreadable =
             |e: io::Error| CommandError::failed("a file of the drive cannot be looked at").because(e);
-        secrets::look(&PathBuf::from(&entry.key), &head, size).map_err(unreadable)
+        let found = search.map_or(ContentVerdict::Plain, Search::end);
+        let start = secrets::look(&PathBuf::from(&entry.key), &head, size, keys).map_err(unreadable)?;
+        Ok(start.and(found))
     }
 
     /// For the few that are told by more than their start: writes the file where it can be looked at.
@@ -279,6 +296,7 @@ impl Promotion<'_, '_> {
         blob: BlobId,
         head: &[u8],
         size: u64,
+        keys: &KeysInUse,
     ) -> Result<ContentVerdict, CommandError> {
         let failed = |e: io::Error| {
             CommandError::new(ErrorKind::Store, "ERR_STORE", "the store's folder cannot be used")
@@ -296,7 +314,7 @@ impl Promotion<'_, '_> {
         let path = dir.join(name);
         let mut file = fs::File::create_new(&path).map_err(failed)?;
         read(drive, blob, |part| file.write_all(part).map(|()| true).map_err(failed))?;
-        secrets::look(&path, head, size).map_err(failed)
+        secrets::look(&path, head, size, keys).map_err(failed)
     }
 }
 

@@ -13,7 +13,7 @@
 
 use super::target::{CoreState, TargetState};
 use crate::folder::scan::{FileList, FileStat, ListedFile, ListedKind};
-use crate::secrets::{RULES, Suspect};
+use crate::secrets::{KeysInUse, RULES, Suspect};
 use bosc_files::{Durability, Replace};
 use bosc_format::codec::{DecodeError, Decoder, Encoder};
 use bosc_format::crypto::{Hash, Hasher, hash};
@@ -131,19 +131,25 @@ impl<'i> IndexRecord<'i> {
     }
 }
 
-/// What an index belongs to: rules, a folder, and a drive in one state.
-fn context(root: &Path, state: &TargetState) -> Hash {
+/// What an index belongs to: rules, keys that were looked for, a folder, and a drive in one state.
+fn context(root: &Path, state: &TargetState, keys: &KeysInUse) -> Hash {
     let core = |c: &CoreState| {
         let mut e = Encoder::new();
         e.raw(&c.key).u64(c.fork).u64(c.length).raw(&c.tree_hash);
         e.finish()
     };
-    hash(&[&RULES.to_le_bytes(), &core(&state.db), &core(&state.blobs), root.as_os_str().as_encoded_bytes()])
+    hash(&[
+        &RULES.to_le_bytes(),
+        &keys.fingerprint(),
+        &core(&state.db),
+        &core(&state.blobs),
+        root.as_os_str().as_encoded_bytes(),
+    ])
 }
 
 impl ChangeIndex {
     /// Reads the index at `path`; empty unless it is whole and belongs to this folder and state.
-    pub(super) fn load(path: &Path, root: &Path, state: &TargetState) -> Self {
+    pub(super) fn load(path: &Path, root: &Path, state: &TargetState, keys: &KeysInUse) -> Self {
         let read = || -> Option<Vec<u8>> {
             let file = bosc_files::open_plain(path).ok()?;
             let length = file.metadata().ok()?.len().min(MAX_LEN);
@@ -151,7 +157,8 @@ impl ChangeIndex {
             file.take(MAX_LEN + 1).read_to_end(&mut bytes).ok()?;
             (bytes.len() as u64 <= MAX_LEN).then_some(bytes)
         };
-        let bytes = read().filter(|bytes| check_whole(bytes, &context(root, state)).is_ok());
+        let context = context(root, state, keys);
+        let bytes = read().filter(|bytes| check_whole(bytes, &context).is_ok());
         Self { bytes: bytes.unwrap_or_default() }
     }
 
@@ -226,14 +233,20 @@ impl NextIndex<'_> {
 
     /// Writes the index for this folder and state, replacing the old one at once. An index that would be too large is
     /// not written, nor one that is there already.
-    pub(super) fn save(&self, path: &Path, root: &Path, state: &TargetState) -> io::Result<()> {
+    pub(super) fn save(
+        &self,
+        path: &Path,
+        root: &Path,
+        state: &TargetState,
+        keys: &KeysInUse,
+    ) -> io::Result<()> {
         let (mut count, mut length) = (0u64, 0u64);
         for record in self.records() {
             count += 1;
             length = length.saturating_add(record.encode().len() as u64);
         }
         let mut head = Encoder::new();
-        head.raw(MAGIC).raw(&context(root, state)).uint(count);
+        head.raw(MAGIC).raw(&context(root, state, keys)).uint(count);
         if length.saturating_add((head.len() + 32) as u64) > MAX_LEN {
             return Ok(());
         }
@@ -308,7 +321,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index");
         save(before, files, suspects, now, in_scope, &path, Path::new("/r"));
-        ChangeIndex::load(&path, Path::new("/r"), &TargetState::default())
+        ChangeIndex::load(&path, Path::new("/r"), &TargetState::default(), &KeysInUse::default())
     }
 
     fn save(
@@ -324,7 +337,7 @@ mod tests {
         files.iter().for_each(|f| list.push(&f.key, &f.kind));
         let (left_out, clock) = (BTreeSet::new(), Clock::default());
         let next = NextIndex { before, files: &list, left_out: &left_out, suspects, now, clock, in_scope };
-        next.save(path, root, &TargetState::default()).unwrap();
+        next.save(path, root, &TargetState::default(), &KeysInUse::default()).unwrap();
     }
 
     fn file(key: &str, at: i64) -> LocalFile {
@@ -348,6 +361,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index");
         let (root, state) = (Path::new("/r"), TargetState::default());
+        let keys = KeysInUse::default();
         let now = UNIX_EPOCH + Duration::from_secs(1000);
         let files = [file("/a", 5), file("/b", 998_000_000_000), file("/c", 997_999_999_999)];
         let suspects = BTreeMap::from([("/c".to_owned(), Suspect::PrivateKey)]);
@@ -363,19 +377,21 @@ mod tests {
         assert_eq!(cursor.unchanged("/c", &stat_of(&files[2])), Some(Some(Suspect::PrivateKey)));
         assert_eq!(cursor.unchanged("/d", &stat_of(&files[2])), None);
         save(&ChangeIndex::default(), &files, &suspects, now, &|_| true, &path, root);
-        assert_eq!(ChangeIndex::load(&path, root, &state), index);
-        assert_eq!(ChangeIndex::load(&path, Path::new("/s"), &state), ChangeIndex::default());
+        assert_eq!(ChangeIndex::load(&path, root, &state, &keys), index);
+        assert_eq!(ChangeIndex::load(&path, Path::new("/s"), &state, &keys), ChangeIndex::default());
+        let more = KeysInUse::default().with(b"a key that is looked for from now");
+        assert_eq!(ChangeIndex::load(&path, root, &state, &more), ChangeIndex::default());
         let mut other = state;
         other.blobs.tree_hash[0] = 1;
-        assert_eq!(ChangeIndex::load(&path, root, &other), ChangeIndex::default());
-        assert_eq!(ChangeIndex::load(&dir.path().join("none"), root, &state), ChangeIndex::default());
+        assert_eq!(ChangeIndex::load(&path, root, &other, &keys), ChangeIndex::default());
+        assert_eq!(ChangeIndex::load(&dir.path().join("none"), root, &state, &keys), ChangeIndex::default());
 
         let bytes = std::fs::read(&path).unwrap();
         for i in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[i] ^= 1;
-            assert!(check_whole(&bad, &context(root, &state)).is_err(), "byte {i}");
-            assert!(check_whole(&bytes[..i], &context(root, &state)).is_err(), "length {i}");
+            assert!(check_whole(&bad, &context(root, &state, &keys)).is_err(), "byte {i}");
+            assert!(check_whole(&bytes[..i], &context(root, &state, &keys)).is_err(), "length {i}");
         }
 
         // One that is there already is left alone.

@@ -54,7 +54,7 @@ use crate::folder::diff::{ByteDiff, DiffCount};
 use crate::folder::pattern::GlobError;
 use crate::folder::portable_names::{NameFound, NameReport};
 use crate::folder::scan::{ScanError, Skipped};
-use crate::secrets::{Found, SecretFound};
+use crate::secrets::{Found, KeysInUse, SecretFound};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -89,6 +89,8 @@ pub struct StageOptions {
     pub store_work: Vec<String>,
     /// What looks secret and is known: files, or folders with all they hold.
     pub allow: Vec<String>,
+    /// Keys that nobody may find in a file.
+    pub keys: KeysInUse,
     /// Files and folders that may be staged although a secret key is written out in them.
     pub allow_key: Vec<String>,
     /// Fail when anything else looks secret.

@@ -5,17 +5,19 @@
 //! jobs -> [reader] --items, in order--------------> caller
 //!             \--- pieces of 128 KiB and more ---> [hashers] --/
 //! ```
-//! Before the first piece of a file the reader looks at its first bytes: what must not be published ends the file there
-//! ([`crate::secrets`]). A file without a size that has content (`/proc`) is read to its end, which is bounded.
+//! Before the first piece of a file the reader looks at its first bytes, and then at all that passes: what must not be
+//! published ends the stage ([`crate::secrets`]). That is why a file is read to its end even when the caller wants no more
+//! of it. A file without a size that has content (`/proc`) is read to its end, which is bounded.
 //!
 //! The reader waits while more than the budget is read and not yet given back, so memory is bounded whatever the files.
 
 use crate::folder::scan::FileStat;
-use crate::secrets::{self, ContentVerdict, HEAD};
+use crate::secrets::{self, ContentVerdict, HEAD, KeysInUse, Search};
 use bosc_drive::chunker::{ChunkBuffer, MIN_CHUNK};
 use bosc_files::open_plain;
 use bosc_format::crypto::{Hash, leaf_hash};
 use bytes::{Bytes, BytesMut};
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -57,7 +59,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) enum ReadItem {
     Piece(Bytes, Hash),
-    /// What the file's first bytes tell, unless that is nothing. Comes before all pieces.
+    /// What the file tells, unless that is nothing. What its first bytes do comes before all pieces, what is found behind
+    /// them before its end.
     Looked(ContentVerdict),
     /// The file ended, or reading it was given up because it was cancelled.
     End,
@@ -122,6 +125,7 @@ impl Pipeline {
         scope: &'scope Scope<'scope, '_>,
         hashers: usize,
         limit: usize,
+        keys: &'scope KeysInUse,
     ) -> io::Result<Self> {
         let (jobs, job_queue) = channel();
         let (item_sender, items) = sync_channel(ITEMS);
@@ -144,6 +148,7 @@ impl Pipeline {
             budget: Arc::clone(&budget),
             cancelled: Arc::clone(&cancelled),
             limit,
+            keys,
         };
         spawn(scope, "read".into(), move || {
             while let Ok(job) = job_queue.recv() {
@@ -194,29 +199,50 @@ fn spawn<'scope>(
     std::thread::Builder::new().name(name).spawn_scoped(scope, f)
 }
 
-struct FileReader {
+struct FileReader<'k> {
     items: SyncSender<PieceSent>,
     hashers: Option<Sender<(Bytes, Sender<Hash>)>>,
     budget: Arc<Budget>,
     cancelled: Arc<AtomicU64>,
     limit: usize,
+    keys: &'k KeysInUse,
 }
 
 /// The caller is gone.
 struct Closed;
 
-impl FileReader {
+impl FileReader<'_> {
     /// Reads one file; `false` when there is nobody to read for.
     fn file(&mut self, job: &Job) -> bool {
-        let mut sink = |piece: Bytes| self.piece(piece);
+        let send = |v| self.items.send(PieceSent::Ready(ReadItem::Looked(v))).map_err(|_| Closed);
         let cancelled = || self.cancelled.load(Ordering::Relaxed) == job.number;
+        let (search, told) = (RefCell::new(None::<Search<'_>>), Cell::new(ContentVerdict::Plain));
         let look = |head: &[u8]| {
-            let verdict = secrets::look(&job.path, head, job.stat.size.max(head.len() as u64))?;
-            let send = |v| self.items.send(PieceSent::Ready(ReadItem::Looked(v))).map_err(|_| Closed);
+            let verdict = secrets::look(&job.path, head, job.stat.size.max(head.len() as u64), self.keys)?;
+            told.set(verdict);
+            if head.len() >= HEAD {
+                *search.borrow_mut() = Some(Search::new(head, self.keys));
+            }
             Ok(if verdict == ContentVerdict::Plain { Ok(()) } else { send(verdict) })
         };
-        let last = match read_file(job, &mut sink, cancelled, look) {
-            Ok(Ok(true)) => ReadItem::End,
+        let mut sink = |piece: Bytes| {
+            let found = search.borrow_mut().as_mut().and_then(|search| search.feed(&piece));
+            if let Some(secret) = found {
+                send(ContentVerdict::Secret(secret))?;
+            }
+            if cancelled() { Ok(()) } else { self.piece(piece) }
+        };
+        let enough = || cancelled() && search.borrow().is_none();
+        let read = read_file(job, &mut sink, enough, look);
+        let last = match read {
+            Ok(Ok(true)) => {
+                let told = told.get();
+                let all = told.and(search.into_inner().map_or(told, Search::end));
+                if all != told && send(all).is_err() {
+                    return false;
+                }
+                ReadItem::End
+            }
             Ok(Ok(false)) => ReadItem::Unstable,
             Ok(Err(Closed)) => return false,
             Err(e) => ReadItem::Failed(e),

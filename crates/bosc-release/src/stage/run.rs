@@ -82,13 +82,13 @@ fn run<T: StageTarget>(
     }
     // Not before: what the checks take is free again now.
     let index = match &options.index {
-        Some(path) => ChangeIndex::load(path, &root, &before),
+        Some(path) => ChangeIndex::load(path, &root, &before, &options.keys),
         None => ChangeIndex::default(),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let hashers = options.hashers.unwrap_or(cores.saturating_sub(1).clamp(1, 4));
     std::thread::scope(|scope| {
-        let pipeline = Pipeline::start(scope, hashers, BUDGET).map_err(StageError::Thread)?;
+        let pipeline = Pipeline::start(scope, hashers, BUDGET, &options.keys).map_err(StageError::Thread)?;
         writer.files(&files, &entries, &index, &pipeline)
     })?;
     let Writer { content, puts, mut summary, suspects, sizeless, on, .. } = writer;
@@ -118,7 +118,7 @@ fn run<T: StageTarget>(
                 clock: Clock::of(&root),
                 in_scope: &in_scope,
             };
-            let _ = next.save(path, &root, &summary.after);
+            let _ = next.save(path, &root, &summary.after, &options.keys);
         }
     }
     Ok(summary)

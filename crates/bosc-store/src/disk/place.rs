@@ -84,6 +84,20 @@ impl Place {
         FileId { inode: inode(&meta), born: born.and_then(|d| u64::try_from(d.as_nanos()).ok()) }
     }
 
+    /// Whether a file has more than one name. Not told on Windows.
+    pub(crate) fn is_linked(&self, name: &str) -> bool {
+        #[cfg(unix)]
+        {
+            let meta = fs::metadata(self.dir.join(name));
+            meta.is_ok_and(|m| std::os::unix::fs::MetadataExt::nlink(&m) > 1)
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = name;
+            false
+        }
+    }
+
     /// As [`Place::file_id`]; nothing where a rename may change what was told before it.
     pub(crate) fn mark_id(&self, name: &str) -> FileId {
         if cfg!(unix) { self.file_id(name) } else { FileId::default() }

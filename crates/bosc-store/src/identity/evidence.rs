@@ -15,6 +15,8 @@ pub enum Evidence {
     Restored,
     /// The folder it was in is still there and holds it as well.
     Beside,
+    /// Its database has another name, in this folder or another, through which it is written as well.
+    HardLinked,
 }
 
 impl Evidence {
@@ -24,11 +26,12 @@ impl Evidence {
             Self::OtherMachine => 2,
             Self::Restored => 3,
             Self::Beside => 4,
+            Self::HardLinked => 5,
         }
     }
 
     pub(super) fn of(code: u8) -> Result<Self, DecodeError> {
-        [Self::OtherFile, Self::OtherMachine, Self::Restored, Self::Beside]
+        [Self::OtherFile, Self::OtherMachine, Self::Restored, Self::Beside, Self::HardLinked]
             .into_iter()
             .find(|e| e.code() == code)
             .ok_or(DecodeError::Invalid("evidence"))
@@ -42,6 +45,7 @@ impl fmt::Display for Evidence {
             Self::OtherMachine => "it was made on another machine",
             Self::Restored => "older files were put back into it",
             Self::Beside => "the folder it was copied from is still there",
+            Self::HardLinked => "its database is a hard link, and the same file has another name",
         })
     }
 }

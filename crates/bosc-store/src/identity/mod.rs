@@ -17,6 +17,7 @@
 //! | the disk or its image in another machine | the machine's id (not on network file systems) |
 //! | an older database put back in its place | `MARK` is newer than both marks |
 //! | the whole folder written over in its place | `MARK` is another file than the mark names |
+//! | `cp -al`: the same files under two names | the database has more than one link (Unix) |
 //! | a snapshot of the file system, opened beside the original | the old path has a file with our mark |
 //!
 //! `mv` within a file system, a renamed mount point and another device number change none of these. A machine or a

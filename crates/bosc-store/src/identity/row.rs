@@ -113,6 +113,10 @@ impl Row {
         if !self.path.is_empty() && self.path != place.path_bytes() && self.is_at_old_path(place) {
             return Some(Evidence::Beside);
         }
+        // What is known already need not be found anew at every opening.
+        if self.copied.is_none() && place.is_linked(db::FILE) {
+            return Some(Evidence::HardLinked);
+        }
         None
     }
 

@@ -38,10 +38,11 @@ use crate::printer::{Ended, Final, Printer};
 use bosc_release::error::CommandError;
 use bosc_release::event::Output;
 
+use clap::builder::Resettable;
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use serde::Serialize;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 use text::{heading, literal, wrap, wrap_before};
 
@@ -59,10 +60,22 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
 
 /// Arguments, parsed; an error says what was probably meant.
 fn parse_from(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-    command()
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    without_variables(command(), &is_empty)
         .try_get_matches_from(help_is_a_flag(arguments))
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(mistakes::suggest)
+}
+
+/// A command that does not ask for these environment variables: one that is empty counts as not set, as in every program
+/// of ours.
+fn without_variables(command: Command, out: &dyn Fn(&OsStr) -> bool) -> Command {
+    command
+        .mut_args(|arg| match arg.get_env().is_some_and(out) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        })
+        .mut_subcommands(|below| without_variables(below, out))
 }
 
 /// `bosc multisig help sign` is `bosc multisig sign --help`. `bosc help ...` is a command.

@@ -318,3 +318,20 @@ fn manual_pages_have_what_help_has() {
         assert!(main.contains(section), "{section}");
     }
 }
+
+#[test]
+fn a_variable_that_is_empty_counts_as_not_set() {
+    fn variables(command: &Command, found: &mut Vec<String>) {
+        let of = command.get_arguments().filter_map(|arg| arg.get_env());
+        found.extend(of.map(|name| name.to_string_lossy().into_owned()));
+        command.get_subcommands().for_each(|below| variables(below, found));
+    }
+    let (mut all, mut left) = (Vec::new(), Vec::new());
+    variables(&command(), &mut all);
+    for name in ["BOSC_STORE", "BOSC_BOOTSTRAP", "BOSC_KEYS"] {
+        assert!(all.iter().any(|n| n == name), "{all:?}");
+    }
+    variables(&without_variables(command(), &|name| name != "BOSC_KEYS"), &mut left);
+    left.dedup();
+    assert_eq!(left, ["BOSC_KEYS"]);
+}
