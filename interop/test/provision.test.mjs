@@ -369,9 +369,9 @@ test('what can never become a release is refused', options, async (t) => {
   const bosc = f.bosc()
   const { link } = await bosc.touch()
   const touch = async () => (await bosc.touch()).link
-  const stage = async (version, extra = {}) => {
+  const stage = async (version, extra = {}, ...flags) => {
     writeTree(dir, { 'package.json': JSON.stringify({ name: 'demo', version }), ...extra })
-    return (await bosc.stage(link, dir)).verlink
+    return (await bosc.stage(link, dir, ...flags)).verlink
   }
   const refuse = async (code, ...args) => {
     const p = await bosc.end(['provision', ...args, '--yes', '--timeout', '2'])
@@ -388,7 +388,7 @@ test('what can never become a release is refused', options, async (t) => {
   await refuse('ERR_INVALID_LINK', v1, await touch(), a)
   await refuse('ERR_INVALID_INPUT', v1, link, prod)
   await refuse('ERR_INVALID_MANIFEST', await stage('1.1.0-rc.1'), await touch(), prod)
-  await refuse('ERR_INVALID_MANIFEST', await stage('1.1'), await touch(), prod)
+  await refuse('ERR_INVALID_MANIFEST', await stage('1.1', {}, '--skip-package-json'), await touch(), prod)
   const mid = parseLink(v1)
   const key = idEncoding.encode(mid.key)
   await refuse('ERR_INVALID_INPUT', `pear://0.${mid.length - 2}.${key}`, await touch(), prod)

@@ -41,6 +41,7 @@
 //! # Files
 //!
 //! - `client`: the connecting side. `server`: the listening side. `punch/`: the way between two NATs.
+//!   `blind`: the way through a blind relay.
 //! - `secure`: the Noise handshake, and sealed holepunch rounds. `payload`: what travels inside both. `reach`: which
 //!   addresses can be reached from where.
 

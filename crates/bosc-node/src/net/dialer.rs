@@ -8,6 +8,16 @@ use std::collections::HashMap;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
+/// How a peer is tried.
+pub(super) struct Way<'a> {
+    /// Nodes that can relay the handshake.
+    pub(super) relays: &'a [SocketAddrV4],
+    /// The key to try it with, where it is not the node's own.
+    pub(super) one_time_key: Option<&'a KeyPair>,
+    /// A blind relay for where no direct way is found.
+    pub(super) relay_through: Option<PublicKey>,
+}
+
 /// Outgoing attempts and what they are called on either side.
 pub(super) struct Dialer {
     pub(super) connector: Connector,
@@ -26,20 +36,21 @@ impl Dialer {
         }
     }
 
-    /// Starts an attempt, under the node's key or one that is used once. `false` when too many are under way.
+    /// Starts an attempt. `false` when too many are under way.
     pub(super) fn connect(
         &mut self,
         conn: ConnId,
         peer: PublicKey,
-        relays: &[SocketAddrV4],
-        one_time_key: Option<&KeyPair>,
-        relay_through: Option<PublicKey>,
+        way: &Way<'_>,
         dht: &mut Dht,
         now: Duration,
     ) -> bool {
-        let key_pair = one_time_key.unwrap_or(&self.key_pair);
-        let relay_addresses = relays.to_vec();
-        let options = ConnectOptions { relay_addresses, relay_through, ..ConnectOptions::new(key_pair) };
+        let key_pair = way.one_time_key.unwrap_or(&self.key_pair);
+        let options = ConnectOptions {
+            relay_addresses: way.relays.to_vec(),
+            relay_through: way.relay_through,
+            ..ConnectOptions::new(key_pair)
+        };
         match self.connector.connect(dht, peer, &options, now) {
             Ok(id) => {
                 self.conns.insert(id, conn);

@@ -32,7 +32,7 @@
 //!   that is. Keep-alives that are due soon go out with the first one that is due, or in answer to the other side's.
 
 use super::connection::{Connection, Query};
-use super::dialer::Dialer;
+use super::dialer::{Dialer, Way};
 use super::relay::client::Relays;
 use super::relay::server::RelayServer;
 use super::relay::session::Session;
@@ -363,8 +363,12 @@ impl NetMachine {
                 Action::Unannounce { topic } => self.unannounce(topic, now),
                 Action::Connect { conn, peer, relays, one_time_key } => {
                     let key = one_time_key.then(|| self.one_time_key());
-                    let through = self.choose_relay();
-                    if !self.dialer.connect(conn, peer, &relays, key.as_ref(), through, &mut self.dht, now) {
+                    let way = Way {
+                        relays: &relays,
+                        one_time_key: key.as_ref(),
+                        relay_through: self.choose_relay(),
+                    };
+                    if !self.dialer.connect(conn, peer, &way, &mut self.dht, now) {
                         self.swarm.closed(conn, now);
                     }
                 }

@@ -67,7 +67,7 @@ fn network(host: Ipv4Addr) -> [u8; 3] {
 }
 
 impl Swarm {
-    /// [`STEP`] bytes more went out on a connection, or a block came in.
+    /// `STEP` bytes more went out on a connection, or a block came in.
     pub fn moved(&mut self, conn: ConnId, now: Duration) {
         if let Some(link) = self.by_conn.get(&conn).and_then(|peer| self.links.get_mut(peer)) {
             link.moved = Some(now);

@@ -28,7 +28,7 @@
 //!    [`CONNECTIONS_MAX`] of them.
 //! 4. At most [`CONNECTIONS_MAX`] commands run at once; who comes then is told.
 //! 5. Closing needs no network: the listening thread is woken inside this process, also where nothing reaches 127.0.0.1,
-//!    and is waited for no longer than [`CLOSING`].
+//!    and is waited for no longer than `CLOSING`.
 
 pub mod ask;
 pub mod owner_file;

@@ -43,7 +43,7 @@
 //! 1. Whatever is staged, built or packed was asked about: `look` sees the first [`HEAD`] bytes of every file whose
 //!    content is read, before any of it is handed on, and a file whose content is not read was looked at with the same
 //!    `RULES` when it was (the change index says so).
-//! 2. Behind its first bytes the whole file is searched as it is read ([`Search`]), on dry runs too; what is found there ends
+//! 2. Behind its first bytes the whole file is searched as it is read (`Search`), on dry runs too; what is found there ends
 //!    the stage before its commit. Memory does not grow with the file.
 //! 3. A stage reads no file twice for it, but for databases of redb's format, which are few. Other commands read a file once
 //!    for this and once for themselves; what is only removed (`keep`) is told by its start.

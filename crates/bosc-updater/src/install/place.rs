@@ -173,17 +173,16 @@ impl Place {
         let stranger = parent.is_open_to_all() && !owner.trusts(there.uid) && there.uid != 0;
         let folder = self.folder.display();
         if !found.is_dir() {
-            let what = if found.is_symlink() {
-                "a link"
-            } else if found.is_file() {
-                "a file"
-            } else {
-                "something else"
+            // A link may have been put there by others.
+            let (what, kind) = match (found.is_symlink(), found.is_file()) {
+                (true, _) => ("a link", ErrorKind::Permission),
+                (_, true) => ("a file", ErrorKind::Input),
+                _ => ("something else", ErrorKind::Input),
             };
             let why = format!(
                 "{folder} is {what}, and what the updater remembers of the application is kept in a folder there"
             );
-            return Err(UpdateError::new(ErrorKind::Input, why)
+            return Err(UpdateError::new(kind, why)
                 .hint("Give it another name, or move it away; until then no update is installed."));
         }
         let refused = |why: String| {

@@ -4,7 +4,7 @@
 //!
 //! - `network`: nodes, links and time. `sync`: one giver, one taker. `swarm`: many peers.
 //! - `heads`: heads that are taken or not. `compare`: two histories. `reorganise`: another fork. `hostile`: peers that mean
-//!   harm. `vectors`: messages against those that hypercore makes.
+//!   harm. `liars`: one honest peer among many of those. `vectors`: messages against those that hypercore makes.
 
 mod compare;
 mod heads;
