@@ -135,7 +135,7 @@ async function main() {
     if (o.only.includes('sync')) {
       const rows = []
       for (const set of o.sets) {
-        const all = await compare(`sync ${set}`, (side) => withNetwork((b) => runs.oneToOne(side, set, sources[set], work, b)))
+        const all = await compare(`sync ${set}`, (side) => runs.withNetwork((b) => runs.oneToOne(side, set, sources[set], work, b)))
         const of = (part) => Object.fromEntries(Object.entries(all).map(([k, v]) => [k, medians(v.map((x) => x[part]))]))
         const [full, step, dump] = [of('full'), of('step'), of('dump')]
         rows.push(
@@ -157,7 +157,7 @@ async function main() {
       const rows = []
       for (const set of o.sets) {
         const all = await compare(`1 to ${o.downloaders} ${set}`, (side) =>
-          withNetwork((b) => runs.oneToMany(side, sources[set], work, b, o.downloaders)))
+          runs.withNetwork((b) => runs.oneToMany(side, sources[set], work, b, o.downloaders)))
         const r = Object.fromEntries(Object.entries(all).map(([k, v]) => [k, medians(v)]))
         rows.push(row(`${set}: wall s`, r, (x) => x.wall), row('aggregate MB/s', r, (x) => x.rate, { more: true }),
           row('seeder CPU s', r, (x) => x.seederCpu), row('seeder RSS', r, (x) => x.seederRss),
@@ -168,8 +168,8 @@ async function main() {
 
     if (o.only.includes('latency')) {
       const rounds = o.quick ? 5 : 15
-      const one = await compare('append to arrival', (side) => withNetwork((b) => runs.latency(side, work, b, rounds)))
-      const two = await compare('stage to arrival', (side) => withNetwork((b) => runs.stageToArrival(side, work, b, rounds)))
+      const one = await compare('append to arrival', (side) => runs.withNetwork((b) => runs.latency(side, work, b, rounds)))
+      const two = await compare('stage to arrival', (side) => runs.withNetwork((b) => runs.stageToArrival(side, work, b, rounds)))
       const of = (all) => Object.fromEntries(Object.entries(all).map(([k, v]) => [k, medians(v)]))
       say('## Latency, ms\n\n' + table(HEAD, [
         row('append in a JavaScript seeder to complete here', of(one), (x) => x.arrival),
@@ -179,15 +179,6 @@ async function main() {
     if (o.out) fs.writeFileSync(o.out, parts.join('\n\n') + '\n')
   } finally {
     fs.rmSync(work, { recursive: true, force: true })
-  }
-}
-
-async function withNetwork(act) {
-  const net = await runs.network()
-  try {
-    return await act(net.bootstrap)
-  } finally {
-    await net.close()
   }
 }
 

@@ -52,15 +52,6 @@ async function compare(label, once, pick) {
   return Object.fromEntries(Object.entries(all).map(([name, list]) => [name, medians(list.map(pick))]))
 }
 
-async function withNetwork(act) {
-  const net = await runs.network()
-  try {
-    return await act(net.bootstrap)
-  } finally {
-    await net.close()
-  }
-}
-
 function source(set) {
   const at = path.join(work, `src-${set}`)
   if (!fs.existsSync(at)) SETS[set].make(at, false)
@@ -77,7 +68,7 @@ const parts = {
     row('hash + cipher + write of 268 MB alone', `${show(hash)} + ${show(open)} + ${show(write)} = ${show(floor)} CPU s`, '-', '-')
   },
   async sync() {
-    const one = (side) => withNetwork((b) => runs.oneToOne(side, 'big', source('big'), work, b))
+    const one = (side) => runs.withNetwork((b) => runs.oneToOne(side, 'big', source('big'), work, b))
     const r = await compare('sync big', one, (x) => ({ cpu: x.full.cpu, seeder: x.full.seederCpu, dump: x.dump.wall, dumpCpu: x.dump.cpu }))
     const over = Number.isFinite(floor) && r.bosc ? `; ${show(r.bosc.cpu / floor, 1)} times the parts` : ''
     row('full sync `big`: downloader', `${show(r.bosc?.cpu)} CPU s${over}`, '0.7', ratio(r, (x) => x.cpu))
@@ -86,7 +77,7 @@ const parts = {
     row('the same, CPU', `${show(r.bosc?.dumpCpu)} CPU s`, '-', ratio(r, (x) => x.dumpCpu))
   },
   async many() {
-    const one = (side) => withNetwork((b) => runs.oneToMany(side, source('big'), work, b, 10))
+    const one = (side) => runs.withNetwork((b) => runs.oneToMany(side, source('big'), work, b, 10))
     const r = await compare('1 to 10 big', one, (x) => x)
     row('one seeder to ten that dump `big`', `${show(r.bosc?.wall, 1)} s`, '3 x', ratio(r, (x) => x.wall))
     row('the same, memory of the seeder', `${show(r.bosc?.seederRss, 0)} MiB`, '64', ratio(r, (x) => x.seederRss))

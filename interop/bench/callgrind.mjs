@@ -13,7 +13,7 @@ import { Running, boscCommand } from '../lib/bosc.mjs'
 import { tempDir } from '../lib/tree.mjs'
 import { SETS, measureTree } from './data.mjs'
 import { Side } from './measure.mjs'
-import { network } from './runs.mjs'
+import { forHost, installedApp, network } from './runs.mjs'
 
 const value = (name, other) => {
   const at = process.argv.indexOf(`--${name}`)
@@ -55,31 +55,11 @@ function report(name, title, bytes) {
   process.stdout.write(parts.at(-1) + '\n\n')
 }
 
-function forHost(tree) {
-  const made = path.join(tree, 'by-arch/linux-x64')
-  if (host !== 'linux-x64' && fs.existsSync(made)) fs.renameSync(made, path.join(tree, `by-arch/${host}`))
-}
-
 /** An application takes an update and puts it in its place; only the latter is counted. */
 async function apply() {
-  const tree = path.join(work, 'app')
-  SETS.app.make(tree, quick)
-  forHost(tree)
-  const target = path.join(work, 'installed', 'App')
-  fs.cpSync(path.join(tree, `by-arch/${host}/app/App`), target, { recursive: true, verbatimSymlinks: true })
   const author = new Side('bosc', boscCommand()).at(path.join(work, 'publisher'), net.bootstrap)
-  const { link } = await author.touch()
-  await author.stage(link, tree)
-  SETS.app.second(tree)
-  fs.writeFileSync(path.join(tree, 'CHANGELOG.md'), '# Changelog\n\n## v1.0.1\n\n- another\n')
-  await author.stage(link, tree)
-  const seeder = await author.seed(link)
-  const { host: address, port } = net.bootstrap[0]
-  const state = path.join(work, 'data')
-  fs.mkdirSync(state)
-  const words = ['--json', '--bootstrap', `${address}:${port}`, 'watch', '--upgrade', link, '--app', target, '--name', 'App',
-    '--version', '1.0.0', '--dir', state, '--delay', '0']
-  const p = new Running(words, { command: under('apply', '--instr-atstart=no').command, stdin: 'pipe' })
+  const { watch, seeder } = await installedApp(author, work, net.bootstrap, quick)
+  const p = new Running(watch, { command: under('apply', '--instr-atstart=no').command, stdin: 'pipe' })
   await p.untilLine('updated', () => true, LONG)
   execFileSync('callgrind_control', ['-i', 'on', String(p.pid)], { stdio: 'ignore' })
   p.child.stdin.write('apply\n')

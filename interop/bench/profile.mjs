@@ -12,7 +12,7 @@ import { Running, boscCommand } from '../lib/bosc.mjs'
 import { tempDir } from '../lib/tree.mjs'
 import { SETS } from './data.mjs'
 import { Side } from './measure.mjs'
-import { network } from './runs.mjs'
+import { forHost, installedApp, network } from './runs.mjs'
 
 const value = (name, other) => {
   const at = process.argv.indexOf(`--${name}`)
@@ -21,7 +21,6 @@ const value = (name, other) => {
 const set = value('set', 'big')
 const quick = process.argv.includes('--quick')
 const top = Number(value('top', 10))
-const host = `${process.platform}-${process.arch}`
 const LONG = { timeout: 600_000 }
 const RECORD = ['record', '-q', '-e', 'cpu-clock', '-F', '1999', '-o']
 
@@ -92,25 +91,9 @@ function report(name, title) {
 
 /** An installed application takes an update, from what is installed and from a peer, and puts it in its place. */
 async function update() {
-  const tree = path.join(work, 'app')
-  SETS.app.make(tree, quick)
-  const made = path.join(tree, 'by-arch/linux-x64')
-  if (host !== 'linux-x64') fs.renameSync(made, path.join(tree, `by-arch/${host}`))
-  const target = path.join(work, 'installed', 'App')
-  fs.cpSync(path.join(tree, `by-arch/${host}/app/App`), target, { recursive: true, verbatimSymlinks: true })
   const author = new Side('bosc', boscCommand()).at(path.join(work, 'publisher'), net.bootstrap)
-  const { link } = await author.touch()
-  await author.stage(link, tree)
-  SETS.app.second(tree)
-  fs.writeFileSync(path.join(tree, 'CHANGELOG.md'), '# Changelog\n\n## v1.0.1\n\n- another\n')
-  await author.stage(link, tree)
-  const seeder = await author.seed(link)
-  const { host: address, port } = net.bootstrap[0]
-  const data = path.join(work, 'data')
-  fs.mkdirSync(data)
-  const words = ['--json', '--bootstrap', `${address}:${port}`, 'watch', '--upgrade', link, '--app', target, '--name', 'App',
-    '--version', '1.0.0', '--dir', data, '--delay', '0']
-  const p = new Running(words, { command: boscCommand(), stdin: 'pipe' })
+  const { watch, seeder } = await installedApp(author, work, net.bootstrap, quick)
+  const p = new Running(watch, { command: boscCommand(), stdin: 'pipe' })
   const updating = attach('update', p.pid)
   await p.untilLine('updated', () => true, LONG)
   await updating.stop()
@@ -130,8 +113,7 @@ const net = await network()
 try {
   const tree = path.join(work, 'tree')
   SETS[set].make(tree, quick)
-  const made = path.join(tree, 'by-arch/linux-x64')
-  if (host !== 'linux-x64' && fs.existsSync(made)) fs.renameSync(made, path.join(tree, `by-arch/${host}`))
+  forHost(tree)
   execFileSync('sync', ['-f', tree])
 
   const plain = new Side('bosc', boscCommand())

@@ -77,6 +77,47 @@ export async function small(side, work) {
   return { touch: median(touch), info: median(info) }
 }
 
+/** Runs `act` with the bootstrap nodes of a network that lasts as long. */
+export async function withNetwork(act) {
+  const net = await network()
+  try {
+    return await act(net.bootstrap)
+  } finally {
+    await net.close()
+  }
+}
+
+/** A tree of `data.mjs` with the builds of this machine's kind. */
+export function forHost(tree) {
+  const host = `${process.platform}-${process.arch}`
+  const made = path.join(tree, 'by-arch/linux-x64')
+  if (host !== 'linux-x64' && fs.existsSync(made)) fs.renameSync(made, path.join(tree, `by-arch/${host}`))
+}
+
+/**
+ * The application of the set `app`, installed in `work`, and a seeded link with the version after it. Gives the words that `watch`
+ * follows it with, and the seeder.
+ */
+export async function installedApp(author, work, bootstrap, quick) {
+  const tree = path.join(work, 'app')
+  SETS.app.make(tree, quick)
+  forHost(tree)
+  const target = path.join(work, 'installed', 'App')
+  fs.cpSync(path.join(tree, `by-arch/${process.platform}-${process.arch}/app/App`), target, { recursive: true, verbatimSymlinks: true })
+  const { link } = await author.touch()
+  await author.stage(link, tree)
+  SETS.app.second(tree)
+  fs.writeFileSync(path.join(tree, 'CHANGELOG.md'), '# Changelog\n\n## v1.0.1\n\n- another\n')
+  await author.stage(link, tree)
+  const seeder = await author.seed(link)
+  const { host, port } = bootstrap[0]
+  const data = path.join(work, 'data')
+  fs.mkdirSync(data)
+  const watch = ['--json', '--bootstrap', `${host}:${port}`, 'watch', '--upgrade', link, '--app', target, '--name', 'App',
+    '--version', '1.0.0', '--dir', data, '--delay', '0']
+  return { watch, seeder }
+}
+
 /** A network of JavaScript DHT nodes in a process of its own. */
 export async function network() {
   const p = new Running([], { command: [process.execPath, path.join(here, 'testnet.mjs')] })

@@ -12,7 +12,8 @@ import { PASSPHRASE } from '../lib/signing.mjs'
 const timeout = 180_000
 const skip = isStandIn() ? 'the stand-in has no multisig' : false
 
-test('offline, verify and commit say so, whatever they know', { timeout, skip }, async (t) => {
+/** A first release that `store` committed, and the signed request for a second one. */
+async function signedNext(t) {
   const f = await releaseFixture(t)
   const first = await f.release('1.0.0')
   await f.seedSource(first)
@@ -21,6 +22,11 @@ test('offline, verify and commit say so, whatever they know', { timeout, skip },
   const source = await f.release('2.0.0')
   await f.seedSource(source)
   const { request, responses } = await f.signed('bosc', source)
+  return { f, store, source, request, responses }
+}
+
+test('offline, verify and commit say so, whatever they know', { timeout, skip }, async (t) => {
+  const { f, store, source, request, responses } = await signedNext(t)
   // It has seen both, and so has nothing to fetch.
   await store.ok(...f.commitArgs('verify', source, request, responses))
   const offline = [{ host: '127.0.0.1', port: 9 }]
@@ -34,14 +40,7 @@ test('offline, verify and commit say so, whatever they know', { timeout, skip },
 })
 
 test('offline, an existing production is not taken for a first commit', { timeout, skip }, async (t) => {
-  const f = await releaseFixture(t)
-  const first = await f.release('1.0.0')
-  await f.seedSource(first)
-  const store = f.bosc()
-  await f.commitNew('bosc', first, { bosc: store })
-  const source = await f.release('2.0.0')
-  await f.seedSource(source)
-  const { request, responses } = await f.signed('bosc', source)
+  const { f, store, source, request, responses } = await signedNext(t)
   await f.stopTargetSeeders()
   // Sources are seeded, production is out of sight, the store is new.
   const p = await f.bosc().end(f.commitArgs('commit', source, request, responses))

@@ -18,6 +18,12 @@ pub fn address_bytes(addr: SocketAddrV4) -> [u8; ADDRESS_LEN] {
     [a, b, c, d, lo, hi]
 }
 
+/// The network an address counts for where hosts are told apart by who can have many of them: its /24.
+pub fn network_of(host: Ipv4Addr) -> [u8; 3] {
+    let [a, b, c, _] = host.octets();
+    [a, b, c]
+}
+
 /// The id every node at `addr` has: the hash of its address. A node cannot choose its place without
 /// choosing its address.
 pub fn node_id(addr: SocketAddrV4) -> NodeId {

@@ -78,8 +78,8 @@ mod rpc;
 mod table;
 
 pub use addr::{
-    ADDRESS_LEN, NodeId, address_bytes, distance, get_address, get_addresses, node_id, put_address,
-    put_addresses,
+    ADDRESS_LEN, NodeId, address_bytes, distance, get_address, get_addresses, network_of, node_id,
+    put_address, put_addresses,
 };
 pub use config::{Config, Limits};
 pub use dht::{AnnounceOptions, Dht, MutableGetOptions, ReplyOptions, Request};

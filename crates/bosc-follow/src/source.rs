@@ -61,6 +61,11 @@ impl CoreSource {
         Ok(!lags)
     }
 
+    /// How long it is once it is ready.
+    fn end(&self) -> u64 {
+        self.length.min(self.core.length())
+    }
+
     /// Why block `index` cannot be read. What was found damaged is not here any more, and peers may have it. Who writes a
     /// drive reads it without them.
     fn failed(&self, index: u64, e: bosc_store::Error) -> SourceError {
@@ -79,15 +84,11 @@ impl CoreSource {
 impl BlockSource for CoreSource {
     fn length(&self) -> u64 {
         // What is to come may be longer than what is here.
-        if self.db.is_some() && !self.is_ready().unwrap_or(false) {
-            u64::MAX
-        } else {
-            self.length.min(self.core.length())
-        }
+        if self.db.is_some() && !self.is_ready().unwrap_or(false) { u64::MAX } else { self.end() }
     }
 
     fn block(&self, index: u64) -> Result<Bytes, SourceError> {
-        if !self.is_ready()? || index >= self.length() {
+        if !self.is_ready()? || index >= self.end() {
             return Err(SourceError::Missing(index));
         }
         match self.core.block(index) {
@@ -102,8 +103,8 @@ impl BlockSource for CoreSource {
         if !self.is_ready()? {
             return Err(SourceError::Missing(*first));
         }
-        let length = self.length();
-        let within = indexes.split(|i| *i >= length).next().unwrap_or_default();
+        let end = self.end();
+        let within = indexes.split(|i| *i >= end).next().unwrap_or_default();
         match self.core.blocks(within, TOGETHER) {
             Ok(blocks) if !blocks.is_empty() => Ok(blocks),
             // Not here, or beyond the end.
@@ -114,7 +115,7 @@ impl BlockSource for CoreSource {
     }
 
     fn has(&self, index: u64) -> bool {
-        index < self.length() && self.is_ready().unwrap_or(false) && self.core.has(index).unwrap_or(false)
+        self.is_ready().unwrap_or(false) && index < self.end() && self.core.has(index).unwrap_or(false)
     }
 
     fn seek(&self, offset: u64) -> Result<Option<(u64, u64)>, SourceError> {

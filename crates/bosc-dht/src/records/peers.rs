@@ -10,10 +10,12 @@
 //!   In JavaScript one host with 4000 records leaves the others one place in two hundred.
 //! * Below these bounds nobody counts: many honest peers share an address.
 
+use crate::addr::network_of;
 use crate::rng::Rng;
 use bosc_format::crypto::PublicKey;
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -86,20 +88,14 @@ impl Generation {
     }
 }
 
-/// The /24 a host is in.
-fn network(host: Ipv4Addr) -> [u8; 3] {
-    let [a, b, c, _] = host.octets();
-    [a, b, c]
-}
-
 /// The place in a full list of the record that makes room for one of `source`. Records are in the order in which they came.
 fn makes_room(list: &[Record], source: Ipv4Addr, rng: &mut Rng) -> usize {
     let (mut networks, mut hosts) = (HashMap::new(), HashMap::new());
     for host in list.iter().map(|r| r.source).chain([source]) {
-        *networks.entry(network(host)).or_insert(0usize) += 1;
+        *networks.entry(network_of(host)).or_insert(0usize) += 1;
         *hosts.entry(host).or_insert(0usize) += 1;
     }
-    let crowd = |r: &Record| (networks.get(&network(r.source)), hosts.get(&r.source));
+    let crowd = |r: &Record| (networks.get(&network_of(r.source)), hosts.get(&r.source));
     let most = list.iter().map(crowd).max();
     if most == Some((Some(&1), Some(&1))) {
         return rng.index(list.len());
@@ -109,18 +105,17 @@ fn makes_room(list: &[Record], source: Ipv4Addr, rng: &mut Rng) -> usize {
 
 /// Sorts so that each network comes before any comes twice, and within each its hosts likewise.
 fn take_turns<T>(records: &mut [T], host: impl Fn(&T) -> Ipv4Addr) {
-    let mut turns: HashMap<Ipv4Addr, usize> = HashMap::new();
-    let mut turn = |host| {
-        let n = turns.entry(host).or_insert(0);
-        *n += 1;
-        *n
-    };
-    records.sort_by_cached_key(|r| turn(host(r)));
-    let mut turns: HashMap<[u8; 3], usize> = HashMap::new();
+    in_turns(records, &host);
+    in_turns(records, |r| network_of(host(r)));
+}
+
+/// One of each, then a second of each, and so on; else in the order they have.
+fn in_turns<T, K: Eq + Hash>(records: &mut [T], of: impl Fn(&T) -> K) {
+    let mut turns: HashMap<K, usize> = HashMap::new();
     records.sort_by_cached_key(|r| {
-        let n = turns.entry(network(host(r))).or_insert(0);
-        *n += 1;
-        *n
+        let turn = turns.entry(of(r)).or_insert(0);
+        *turn += 1;
+        *turn
     });
 }
 

@@ -355,7 +355,6 @@ impl NetMachine {
         let by_peer = matches!(reason, CloseReason::Reset | CloseReason::Ended);
         let Some(link) = self.links.get(&id) else { return };
         if by_peer
-            && link.initiator
             && !link.heard
             && let Some(conn) = link.conn
         {

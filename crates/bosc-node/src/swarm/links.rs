@@ -67,7 +67,7 @@ impl Swarm {
     /// A connection or an attempt has ended.
     pub fn closed(&mut self, conn: ConnId, now: Duration) {
         let Some(peer) = self.by_conn.get(&conn).copied() else { return };
-        if self.links.get(&peer).is_some_and(|l| l.conn == conn && l.initiator) {
+        if self.dialled(conn).is_some() {
             let jitter = self.random() % 500;
             self.peers.disconnected(&peer, Backoff { now, jitter });
         }
@@ -84,13 +84,16 @@ impl Swarm {
     /// another, which we made and lost (killed and started again), or which it was dialling us on. Until it notices, which takes it
     /// longer than anybody waits here, our key does not get in, so the next attempt is made under one that is used once.
     pub fn refused(&mut self, conn: ConnId, now: Duration) {
-        if let Some(link) = self.by_conn.get(&conn).and_then(|peer| self.links.get(peer).map(|l| (*peer, l)))
-            && link.1.conn == conn
-            && link.1.initiator
-        {
-            self.peers.refused(&link.0);
+        if let Some(peer) = self.dialled(conn) {
+            self.peers.refused(&peer);
         }
         self.closed(conn, now);
+    }
+
+    /// Whom `conn` leads to, if we dialled it and no other has replaced it.
+    fn dialled(&self, conn: ConnId) -> Option<PublicKey> {
+        let peer = self.by_conn.get(&conn)?;
+        self.links.get(peer).is_some_and(|l| l.conn == conn && l.initiator).then_some(*peer)
     }
 
     /// The peer on a connection said something.

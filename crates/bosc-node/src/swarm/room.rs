@@ -20,6 +20,7 @@
 
 use super::state::{Connected, Swarm};
 use super::types::{Action, ConnId};
+use bosc_dht::network_of;
 use bosc_format::crypto::PublicKey;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -60,12 +61,6 @@ impl Connected {
     }
 }
 
-/// The /24 an address is in.
-fn network(host: Ipv4Addr) -> [u8; 3] {
-    let [a, b, c, _] = host.octets();
-    [a, b, c]
-}
-
 impl Swarm {
     /// `STEP` bytes more went out on a connection, or a block came in.
     pub fn moved(&mut self, conn: ConnId, now: Duration) {
@@ -94,18 +89,18 @@ impl Swarm {
         let accepted = || self.links.iter().filter(|(_, l)| l.open && !l.initiator);
         let (mut networks, mut hosts) = (HashMap::new(), HashMap::new());
         for at in accepted().filter_map(|(_, l)| l.host) {
-            *networks.entry(network(at)).or_insert(0usize) += 1;
+            *networks.entry(network_of(at)).or_insert(0usize) += 1;
             *hosts.entry(at).or_insert(0usize) += 1;
         }
-        let (share, own) = (self.most() / SHARE, network(host));
+        let (share, own) = (self.most() / SHARE, network_of(host));
         let crowd = |at: Option<Ipv4Addr>| {
-            let of = |at: Ipv4Addr| Some((*networks.get(&network(at))?, *hosts.get(&at)?));
+            let of = |at: Ipv4Addr| Some((*networks.get(&network_of(at))?, *hosts.get(&at)?));
             at.and_then(of).unwrap_or_default()
         };
         accepted()
             .map(|(peer, l)| (l.good_for(now), crowd(l.host), l, peer))
             .filter(|(good, (crowd, _), l, _)| {
-                *good < Use::Busy || (*crowd > share && l.host.is_some_and(|at| network(at) != own))
+                *good < Use::Busy || (*crowd > share && l.host.is_some_and(|at| network_of(at) != own))
             })
             .min_by_key(|(good, crowd, l, peer)| (*good, std::cmp::Reverse(*crowd), l.used(), **peer))
             .map(|(.., peer)| *peer)

@@ -34,10 +34,13 @@ use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Name of the key pair that a store's node is known by.
 const NODE_KEY: &str = "bosc-node";
+/// How long DHT nodes have to answer before it is said that none does.
+pub(crate) const OFFLINE_AFTER: Duration = Duration::from_secs(4);
 
 /// Where the store is and how the network is reached.
 #[derive(Clone, Default)]
@@ -188,8 +191,12 @@ impl Engine {
     /// The DHT nodes that were tried, when nothing at all was ever received.
     pub(crate) fn unanswered(&self) -> Option<Vec<SocketAddrV4>> {
         let slot = self.node.lock().unwrap_or_else(PoisonError::into_inner);
-        let silent = slot.as_ref().is_some_and(|node| node.status().received == 0);
-        silent.then(|| self.bootstrap.clone())
+        slot.as_ref().and_then(|node| self.unanswered_by(node))
+    }
+
+    /// The same of a node beside the engine's own.
+    pub(crate) fn unanswered_by(&self, node: &Node) -> Option<Vec<SocketAddrV4>> {
+        (node.status().received == 0).then(|| self.bootstrap.clone())
     }
 
     /// Ends the node, taking announcements back, and makes everything durable.

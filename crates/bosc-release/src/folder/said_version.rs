@@ -114,12 +114,11 @@ pub(crate) struct Mismatch {
 /// Which of these files say another version than the release. `path` gives the place of a file on this disk.
 pub(crate) fn mismatches<'f, P: AsRef<std::path::Path>>(
     release: &str,
-    keys: impl Iterator<Item = &'f str> + Clone,
+    keys: impl Iterator<Item = &'f str>,
     path: impl Fn(&'f str) -> P,
 ) -> Vec<Mismatch> {
-    let told = told_by(keys.clone());
     let mut out = Vec::new();
-    for key in keys.filter(|key| told.contains(key)) {
+    for key in told_by(keys) {
         let running = said_by_file(key, path(key).as_ref()).filter(|running| differs(release, running));
         out.extend(running.map(|running| Mismatch { key: key.to_owned(), running }));
     }

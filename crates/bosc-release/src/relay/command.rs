@@ -3,7 +3,7 @@
 use super::Relay;
 use super::event::{RelayEvent, RelayStats};
 use crate::command::{Sink, Stop};
-use crate::engine::{Engine, public_keys};
+use crate::engine::{Engine, OFFLINE_AFTER, public_keys};
 use crate::error::{CommandError, ErrorKind};
 use bosc_follow::{Alarm, FollowError, Wait};
 use bosc_format::id;
@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 
 /// Name of the key pair that a store's relay is known by.
 const RELAY_KEY: &str = "bosc-relay";
-/// How long DHT nodes have to answer before it is said that none does.
-const OFFLINE_AFTER: Duration = Duration::from_secs(4);
 
 /// What was told last, and when.
 struct Told {
@@ -81,12 +79,13 @@ impl Engine {
             told.announced = true;
             sink.tell(RelayEvent::Announced);
         }
-        if !told.announced && !told.offline && alarm.has_passed(told.start, OFFLINE_AFTER) {
-            told.offline = node.status().received == 0;
-            if told.offline {
-                let tried = self.bootstrap.iter().map(ToString::to_string).collect();
-                sink.tell(RelayEvent::Offline { tried });
-            }
+        if !told.announced
+            && !told.offline
+            && alarm.has_passed(told.start, OFFLINE_AFTER)
+            && let Some(tried) = self.unanswered_by(node)
+        {
+            told.offline = true;
+            sink.tell(RelayEvent::Offline { tried: tried.iter().map(ToString::to_string).collect() });
         }
         if told.announced && alarm.has_passed(told.at, every) {
             told.at = alarm.now();

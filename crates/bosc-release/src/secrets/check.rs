@@ -6,7 +6,7 @@ use super::in_use::KeysInUse;
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::looks::key_looks;
 use super::places::StorePlaces;
-use super::stream::Search;
+use super::stream::FileLook;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::Only;
 use crate::folder::pattern::GlobError;
@@ -219,7 +219,9 @@ pub(crate) fn keep(
         if !std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
             continue;
         }
-        match look_at(&path, &KeysInUse::default()).map(|(verdict, ..)| verdict) {
+        let told =
+            start_of(&path).and_then(|(head, size, _)| look(&path, &head, size, &KeysInUse::default()));
+        match told {
             Ok(ContentVerdict::Secret(secret)) => return Err(refuse(&path, secret.what())),
             Ok(ContentVerdict::Suspect(suspect)) if suspect.is_key() => {
                 return Err(refuse(&path, suspect.what()));
@@ -232,29 +234,30 @@ pub(crate) fn keep(
 
 /// What one file is, and what stands in it.
 fn look_through(path: &Path, keys: &KeysInUse) -> std::io::Result<ContentVerdict> {
-    let (verdict, head, mut file) = look_at(path, keys)?;
-    if head.len() < HEAD || matches!(verdict, ContentVerdict::Secret(_)) {
-        return Ok(verdict);
+    let (head, size, mut file) = start_of(path)?;
+    let mut looked = FileLook::new(path, &head, size, keys)?;
+    if !looked.is_searched() || matches!(looked.told(), ContentVerdict::Secret(_)) {
+        return Ok(looked.told());
     }
-    let mut search = Search::new(&head, keys);
     let mut part = head;
     loop {
-        if let Some(secret) = search.feed(&part) {
+        if let Some(secret) = looked.feed(&part) {
             return Ok(ContentVerdict::Secret(secret));
         }
         part.clear();
         if file.by_ref().take(HEAD as u64).read_to_end(&mut part)? == 0 {
-            return Ok(verdict.and(search.end()));
+            return Ok(looked.end());
         }
     }
 }
 
-/// What one file is by its first bytes, these, and the file behind them.
-fn look_at(path: &Path, keys: &KeysInUse) -> std::io::Result<(ContentVerdict, Zeroizing<Vec<u8>>, File)> {
+/// The first bytes of a file, its size, and the file behind them.
+fn start_of(path: &Path) -> std::io::Result<(Zeroizing<Vec<u8>>, u64, File)> {
     let mut file = open_plain(path)?;
     let size = file.metadata()?.len();
     let mut head = Zeroizing::new(Vec::with_capacity(HEAD.min(usize::try_from(size).unwrap_or(HEAD)) + 1));
     file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
     // A file that the system makes up has no size.
-    Ok((look(path, &head, size.max(head.len() as u64), keys)?, head, file))
+    let size = size.max(head.len() as u64);
+    Ok((head, size, file))
 }

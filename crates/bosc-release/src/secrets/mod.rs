@@ -83,4 +83,4 @@ pub(crate) use kinds::{ContentVerdict, RULES};
 pub use kinds::{HEAD, Secret, Suspect};
 pub(crate) use looks::key_looks;
 pub(crate) use places::StorePlaces;
-pub(crate) use stream::Search;
+pub(crate) use stream::{FileLook, Search};

@@ -15,11 +15,13 @@
 //! In a file that is no text (a zero byte near its start) only two things are looked for: keys in use, and a key of ours
 //! behind its name.
 
-use super::content::{holds_private_key, is_text, sets_our_key};
+use super::content::{holds_private_key, is_text, look, sets_our_key};
 use super::in_use::KeysInUse;
-use super::kinds::{ContentVerdict, Secret, Suspect};
+use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::programs;
 use super::words::{self, Held};
+use std::io;
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// New bytes in a window.
@@ -28,6 +30,44 @@ const STEP: usize = 64 * 1024;
 const OVERLAP: usize = 4096;
 /// Public keys computed for one file where nothing says that it has secrets: about a second.
 const PAIRS: usize = 50_000;
+
+/// A file that is looked at as it is read: its first bytes say what it is, and a longer one is searched to its end.
+pub(crate) struct FileLook<'k> {
+    told: ContentVerdict,
+    search: Option<Search<'k>>,
+}
+
+impl<'k> FileLook<'k> {
+    /// Of the file at `path`, of `size` bytes, which starts with `head`: the whole file, or its first [`HEAD`] bytes, which are to
+    /// be fed as well.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub(crate) fn new(path: &Path, head: &[u8], size: u64, keys: &'k KeysInUse) -> io::Result<Self> {
+        let told = look(path, head, size.max(head.len() as u64), keys)?;
+        Ok(Self { told, search: (head.len() >= HEAD).then(|| Search::new(head, keys)) })
+    }
+
+    /// What its first bytes say.
+    pub(crate) fn told(&self) -> ContentVerdict {
+        self.told
+    }
+
+    /// Whether there is more to be read of it.
+    pub(crate) fn is_searched(&self) -> bool {
+        self.search.is_some()
+    }
+
+    /// Takes the next bytes, from the first one on.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Secret> {
+        self.search.as_mut().and_then(|search| search.feed(bytes))
+    }
+
+    /// What all of it says, after the last bytes.
+    pub(crate) fn end(self) -> ContentVerdict {
+        self.told.and(self.search.map_or(self.told, Search::end))
+    }
+}
 
 /// A search through one file.
 pub(crate) struct Search<'k> {

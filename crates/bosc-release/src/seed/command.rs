@@ -4,10 +4,10 @@ use super::Seed;
 use super::event::{NatType, NetworkTraffic, SeedEvent, SeedStats, Traffic};
 use super::scrub::{Scrub, ScrubFound};
 use crate::command::{Sink, Stop};
-use crate::engine::Engine;
 use crate::engine::conflict::Conflicts;
 use crate::engine::drive::parse_link;
 use crate::engine::follow::timed_out;
+use crate::engine::{Engine, OFFLINE_AFTER};
 use crate::error::{CommandError, ErrorKind};
 use bosc_follow::{Alarm, FollowedCore, FollowedDrive, Wait};
 use bosc_format::crypto::PublicKey;
@@ -17,8 +17,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long DHT nodes have to answer before it is said that none does.
-const OFFLINE_AFTER: Duration = Duration::from_secs(4);
 /// How often it is looked whether one answers after that.
 const OFFLINE_LOOK: Duration = Duration::from_secs(1);
 

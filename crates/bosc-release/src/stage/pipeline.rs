@@ -12,12 +12,12 @@
 //! The reader waits while more than the budget is read and not yet given back, so memory is bounded whatever the files.
 
 use crate::folder::scan::FileStat;
-use crate::secrets::{self, ContentVerdict, HEAD, KeysInUse, Search};
+use crate::secrets::{ContentVerdict, FileLook, HEAD, KeysInUse};
 use bosc_drive::chunker::{ChunkBuffer, MIN_CHUNK};
 use bosc_files::open_plain;
 use bosc_format::crypto::{Hash, leaf_hash};
 use bytes::{Bytes, BytesMut};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -216,30 +216,29 @@ impl FileReader<'_> {
     fn file(&mut self, job: &Job) -> bool {
         let send = |v| self.items.send(PieceSent::Ready(ReadItem::Looked(v))).map_err(|_| Closed);
         let cancelled = || self.cancelled.load(Ordering::Relaxed) == job.number;
-        let (search, told) = (RefCell::new(None::<Search<'_>>), Cell::new(ContentVerdict::Plain));
+        let looked = RefCell::new(None::<FileLook<'_>>);
         let look = |head: &[u8]| {
-            let verdict = secrets::look(&job.path, head, job.stat.size.max(head.len() as u64), self.keys)?;
-            told.set(verdict);
-            if head.len() >= HEAD {
-                *search.borrow_mut() = Some(Search::new(head, self.keys));
-            }
-            Ok(if verdict == ContentVerdict::Plain { Ok(()) } else { send(verdict) })
+            let file = FileLook::new(&job.path, head, job.stat.size, self.keys)?;
+            let told = file.told();
+            *looked.borrow_mut() = Some(file);
+            Ok(if told == ContentVerdict::Plain { Ok(()) } else { send(told) })
         };
         let mut sink = |piece: Bytes| {
-            let found = search.borrow_mut().as_mut().and_then(|search| search.feed(&piece));
+            let found = looked.borrow_mut().as_mut().and_then(|file| file.feed(&piece));
             if let Some(secret) = found {
                 send(ContentVerdict::Secret(secret))?;
             }
             if cancelled() { Ok(()) } else { self.piece(piece) }
         };
-        let enough = || cancelled() && search.borrow().is_none();
+        let enough = || cancelled() && !looked.borrow().as_ref().is_some_and(FileLook::is_searched);
         let read = read_file(job, &mut sink, enough, look);
         let last = match read {
             Ok(Ok(true)) => {
-                let told = told.get();
-                let all = told.and(search.into_inner().map_or(told, Search::end));
-                if all != told && send(all).is_err() {
-                    return false;
+                if let Some(file) = looked.into_inner() {
+                    let (told, all) = (file.told(), file.end());
+                    if all != told && send(all).is_err() {
+                        return false;
+                    }
                 }
                 ReadItem::End
             }

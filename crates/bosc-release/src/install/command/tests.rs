@@ -19,6 +19,23 @@ fn item(name: &str, folder: bool) -> InstallItem {
 
 const FOLDER: &str = "/by-arch/linux-x64/app/";
 
+/// Of an install of one file or folder, which was not marked.
+fn receipt_of(dest: &Path) -> Receipt {
+    Receipt {
+        folders: BTreeSet::new(),
+        link: "pear://x".into(),
+        verlink: String::new(),
+        name: "Demo".into(),
+        version: Some("1.0.0".into()),
+        length: 5,
+        state: ReceiptState::Installed,
+        files: [dest.to_owned()].into(),
+        extras: BTreeSet::new(),
+        marks: BTreeMap::new(),
+        contents: BTreeMap::new(),
+    }
+}
+
 #[test]
 fn entries_are_seen_from_their_own_item() {
     let all = [
@@ -64,19 +81,7 @@ fn receipts_tell_what_is_ours() {
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("Demo");
     let items = [InstallItem { dest: dest.clone(), ..item("Demo", false) }];
-    let receipt = Receipt {
-        folders: BTreeSet::new(),
-        link: "pear://x".into(),
-        verlink: String::new(),
-        name: "Demo".into(),
-        version: Some("1.0.0".into()),
-        length: 5,
-        state: ReceiptState::Installed,
-        files: [dest.clone()].into(),
-        extras: BTreeSet::new(),
-        marks: BTreeMap::new(),
-        contents: BTreeMap::new(),
-    };
+    let receipt = receipt_of(&dest);
     receipt.keep(dir.path(), &[1; 32]).unwrap();
     assert_eq!(Receipt::all(dir.path(), &[1; 32]).unwrap().as_slice(), std::slice::from_ref(&receipt));
     assert_eq!(Receipt::all(dir.path(), &[2; 32]).unwrap(), []);
@@ -93,19 +98,7 @@ fn receipts_tell_what_is_ours() {
 fn each_place_has_its_own_receipt() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path();
-    let receipt = |file: &str| Receipt {
-        folders: BTreeSet::new(),
-        link: "pear://x".into(),
-        verlink: String::new(),
-        name: "Demo".into(),
-        version: Some("1.0.0".into()),
-        length: 5,
-        state: ReceiptState::Installed,
-        files: [PathBuf::from(file)].into(),
-        extras: ["/entry".into()].into(),
-        marks: BTreeMap::new(),
-        contents: BTreeMap::new(),
-    };
+    let receipt = |file: &str| Receipt { extras: ["/entry".into()].into(), ..receipt_of(Path::new(file)) };
     let files = |receipts: &[Receipt]| -> Vec<PathBuf> {
         receipts.iter().flat_map(|r| r.files.iter().chain(&r.extras)).cloned().collect()
     };
@@ -135,19 +128,7 @@ fn what_somebody_put_in_the_place_of_an_install_is_not_ours() {
     let dest = dir.path().join("Demo");
     fs::write(&dest, "x").unwrap();
     let items = [InstallItem { dest: dest.clone(), ..item("Demo", false) }];
-    let mut receipt = Receipt {
-        folders: BTreeSet::new(),
-        link: "pear://x".into(),
-        verlink: String::new(),
-        name: "Demo".into(),
-        version: Some("1.0.0".into()),
-        length: 5,
-        state: ReceiptState::Installed,
-        files: [dest.clone()].into(),
-        extras: BTreeSet::new(),
-        marks: BTreeMap::new(),
-        contents: BTreeMap::new(),
-    };
+    let mut receipt = receipt_of(&dest);
     receipt.mark(&dest).unwrap();
     receipt.keep(dir.path(), &[1; 32]).unwrap();
     let receipt = Receipt::all(dir.path(), &[1; 32]).unwrap().remove(0);
@@ -175,17 +156,8 @@ fn what_was_added_to_an_application_stays_when_it_goes_or_is_replaced() {
     };
     let installed = ["bin/run", "lib/a/x", "lib/b"];
     let mut receipt = Receipt {
-        folders: BTreeSet::new(),
-        link: "pear://x".into(),
-        verlink: String::new(),
-        name: "Demo".into(),
-        version: Some("1.0.0".into()),
-        length: 5,
-        state: ReceiptState::Installed,
-        files: [dest.clone()].into(),
-        extras: BTreeSet::new(),
-        marks: BTreeMap::new(),
         contents: [(dest.clone(), installed.map(str::to_owned).into())].into(),
+        ..receipt_of(&dest)
     };
     let install = |receipt: &mut Receipt| {
         installed.iter().for_each(|path| put(&dest, path, "ours"));
