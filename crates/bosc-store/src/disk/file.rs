@@ -33,7 +33,7 @@ pub struct DirDisk {
     dir: Dir,
     data: Dir,
     place: Place,
-    _lock: File,
+    lock: File,
 }
 
 impl DirDisk {
@@ -72,7 +72,7 @@ impl DirDisk {
             f.set_len(0)?;
             f.write_all(std::process::id().to_string().as_bytes())
         });
-        Ok(Self { path: path.to_path_buf(), dir, data, place: Place::new(path), _lock: lock })
+        Ok(Self { path: path.to_path_buf(), dir, data, place: Place::new(path), lock })
     }
 
     /// The folder of a file, and the file's name in it.
@@ -81,6 +81,14 @@ impl DirDisk {
             Some((DATA, name)) => (&self.data, name),
             _ => (&self.dir, name),
         }
+    }
+}
+
+impl Drop for DirDisk {
+    /// Takes the lock off rather than leave that to closing the file: a process that another thread starts at this moment has a copy of
+    /// it until it runs its own program, and would hold the lock as long.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
     }
 }
 
@@ -265,5 +273,23 @@ impl DiskFile for OsFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_lock_in_a_process_that_starts_holds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = DirDisk::open(dir.path()).unwrap();
+        // As a process has it between its start and its program.
+        let copy = disk.lock.try_clone().unwrap();
+        assert!(matches!(DirDisk::open(dir.path()), Err(Error::Locked { .. })));
+        drop(disk);
+        drop(DirDisk::open(dir.path()).unwrap());
+        drop(copy);
     }
 }
