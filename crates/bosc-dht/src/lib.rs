@@ -59,7 +59,7 @@
 //! - `records/`: what is kept for others, and what a request must show before it is stored (`records/store`).
 //! - `messages`: the values inside requests and replies. `router`: handshakes on their way through us.
 //! - `connect/`: from a key to a connection. `addr`: addresses and ids. `config`: settings and bounds. `event`: what goes in and
-//!   out. `rng`: randomness, handed in.
+//!   out. `ids`: what names something under way. `rng`: randomness, handed in.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
@@ -68,6 +68,7 @@ mod config;
 pub mod connect;
 mod dht;
 mod event;
+mod ids;
 pub mod messages;
 mod nat;
 mod query;
@@ -87,6 +88,7 @@ pub use event::{
     ClosestNode, Event, IncomingRequest, QueryData, QueryDone, QueryError, QueryReply, Relay, Reply,
     SocketKind, Stats, Transmit,
 };
+pub use ids::{Busy, ListenId, QueryId, RequestId};
 pub use messages::{MutableRecord, PeerRecord};
 pub use nat::NatSampler;
 pub use query::QueryOptions;
@@ -97,20 +99,3 @@ pub use rpc::health::NetworkState;
 pub use rpc::wire::{self, Token, is_dht_datagram};
 pub use rpc::{command, error_code, internal};
 pub use table::K;
-
-/// Names a request until it is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId(pub(crate) u64);
-
-/// Names a query until it is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QueryId(pub(crate) u64);
-
-/// Names a listening key pair until it is off the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListenId(pub(crate) u64);
-
-/// A bound of [`Limits`] is reached; try again when something is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too much is going on at once")]
-pub struct Busy;

@@ -47,6 +47,37 @@ fn announce(net: &mut Net, host: usize, topic: [u8; 32], key_pair: &KeyPair, cle
     assert!(done.committed >= done.closest.len() / 2, "{} of {}", done.committed, done.closest.len());
 }
 
+/// Known as soon as it is certain: when every bootstrap node was asked, and asked again as often as that is done.
+#[test]
+fn that_nobody_answers_is_known_within_ten_seconds() {
+    let mut net = Net::persistent(1, 5);
+    let bootstrap = vec![net.server(1), net.server(2)];
+    let config = || Config { bootstrap: bootstrap.clone(), ..Config::default() };
+    // The network is away, for good or for as long as it takes a machine to wake up.
+    for (back, known) in [(None, true), (Some(secs(4)), false)] {
+        net.loss = 1000;
+        let (begun, host) = (net.now, net.add(config(), false));
+        let mut since = None;
+        for _ in 0..200 {
+            net.run(Duration::from_millis(100));
+            let passed = net.now - begun;
+            if back.is_some_and(|back| passed >= back) {
+                net.loss = 0;
+            }
+            if net.hosts[host].dht.is_unanswered() {
+                since.get_or_insert(passed);
+            }
+        }
+        assert_eq!(since.is_some(), known, "{since:?}");
+        assert!(since.is_none_or(|since| since > secs(5) && since < secs(10)), "{since:?}");
+        // Whatever was thought, it ends with the first answer.
+        net.loss = 0;
+        net.with(host, |d, now| d.bootstrap(now));
+        net.run(secs(30));
+        assert!(!net.hosts[host].dht.is_unanswered());
+    }
+}
+
 #[test]
 fn all_nodes_become_persistent_and_know_each_other() {
     let mut net = Net::persistent(1, 30);

@@ -101,7 +101,7 @@ impl Dir {
     /// `AlreadyExists`.
     pub fn create_dir(&self, name: impl AsRef<OsStr>, _: u32) -> io::Result<Self> {
         let path = self.at(&name)?;
-        step(Op::Make, self, name.as_ref())?;
+        step(Op::Make, self.path(), name.as_ref())?;
         fs::create_dir(&path)?;
         Ok(Self { path })
     }
@@ -156,7 +156,7 @@ impl Dir {
     /// `AlreadyExists`.
     pub fn create_file(&self, name: impl AsRef<OsStr>, _: u32) -> io::Result<File> {
         let path = self.at(&name)?;
-        step(Op::Make, self, name.as_ref())?;
+        step(Op::Make, self.path(), name.as_ref())?;
         OpenOptions::new().read(true).write(true).create_new(true).open(path)
     }
 
@@ -174,7 +174,7 @@ impl Dir {
     /// Of the system.
     pub fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let path = self.at(&name)?;
-        step(Op::Remove, self, name.as_ref())?;
+        step(Op::Remove, self.path(), name.as_ref())?;
         match fs::remove_file(&path) {
             // Windows removes a link to a folder as a folder.
             Err(e) if fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink()) => {
@@ -190,7 +190,7 @@ impl Dir {
     /// Of the system.
     pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let path = self.at(&name)?;
-        step(Op::Remove, self, name.as_ref())?;
+        step(Op::Remove, self.path(), name.as_ref())?;
         fs::remove_dir(path)
     }
 
@@ -200,7 +200,7 @@ impl Dir {
     /// Of the system.
     pub fn rename(&self, name: impl AsRef<OsStr>, to: &Self, to_name: impl AsRef<OsStr>) -> io::Result<()> {
         let (from, to) = (self.at(&name)?, to.at(to_name)?);
-        step(Op::Rename, self, name.as_ref())?;
+        step(Op::Rename, self.path(), name.as_ref())?;
         fs::rename(from, to)
     }
 
@@ -215,7 +215,7 @@ impl Dir {
         to_name: impl AsRef<OsStr>,
     ) -> io::Result<()> {
         let (from, to) = (self.at(&name)?, to.at(to_name)?);
-        step(Op::Rename, self, name.as_ref())?;
+        step(Op::Rename, self.path(), name.as_ref())?;
         #[cfg(windows)]
         match crate::windows::rename_new(&from, &to) {
             // A path that is too long for this call, which the standard library writes in another way.
@@ -235,7 +235,7 @@ impl Dir {
     /// # Errors
     /// `Unsupported`, always.
     pub fn exchange(&self, name: impl AsRef<OsStr>, _: &Self, _: impl AsRef<OsStr>) -> io::Result<()> {
-        step(Op::Exchange, self, name.as_ref())?;
+        step(Op::Exchange, self.path(), name.as_ref())?;
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -245,7 +245,7 @@ impl Dir {
     /// `AlreadyExists`; where the user may make none, of the system.
     pub fn symlink(&self, text: &OsStr, name: impl AsRef<OsStr>, folder: bool) -> io::Result<()> {
         let path = self.at(&name)?;
-        step(Op::Make, self, name.as_ref())?;
+        step(Op::Make, self.path(), name.as_ref())?;
         #[cfg(windows)]
         {
             let text: PathBuf = Path::new(text).components().collect();
@@ -273,7 +273,7 @@ impl Dir {
         to_name: impl AsRef<OsStr>,
     ) -> io::Result<()> {
         let (from, at) = (self.at(name)?, to.at(&to_name)?);
-        step(Op::Make, to, to_name.as_ref())?;
+        step(Op::Make, to.path(), to_name.as_ref())?;
         fs::hard_link(from, at)
     }
 
@@ -299,7 +299,7 @@ impl Dir {
     /// # Errors
     /// Of the system.
     pub fn sync(&self) -> io::Result<()> {
-        step(Op::Sync, self, OsStr::new(""))
+        step(Op::Sync, self.path(), OsStr::new(""))
     }
 
     pub(crate) fn set_own_mode(&self, _: u32) -> io::Result<()> {
@@ -315,6 +315,6 @@ pub(crate) fn like(_: &File, _: &Meta) -> io::Result<()> {
 pub(crate) fn exchanged(path: &Path) -> io::Error {
     io::Error::new(
         io::ErrorKind::PermissionDenied,
-        format!("{} was exchanged by somebody else while it was used", path.display()),
+        format!("{} was replaced by another process while it was used", path.display()),
     )
 }

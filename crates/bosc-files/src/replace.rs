@@ -295,7 +295,7 @@ impl Pending {
     pub fn commit(mut self) -> io::Result<()> {
         let Some(file) = self.file.take() else { return Ok(()) };
         if self.how.durability >= Durability::Whole {
-            step(Op::Sync, &self.dir, self.temp.as_deref().unwrap_or_default())?;
+            step(Op::Sync, self.dir.path(), self.temp.as_deref().unwrap_or_default())?;
             file.sync_all()?;
         }
         // Windows does not rename what is open.

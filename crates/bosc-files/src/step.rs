@@ -1,19 +1,19 @@
 //! Where a test may make a call fail, or end the process: nothing at all without the feature `faults`.
 
 use crate::op::Op;
-use crate::system::Dir;
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 
-/// Counts a call, and fails or kills when a test asked for it.
+/// Counts a call on a name in a folder, and fails or kills when a test asked for it.
 #[cfg(feature = "faults")]
-pub(crate) fn step(op: Op, dir: &Dir, name: &OsStr) -> io::Result<()> {
-    crate::faults::step(op, &dir.path().join(name))
+pub(crate) fn step(op: Op, folder: &Path, name: &OsStr) -> io::Result<()> {
+    crate::faults::step(op, &folder.join(name))
 }
 
 #[cfg(not(feature = "faults"))]
 #[allow(clippy::unnecessary_wraps)]
-pub(crate) fn step(_: Op, _: &Dir, _: &OsStr) -> io::Result<()> {
+pub(crate) fn step(_: Op, _: &Path, _: &OsStr) -> io::Result<()> {
     Ok(())
 }
 

@@ -108,7 +108,7 @@ impl Dir {
     /// `AlreadyExists`; `PermissionDenied` when what was made is not ours a moment later.
     pub fn create_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Self> {
         let name = one(name.as_ref())?;
-        step(Op::Make, self, name)?;
+        step(Op::Make, self.path(), name)?;
         mkdirat(&self.fd, name, Mode::from_raw_mode(mode as _))?;
         let made = self.open_dir(name)?;
         if made.is_ours()? { Ok(made) } else { Err(exchanged(&made.path)) }
@@ -205,7 +205,7 @@ impl Dir {
     pub fn create_file(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let name = one(name.as_ref())?;
-        step(Op::Make, self, name)?;
+        step(Op::Make, self.path(), name)?;
         Ok(File::from(openat(&self.fd, name, flags, Mode::from_raw_mode(mode as _))?))
     }
 
@@ -231,7 +231,7 @@ impl Dir {
     /// Of the system.
     pub fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let name = one(name.as_ref())?;
-        step(Op::Remove, self, name)?;
+        step(Op::Remove, self.path(), name)?;
         Ok(unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
@@ -241,7 +241,7 @@ impl Dir {
     /// Of the system.
     pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let name = one(name.as_ref())?;
-        step(Op::Remove, self, name)?;
+        step(Op::Remove, self.path(), name)?;
         Ok(unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
     }
 
@@ -251,7 +251,7 @@ impl Dir {
     /// Of the system.
     pub fn rename(&self, name: impl AsRef<OsStr>, to: &Self, to_name: impl AsRef<OsStr>) -> io::Result<()> {
         let (name, to_name) = (one(name.as_ref())?, one(to_name.as_ref())?);
-        step(Op::Rename, self, name)?;
+        step(Op::Rename, self.path(), name)?;
         Ok(renameat(&self.fd, name, &to.fd, to_name)?)
     }
 
@@ -266,7 +266,7 @@ impl Dir {
         to_name: impl AsRef<OsStr>,
     ) -> io::Result<()> {
         let (name, to_name) = (one(name.as_ref())?, one(to_name.as_ref())?);
-        step(Op::Rename, self, name)?;
+        step(Op::Rename, self.path(), name)?;
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
         match sys::renameat_with(&self.fd, name, &to.fd, to_name, sys::RenameFlags::NOREPLACE) {
             #[allow(unreachable_patterns)] // Two names of one number on some systems.
@@ -294,7 +294,7 @@ impl Dir {
     /// `Unsupported` where system or file system cannot.
     pub fn exchange(&self, name: impl AsRef<OsStr>, to: &Self, to_name: impl AsRef<OsStr>) -> io::Result<()> {
         let (name, to_name) = (one(name.as_ref())?, one(to_name.as_ref())?);
-        step(Op::Exchange, self, name)?;
+        step(Op::Exchange, self.path(), name)?;
         if exchange_forbidden() {
             return Err(io::ErrorKind::Unsupported.into());
         }
@@ -325,7 +325,7 @@ impl Dir {
     pub fn symlink(&self, text: &OsStr, name: impl AsRef<OsStr>, folder: bool) -> io::Result<()> {
         let _ = folder;
         let name = one(name.as_ref())?;
-        step(Op::Make, self, name)?;
+        step(Op::Make, self.path(), name)?;
         Ok(symlinkat(text, &self.fd, name)?)
     }
 
@@ -340,7 +340,7 @@ impl Dir {
         to_name: impl AsRef<OsStr>,
     ) -> io::Result<()> {
         let (name, to_name) = (one(name.as_ref())?, one(to_name.as_ref())?);
-        step(Op::Make, to, to_name)?;
+        step(Op::Make, to.path(), to_name)?;
         Ok(linkat(&self.fd, name, &to.fd, to_name, AtFlags::empty())?)
     }
 
@@ -365,7 +365,7 @@ impl Dir {
     /// # Errors
     /// Of the system.
     pub fn sync(&self) -> io::Result<()> {
-        step(Op::Sync, self, OsStr::new(""))?;
+        step(Op::Sync, self.path(), OsStr::new(""))?;
         match sys::fsync(&self.fd) {
             // File systems that cannot have nothing to lose by it.
             #[allow(unreachable_patterns)] // Two names of one number on some systems.
@@ -413,7 +413,7 @@ pub(crate) fn like(file: &File, old: &Meta) -> io::Result<()> {
 pub(crate) fn exchanged(path: &Path) -> io::Error {
     io::Error::new(
         io::ErrorKind::PermissionDenied,
-        format!("{} was exchanged by somebody else while it was used", path.display()),
+        format!("{} was replaced by another process while it was used", path.display()),
     )
 }
 

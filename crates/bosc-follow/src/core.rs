@@ -106,15 +106,19 @@ impl FollowedCore {
         mut look: impl FnMut(&CoreStatus, &mut Alarm) -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
         let mut urgent = Lazy::default();
-        wait.run(self.node.signal(), |alarm| {
+        let ends_alone = wait.ends_unanswered();
+        let found = wait.run(self.node.signal(), |alarm| {
             let status = self.live.status();
             check(&status)?;
             let found = look(&status, alarm)?;
-            if found.is_none() {
-                urgent.begin(&self.topic);
+            let vain = ends_alone && status.peers.is_empty() && self.node.status().unanswered;
+            if found.is_some() || vain {
+                return Ok(Some(found));
             }
-            Ok(found)
-        })
+            urgent.begin(&self.topic);
+            Ok::<_, E>(None)
+        })?;
+        Ok(found.flatten())
     }
 
     /// Whether blobs may be of a history before their db's, and nobody settled that.

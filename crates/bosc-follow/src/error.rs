@@ -36,10 +36,10 @@ pub enum FollowError {
     #[error("what was received could not be stored: {0}")]
     NotStored(CoreFailure),
     /// Nobody was found, or nobody who was found delivered.
-    #[error("{}", if .0.peers == 0 { "nobody who has it was found in time" } else { "the peers that were found did not deliver in time" })]
+    #[error("{}", if .0.peers == 0 { "no peer that has it was found in time" } else { "the peers that were found did not deliver in time" })]
     TimedOut(TimedOut),
     /// A block that was here is damaged, and nobody brought it again in time.
-    #[error("block {block} is damaged here, and nobody brought it again in time")]
+    #[error("block {block} is damaged here, and no peer sent it again in time")]
     Damaged {
         /// The block.
         block: u64,
@@ -119,6 +119,6 @@ mod tests {
     #[test]
     fn those_who_were_there_are_told_from_nobody() {
         let e = FollowError::timed_out(&CoreStatus::default());
-        assert_eq!(e.to_string(), "nobody who has it was found in time");
+        assert_eq!(e.to_string(), "no peer that has it was found in time");
     }
 }

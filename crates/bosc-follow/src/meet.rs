@@ -73,7 +73,8 @@ impl Meeting {
         let ready = |alarm: &mut Alarm| {
             alarm.is_past(alarm.now() + NODES);
             let status = node.status();
-            self.core.is_flushed() && (status.listening || status.nodes == 0)
+            // Nobody can be found: the discovery that goes on finds nobody either.
+            status.unanswered || self.core.is_flushed() && (status.listening || status.nodes == 0)
         };
         let announced =
             wait.run(node.signal(), |alarm| Ok::<_, FollowError>(ready(alarm).then_some(())))?.is_some();
@@ -82,7 +83,10 @@ impl Meeting {
             node.look_again(*self.core.topic.id());
         }
         let looked = wait
-            .run(node.signal(), |_| Ok::<_, FollowError>(self.core.is_flushed().then_some(())))?
+            .run(node.signal(), |_| {
+                let over = node.status().unanswered || self.core.is_flushed();
+                Ok::<_, FollowError>(over.then_some(()))
+            })?
             .is_some();
         self.begin();
         Ok(Announced { announced, looked, alone: self.is_alone() })

@@ -30,6 +30,8 @@ pub struct Wait<'a> {
     deadline: Option<Instant>,
     stall: Option<Duration>,
     tell: Option<Tell<'a>>,
+    /// Not longer than there may be a network.
+    unless_unanswered: bool,
 }
 
 struct Tell<'a> {
@@ -105,7 +107,7 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 impl<'a> Wait<'a> {
     /// Waits until stopped, however long that is.
     pub fn new(stop: &'a Stop) -> Self {
-        Self { stop, deadline: None, stall: None, tell: None }
+        Self { stop, deadline: None, stall: None, tell: None, unless_unanswered: false }
     }
 
     /// No longer than so from now on, all waits with this value together.
@@ -119,6 +121,17 @@ impl<'a> Wait<'a> {
     #[must_use]
     pub fn until(self, deadline: Instant) -> Self {
         Self { deadline: earlier(self.deadline, Some(deadline)), ..self }
+    }
+
+    /// No longer than until it is certain that no DHT node answers. For those who wait for peers, of which there are none then.
+    #[must_use]
+    pub fn unless_unanswered(self, yes: bool) -> Self {
+        Self { unless_unanswered: yes, ..self }
+    }
+
+    /// Whether [`Wait::unless_unanswered`] was said.
+    pub(crate) fn ends_unanswered(&self) -> bool {
+        self.unless_unanswered
     }
 
     /// No longer than so since something last came, each wait by itself.

@@ -1,6 +1,6 @@
 //! Signing requests and responses: how a quorum signs a drive offline (npm `hypercore-signing-request` 5).
 //!
-//! A request names the *target* core by its manifest and what it shall contain by length, fork and tree hash; for a
+//! A request names the *target* core by its manifest and what it is to contain by length, fork and tree hash; for a
 //! drive also the blobs core. Each signer answers with one response that carries a signature for each core. As text
 //! both are z-base-32.
 //!

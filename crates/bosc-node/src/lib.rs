@@ -60,7 +60,8 @@ pub mod machine {
     pub use crate::credit::Bounds;
     pub use crate::live::machine::{Disguise, LiveMachine, LiveSetup};
     pub use crate::live::shared::{CoreShared, DownloadState};
-    pub use crate::net::machine::{CLIENT, Datagram, NetMachine, NetSetup, POOL, SERVER, Tuning};
+    pub use crate::net::machine::{Datagram, NetMachine, NetSetup, Tuning};
+    pub use crate::net::tags::{CLIENT, POOL, SERVER};
 }
 
 pub use bosc_udx::RelayLimits;

@@ -139,6 +139,8 @@ impl CoreStatus {
 pub struct NetStatus {
     /// Whether the first walk through the DHT is over.
     pub bootstrapped: bool,
+    /// Whether every DHT node that was to be asked first was asked, as often as one is, and none ever answered.
+    pub unanswered: bool,
     /// How many DHT nodes are known.
     pub nodes: usize,
     /// Our address as others see it.

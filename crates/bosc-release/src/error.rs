@@ -145,7 +145,7 @@ impl CommandError {
         match (&self.hint, self.kind) {
             (Some(h), _) => h,
             (None, ErrorKind::Input) => "see `bosc help` for what the command takes",
-            (None, ErrorKind::NotFound) => "check the link, and that somebody seeds it (`bosc seed <link>`)",
+            (None, ErrorKind::NotFound) => "check the link, and that a peer seeds it (`bosc seed <link>`)",
             (None, ErrorKind::Network) => "check the network and `--bootstrap`, then run the command again",
             (None, ErrorKind::Store) => {
                 "check the store's folder (`--store DIR`), its disk and its permissions"

@@ -9,7 +9,7 @@
 //!
 //! A repaired database may be an older commit: redb keeps the last two. Who has this store open knows newer heads by then,
 //! and would sign and write on from those. So a database that turns out to be older than it was refuses everything from
-//! then on, until the store is opened anew.
+//! then on, until the store is opened again.
 
 use crate::disk::{DatabaseFile, Disk};
 use crate::error::{Error, Result};
@@ -342,7 +342,7 @@ impl Db {
     fn failed(&self) -> Error {
         if self.went_back.load(Ordering::SeqCst) {
             return self.corrupt(
-                "it was damaged and has lost its last commit; nothing is read or written until the store is opened anew",
+                "it was damaged and has lost its last commit; nothing is read or written until the store is opened again",
             );
         }
         Error::io(

@@ -59,7 +59,7 @@ pub(crate) enum FolderState {
     },
 }
 
-/// What is found in the place of the database.
+/// What is found in place of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Database {
     Missing,
@@ -102,7 +102,7 @@ pub(crate) fn look(disk: &dyn Disk) -> Result<FolderState> {
         Database::Missing => Err(damaged(disk, &format!("is missing, but {beside}"))),
         Database::Empty => Err(damaged(disk, &format!("is empty, but {beside}"))),
         Database::Begun => Err(damaged(disk, &format!("has lost its beginning, but {beside}"))),
-        Database::Other => Err(damaged(disk, &format!("is not a database any more, but {beside}"))),
+        Database::Other => Err(damaged(disk, &format!("is no longer a database, but {beside}"))),
     }
 }
 

@@ -9,25 +9,27 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An option or an argument of the application is wrong.
+    /// An option or an argument of the application is wrong: correct it in the code.
     Input,
-    /// The network, or everybody on it, did not answer. Try again later.
+    /// The network, the server or the peers did not answer. Automatic checks try again; report it only to a person who asked.
     Network,
-    /// What came does not match the key, the hash or the size it was promised with. Nothing of it was installed.
+    /// What came does not match the key, the hash or the size it was promised with. Nothing of it was installed. Automatic checks
+    /// try again; if it stays, the publisher has to know.
     Integrity,
-    /// What came is older than what is here, or was rolled back before.
+    /// What came is older than what is here, was rolled back before, or is no longer offered. Wait for the next release, or check
+    /// again.
     Refused,
-    /// A file operation failed.
+    /// A file operation failed: the message names the file. Automatic checks try again.
     Disk,
-    /// There is not enough room on the disk.
+    /// There is not enough disk space: ask the person to free some, then check again.
     NoSpace,
-    /// This user may not write where the application is.
+    /// This user may not write where the application is: update as the user who installed it, or install it per user.
     Permission,
-    /// Another updater of this application is at work.
+    /// Another updater of this application is running, or a build is on trial. Try again when that is over.
     Busy,
-    /// It was cancelled.
+    /// It was cancelled, or the updater has ended. There is nothing to do.
     Cancelled,
-    /// The platform cannot install, by design (iOS, Android).
+    /// The platform cannot install, by design (iOS, Android), or the program was built without the feature for this source.
     Unsupported,
 }
 

@@ -84,7 +84,8 @@
 //! 2. **Say that you are healthy when you are**, not at the first line of `main`: the window is drawn, the settings are read.
 //!    Never make it depend on the network: whoever cuts that would have every update rolled back. Saying it raises the floor: nothing
 //!    older is taken afterwards. Say [`Updater::starting`] while a migration takes longer than the health window.
-//! 3. **Keep data out of the application's own folder.** It is exchanged as a whole.
+//! 3. **Keep data out of the application's own folder.** It is exchanged as a whole; what people added to it comes along (not into a
+//!    `.app`), what they changed in it does not.
 //!
 //! # What can go wrong, and where it is reported
 //!
@@ -125,6 +126,7 @@
 //! - [`install`]: replaces the installed build by a staged one, atomically, and back.
 //! - [`health`]: starts builds and watches a new one until it is healthy.
 //! - [`archive`]: builds inside `.tar.gz`, `.tar.zst` and `.zip`.
+//! - [`plist`]: a text of a property list, as a `.app` has one.
 //! - [`manifest`]: the signed JSON that an HTTPS server offers.
 //! - `perry`: Perry's updater under its own names: an application that uses it moves over line by line.
 //!
@@ -152,6 +154,7 @@ pub mod manifest;
 pub mod p2p;
 #[cfg(feature = "perry")]
 pub mod perry;
+pub mod plist;
 pub mod release;
 #[doc(hidden)]
 pub mod secrets;

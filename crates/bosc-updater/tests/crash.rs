@@ -40,6 +40,8 @@ struct Case {
     exchange: bool,
     /// The staged build lies on another file system.
     far: bool,
+    /// The person has put something into the application's folder.
+    added: bool,
 }
 
 impl Case {
@@ -138,7 +140,9 @@ impl Builds {
         if fs::symlink_metadata(path).is_err() {
             return "nothing";
         }
-        match contents_of(path) {
+        let added = path.is_dir() && ADDED.iter().any(|add| fs::symlink_metadata(path.join(add)).is_ok());
+        let bare = added.then(|| without_added(path));
+        match contents_of(&bare.as_ref().map_or(path.to_owned(), |dir| dir.path().join("build"))) {
             Ok(found) if found == self.old => "old",
             Ok(found) if found == self.new => "new",
             Ok(found) if found == self.stale => "stale",
@@ -153,6 +157,10 @@ fn prepare(case: Case, dir: &Path) {
     write_build(&dir.join("App.prev"), case.shape, "0.9.0");
     write_build(&dir.join("App.broken"), case.shape, "0.9.0");
     restage(case, dir);
+    if case.added {
+        installer(dir, "1.0.0").note_installed(now()).unwrap();
+        add(&target(dir));
+    }
     if case.work == Work::RollBack {
         installer(dir, "1.0.0").install(&staged(&staging(dir), "1.0.1"), now()).unwrap();
     }
@@ -170,9 +178,17 @@ fn check(case: Case, builds: &Builds, dir: &Path, what: &str) {
     let at_once = builds.at(&target(dir));
     let fine = matches!(at_once, "old" | "new") || (at_once == "nothing" && case.may_be_empty());
     assert!(fine, "{case:?} {what}: {at_once} at the path before recovery");
+    let mine = |when: &str| {
+        let there = !case.added || has_added(&target(dir));
+        assert!(there, "{case:?} {what}: what was added is gone {when}");
+    };
+    if at_once != "nothing" {
+        mine("before recovery");
+    }
 
     let installer = installer(dir, "1.0.0");
     let status = installer.recover(now()).unwrap_or_else(|e| panic!("{case:?} {what}: recover: {e}"));
+    mine("after recovery");
     let there = builds.at(&target(dir));
     let prev = builds.at(&installer.backup());
     let of_the_person = || {
@@ -212,8 +228,10 @@ fn check(case: Case, builds: &Builds, dir: &Path, what: &str) {
         again.unwrap_or_else(|e| panic!("{case:?} {what}: again: {e}"));
     }
     assert_eq!(builds.at(&target(dir)), "new", "{case:?} {what}");
+    mine("in the new build");
     installer.roll_back(Reason::Asked, now()).unwrap_or_else(|e| panic!("{case:?} {what}: back: {e}"));
     assert_eq!(builds.at(&target(dir)), "old", "{case:?} {what}");
+    mine("after it was rolled back");
     assert_eq!(builds.at(&dir.join("App.broken-2")), "new", "{case:?} {what}");
     assert!(!dir.join("App.broken-3").exists(), "{case:?} {what}: one is enough");
     assert!(!dir.join("App.prev-3").exists(), "{case:?} {what}: one is enough");
@@ -225,12 +243,62 @@ fn cases() -> Vec<Case> {
     for shape in [Shape::File, Shape::Folder] {
         for work in [Work::Install, Work::RollBack] {
             for exchange in [true, false] {
-                cases.push(Case { shape, work, exchange, far: false });
+                cases.push(Case { shape, work, exchange, far: false, added: false });
             }
         }
-        cases.push(Case { shape, work: Work::Install, exchange: true, far: true });
+        cases.push(Case { shape, work: Work::Install, exchange: true, far: true, added: false });
+    }
+    for work in [Work::Install, Work::RollBack] {
+        for exchange in [true, false] {
+            cases.push(Case { shape: Shape::Folder, work, exchange, far: false, added: true });
+        }
     }
     cases
+}
+
+/// What the person has put into the application's folder: a file beside those of the release, one in a folder of their own, a link.
+const ADDED: [&str; 3] = ["share/mine.txt", "plugins/deep/mine.js", "plugins/link"];
+
+fn add(target: &Path) {
+    fs::create_dir_all(target.join("plugins/deep")).unwrap();
+    for (number, path) in ADDED.iter().enumerate().take(2) {
+        fs::write(target.join(path), format!("mine {number}")).unwrap();
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/where/i/keep/things", target.join(ADDED[2])).unwrap();
+}
+
+/// What was added to the folder at the path is all there.
+fn has_added(path: &Path) -> bool {
+    let written = |number: usize| fs::read_to_string(path.join(ADDED[number])).ok();
+    let link = fs::read_link(path.join(ADDED[2])).ok();
+    written(0).as_deref() == Some("mine 0")
+        && written(1).as_deref() == Some("mine 1")
+        && (cfg!(windows) || link.as_deref() == Some(Path::new("/where/i/keep/things")))
+}
+
+/// A build without what was added to it.
+fn without_added(path: &Path) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().flatten() {
+            let (kind, to) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+            if kind.is_dir() {
+                copy(&entry.path(), &to);
+            } else if kind.is_symlink() {
+                #[cfg(unix)]
+                std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), to).unwrap();
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let dir = folder();
+    let to = dir.path().join("build");
+    copy(path, &to);
+    let _ = fs::remove_file(to.join(ADDED[0]));
+    let _ = fs::remove_dir_all(to.join("plugins"));
+    dir
 }
 
 /// Every how many-th call is tried: all of them, but on Windows (slow under emulation) a few.

@@ -1,5 +1,5 @@
-//! The first example of the documentation as an application: the very text, with this test's server in the place of the link and
-//! this test's version in the place of the package's. Every build is a copy of this program with a note at its end that says which
+//! The first example of the documentation as an application: the very text, with this test's server in place of the link and
+//! this test's version in place of the package's. Every build is a copy of this program with a note at its end that says which
 //! version it is and how it behaves; it is started, closed and started again as a person does.
 #![allow(
     missing_docs,

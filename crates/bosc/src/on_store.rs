@@ -9,6 +9,7 @@ use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::event::Sink;
 use bosc_release::owner::{self, ask};
 use bosc_release::request::Request;
+use bosc_release::secrets::KeysInUse;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,9 @@ pub(crate) fn with_store(
         relay: g.relay.clone(),
         primary_key: primary_key()?,
     };
+    // Where another process has the store open, it has another key.
+    let keys = config.primary_key.iter().fold(KeysInUse::of_environment(), |keys, key| keys.with(key));
+    let _held = keys.hold();
     let start = Instant::now();
     loop {
         let locked = match Engine::open(&config) {

@@ -450,5 +450,5 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), CommandE
         .name(name.into())
         .spawn(run)
         .map(drop)
-        .map_err(|e| CommandError::failed("no thread could be started").because(e))
+        .map_err(|e| CommandError::failed("cannot start a thread").because(e))
 }

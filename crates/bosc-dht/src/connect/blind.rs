@@ -22,9 +22,10 @@
 //! * At most [`ConnectConfig::max_relayed`](super::ConnectConfig::max_relayed) relays of others' choice are asked at once.
 //! * Without an answer a relay counts as failed after [`ConnectConfig::relay_timeout`](super::ConnectConfig::relay_timeout).
 
+use super::Connector;
+use super::event::{ConnectError, ConnectEvent, Connection};
+use super::names::{ConnectId, Side, StreamOwner, Timer};
 use super::payload::RelayThrough;
-use super::punch::Side;
-use super::{ConnectError, ConnectEvent, ConnectId, Connection, Connector, StreamOwner, Timer, server};
 use crate::Dht;
 use crate::event::SocketKind;
 use bosc_format::crypto::PublicKey;
@@ -273,7 +274,7 @@ impl Connector {
         true
     }
 
-    /// What ends with an outgoing connection, or with an answered handshake.
+    /// Gives up the relay of a connection that ends: an outgoing one, or an answered handshake.
     pub(super) fn forget_blind(&mut self, blind: Option<Blind>, local_id: u32) {
         match blind.map(|b| b.state) {
             // The stream is the owner's.
@@ -285,10 +286,5 @@ impl Connector {
             Some(State::Waiting) | None => {}
         }
         self.streams.remove(&local_id);
-    }
-
-    pub(super) fn forget_waiting(&mut self, waiting: &server::Waiting) {
-        self.holepunches.remove(&waiting.holepunch);
-        self.forget_blind(waiting.blind, waiting.local_id);
     }
 }

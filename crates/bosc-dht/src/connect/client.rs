@@ -9,19 +9,20 @@
 //! Searching sends the one handshake message through all relays known from before at once, so that dead ones among them cost no
 //! time, and through those the search for the peer finds, two at a time.
 
+use super::Connector;
 use super::blind::Blind;
+use super::event::{ConnectError, ConnectEvent, Connection, EarlyPacket};
+use super::names::{Asker, ConnectId, Side, StreamOwner, Timer};
 use super::payload::{NoisePayload, RelayThrough, UdxInfo, VERSION, error, firewall};
-use super::punch::{Asker, Rounds, Side};
+use super::punch::Rounds;
 use super::reach::{is_bogon, is_reserved, match_address};
-use super::secure::NoiseWrap;
-use super::{ConnectError, ConnectEvent, ConnectId, Connection, Connector, EarlyPacket, StreamOwner, Timer};
+use super::secure::{Answered, NoiseWrap};
 use crate::addr::is_sendable;
 use crate::event::{QueryData, QueryReply, Reply, SocketKind};
 use crate::messages::{Handshake, mode};
 use crate::rpc::command;
 use crate::{Busy, Dht, QueryId, QueryOptions, Request, RequestId};
 use bosc_format::crypto::{KeyPair, PublicKey, hash};
-use bosc_wire::noise::HandshakeResult;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
@@ -63,14 +64,6 @@ struct Attempt {
     relay: SocketAddrV4,
     /// Through a relay known before the search.
     known: bool,
-}
-
-/// What the peer answered.
-#[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) handshake: HandshakeResult,
-    pub(super) payload: NoisePayload,
-    pub(super) remote_id: u32,
 }
 
 #[derive(Debug)]

@@ -44,9 +44,15 @@
 //!   `blind`: the way through a blind relay.
 //! - `secure`: the Noise handshake, and sealed holepunch rounds. `payload`: what travels inside both. `reach`: which
 //!   addresses can be reached from where.
+//! - `config`: settings and bounds. `event`: what happens to a connection. `names`: what names one under way, and who waits for what.
+//!
+//! [`Connector`] is the state that these files share.
 
 mod blind;
 mod client;
+mod config;
+mod event;
+mod names;
 mod payload;
 mod punch;
 mod reach;
@@ -54,6 +60,9 @@ mod secure;
 mod server;
 
 pub use client::ConnectOptions;
+pub use config::ConnectConfig;
+pub use event::{ConnectError, ConnectEvent, ConnectStats, Connection, EarlyPacket, StreamPacket};
+pub use names::ConnectId;
 pub use payload::{
     HolepunchInfo, HolepunchPayload, NoisePayload, RelayThrough, UdxInfo, VERSION, error, firewall,
 };
@@ -64,266 +73,29 @@ use crate::event::{Event, SocketKind};
 use crate::rng::Entropy;
 use crate::{Busy, Dht, ListenId, QueryId, RequestId};
 use bosc_format::crypto::{KeyPair, PublicKey};
-use bosc_wire::noise::HandshakeResult;
 use bytes::Bytes;
 use client::Client;
-use punch::{Asker, Puncher, Side};
+use names::{Asker, Key, Side, StreamOwner, Timer};
+use punch::Puncher;
 use server::{Incoming, Server};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddrV4;
 use std::time::Duration;
-use thiserror::Error;
 
 /// Longest stream packet that is kept for a connection that is not made yet.
 const MAX_EARLY_LEN: usize = 2048;
-
-/// Names an outgoing connection until it is made or failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectId(u64);
-
-/// Settings and bounds.
-#[derive(Debug, Clone)]
-pub struct ConnectConfig {
-    /// Outgoing connections under way at once.
-    pub max_connects: usize,
-    /// Handshakes of others kept: under way, or answered less than `clear_wait` ago.
-    pub max_handshakes: usize,
-    /// How long the other side's first stream packet is waited for.
-    pub passive_timeout: Duration,
-    /// How long an answered handshake is remembered.
-    pub clear_wait: Duration,
-    /// Peers whose relays are remembered for the next connection.
-    pub max_relay_cache: usize,
-    /// Stream packets kept for a connection before it is made.
-    pub max_early_packets: usize,
-    /// Holepunches of others under way at once. Each has a socket, one of them may have 256. A new one ends the oldest that does
-    /// not send probes yet.
-    pub max_punchers: usize,
-    /// Blind relays that others chose, asked or used at once.
-    pub max_relayed: usize,
-    /// How long the direct way is tried alone where a blind relay was named.
-    pub relay_after: Duration,
-    /// How long a pairing at a blind relay may take.
-    pub relay_timeout: Duration,
-}
-
-impl Default for ConnectConfig {
-    fn default() -> Self {
-        Self {
-            max_connects: 1024,
-            max_handshakes: 4096,
-            passive_timeout: Duration::from_secs(10),
-            clear_wait: Duration::from_secs(10),
-            max_relay_cache: 4096,
-            max_early_packets: 32,
-            max_punchers: 128,
-            max_relayed: 32,
-            relay_after: Duration::from_millis(1500),
-            relay_timeout: Duration::from_secs(15),
-        }
-    }
-}
-
-/// Why an outgoing connection failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// Nobody relays for the peer: it does not listen, or nobody can be asked.
-    #[error("peer not found")]
-    PeerNotFound,
-    /// Relays were asked, and no answer of the peer came through.
-    #[error("peer did not answer the handshake")]
-    PeerConnectionFailed,
-    /// The peer speaks another version.
-    #[error("peer speaks version {0}")]
-    ServerIncompatible(u64),
-    /// The peer refused with this error, one of [`error`].
-    #[error("peer refused the connection (error {0})")]
-    ServerError(u64),
-    /// The peer answered and then no stream packet came from it.
-    #[error("peer answered but did not connect")]
-    Aborted,
-    /// Both sides are behind NATs, and the peer offers no way through.
-    #[error("neither side can be reached directly")]
-    CannotHolepunch,
-    /// Both sides are behind NATs that give every remote another port: no way leads through.
-    #[error("both sides are behind NATs that give every remote another port")]
-    BothNatsRandom,
-    /// Both sides sent probes, or agreed that it is of no use, and nothing came through.
-    #[error("no way through the NATs was found")]
-    HolepunchFailed,
-    /// The DHT has too much going on.
-    #[error("too much is going on at once")]
-    Busy,
-}
-
-/// A stream packet that arrived before its stream was made. Feed it to the stream first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EarlyPacket {
-    /// Where it came in.
-    pub socket: SocketKind,
-    /// Where it came from.
-    pub from: SocketAddrV4,
-    /// The whole datagram.
-    pub bytes: Bytes,
-}
-
-/// Everything needed to make the streams of a connection: a UDX stream that takes packets from anywhere
-/// (`Firewall::Surface` in `bosc-udx`), connected to `remote_address` under `remote_id`, and a secret stream on
-/// it, [`bosc_wire::secret_stream::SecretStream::from_handshake`].
-#[derive(Debug, Clone)]
-pub struct Connection {
-    /// Whether we connected. Also the role in the secret stream.
-    pub is_initiator: bool,
-    /// Keys for the secret stream, and who the other side proved to be.
-    pub handshake: HandshakeResult,
-    /// Our UDX stream id: packets to us carry it. Drawn at random; in the unlikely case that the owner has
-    /// such a stream already, drop the connection.
-    pub local_id: u32,
-    /// Their UDX stream id.
-    pub remote_id: u32,
-    /// Where they are.
-    pub remote_address: SocketAddrV4,
-    /// The socket to reach them through.
-    pub socket: SocketKind,
-    /// The blind relay in between, whose `remote_address` and `remote_id` these are.
-    pub relay: Option<PublicKey>,
-    /// Their own UDX stream id, also where a relay is in between.
-    pub peer_id: u32,
-    /// Packets of theirs that came first.
-    pub early: Vec<EarlyPacket>,
-}
-
-/// What happened.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ConnectEvent {
-    /// A connection is made, ours or theirs.
-    Connected {
-        /// Ours: which one.
-        connect: Option<ConnectId>,
-        /// Theirs: which listening key pair.
-        listen: Option<ListenId>,
-        /// All about it.
-        connection: Box<Connection>,
-    },
-    /// An outgoing connection failed.
-    Failed {
-        /// Which one.
-        connect: ConnectId,
-        /// Who was to be reached.
-        remote_public_key: PublicKey,
-        /// Why.
-        error: ConnectError,
-    },
-    /// A stream is to be paired at a blind relay: connect to `relay`, and tell [`Connector::relayed`] or
-    /// [`Connector::relay_failed`] what became of it.
-    Relay {
-        /// The stream that goes through it.
-        local_id: u32,
-        /// The relay's key.
-        relay: PublicKey,
-        /// Names the pairing.
-        token: [u8; 32],
-        /// Which half of it we are.
-        is_initiator: bool,
-    },
-    /// Nobody waits for the pairing of this stream any more.
-    RelayUnused {
-        /// The stream.
-        local_id: u32,
-    },
-    /// The direct way was found for a connection that goes through a relay. Move its stream there and send a message on it, so that the
-    /// other side sees it.
-    Direct {
-        /// Our stream id.
-        local_id: u32,
-        /// Their stream id, which is another one than the relay's.
-        remote_id: u32,
-        /// Where they are.
-        remote_address: SocketAddrV4,
-        /// The socket to reach them through.
-        socket: SocketKind,
-    },
-    /// A [`SocketKind::Pool`] socket is not needed any more, unless a connection that is not taken yet has it.
-    SocketUnused {
-        /// Its number.
-        number: u32,
-    },
-}
-
-/// What became of a stream packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamPacket {
-    /// It belongs to no connection under way.
-    Unknown,
-    /// It was taken; it comes out with [`Connection::early`].
-    Taken,
-}
-
-/// Whom a stream id was given to.
-#[derive(Debug, Clone, Copy)]
-enum StreamOwner {
-    Client(ConnectId),
-    Server(server::Key),
-    /// A connection whose event was not taken yet.
-    Made,
-}
-
-/// What is to be done at some time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Timer {
-    /// An outgoing connection waited long enough.
-    Client(ConnectId),
-    /// An incoming one did.
-    Passive(server::Key),
-    /// A holepunch round is to be answered.
-    Abort(server::Key),
-    /// The next probes are due.
-    Punch(Side),
-    /// The direct way was tried long enough alone.
-    Relay(Side),
-    /// A blind relay was waited for long enough.
-    RelayOver(Side),
-    /// An outgoing connection gave the other side time to see what NAT it is behind.
-    Rounds(ConnectId),
-    /// An answered handshake is forgotten.
-    Clear(server::Key),
-}
-
-/// Counters since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct ConnectStats {
-    /// Outgoing connections made.
-    pub connected: u64,
-    /// Outgoing connections failed.
-    pub failed: u64,
-    /// Incoming connections made.
-    pub accepted: u64,
-    /// Incoming handshakes refused by the owner.
-    pub refused: u64,
-    /// Incoming handshakes that did not authenticate, or made room for others.
-    pub dropped: u64,
-    /// Incoming handshakes answered whose peer then did not come.
-    pub passive_timeouts: u64,
-    /// Holepunches that both sides agreed to, outgoing and incoming.
-    pub punches: u64,
-    /// Connections made through a blind relay, outgoing and incoming.
-    pub relayed: u64,
-}
 
 /// See the module.
 pub struct Connector {
     config: ConnectConfig,
     entropy: Entropy,
     servers: HashMap<[u8; 32], Server>,
-    incoming: HashMap<server::Key, Incoming>,
+    incoming: HashMap<Key, Incoming>,
     /// Keys of those, oldest first, and of some that are gone.
-    incoming_order: VecDeque<server::Key>,
+    incoming_order: VecDeque<Key>,
     /// How many connections may be made for addresses that are only claimed.
     unproved_left: usize,
-    holepunches: HashMap<u64, server::Key>,
+    holepunches: HashMap<u64, Key>,
     clients: HashMap<ConnectId, Client>,
     requests: HashMap<RequestId, Asker>,
     queries: HashMap<QueryId, ConnectId>,
@@ -403,7 +175,7 @@ impl Connector {
     /// Stops listening. Connections that are made stay.
     pub fn unlisten(&mut self, dht: &mut Dht, listen: ListenId, now: Duration) {
         self.servers.retain(|_, s| s.listen != listen);
-        let gone: Vec<server::Key> =
+        let gone: Vec<Key> =
             self.incoming.iter().filter(|(_, i)| i.listen == listen).map(|(k, _)| *k).collect();
         for key in gone {
             self.forget_incoming(dht, key, now);

@@ -93,3 +93,11 @@ impl SecurePayload {
         keyed_hash(&self.local, &[host.to_string().as_bytes()])
     }
 }
+
+/// What the peer answered.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) handshake: HandshakeResult,
+    pub(super) payload: NoisePayload,
+    pub(super) remote_id: u32,
+}

@@ -10,12 +10,13 @@
 //!
 //! In every state the same message gets the same answer.
 
+use super::Connector;
 use super::blind::{Blind, State};
+use super::event::{Connection, EarlyPacket};
+use super::names::{Key, Side, StreamOwner, Timer};
 use super::payload::{HolepunchInfo, HolepunchPayload, NoisePayload, UdxInfo, VERSION, error, firewall};
-use super::punch::Side;
 use super::reach::{is_private, match_address};
 use super::secure::{NoiseWrap, SecurePayload};
-use super::{Connection, Connector, EarlyPacket, StreamOwner, Timer};
 use crate::event::{IncomingRequest, SocketKind};
 use crate::messages::{Handshake, mode};
 use crate::rpc::command;
@@ -25,9 +26,6 @@ use bosc_wire::noise::HandshakeResult;
 use bytes::Bytes;
 use std::net::SocketAddrV4;
 use std::time::Duration;
-
-/// A handshake message, by its hash.
-pub(super) type Key = [u8; 32];
 
 /// Somebody who wants to connect.
 #[derive(Debug, Clone, Copy)]
@@ -336,6 +334,12 @@ impl Connector {
         self.stats.passive_timeouts += u64::from(state.is_none());
         self.forget_waiting(&waiting);
         self.at(now.saturating_add(self.config.clear_wait), Timer::Clear(key));
+    }
+
+    /// What ends with an answered handshake.
+    pub(super) fn forget_waiting(&mut self, waiting: &Waiting) {
+        self.holepunches.remove(&waiting.holepunch);
+        self.forget_blind(waiting.blind, waiting.local_id);
     }
 
     pub(super) fn forget_incoming(&mut self, dht: &mut Dht, key: Key, now: Duration) {

@@ -11,7 +11,8 @@
 //! take its id from it and be persistent. An adaptive node only finds out here whether it is reachable; it becomes
 //! persistent after 20 calm minutes, see `tick`.
 
-use super::{Dht, Owner};
+use super::Dht;
+use super::owner::Owner;
 use crate::addr;
 use crate::event::{Event, Reply, SocketKind};
 use crate::nat::NatSampler;

@@ -1,7 +1,8 @@
 //! What the layer above asks for.
 
+use super::Dht;
+use super::owner::Owner;
 use super::serve::Answering;
-use super::{Dht, Owner};
 use crate::addr::NodeId;
 use crate::event::{IncomingRequest, SocketKind};
 use crate::messages::{MAX_RELAYS, MutableRecord};

@@ -17,7 +17,8 @@
 //! While the network is offline it stays in Sleeping. While nobody takes the announce (no network from the start) it is
 //! tried again ever later, up to every eight minutes; [`Dht::renew_listen`] ends that.
 
-use super::{Dht, Owner};
+use super::Dht;
+use super::owner::Owner;
 use crate::event::{Event, QueryDone, Relay, Reply};
 use crate::messages::{self, PeerRecord};
 use crate::query::{Kind, Query, QueryOptions, QueryOwner};

@@ -5,11 +5,14 @@
 //! - `bootstrap`: finds our own place in the id space, finds out whether we are reachable and makes us persistent.
 //! - `tick`: every five seconds: pings old nodes, refreshes the table, judges the network.
 //! - `serve`: answers others. `queries`: drives the queries. `listen`: keeps key pairs announced.
-//! - `commands`: what the layer above asks for.
+//! - `commands`: what the layer above asks for. `owner`: who wants the result of a request.
+//!
+//! [`Dht`] is the state that these files share.
 
 mod bootstrap;
 mod commands;
 mod listen;
+mod owner;
 mod queries;
 mod serve;
 mod tick;
@@ -32,43 +35,11 @@ use bootstrap::{Boot, Probe};
 use bytes::Bytes;
 pub use commands::{AnnounceOptions, MutableGetOptions, ReplyOptions, Request};
 use listen::Listener;
+use owner::Owner;
 use serve::{DelayedPing, LargeAnswer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
-
-/// Who wants the result of a request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Owner {
-    /// The layer above.
-    User,
-    /// Nobody.
-    Nobody,
-    /// A step of a query's walk.
-    Visit(QueryId),
-    /// A query takes an old announce off.
-    Unannounce(QueryId),
-    /// A query stores.
-    Commit(QueryId),
-    /// Is this node of the table still there? It was last heard at this count.
-    Check { node: NodeId, heard: u64 },
-    /// If this node of the table is gone, another one gets its place.
-    Swap { node: NodeId, heard: u64, other: SocketAddrV4 },
-    /// Can our server socket be reached? Asked of one node while bootstrapping.
-    QuickNat,
-    /// The same, asked of several.
-    Probe,
-    /// An announce of a listening key pair.
-    Announce(ListenId),
-    /// A relay is kept open.
-    KeepOpen(ListenId),
-    /// The first half of an unannounce: get a token.
-    FindRecord(ListenId),
-    /// The second half.
-    DropRecord(ListenId),
-    /// Does somebody who asks for a large value receive at the address it asks from?
-    Receives(u64),
-}
 
 /// A node of the DHT. See the crate's documentation.
 pub struct Dht {
@@ -445,6 +416,12 @@ impl Dht {
     /// Whether [`Event::Bootstrapped`] came.
     pub fn is_bootstrapped(&self) -> bool {
         self.boot == Boot::Done
+    }
+
+    /// Whether all that we know of was asked, as often as it is asked, and nothing ever answered: there is no network, or none of the
+    /// bootstrap nodes is there. False again with the first answer.
+    pub fn is_unanswered(&self) -> bool {
+        self.is_bootstrapped() && !self.bootstrap.is_empty() && self.io.stats.responses == 0
     }
 
     /// Whether the node has no id and stores nothing for others.

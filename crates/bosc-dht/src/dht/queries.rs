@@ -1,6 +1,7 @@
 //! Driving the queries: sending for them, reading replies, storing at the end.
 
-use super::{Dht, Owner};
+use super::Dht;
+use super::owner::Owner;
 use crate::event::{ClosestNode, Event, QueryData, QueryDone, QueryError, QueryReply, Reply};
 use crate::messages::{self, LookupReply, MutableRecord, PeerRecord};
 use crate::query::{ClosestReply, Commit, DownHint, Kind, Phase, Query, QueryOptions, QueryOwner};

@@ -4,7 +4,8 @@
 //! ours shows it. Who sent none, as JavaScript clients, is pinged where it asks from, and gets the value when it answers:
 //! a round trip later, and under the transaction id of its request. So nobody can make us send such values to others.
 
-use super::{Dht, Owner};
+use super::Dht;
+use super::owner::Owner;
 use crate::RequestId;
 use crate::addr::{self, NodeId};
 use crate::error_code::{INVALID_TOKEN, UNKNOWN_COMMAND};

@@ -8,7 +8,8 @@
 //! queries of its owner: at rest it wakes every three minutes for at most five pings, or for a walk when it knows
 //! nobody, and for a walk after a quarter of an hour without any query.
 
-use super::{Dht, Owner};
+use super::Dht;
+use super::owner::Owner;
 use crate::addr::NodeId;
 use crate::event::Event;
 use crate::query::QueryOwner;

@@ -7,10 +7,11 @@
 //! Each operation first loads all it needs and only then changes anything, so after [`Error::Missing`] it can be
 //! called again.
 
+use super::bounds::{MAX_DEPTH, MAX_KEY_LEN, MIN_KEYS, SPLIT_KEYS};
 use super::pending::{Child, ChildId, Node, NodeId, Pending, PendingBlocks};
 use super::proto::Header;
 use super::tree::LazyKey;
-use super::{Bee, MAX_DEPTH, MAX_KEY_LEN, MIN_KEYS, SPLIT_KEYS};
+use super::view::Bee;
 use crate::{BlockSource, Error, Result};
 use bytes::Bytes;
 use std::cmp::Ordering;

@@ -3,12 +3,26 @@
 //! Both trees are walked side by side. Parts that name the same node of the same block are skipped unread, so the
 //! cost follows the size of the change. The order of steps is that of hyperbee's iterators/diff.js.
 
+use super::bounds::MAX_DEPTH;
+use super::entry::Entry;
+use super::range::KeyRange;
 use super::tree::{Found, TreeNode};
-use super::{Bee, Entry, KeyRange, MAX_DEPTH};
+use super::view::Bee;
 use crate::{BlockSource, Error, Result};
 use bytes::Bytes;
 use std::cmp::Ordering;
 use std::ops::Bound;
+
+impl<S: BlockSource> Bee<S> {
+    /// What changed from `older` to this version of the same core, within `range` (its limit counts changes; its
+    /// direction is ignored).
+    pub fn diff(&self, older: u64, range: KeyRange) -> Diff<S>
+    where
+        S: Clone,
+    {
+        Diff::new(self.clone(), Bee::checkout(self.source.clone(), older), range)
+    }
+}
 
 /// One changed key. Never both `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,18 @@
 //! Every operation, in the order it was written.
 
-use super::{Bee, Entry};
+use super::entry::Entry;
+use super::view::Bee;
 use crate::{BlockSource, Error, Result};
+
+impl<S: BlockSource> Bee<S> {
+    /// Every operation from block `start` (at least 1) up to this version, oldest first.
+    pub fn history(&self, start: u64) -> History<S>
+    where
+        S: Clone,
+    {
+        History::new(self.clone(), start)
+    }
+}
 
 /// One operation of the past.
 #[derive(Debug, Clone, PartialEq, Eq)]

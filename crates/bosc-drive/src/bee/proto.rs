@@ -7,7 +7,7 @@
 //! ```
 //! Unknown fields are skipped. Known fields must have their wire type and lie inside the block.
 
-use super::{MAX_KEY_LEN, MAX_LEVELS, MAX_NODE_KEYS};
+use super::bounds::{MAX_KEY_LEN, MAX_LEVELS, MAX_NODE_KEYS};
 use crate::{Error, Result};
 use bytes::Bytes;
 

@@ -1,10 +1,22 @@
 //! Ordered iteration over a part of the keys.
 
+use super::bounds::MAX_DEPTH;
+use super::entry::Entry;
 use super::tree::{Found, TreeNode};
-use super::{Bee, Entry, MAX_DEPTH};
+use super::view::Bee;
 use crate::{BlockSource, Error, Result};
 use bytes::Bytes;
 use std::ops::Bound;
+
+impl<S: BlockSource> Bee<S> {
+    /// The entries of `range`, in order.
+    pub fn range(&self, range: KeyRange) -> Range<S>
+    where
+        S: Clone,
+    {
+        Range::new(self.clone(), range)
+    }
+}
 
 /// Which keys, in which direction, how many.
 #[derive(Debug, Clone, PartialEq, Eq)]

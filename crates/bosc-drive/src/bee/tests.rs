@@ -2,7 +2,8 @@
 
 use super::proto::{Level, encode_node};
 use super::*;
-use crate::MemorySource;
+use crate::{BlockSource, Error, MemorySource};
+use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::cell::RefCell;
@@ -153,7 +154,7 @@ impl BlockSource for Remote {
     fn length(&self) -> u64 {
         self.all.length()
     }
-    fn block(&self, index: u64) -> std::result::Result<Bytes, crate::SourceError> {
+    fn block(&self, index: u64) -> Result<Bytes, crate::SourceError> {
         if !self.here.borrow().contains(&index) {
             return Err(crate::SourceError::Missing(index));
         }

@@ -1,9 +1,34 @@
 //! Reading tree nodes, and searching for one key.
 
+use super::bounds::MAX_DEPTH;
+use super::entry::Entry;
 use super::proto::NodeBlock;
-use super::{Bee, Entry, MAX_DEPTH};
+use super::view::Bee;
 use crate::{BlockSource, Error, Result};
 use bytes::Bytes;
+
+impl<S: BlockSource> Bee<S> {
+    /// The value of `key`. Starts over after [`Error::Missing`]; use [`Bee::lookup`] to fetch ahead.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
+        Lookup::new(Bee { source: &self.source, version: self.version }, Bytes::copy_from_slice(key)).poll()
+    }
+
+    /// A resumable search for `key`.
+    pub fn lookup(&self, key: impl Into<Bytes>) -> Lookup<S>
+    where
+        S: Clone,
+    {
+        Lookup::new(self.clone(), key.into())
+    }
+
+    pub(super) fn tree_node(&self, seq: u64, offset: u64) -> Result<TreeNode> {
+        TreeNode::new(&self.node_block(seq)?, offset)
+    }
+
+    pub(super) fn root(&self) -> Result<Option<TreeNode>> {
+        if self.version < 2 { Ok(None) } else { self.tree_node(self.version - 1, 0).map(Some) }
+    }
+}
 
 /// A tree node while it is read: keys are loaded when they are first compared.
 #[derive(Debug, Clone)]

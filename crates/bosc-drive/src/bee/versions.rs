@@ -10,9 +10,10 @@
 //!
 //! Bounds: [`MAX_LIVE`] bytes of live keys, [`MAX_COUNTED`] counts; a count goes no further than the live keys.
 
-use super::history::HistoryEntry;
+use super::bounds::MAX_DEPTH;
+use super::history::{History, HistoryEntry};
 use super::tree::TreeNode;
-use super::{Bee, History, MAX_DEPTH};
+use super::view::Bee;
 use crate::{BlockSource, Error, Result};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,16 @@ const MAX_LIVE: usize = 256 << 20;
 
 /// Most counts of nodes that are kept; then they begin anew.
 const MAX_COUNTED: usize = 1 << 20;
+
+impl<S: BlockSource> Bee<S> {
+    /// Every operation from the first up to this version, with the lengths that are versions of their own.
+    pub fn versions(&self) -> Versions<S>
+    where
+        S: Clone,
+    {
+        Versions::new(self.clone())
+    }
+}
 
 /// One operation, and whether a version ended with it.
 #[derive(Debug, Clone, PartialEq, Eq)]

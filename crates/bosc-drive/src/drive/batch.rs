@@ -1,6 +1,8 @@
 //! Changes to a drive's file tree, as one append.
 
-use super::{EntryValue, files_key, path};
+use super::entry::EntryValue;
+use super::key::files_key;
+use super::path;
 use crate::bee::{Batch, BatchBlocks, Header, RisingBatch};
 use crate::{BlockSource, Result};
 use bytes::Bytes;

@@ -1,11 +1,34 @@
 //! What a drive says about a file: the JSON value under its key (npm `hyperdrive`, putEntry).
 
+use super::key::FILES_PREFIX;
+use crate::bee::Entry as BeeEntry;
 use crate::blobs::BlobId;
 use crate::{Error, Result, json};
 use serde_json::{Map, Value};
 
 /// Longest entry value taken, in bytes.
 pub const MAX_ENTRY_LEN: usize = 4 * 1024 * 1024;
+
+/// A file or symlink of a drive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriveEntry {
+    /// The db block that wrote it.
+    pub seq: u64,
+    /// Its path, starting with `/`. Not checked: use [`components`](super::path::components) before it touches a disk.
+    pub key: String,
+    /// What is known about it.
+    pub value: EntryValue,
+}
+
+impl DriveEntry {
+    pub(super) fn from_bee(entry: &BeeEntry) -> Result<Self> {
+        let bad = |what| Error::malformed(entry.seq, what);
+        let key = entry.key.strip_prefix(FILES_PREFIX).ok_or(bad("a file's key has no prefix"))?;
+        let key = std::str::from_utf8(key).map_err(|_| bad("a file's name is not UTF-8"))?;
+        let value = entry.value.as_deref().ok_or(bad("a file's entry is null"))?;
+        Ok(Self { seq: entry.seq, key: key.to_owned(), value: EntryValue::decode(entry.seq, value)? })
+    }
+}
 
 /// The value of a drive entry.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -1,6 +1,7 @@
 //! Walks over a drive's entries. Like the bee's, they do not advance on `Err(Error::Missing)`.
 
-use super::{DriveEntry, folder_range};
+use super::entry::DriveEntry;
+use super::key::folder_range;
 use crate::bee::{Bee, Diff, Range};
 use crate::{BlockSource, Error, Result};
 

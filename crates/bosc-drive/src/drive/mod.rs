@@ -5,55 +5,25 @@
 //!
 //! # Files
 //!
-//! - `entry`: what is said of a file. `path`: its name. `list`: all of them. `batch`: changes as one append.
+//! - `entry`: what is said of a file. `path`: its name. `key`: its key in the bee. `list`: all of them. `batch`: changes as one append.
 
 mod batch;
 mod entry;
+mod key;
 mod list;
 pub mod path;
 
 pub use batch::{DriveBatch, RisingDriveBatch};
-pub use entry::{EntryValue, MAX_ENTRY_LEN};
+pub use entry::{DriveEntry, EntryValue, MAX_ENTRY_LEN};
+pub use key::FILES_PREFIX;
 pub use list::{DirEntry, DriveDiff, EntryChange, List, ReadDir};
 
 use crate::bee::{Bee, Entry as BeeEntry, KeyRange};
 use crate::{BlockSource, Error, Result};
-use bytes::Bytes;
+use key::{files_key, folder_range};
 
-/// What every file's key in the bee starts with.
-pub const FILES_PREFIX: &[u8] = b"files\0";
 /// Most symlinks followed for one path, as in `hyperdrive`.
 const MAX_SYMLINKS: usize = 16;
-
-/// A file or symlink of a drive.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DriveEntry {
-    /// The db block that wrote it.
-    pub seq: u64,
-    /// Its path, starting with `/`. Not checked: use [`path::components`] before it touches a disk.
-    pub key: String,
-    /// What is known about it.
-    pub value: EntryValue,
-}
-
-impl DriveEntry {
-    fn from_bee(entry: &BeeEntry) -> Result<Self> {
-        let bad = |what| Error::malformed(entry.seq, what);
-        let key = entry.key.strip_prefix(FILES_PREFIX).ok_or(bad("a file's key has no prefix"))?;
-        let key = std::str::from_utf8(key).map_err(|_| bad("a file's name is not UTF-8"))?;
-        let value = entry.value.as_deref().ok_or(bad("a file's entry is null"))?;
-        Ok(Self { seq: entry.seq, key: key.to_owned(), value: EntryValue::decode(entry.seq, value)? })
-    }
-}
-
-pub(crate) fn files_key(path: &str) -> Bytes {
-    [FILES_PREFIX, path.as_bytes()].concat().into()
-}
-
-/// Keys below a folder given without its last slash: between `folder/` and `folder0`, as `0` follows `/`.
-fn folder_range(folder: &str, after: &str) -> KeyRange {
-    KeyRange::all().gt(files_key(&format!("{folder}{after}"))).lt(files_key(&format!("{folder}0")))
-}
 
 /// A drive's file tree at one version. Cheap to copy when its source is.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Keys of manifests, and manifests made from other things.
 
-use super::{Manifest, SignerSpec};
+use super::fields::{Manifest, SignerSpec};
 use crate::crypto::{self, CoreKey, Hash, PublicKey};
 use std::sync::LazyLock;
 

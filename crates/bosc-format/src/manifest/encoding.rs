@@ -4,7 +4,8 @@
 //! type 2 `flags (1 patch) | quorum | signers`. Versions 1 to 3: `version | flags | hash 0 | quorum | signers`, then
 //! what the flags name: 1 patch, 2 prologue, 4 linked, 8 user data. A signer is `signature 0 | namespace | key`.
 
-use super::{MAX_LINKED, MAX_SIGNERS, MAX_USER_DATA, Manifest, Prologue, SignerSpec};
+use super::bounds::{MAX_LINKED, MAX_SIGNERS, MAX_USER_DATA};
+use super::fields::{Manifest, Prologue, SignerSpec};
 use crate::codec::{DecodeError, Decoder, Encoder};
 
 const FLAG_PATCH: u64 = 1;

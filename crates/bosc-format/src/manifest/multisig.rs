@@ -4,7 +4,7 @@
 //! a tree n blocks longer than the head; `nodes` are what it takes to get from the one to the other, shared by all
 //! signers. Version 0 keeps per proof the positions in `nodes` instead of only a length.
 
-use super::{MAX_SIGNATURE, MAX_SIGNERS};
+use super::bounds::{MAX_SIGNATURE, MAX_SIGNERS};
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::crypto::Hash;
 use crate::flat_tree;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::crypto::{self, KeyPair};
+use crate::crypto::{self, KeyPair, PublicKey};
 use crate::id;
 use crate::merkle::{Appender, Head};
 use crate::testing::{h, h32, n, pear};

@@ -1,9 +1,9 @@
 //! Checking and making the signature of a head.
 
+use super::bounds::MAX_SIGNATURE;
 use super::derive::TREE;
-use super::{
-    MAX_SIGNATURE, Manifest, MultiSignature, PartialSignature, Prologue, SignerProof, SignerSpec, assemble,
-};
+use super::fields::{Manifest, Prologue, SignerSpec};
+use super::multisig::{MultiSignature, PartialSignature, SignerProof, assemble};
 use crate::crypto::{self, CoreKey, Hash, KeyPair};
 use crate::flat_tree;
 use crate::merkle::{Head, Node, RootStack, next_subtree, tree_hash};

@@ -1,6 +1,8 @@
 //! Growing a tree at its right edge.
 
-use super::{Head, MAX_BYTES, Node, TreeError, tree_hash};
+use super::head::{Head, tree_hash};
+use super::node::{MAX_BYTES, Node};
+use super::reader::TreeError;
 use crate::crypto::{self, Hash};
 use crate::flat_tree;
 

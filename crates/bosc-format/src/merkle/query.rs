@@ -1,6 +1,8 @@
 //! Reading a stored tree: offsets, seeks, missing nodes, roots of shorter trees.
 
-use super::{Head, Node, TreeError, TreeReadError, TreeReader};
+use super::head::Head;
+use super::node::{MAX_BYTES, Node};
+use super::reader::{TreeError, TreeReadError, TreeReader};
 use crate::flat_tree;
 use std::ops::Range;
 
@@ -37,7 +39,7 @@ pub fn roots_at(tree: &dyn TreeReader, head: &Head, length: u64) -> Result<Vec<N
 pub fn truncate(head: &Head, tree: &dyn TreeReader, length: u64, fork: u64) -> Result<Head, TreeError> {
     let roots = roots_at(tree, head, length)?;
     let byte_length = roots.iter().fold(0u64, |sum, n| sum.saturating_add(n.size));
-    if byte_length > super::MAX_BYTES {
+    if byte_length > MAX_BYTES {
         return Err(TreeError::TooLarge("the number of bytes"));
     }
     Ok(Head { fork, length, byte_length, roots, signature: Vec::new() })

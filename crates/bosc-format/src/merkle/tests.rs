@@ -1,4 +1,5 @@
 use super::*;
+use crate::flat_tree;
 use crate::testing::{Core, h, h32, n, numbers, pear, tree_vectors};
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -9,9 +9,8 @@
 //! One difference: hypercore 11.37.1 computes no offset for blocks that are not below the first root, and so leaves a
 //! seek out of their proofs. Here it is in; its verifier takes both.
 
-use super::{
-    BlockProof, HashProof, Proof, ProofRequest, SeekProof, SeekRequest, UpgradeProof, UpgradeRequest,
-};
+use super::answer::{BlockProof, HashProof, Proof, SeekProof, UpgradeProof};
+use super::request::{ProofRequest, SeekRequest, UpgradeRequest};
 use crate::flat_tree;
 use crate::manifest::Manifest;
 use crate::merkle::{

@@ -1,7 +1,7 @@
 //! Proofs whose blocks were hashed before they are checked, several side by side: hashing is most of the work of a
 //! download. Each proof still stands or falls alone, against the head and the tree as they are when its turn comes.
 
-use super::Proof;
+use super::answer::Proof;
 use crate::crypto::{self, Hash};
 use std::ops::Deref;
 

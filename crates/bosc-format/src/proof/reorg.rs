@@ -8,9 +8,10 @@
 //! Invariant: every node kept hangs below the signed head; an answer that brings nothing new keeps nothing, so memory
 //! is bounded by the depth of the tree times the size of a proof.
 
+use super::answer::Proof;
+use super::error::{InvalidProof, ProofError};
 use super::tree::climb_proof;
 use super::verify::{effective_manifest, signed_upgrade};
-use super::{InvalidProof, Proof, ProofError};
 use crate::crypto::CoreKey;
 use crate::flat_tree;
 use crate::manifest::Manifest;

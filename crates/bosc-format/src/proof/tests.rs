@@ -1,6 +1,10 @@
 use super::*;
+use crate::flat_tree;
+use crate::manifest::Manifest;
+use crate::merkle::Node;
 use crate::merkle::tests::{reader, vector_core};
 use crate::testing::{Core, h, n, numbers};
+use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

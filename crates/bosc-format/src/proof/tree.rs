@@ -1,7 +1,7 @@
 //! Checking the parts of a proof that climb from a block, hash or seek to one node, and upgrades.
 
-use super::error::from_growing;
-use super::{InvalidProof, Proof, ProofError, UpgradeProof};
+use super::answer::{Proof, UpgradeProof};
+use super::error::{InvalidProof, ProofError, from_growing};
 use crate::crypto::{self, Hash};
 use crate::flat_tree;
 use crate::manifest::Prologue;

@@ -1,7 +1,9 @@
 //! Checking a proof against what is known of a core.
 
+use super::answer::{Proof, UpgradeProof};
+use super::error::{InvalidProof, ProofError};
+use super::hashed::HashedProof;
 use super::tree::{Climb, block_of, climb_proof, grow};
-use super::{HashedProof, InvalidProof, Proof, ProofError, UpgradeProof};
 use crate::crypto::{self, CoreKey, Hash};
 use crate::flat_tree;
 use crate::manifest::{Manifest, Verifier};

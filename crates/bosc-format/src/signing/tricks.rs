@@ -1,4 +1,4 @@
-//! Ways to have a signer sign something else than what is shown. Each was tried with success on this or another
+//! Ways to have a signer sign something other than what is shown. Each was tried with success on this or another
 //! signer, or would work if one check were missing.
 
 use super::*;

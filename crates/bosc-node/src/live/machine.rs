@@ -24,6 +24,8 @@
 //! * Blocks received are flushed at most [`FLUSH_AFTER`] later.
 //! * The same inputs at the same times give the same outputs: nothing iterates over a hash map.
 //! * At rest (nothing asked, nothing owed, nothing unflushed) it has no timeout.
+//!
+//! [`LiveMachine`] is the state that the files beside it share.
 
 use super::access::{self, Access};
 use super::beside::Blobs;
@@ -50,7 +52,7 @@ const FLUSH_AFTER: Duration = Duration::from_millis(500);
 /// How often the net side is told that a peer delivers.
 const DELIVERED_EVERY: Duration = Duration::from_secs(1);
 
-/// Shows cores to peers as something else than they are: for simulated peers that lie.
+/// Shows cores to peers as something other than they are: for simulated peers that lie.
 pub trait Disguise: Send + Sync {
     /// What peers see instead of `core`.
     fn show<'a>(&'a self, core: Box<dyn CoreAccess + 'a>) -> Box<dyn CoreAccess + 'a>;

@@ -1,8 +1,9 @@
 //! Handshakes that are over: those we dialled, and those who dialled us.
 
 use super::connection::{Established, Via};
-use super::machine::{NetMachine, tag};
+use super::machine::NetMachine;
 use super::relay::server::RelayServer;
+use super::tags::tag;
 use crate::swarm::ConnId;
 use bosc_dht::connect::{ConnectEvent, Connection, EarlyPacket};
 use std::net::SocketAddr;

@@ -1,8 +1,9 @@
 //! Connections: a UDX stream, the encryption on it, and the frames that wait.
 
 use super::connection::{Connection, Established, Via};
-use super::machine::{FIRST_WAIT, MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, POOL, PRESSED, new_credit};
+use super::machine::{FIRST_WAIT, MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, PRESSED, new_credit};
 use super::share::{self, Earned, LEAST_QUEUED};
+use super::tags::POOL;
 use crate::between::FromNet;
 use crate::swarm::{ConnId, STEP};
 use bosc_udx::{CloseReason, Event, SocketTag, Stream};

@@ -30,6 +30,8 @@
 //!   randomness comes from the given entropy.
 //! * At rest it asks to be woken by what a protocol demands and by nothing else; see the crate's documentation for what
 //!   that is. Keep-alives that are due soon go out with the first one that is due, or in answer to the other side's.
+//!
+//! [`NetMachine`] is the state that the files beside it share.
 
 use super::connection::{Connection, Query};
 use super::dialer::{Dialer, Way};
@@ -38,6 +40,7 @@ use super::relay::server::RelayServer;
 use super::relay::session::Session;
 use super::relay::{RelaySetup, RelayStatus};
 use super::share::Share;
+use super::tags::{kind, tag};
 use crate::between::{FromLive, FromNet};
 use crate::credit::{Bounds, Credit};
 use crate::status::NetStatus;
@@ -61,13 +64,6 @@ pub(super) const PRESSED: usize = 64;
 pub(super) const FIRST_WAIT: Duration = Duration::from_secs(3);
 /// How long the end of the node may take: taking announcements back, sending what is left.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
-
-/// Of the socket others reach us at.
-pub const SERVER: SocketTag = SocketTag(0);
-/// Of the socket a firewalled node asks from.
-pub const CLIENT: SocketTag = SocketTag(1);
-/// Of the first socket for holepunching; the others follow.
-pub const POOL: SocketTag = SocketTag(2);
 
 /// A datagram to send, but of a stream.
 #[derive(Debug)]
@@ -140,6 +136,8 @@ pub struct NetMachine {
     pub(super) flushed: BTreeSet<Topic>,
     pub(super) to_live: VecDeque<FromNet>,
     pub(super) changed: bool,
+    /// As it was in the last snapshot.
+    unanswered: bool,
     pub(super) closing: Option<Duration>,
     pub(super) broken: u64,
     pub(super) share: Share,
@@ -190,6 +188,7 @@ impl NetMachine {
             flushed: BTreeSet::new(),
             to_live: VecDeque::new(),
             changed: true,
+            unanswered: false,
             closing: None,
             broken: 0,
             share: Share::default(),
@@ -432,6 +431,8 @@ impl NetMachine {
 
     /// Whether the snapshot may have changed since the last call.
     pub fn take_changed(&mut self) -> bool {
+        let unanswered = self.dht.is_unanswered();
+        self.changed |= std::mem::replace(&mut self.unanswered, unanswered) != unanswered;
         std::mem::take(&mut self.changed)
     }
 
@@ -439,6 +440,7 @@ impl NetMachine {
     pub fn status(&self) -> NetStatus {
         NetStatus {
             bootstrapped: self.dht.is_bootstrapped(),
+            unanswered: self.dht.is_unanswered(),
             nodes: self.dht.node_count(),
             address: self.dht.remote_address(),
             firewalled: self.dht.is_firewalled(),
@@ -537,22 +539,6 @@ impl NetMachine {
     /// For tests: streams in the table, those that only say good-bye included.
     pub fn stream_count(&self) -> usize {
         self.table.len()
-    }
-}
-
-pub(super) fn tag(socket: SocketKind) -> SocketTag {
-    match socket {
-        SocketKind::Server => SERVER,
-        SocketKind::Client => CLIENT,
-        SocketKind::Pool(number) => SocketTag(POOL.0 + u64::from(number)),
-    }
-}
-
-pub(super) fn kind(socket: SocketTag) -> SocketKind {
-    match socket {
-        SERVER => SocketKind::Server,
-        CLIENT => SocketKind::Client,
-        SocketTag(n) => SocketKind::Pool(u32::try_from(n.saturating_sub(POOL.0)).unwrap_or(u32::MAX)),
     }
 }
 

@@ -10,7 +10,7 @@
 //!   on the DHT.
 //! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent.
 //! - `relay/`: blind relays that we use, and being one.
-//! - `socket`: one UDP socket, many datagrams a call. `pool`: sockets for holepunching.
+//! - `socket`: one UDP socket, many datagrams a call. `pool`: sockets for holepunching. `tags`: how sockets are called.
 
 mod connection;
 mod dial;
@@ -21,6 +21,7 @@ mod pool;
 pub(crate) mod relay;
 mod share;
 mod socket;
+pub(crate) mod tags;
 mod topics;
 
 use crate::between::{Input, NetCommand};
@@ -29,7 +30,7 @@ use crate::status::NetStatus;
 use crate::swarm::{Limits, Topic};
 use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_udx::SocketTag;
-use machine::{CLIENT, Datagram, NetMachine, NetSetup, SERVER, Tuning};
+use machine::{Datagram, NetMachine, NetSetup, Tuning};
 use pool::Pool;
 use relay::{RelaySetup, RelayStatus};
 use socket::Socket;
@@ -38,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tags::{CLIENT, SERVER};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Datagrams handed to the kernel at once.

@@ -1,8 +1,8 @@
 //! Sockets for holepunching: bound when something is first sent from one, gone when nothing needs it. A connection that was made
 //! through one stays on it.
 
-use super::machine::POOL;
 use super::socket::Socket;
+use super::tags::POOL;
 use bosc_udx::SocketTag;
 use std::collections::BTreeMap;
 use std::future::poll_fn;

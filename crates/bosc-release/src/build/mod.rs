@@ -21,7 +21,7 @@
 //!
 //! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json. `plan`: what goes where. `checks`: secrets and
 //!   names.
-//! - `copy`: files into the tree. `place`: the target and the work folder beside it. `event`: what is told. `errors`: of files.
+//! - `copy`: files into the tree. `place`: the target and the work folder beside it. `event`: what is reported. `errors`: of files.
 
 mod checks;
 mod copy;

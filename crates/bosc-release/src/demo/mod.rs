@@ -5,7 +5,7 @@
 //! # Files
 //!
 //! - `pipeline`: the release that two of three sign. `updates`: the program that updates itself. The first part is here.
-//! - `files`: folders that are made, changed, compared. `show`: a step at a time. `event`: what is told.
+//! - `files`: folders that are made, changed, compared. `show`: a step at a time. `event`: what is reported.
 
 pub(crate) mod event;
 mod files;

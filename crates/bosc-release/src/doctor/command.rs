@@ -1,7 +1,11 @@
 //! `doctor`: gathers what is known of a link and has it judged.
 
+use super::client::client;
 use super::event::{Diagnosis, DoctorEvent, Examined, RotSeen, SeedersSeen};
-use super::{Doctor, Facts, Level, client, judge};
+use super::facts::Facts;
+use super::finding::Level;
+use super::judge::judge;
+use super::request::Doctor;
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::conflict::way_out;

@@ -1,6 +1,6 @@
 //! What the files of a drive say.
 
-use super::{Facts, FilesFound, Platform};
+use super::facts::{Facts, FilesFound, Platform};
 use crate::command::Stop;
 use crate::engine::Engine;
 use crate::engine::follow::reading;

@@ -1,6 +1,8 @@
 //! What `doctor` tells on the way, and what it ends with.
 
-use super::{Client, Finding, Platform};
+use super::client::Client;
+use super::facts::Platform;
+use super::finding::Finding;
 use serde::{Deserialize, Serialize};
 
 /// What happens during `doctor`.

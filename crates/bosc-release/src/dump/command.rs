@@ -16,6 +16,7 @@ use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::diff::DiffCount;
 use crate::folder::glob::Only;
+use crate::secrets::KeysInUse;
 use bosc_drive::blobs::{BlobReader, content_blocks};
 use bosc_drive::drive::{Drive, DriveEntry};
 use bosc_follow::read::Attempt;
@@ -292,7 +293,12 @@ impl<'a> Dumping<'a> {
         let below = |key: &str| root.path().join(key.trim_start_matches('/'));
         let removed = plan.removals.iter().map(|r| below(&r.diff.key));
         let written = plan.writes.iter().map(|w| below(&w.entry.key));
-        crate::secrets::keep(self.store, &[WORK_FOLDER], removed.chain(written))?;
+        crate::secrets::keep(
+            self.store,
+            &[WORK_FOLDER],
+            &KeysInUse::of_environment(),
+            removed.chain(written),
+        )?;
         let _all = match &live {
             Some(live) if !request.dry_run => Some(self.prefetch(live, &source, &plan.writes)?),
             _ => None,

@@ -21,7 +21,7 @@
 //!
 //! # Files
 //!
-//! - `command`: `bosc dump` on the engine. `plan`: drive against folder. `actions`: what is to be done. `event`: what is told.
+//! - `command`: `bosc dump` on the engine. `plan`: drive against folder. `actions`: what is to be done. `event`: what is reported.
 //! - `check`: which entries may be written. `scope`: what of the folder may be touched. `root`: the folder, by handle.
 //! - `write`: one file. `prune`: what the drive does not have.
 //! - `request`: what is asked for, and why it fails.

@@ -45,6 +45,14 @@ impl Fetch for Reading<'_> {
     }
 }
 
+/// The usual `--timeout`. Who asks for a longer one waits that long for a network as well, as on a machine that wakes up.
+pub(crate) const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A wait for peers: where no DHT node answers there are none.
+pub(crate) fn for_peers(timeout: Duration, stop: &Stop) -> Wait<'_> {
+    Wait::new(stop).timeout(timeout).unless_unanswered(timeout <= USUAL_TIMEOUT)
+}
+
 /// Brings a core up to date with those who are there, and at least to `at_least`.
 pub(crate) fn update(
     core: &FollowedCore,
@@ -52,7 +60,7 @@ pub(crate) fn update(
     timeout: Duration,
     stop: &Stop,
 ) -> Result<Update, CommandError> {
-    Ok(core.up_to_date(at_least, &mut Wait::new(stop).timeout(timeout))?)
+    Ok(core.up_to_date(at_least, &mut for_peers(timeout, stop))?)
 }
 
 pub(crate) fn stopped() -> CommandError {
@@ -79,8 +87,8 @@ pub(crate) fn timed_out(s: &CoreStatus) -> CommandError {
 fn nobody(why: &TimedOut) -> CommandError {
     let (message, hint) = if why.peers == 0 {
         (
-            "nobody who has this link was found in time",
-            "check the link, and that somebody runs `bosc seed` with it; wait longer with --timeout SECONDS",
+            "no peer that has this link was found in time",
+            "check the link, and that a peer runs `bosc seed` with it; wait longer with --timeout SECONDS",
         )
     } else {
         (
@@ -105,7 +113,7 @@ impl From<FollowError> for CommandError {
             FollowError::TimedOut(why) => nobody(&why),
             FollowError::Damaged { block, why } => damaged(format!(
                 "block {block} of the link is damaged in this store, and {}",
-                if why.peers == 0 { "nobody who has it was found in time" } else { "no peer delivered it in time" },
+                if why.peers == 0 { "no peer that has it was found in time" } else { "no peer delivered it in time" },
             )),
             FollowError::NotADrive => Self::failed("the drive's manifest is not known"),
             FollowError::NoSuchVersion { asked, have } => no_such_version(asked, have),

@@ -1,10 +1,11 @@
 //! Looking at a link: opening it for `doctor` to see who holds it, and whether this process has it in use.
 
 use super::Engine;
+use super::follow::for_peers;
 use super::open::Opened;
 use crate::command::Stop;
 use crate::error::CommandError;
-use bosc_follow::{FollowedCore, Wait, vouch};
+use bosc_follow::{FollowedCore, vouch};
 use bosc_format::link::PearLink;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ impl Engine {
         let at_least = link.version.map_or(0, |v| v.length);
         // Without peers, what is here is looked at soon after discovery found nobody.
         let mut alone_since: Option<Instant> = None;
-        followed.wait(&mut Wait::new(stop).timeout(timeout), |alarm| {
+        followed.wait(&mut for_peers(timeout, stop), |alarm| {
             let s = db.status();
             let blobs = followed.blobs()?.map(FollowedCore::status);
             let flushed = db.is_flushed();

@@ -114,6 +114,13 @@ impl Engine {
         Ok(Self::with_store(store, &EngineConfig::default(), bootstrap, Vec::new()))
     }
 
+    /// The same, known to others by the key pair of this seed.
+    pub(crate) fn in_memory_as(bootstrap: Vec<SocketAddrV4>, seed: &[u8; 32]) -> Result<Self, CommandError> {
+        let engine = Self::in_memory(bootstrap)?;
+        engine.store.set_user_data(NODE_KEY, Some(seed)).map_err(store_error)?;
+        Ok(engine)
+    }
+
     fn with_store(
         store: Store,
         config: &EngineConfig,

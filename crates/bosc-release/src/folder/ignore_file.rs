@@ -315,7 +315,7 @@ impl IgnoreFile {
     /// Reads the ignore file of `folder` and where it lies; `None` when there is none.
     ///
     /// # Errors
-    /// The file, and why it cannot be read: it is something else than a file, over 1 MiB, or holds too much.
+    /// The file, and why it cannot be read: it is something other than a file, over 1 MiB, or holds too much.
     pub fn find(folder: &Path) -> Result<Option<(PathBuf, Self)>, (PathBuf, std::io::Error)> {
         for name in FILE_NAMES {
             let path = folder.join(name);

@@ -5,7 +5,7 @@
 //!
 //! | file | of | what it says |
 //! |---|---|---|
-//! | `Contents/Info.plist` (XML) | a bundle of macOS | `CFBundleShortVersionString` |
+//! | `Contents/Info.plist` (XML or binary) | a bundle of macOS | `CFBundleShortVersionString` |
 //! | `resources/app/package.json`, `Contents/Resources/app/package.json` | Electron | `version` |
 //! | `resources/app.asar`, `Contents/Resources/app.asar` | Electron, packed | `version` of the package.json in it |
 //! | `<name>.exe`, of a folder the program of its name | Windows, unless Electron says it | the product's version of its VERSIONINFO |
@@ -95,7 +95,7 @@ pub(crate) fn said<E>(
     let Some((form, _)) = form(key) else { return Ok(None) };
     match form {
         Form::Plist | Form::Json if size > MAX => Ok(None),
-        Form::Plist => Ok(of_plist(&read(0, size)?)),
+        Form::Plist => Ok(bosc_updater::plist::text(&read(0, size)?, "CFBundleShortVersionString")),
         Form::Json => Ok(of_json(&read(0, size)?)),
         Form::Asar => of_asar(read),
         Form::Exe => of_exe(read),
@@ -142,13 +142,6 @@ fn said_by_file(key: &str, path: &std::path::Path) -> Option<String> {
 fn of_json(bytes: &[u8]) -> Option<String> {
     let json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     Some(json.get("version")?.as_str()?.to_owned())
-}
-
-fn of_plist(bytes: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (_, rest) = text.split_once("<key>CFBundleShortVersionString</key>")?;
-    let (_, value) = rest.trim_start().split_once("<string>").filter(|(before, _)| before.is_empty())?;
-    Some(value.split_once("</string>")?.0.trim().to_owned())
 }
 
 /// The root of an archive's index, as far as it is of interest.
@@ -339,6 +332,9 @@ pub(crate) mod tests {
         out
     }
 
+    /// `CFBundleShortVersionString` is `1.0.4`.
+    const BINARY_PLIST: &str = "62706c6973743030d101025f101a434642756e646c6553686f727456657273696f6e537472696e6755312e302e34080b28000000000000010100000000000000030000000000000000000000000000002e";
+
     #[test]
     fn a_build_says_its_version() {
         for (key, told) in [
@@ -363,6 +359,8 @@ pub(crate) mod tests {
             ("/by-arch/darwin-x64/app/A.app/Contents/", "/by-arch/linux-x64/app/demo/resources/");
         assert_eq!(of(&format!("{app}Info.plist"), plist).unwrap(), "1.0.4");
         assert_eq!(of(&format!("{app}Info.plist"), b"bplist00"), None);
+        let binary = data_encoding::HEXLOWER.decode(BINARY_PLIST.as_bytes()).unwrap();
+        assert_eq!(of(&format!("{app}Info.plist"), &binary).unwrap(), "1.0.4");
         assert_eq!(of(&format!("{electron}app/package.json"), br#"{"version":"1.0.4"}"#).unwrap(), "1.0.4");
         assert_eq!(of(&format!("{electron}app.asar"), &asar("1.0.4")).unwrap(), "1.0.4");
         let windows = "/by-arch/win32-x64/app/Demo.exe";

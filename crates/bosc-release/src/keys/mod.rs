@@ -4,7 +4,7 @@
 //!
 //! # Files
 //!
-//! - `command`: `bosc keys` on the engine. `backup`: files of write keys. `event`: what is told.
+//! - `command`: `bosc keys` on the engine. `backup`: files of write keys. `event`: what is reported.
 //! - `keyring/`: a folder of signing keys. `signing_key/`: one of them. `transfer`: one as a line of text.
 //! - `guarded`: secrets in memory. `files`: files that nobody else can read.
 

@@ -54,7 +54,7 @@ impl LineKind {
     }
 }
 
-/// Who shall hold a line whole. In JSON a number, or the list of keys.
+/// Who has to hold a full copy of a line. In JSON a number, or the list of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Seeds {

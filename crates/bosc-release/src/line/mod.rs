@@ -13,7 +13,7 @@
 //! kind = "stage"            # stage, provision or multisig
 //! link = "pear://..."
 //! source = "staging"        # the line it is promoted from
-//! seeds = 2                 # full copies wanted, or ["<peer key>", ...] who shall hold one
+//! seeds = 2                 # full copies wanted, or ["<peer key>", ...] who have to hold one
 //!
 //! [line.prerelease]
 //! kind = "provision"
@@ -95,7 +95,7 @@ pub struct Add {
     pub source: Option<String>,
     /// For provision lines: the line whose blocks it starts with.
     pub production: Option<String>,
-    /// Full copies wanted, or who shall hold one.
+    /// Full copies wanted, or who have to hold one.
     pub seeds: Option<file::Seeds>,
     /// Change a line that is there. What is not given stays as it is.
     pub replace: bool,

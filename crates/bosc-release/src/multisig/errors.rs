@@ -36,7 +36,7 @@ pub fn source_too_small(core: CoreName, have: u64, need: u64) -> CommandError {
     )
 }
 
-/// The source holds something else than what was requested.
+/// The source holds something other than what was requested.
 pub fn source_mismatch(core: CoreName, length: u64) -> CommandError {
     error(
         ErrorKind::Integrity,
@@ -165,7 +165,7 @@ pub fn target_blobs_unknown(length: u64) -> CommandError {
              names and sizes could not be learned: no peer reported its content"
         ),
         "run the commit again on the machine that ran it first, or bring an up to date seeder of the production link online, \
-         and try again; only if nobody has that content any more, --force-dangerous writes this release's",
+         and try again; only if no peer has that content any longer, --force-dangerous writes this release's",
     )
 }
 

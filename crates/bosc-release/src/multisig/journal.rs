@@ -90,7 +90,7 @@ impl Journal {
         self.records.iter().find(|r| r.key == key)
     }
 
-    /// Puts a record in the place of the link's last one.
+    /// Puts a record in place of the link's last one.
     pub fn put(&mut self, record: Record) {
         self.records.retain(|r| r.key != record.key);
         self.records.push(record);

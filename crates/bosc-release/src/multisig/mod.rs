@@ -70,7 +70,7 @@ impl Signers {
 /// `bosc multisig request`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MakeRequest {
-    /// Who shall sign.
+    /// Who has to sign.
     pub signers: Signers,
     /// The versioned link of the source drive.
     pub link: String,

@@ -6,6 +6,7 @@ use crate::command::Stop;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Output, Sink};
 use crate::request::Request;
+use crate::secrets::KeysInUse;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::Path;
@@ -49,7 +50,8 @@ pub fn hand_over(
         )
         .hint("end it, or run the command with that version"));
     }
-    let mut ask = serde_json::to_vec(&Ask { token: file.token, request: request.clone() })
+    let keys = KeysInUse::of_environment();
+    let mut ask = serde_json::to_vec(&Ask { token: file.token, request: request.clone(), keys })
         .map_err(|e| CommandError::failed("the command could not be handed over").because(e))?;
     ask.push(b'\n');
     Asker { stream: &stream, stop, pid: file.pid, silence: silence(request), begun: false }.run(&ask, sink)

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! asker                       owner
-//!   {"token","request"}  ──▶           within FIRST_LINE
+//!   {"token","request","keys"} ──▶     within FIRST_LINE
 //!                        ◀──  {"taken":pid}
 //!   "go"                 ──▶           only now the command begins
 //!                        ◀──  {"event":Event} …, {"alive":null} every ALIVE
@@ -37,6 +37,7 @@ use crate::command::{Outcome, Stop};
 use crate::error::{CommandError, ErrorKind, Failure};
 use crate::event::{Event, Output, Sink};
 use crate::request::Request;
+use crate::secrets::KeysInUse;
 use owner_file::{FILE_NAME, OwnerFile, write_private};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -62,7 +63,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 const ALIVE: Duration = Duration::from_secs(2);
 
 /// What is spoken; owners of another version are not asked.
-const PROTOCOL: u32 = 4;
+const PROTOCOL: u32 = 5;
 /// What the asker says when it is still there.
 const GO: &[u8] = b"go\n";
 
@@ -70,6 +71,9 @@ const GO: &[u8] = b"go\n";
 struct Ask {
     token: String,
     request: Request,
+    /// None of the asker's keys is published for it either. What it sends says nothing of them.
+    #[serde(default)]
+    keys: KeysInUse,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -198,6 +202,7 @@ async fn accept_loop(
             inner.met(id);
             if let Some(ask) = ask {
                 let running = inner.active.fetch_add(1, Ordering::SeqCst);
+                let _keys = ask.keys.hold();
                 let _ = serve(&stream, &ask.request, executor.as_ref(), running < CONNECTIONS_MAX);
                 inner.active.fetch_sub(1, Ordering::SeqCst);
             }
@@ -375,6 +380,31 @@ mod tests {
         assert!(gone.unwrap().is_none());
     }
 
+    /// Says whether a key is in use while it runs a command.
+    struct Knows(Vec<u8>);
+
+    impl Executor for Knows {
+        fn execute(&self, _: &Request, _: &mut dyn Sink, _: &Stop) -> Outcome {
+            let known = !KeysInUse::of_environment().is_disjoint(&KeysInUse::default().with(&self.0));
+            Ok(named(if known { "known" } else { "unknown" }))
+        }
+    }
+
+    #[test]
+    fn the_keys_of_the_one_who_asks_are_in_use_for_the_command() {
+        let (dir, key) = (tempfile::tempdir().unwrap(), (0..32).map(|i| i * 3 + 1).collect::<Vec<u8>>());
+        let _service = OwnerService::start(dir.path(), Arc::new(Knows(key.clone()))).unwrap();
+        let ask = || {
+            let touch = Request::Touch(Touch::default());
+            hand_over(dir.path(), &touch, &mut |_: Event| {}, &Stop::new()).unwrap().unwrap()
+        };
+        assert_eq!(ask(), named("unknown"));
+        let held = KeysInUse::default().with(&key).hold();
+        assert_eq!(ask(), named("known"));
+        drop(held);
+        assert_eq!(ask(), named("unknown"), "of that command alone");
+    }
+
     fn port_of(service: &OwnerService) -> u16 {
         let file: OwnerFile = serde_json::from_slice(&std::fs::read(&service.path).unwrap()).unwrap();
         file.port
@@ -454,7 +484,11 @@ mod tests {
         let counting = Arc::new(Counting(AtomicUsize::new(0)));
         let service = OwnerService::start(dir.path(), Arc::clone(&counting) as _).unwrap();
         let file: OwnerFile = serde_json::from_slice(&std::fs::read(&service.path).unwrap()).unwrap();
-        let ask = serde_json::to_vec(&Ask { token: file.token, request: Request::Touch(Touch::default()) });
+        let ask = serde_json::to_vec(&Ask {
+            token: file.token,
+            request: Request::Touch(Touch::default()),
+            keys: KeysInUse::default(),
+        });
         let ask = [ask.unwrap(), b"\n".to_vec()].concat();
         let mut gone = TcpStream::connect(("127.0.0.1", file.port)).unwrap();
         gone.write_all(&ask).unwrap();

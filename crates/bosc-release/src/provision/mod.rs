@@ -33,7 +33,7 @@
 //! # Files
 //!
 //! - `plan`: what differs. `content`: a file as a list of blocks. `write`: what a plan says. `version`: what may be released.
-//! - `command/`: `bosc provision` on the engine. `event`: what is told.
+//! - `command/`: `bosc provision` on the engine. `event`: what is reported.
 //! - `types`: from what, how laid out, and why that fails.
 
 pub(crate) mod command;

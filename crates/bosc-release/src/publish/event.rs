@@ -47,7 +47,7 @@ pub enum PublishEvent {
     FewCopies {
         /// How many do.
         full: usize,
-        /// How many shall.
+        /// How many have to.
         wanted: usize,
         /// The link.
         link: String,
@@ -149,7 +149,7 @@ pub struct Published {
     pub dry_run: bool,
     /// How many peers hold a full copy; none when none was waited for.
     pub copies: Option<usize>,
-    /// How many shall.
+    /// How many have to.
     pub wanted: usize,
 }
 

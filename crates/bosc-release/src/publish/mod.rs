@@ -32,7 +32,7 @@
 //!
 //! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `snapshot`: the file that a repository keeps. `mirror`: the folder that
 //!   a runner keeps.
-//! - `package_edit`: one value of package.json. `event`: what is told.
+//! - `package_edit`: one value of package.json. `event`: what is reported.
 
 pub(crate) mod ci;
 pub(crate) mod command;
@@ -46,7 +46,7 @@ pub use event::{CiEvent, PublishEvent, Published, Voucher};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// How many others shall hold a release before `publish` ends.
+/// How many other peers have to hold a release before `publish` ends.
 pub const COPIES: usize = 2;
 /// How long `publish` seeds at most when nothing else is said: ten minutes, in milliseconds.
 pub const WAIT_MS: u64 = 600_000;

@@ -132,7 +132,7 @@ pub struct RotationToSign {
 pub struct Followed {
     /// The link it follows.
     pub old: String,
-    /// The link it shall end on.
+    /// The link it has to end on.
     pub new: String,
     /// The key it ends on.
     pub ends: String,

@@ -31,7 +31,7 @@ pub struct Rotate {
     pub sole_copy: bool,
     /// The link that is followed now.
     pub old: String,
-    /// The link that shall be followed.
+    /// The link to be followed.
     pub new: String,
     /// Only look, from outside, whether a follower of the old link ends on the new one.
     pub check: bool,

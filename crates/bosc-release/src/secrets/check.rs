@@ -1,6 +1,5 @@
 //! From findings to errors and events, and the way for commands that do not read through the stage's pipeline.
 
-use super::content::look;
 use super::found::SecretFound;
 use super::in_use::KeysInUse;
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
@@ -198,6 +197,7 @@ pub(crate) fn check_files(
 pub(crate) fn keep(
     store: &Path,
     work: &[&str],
+    keys: &KeysInUse,
     changed: impl Iterator<Item = PathBuf>,
 ) -> Result<(), CommandError> {
     let places = StorePlaces::of_store(store, work);
@@ -219,9 +219,7 @@ pub(crate) fn keep(
         if !std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
             continue;
         }
-        let told =
-            start_of(&path).and_then(|(head, size, _)| look(&path, &head, size, &KeysInUse::default()));
-        match told {
+        match look_through(&path, keys) {
             Ok(ContentVerdict::Secret(secret)) => return Err(refuse(&path, secret.what())),
             Ok(ContentVerdict::Suspect(suspect)) if suspect.is_key() => {
                 return Err(refuse(&path, suspect.what()));

@@ -1,5 +1,6 @@
 //! What the first bytes of a file tell.
 
+use super::bare::bare_key;
 use super::in_use::KeysInUse;
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::programs;
@@ -12,7 +13,6 @@ use crate::owner::owner_file;
 use bosc_files::open_plain;
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
-use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use std::io::{self, Read};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -205,17 +205,6 @@ fn suspect(path: &Path, head: &[u8], size: u64) -> Option<Suspect> {
         !value.is_empty() && !value.starts_with('$') && tokens.iter().any(|t| key.ends_with(t))
     });
     told.then_some(Suspect::RegistryToken).or_else(|| programs::looks(name, head))
-}
-
-/// The bytes of a key that stands alone: 32 or 64 of them in hex or base64.
-pub(super) fn bare_key(word: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let bytes = match word.len() {
-        64 | 128 => HEXLOWER_PERMISSIVE.decode(word).or_else(|_| BASE64.decode(word)).ok()?,
-        43 | 86 => BASE64URL_NOPAD.decode(word).or_else(|_| BASE64_NOPAD.decode(word)).ok()?,
-        44 | 88 => BASE64.decode(word).or_else(|_| BASE64URL.decode(word)).ok()?,
-        _ => return None,
-    };
-    matches!(bytes.len(), 32 | 64).then(|| Zeroizing::new(bytes))
 }
 
 /// A seed with its public key, as Ed25519 secret keys are stored.

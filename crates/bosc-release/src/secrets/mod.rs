@@ -54,8 +54,9 @@
 //! - `content`: what the first bytes tell. `looks`: what a name tells. `programs`: secrets of other programs.
 //! - `places`: where the store in use lies. `found`: what was found. `check`: from there to errors and events.
 //! - `in_use`: keys that this process holds. `stream`: the search through a long file. `tests_long`: tests of both.
-//! - `kinds`: what a file is. `words`: keys of ours inside of something else. `search`: searching in bytes.
+//! - `kinds`: what a file is. `bare`: a key that stands alone. `words`: keys of ours inside of something else. `search`: searching in bytes.
 
+mod bare;
 pub(crate) mod check;
 mod content;
 mod found;
@@ -78,7 +79,7 @@ pub use check::{Allow, Found, LooksSecret};
 pub(crate) use check::{check_files, find_suspect_keys, keep, refused, with_keys};
 pub(crate) use content::look;
 pub use found::SecretFound;
-pub use in_use::KeysInUse;
+pub use in_use::{HeldKeys, KeysInUse};
 pub(crate) use kinds::{ContentVerdict, RULES};
 pub use kinds::{HEAD, Secret, Suspect};
 pub(crate) use looks::key_looks;

@@ -284,7 +284,8 @@ fn a_key_in_a_text_goes_only_by_the_name_of_its_file() {
         let found =
             check_files(&root, &all_of(&root), &StorePlaces::default(), &KeysInUse::default()).unwrap();
         assert_eq!(found.iter().map(|f| f.suspect).collect::<Vec<_>>(), [Suspect::KeyInText]);
-        let kept = keep(&dir.path().join("none"), &[], [root.join(name)].into_iter()).unwrap_err();
+        let kept = keep(&dir.path().join("none"), &[], &KeysInUse::default(), [root.join(name)].into_iter())
+            .unwrap_err();
         assert_eq!(kept.code(), "ERR_SECRET");
     }
 }

@@ -167,3 +167,22 @@ fn a_signing_key_whose_bytes_happen_to_be_utf16_is_one() {
     let verdict = look(Path::new("key"), &bytes, bytes.len() as u64, &KeysInUse::default()).unwrap();
     assert_eq!(verdict, ContentVerdict::Secret(Secret::SigningKey));
 }
+
+/// What `dump` is about to remove or write over is read to its end as well, and no key in use goes.
+#[test]
+fn what_is_to_be_removed_is_searched_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("d/build.log");
+    let none = dir.path().join("none");
+    let keep = |keys: &KeysInUse| keep(&none, &[], keys, std::iter::once(log.clone()));
+    write(&log, lines(200_000));
+    assert!(keep(&KeysInUse::default()).is_ok());
+    let key = noise(9, 32);
+    let pair = format!("BOSC_PRIMARY_KEY={}\n", HEXLOWER.encode(&key));
+    for before in [0, 65_536, 200_000] {
+        write(&log, [lines(before), "\n".to_owned() + &pair, lines(1000)].concat());
+        assert_eq!(keep(&KeysInUse::default()).unwrap_err().code(), "ERR_SECRET", "{before}");
+        write(&log, [lines(before), "\nx ".to_owned() + &HEXLOWER.encode(&key), "\n".into()].concat());
+        assert_eq!(keep(&KeysInUse::default().with(&key)).unwrap_err().code(), "ERR_SECRET", "{before}");
+    }
+}

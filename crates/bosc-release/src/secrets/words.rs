@@ -4,7 +4,7 @@
 //! ours too it is a [`Secret`]; else, as in test vectors of other programs, it only looks like one. The cost is bounded by the
 //! size of the texts that are looked at, at most 68 KiB at once (`stream`): some 1,500 words, 20 microseconds each.
 
-use super::content::bare_key;
+use super::bare::bare_key;
 use super::search::find;
 use super::{Secret, Suspect};
 use crate::keys::signing_key::V0_BYTES;

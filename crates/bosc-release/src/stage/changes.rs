@@ -2,10 +2,11 @@
 
 use super::compare::Old;
 use super::entries::EntryList;
+use super::error::StageError;
 use super::index::IndexCursor;
+use super::options::StageOptions;
 use super::pipeline::{Cut, Job};
 use super::target::StageTarget;
-use super::{StageError, StageOptions};
 use crate::folder::diff::ByteDiff;
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::scan::{FileList, ListedFile, ListedKind};

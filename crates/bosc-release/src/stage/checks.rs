@@ -1,7 +1,9 @@
 //! What a folder must pass before it is committed, and what is told of it.
 
 use super::entries::EntryList;
-use super::{StageError, StageNews, StageOptions};
+use super::error::StageError;
+use super::news::StageNews;
+use super::options::StageOptions;
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::ignore_file::IgnoreFile;
 use crate::folder::portable_names::check_drive;

@@ -1,7 +1,7 @@
 //! What the drive has in place of a file, as hashes: enough to tell whether the file is the same.
 
-use super::target::{Leaf, StageTarget, TargetError};
-use super::{StageError, TargetState};
+use super::error::StageError;
+use super::target::{Leaf, StageTarget, TargetError, TargetState};
 use bosc_drive::blobs::{BlockRef, load_map};
 use bosc_drive::chunker::MAX_CHUNK;
 use bosc_drive::drive::DriveEntry;

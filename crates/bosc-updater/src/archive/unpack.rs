@@ -17,7 +17,7 @@ pub(super) fn run(
 ) -> Result<Unpacked, UpdateError> {
     if !fs::make_dir(into).map_err(|e| io_error("make", into, e))? {
         return Err(UpdateError::new(ErrorKind::Input, format!("{} exists already", into.display()))
-            .hint("Unpack into a new folder."));
+            .hint("unpack into a new folder"));
     }
     let unpacked =
         unpack_into(archive, format, into, limits).and_then(|entries| find_build(entries, wanted, into));

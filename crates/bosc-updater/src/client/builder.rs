@@ -62,7 +62,7 @@ impl UpdaterBuilder {
         self
     }
 
-    /// [`UpdaterBuilder::app`] for a path that somebody else gives, as `bosc watch` does: what lies in a build folder or runs other
+    /// [`UpdaterBuilder::app`] for a path from outside the program, as `bosc watch` takes one: what lies in a build folder or runs other
     /// programs is not replaced; [`Event::NotInstalled`](crate::Event::NotInstalled) says why.
     pub fn installed_app(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
@@ -110,14 +110,14 @@ impl UpdaterBuilder {
         self
     }
 
-    /// Longest random delay before a release that appeared while the application runs is downloaded, so that not everybody comes at once.
+    /// Longest random delay before a release that appeared while the application runs is downloaded, so that not everybody downloads at once.
     /// Drawn once for each release and device. Default: an hour.
     pub fn delay(mut self, longest: Duration) -> Self {
         self.settings.delay = longest;
         self
     }
 
-    /// How often a manifest is asked for, at least 10 s. Default: an hour. Links report news by themselves.
+    /// How often a manifest is asked for; less than 10 s counts as 10 s. Default: an hour. Links report news by themselves.
     pub fn check_every(mut self, interval: Duration) -> Self {
         self.settings.poll = interval;
         self
@@ -129,7 +129,7 @@ impl UpdaterBuilder {
         self
     }
 
-    /// Whether the build before the installed one is kept as `<application>.prev` once the new one has said that it is healthy. When
+    /// Whether the build before the installed one is kept as `<application>.prev` once the new one has said that it is healthy. If
     /// not, there is no way back from a healthy build; until then it is kept in any case. Default: yes.
     pub fn keep_previous(mut self, on: bool) -> Self {
         self.settings.keep_previous = on;
@@ -143,8 +143,8 @@ impl UpdaterBuilder {
         self
     }
 
-    /// Takes a version below the installed one, because a person asked for it: to come back from a beta channel, say. Until one was
-    /// applied; the next start is without it. Never below what the same source was seen to offer. Default: no.
+    /// Takes a version below the installed one, because a person asked for it: to come back from a beta channel, say. It holds until one was
+    /// applied. Never below what the same source was seen to offer. Default: no.
     pub fn allow_downgrade(mut self, on: bool) -> Self {
         self.settings.allow_downgrade = on;
         self
@@ -159,11 +159,11 @@ impl UpdaterBuilder {
         self
     }
 
-    /// Whether these values can be: nothing is opened or asked for. For a test of the application; whoever only calls
-    /// [`UpdaterBuilder::start`] gets the same by an [`Event::Error`](crate::Event::Error).
+    /// Whether these values are valid: nothing is opened, no server or peer is asked. For a test of the application; whoever only calls
+    /// [`UpdaterBuilder::start`] gets the same as an [`Event::Error`](crate::Event::Error).
     ///
     /// # Errors
-    /// `Input` and `Refused` for values that cannot be; `Unsupported` for a source that this program was built without, and on iOS and
+    /// `Input` and `Refused` for values that are not valid; `Unsupported` for a source that this program was built without, and on iOS and
     /// Android.
     pub fn validate(&self) -> Result<(), UpdateError> {
         let s = &self.settings;
@@ -184,8 +184,8 @@ impl UpdaterBuilder {
     }
 
     /// Starts the updater, once, first thing in `main`: it also counts this start while this build is on trial. It never fails. A
-    /// source that cannot be opened (no network, a full or damaged data folder) is tried again; another instance that looks for updates
-    /// already is waited for; values that cannot be leave the updater with nothing to do. Each is reported by an [`Event`](crate::Event).
+    /// source that cannot be opened (no network, a full or damaged data folder) is tried again; another instance that is already
+    /// looking for updates is waited for; values that are not valid leave the updater with nothing to do. Each is reported by an [`Event`](crate::Event).
     pub fn start(self) -> Started {
         let installer = self.installer();
         launch(self.settings, installer)

@@ -1,4 +1,4 @@
-//! What the updater's thread has on its desk: what is staged, who waits for an answer, and what was told. Apart from policy and source, so
+//! What the updater's thread has on its desk: what is staged, who waits for an answer, and what was reported. Apart from policy and source, so
 //! that a running source can be interrupted.
 
 use super::event::Event;
@@ -112,7 +112,7 @@ impl Desk {
         }
         self.unwanted = true;
         let skipped = UpdateError::new(ErrorKind::Cancelled, "this version was skipped");
-        self.downloaded(release.id, true, &Err(skipped.hint("download it again to take that back")));
+        self.downloaded(release.id, true, &Err(skipped.hint("download it again to undo that")));
         policy.handle(now, Input::Skip(release.version.clone()));
         self.skipped.as_ref().map_or(Ok(()), |skipped| skipped.remember(&release.version))
     }
@@ -165,7 +165,7 @@ impl Desk {
             Command::Check(reply) => {
                 if !policy.has_updates() {
                     let e = UpdateError::new(ErrorKind::Unsupported, "updates are switched off here");
-                    reply.send(Err(e.hint("the events say why, unless the application did it")));
+                    reply.send(Err(e.hint("the events say why, unless the application switched them off")));
                 } else if policy.is_paused() {
                     let e = UpdateError::new(ErrorKind::Refused, "updates are paused");
                     reply.send(Err(e.hint("resume them first")));
@@ -200,9 +200,11 @@ impl Desk {
                     let version = &staged.release.version;
                     let e = UpdateError::new(
                         ErrorKind::Refused,
-                        format!("version {version} has come meanwhile; what was agreed to is not installed"),
+                        format!(
+                            "version {version} was released meanwhile; the version that was agreed to was not installed"
+                        ),
                     );
-                    reply.send(Err(e.hint("ask again, for the newer version")));
+                    reply.send(Err(e.hint("ask again, about the newer version")));
                 }
                 _ => {
                     self.applies.push(reply);
@@ -266,7 +268,7 @@ impl Desk {
 }
 
 pub(super) fn superseded() -> UpdateError {
-    UpdateError::new(ErrorKind::Refused, "this release is not on offer any more").hint("check again")
+    UpdateError::new(ErrorKind::Refused, "this release is no longer offered").hint("check again")
 }
 
 fn refusal(release: &Release, verdict: Verdict) -> UpdateError {
@@ -278,6 +280,6 @@ fn refusal(release: &Release, verdict: Verdict) -> UpdateError {
         )
         .hint("the next version is tried; a person may check again later"),
         _ => UpdateError::new(ErrorKind::Refused, format!("version {v} is older than one that worked here"))
-            .hint("the publisher has to release it under a higher version, or you ask for the downgrade"),
+            .hint("allow the downgrade, or wait for a release with a higher version"),
     }
 }

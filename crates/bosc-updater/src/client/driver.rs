@@ -1,5 +1,6 @@
 //! The thread that does what the policy says: it owns the source and what is staged.
 
+use super::damage::damage;
 use super::desk::{Desk, superseded};
 use super::device::device;
 use super::diff::changes;
@@ -8,7 +9,6 @@ use super::interrupt::Busy;
 use super::lock::lock;
 use super::policy::{Action, Input, Policy};
 use super::sentinel::put_in_place;
-use super::start::damage;
 use super::update::{AppliedUpdate, Command};
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::Kind;
@@ -51,10 +51,11 @@ fn only_instance(folder: &Path) -> Result<File, UpdateError> {
     let file = bosc_files::open_private(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(UpdateError::new(ErrorKind::Busy, "another instance of the application looks for updates")
-                .hint("nothing has to be done: this one takes over when the other one has ended"))
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(UpdateError::new(
+            ErrorKind::Busy,
+            "another instance of the application is already looking for updates",
+        )
+        .hint("there is nothing to do: this one takes over when the other one ends")),
         // A file system without locks: the journal beside the application still lets one work at a time.
         Err(std::fs::TryLockError::Error(_)) => Ok(file),
     }
@@ -141,7 +142,7 @@ impl Driver {
         }
     }
 
-    /// Opens the source if it is not open. Whatever keeps it from that is told, and tried again with the next check.
+    /// Opens the source if it is not open. Whatever keeps it from that is reported, and tried again with the next check.
     fn ready(&mut self) -> Result<(), UpdateError> {
         let Some(open) = self.open.as_mut().filter(|_| self.source.is_none()) else { return Ok(()) };
         let opened = match (&self.instance, &self.folder) {
@@ -229,7 +230,7 @@ impl Driver {
         let installed = self.policy.installed().clone();
         let (policy, desk) = (&mut self.policy, &mut self.desk);
         if let Some(source) = &mut self.source {
-            // It only saves time later: nobody is told when it did not work.
+            // It only saves time later: a failure is not reported.
             desk.remote.interrupt.busy(Busy::Fetching);
             let _ = source.prefetch(&installed, &mut |_| desk.go_on(policy));
             desk.remote.interrupt.busy(Busy::No);

@@ -14,14 +14,14 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Event {
     /// A release was found and is not downloaded, because
-    /// [`UpdaterBuilder::download_automatically`](crate::UpdaterBuilder::download_automatically) is off. Told once for each release.
+    /// [`UpdaterBuilder::download_automatically`](crate::UpdaterBuilder::download_automatically) is off. Reported once for each release.
     Available(Update),
-    /// A release was found and waits for so long, so that not everybody fetches it at once.
+    /// A release was found and is fetched after this delay, so that not everybody fetches it at once.
     #[non_exhaustive]
     Scheduled {
         /// Its version.
         version: Version,
-        /// How long.
+        /// From now until it is fetched.
         delay: Duration,
     },
     /// A release is being fetched.
@@ -78,7 +78,7 @@ pub enum Event {
         running: Version,
     },
     /// The updater's journal was damaged and is put aside at this path: what it knew of a build on trial, of the build before it
-    /// and of releases that were rolled back is lost. The application goes on with the build that is in its place.
+    /// and of releases that were rolled back is lost. The application keeps running the build that is in its place.
     #[non_exhaustive]
     JournalDamaged {
         /// Where it lies now.
@@ -87,7 +87,7 @@ pub enum Event {
     /// No application was named, and so nothing is looked for; this is why [`crate::client::this_app`] names none.
     #[non_exhaustive]
     NotInstalled {
-        /// One sentence.
+        /// One sentence, in English.
         reason: String,
     },
     /// Another instance of the application looks for updates, so this one does not. It takes over when the other one has ended.

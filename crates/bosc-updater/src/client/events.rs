@@ -29,7 +29,7 @@ impl Events {
         self.0.wait(None).flatten()
     }
 
-    /// Blocks until the next event or for so long; `None` also when nothing happened.
+    /// Blocks until the next event, for at most `timeout`; `None` also when nothing happened in that time.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
         self.0.wait(Instant::now().checked_add(timeout)).flatten()
     }

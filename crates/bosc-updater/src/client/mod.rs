@@ -10,7 +10,8 @@
 //!
 //! - `updater`: the handle. `lower`: the steps that it is made of. `builder` and `update_source`: what it is made from;
 //!   `options`: the same in one value.
-//! - `start`: what a start of the application finds. `this_app`: which application the running program is.
+//! - `start`: what a start of the application finds. `this_app`: which application the running program is. `damage`: a journal that
+//!   was damaged.
 //! - `policy/`: when to look, what to take, when to fetch: a state machine without a clock.
 //! - `driver`: the thread; it owns the source, which `source` opens. `desk`: what it has staged, and who waits for it.
 //!   `diff`: how a fetched build differs from the installed one.
@@ -21,6 +22,7 @@
 //! - `sentinel`: Perry's sentinel; `no_sentinel` without the feature `perry`.
 
 mod builder;
+mod damage;
 mod desk;
 mod device;
 mod diff;

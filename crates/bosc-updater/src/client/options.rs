@@ -49,7 +49,7 @@ impl Settings {
     /// `Input` when no folder for this user's data is known.
     pub(crate) fn folder(&self) -> Result<PathBuf, UpdateError> {
         let dir = self.dir.clone().or_else(|| data_folder(&self.name)).ok_or_else(|| {
-            UpdateError::new(ErrorKind::Input, "no folder for the application's data is known")
+            UpdateError::new(ErrorKind::Input, "there is no known folder for the application's data")
                 .hint("name one with `UpdaterBuilder::data_folder`")
         })?;
         Ok(dir.join("bosc-updater"))

@@ -129,7 +129,7 @@ impl Shared {
         let thread = Mutex::new(
             thread
                 .inspect_err(|e| {
-                    let no_thread = UpdateError::new(ErrorKind::Disk, "no thread could be started");
+                    let no_thread = UpdateError::new(ErrorKind::Disk, "cannot start a thread");
                     events.post(Event::Error(no_thread.because(e.to_string())));
                 })
                 .ok(),

@@ -28,8 +28,8 @@ impl Skipped {
     pub(super) fn remember(&self, version: &Version) -> Result<(), UpdateError> {
         let text = version.to_string();
         files::state().write(&self.0, text.as_bytes()).map_err(|e| {
-            UpdateError::new(ErrorKind::Disk, format!("cannot remember that {version} is not wanted"))
-                .hint("give the updater a folder that this user may write to; until the next start it is heeded")
+            UpdateError::new(ErrorKind::Disk, format!("cannot record that {version} was skipped"))
+                .hint("give the updater a folder that this user may write to; it stays skipped until the next start")
                 .because(e)
         })
     }

@@ -8,7 +8,7 @@ use crate::source::Source;
 use std::sync::Arc;
 
 /// Whether `options.upgrade` and what belongs to it can be: nothing is opened. What is wrong here is the application's own mistake;
-/// everything else that a source lacks is told by events.
+/// everything else that a source lacks is reported by events.
 pub(super) fn check(options: &Settings) -> Result<(), UpdateError> {
     let upgrade = &options.source.upgrade;
     match upgrade.split("://").next().unwrap_or_default() {

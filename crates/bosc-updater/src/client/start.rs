@@ -1,5 +1,6 @@
 //! What a start of the application finds.
 
+use super::damage::damage;
 use super::driver::Open;
 use super::event::Event;
 use super::interrupt::Interrupt;
@@ -29,7 +30,7 @@ pub enum Started {
 
 impl Started {
     /// The updater in either case, for a process that is not the application itself, as `bosc watch` is. That of a build that was
-    /// rolled back looks for nothing and starts what it is told to.
+    /// rolled back looks for nothing and starts what it is asked to.
     pub fn into_updater(self) -> Updater {
         match self {
             Self::Running(updater) | Self::RolledBack(FailedBuild { updater, .. }) => updater,
@@ -74,7 +75,7 @@ impl FailedBuild {
     }
 }
 
-/// How this start of the application was counted; errors are told.
+/// How this start of the application was counted; errors are reported.
 fn count_start(
     installer: &Installer,
     sentinel: Option<&PathBuf>,
@@ -93,11 +94,6 @@ fn count_start(
         tell(e);
     }
     started
-}
-
-/// That the journal was damaged, where nobody was told yet.
-pub(super) fn damage(installer: &Installer) -> Option<Event> {
-    installer.tell_damage(SystemTime::now()).map(|aside| Event::JournalDamaged { aside })
 }
 
 /// Starts an updater: counts this start of the application, and opens its source unless there is a reason not to.
@@ -137,7 +133,11 @@ pub(super) fn launch(settings: Settings, installer: Option<Result<Installer, Upd
         Some(installer) => source::check(&settings).map(|()| {
             let (settings, installer) = (settings.clone(), Arc::clone(installer));
             let interrupt = Arc::clone(&interrupt);
-            Some(Box::new(move || source::open(&settings, &installer, &interrupt)) as Open)
+            Some(Box::new(move || {
+                // Who may not write here is told so when there is an update.
+                let _ = installer.note_installed(SystemTime::now());
+                source::open(&settings, &installer, &interrupt)
+            }) as Open)
         }),
         None => Ok(None),
     };

@@ -51,7 +51,7 @@ impl Update {
     }
 
     /// The oldest version of the operating system that it runs on (`minimumSystemVersion` in the manifest), as the publisher writes
-    /// it. An application that heeds it downloads on request; a build that does not start is rolled back in any case.
+    /// it. An application that respects it downloads on request; a build that does not start is rolled back in any case.
     pub fn minimum_system(&self) -> Option<&str> {
         self.terms.minimum_system.as_deref()
     }
@@ -74,30 +74,30 @@ impl Update {
     /// Downloads and proves it, without a delay. Joins a download that runs; done at once when it lies there already. It works
     /// whether or not anybody waits for the answer.
     ///
-    /// `on_progress` is called on the updater's thread, so it must not block; give `|_| ()` when nobody looks.
+    /// `on_progress` is called on the updater's thread, so it must not block; pass `|_| ()` if it is not shown.
     ///
     /// # Errors
     /// `Refused` when a newer release has come meanwhile: check again. `Network`, `Integrity`, `Disk`, `NoSpace` when it did not
-    /// work (what was received is kept, and it is tried again later by itself), `Cancelled`.
+    /// work (what was received is kept, and automatic downloads try again later), `Cancelled`.
     pub fn download(&self, on_progress: impl FnMut(Progress) + Send + 'static) -> Pending<()> {
         let (reply, answer) = pending();
         self.remote.tell(Command::Download(self.release.id, Box::new(on_progress), reply));
         answer
     }
 
-    /// The person does not want this version: it is not offered, downloaded or applied by itself any more, even after a restart.
-    /// A newer one is. What was downloaded of it goes. [`Updater::check`](crate::Updater::check) still finds it, because a person asks,
-    /// and downloading it takes this back.
+    /// The person does not want this version: it is no longer offered, downloaded or applied automatically, even after a restart.
+    /// A newer one is. What was downloaded of it is removed. [`Updater::check`](crate::Updater::check) still finds it, because a person asks,
+    /// and downloading it undoes the skip.
     ///
     /// # Errors
-    /// `Disk` when it cannot be remembered for later starts.
+    /// `Disk` when it cannot be recorded for later starts; until then it is skipped.
     pub fn skip(&self) -> Pending<()> {
         let (reply, answer) = pending();
         self.remote.tell(Command::Skip(self.release.clone(), reply));
         answer
     }
 
-    /// Puts it in the application's place. The running code goes on; the next start runs the new one, see
+    /// Puts it in the application's place. The running code keeps running; the next start runs the new one, see
     /// [`Updater::restart`](crate::Updater::restart). May be called again when it failed.
     ///
     /// # Errors
@@ -140,13 +140,13 @@ pub struct AppliedUpdate {
 /// Where an answer goes.
 pub(super) type Reply<T> = reply::Sender<Result<T, UpdateError>>;
 
-/// What the thread is told.
+/// What the thread is asked to do.
 pub(super) enum Command {
     News,
     CheckNow,
     /// As [`Command::CheckNow`], for somebody who waits.
     Check(Reply<Option<Update>>),
-    /// This release, with somebody to tell of progress.
+    /// This release, with a callback for its progress.
     Download(ReleaseId, Box<dyn FnMut(Progress) + Send>, Reply<()>),
     Pause,
     Resume,

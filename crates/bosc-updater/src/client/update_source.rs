@@ -110,8 +110,8 @@ impl UpdateSource {
         self
     }
 
-    /// HTTPS: another URL of the same manifest. They are asked in the order in which they were given, until one gives a manifest that
-    /// can be used.
+    /// HTTPS: another URL of the same manifest. They are asked in the order in which they were given, until one gives a usable
+    /// manifest.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn or_from(mut self, manifest: impl Into<String>) -> Self {
@@ -164,7 +164,7 @@ impl UpdateSource {
         self
     }
 
-    /// HTTPS: most bytes of an artifact in a second, at least 1 KiB. Default: as many as come.
+    /// HTTPS: the most bytes of an artifact that are taken in a second, at least 1024. Default: no limit.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn limit_rate(mut self, bytes_per_second: u64) -> Self {

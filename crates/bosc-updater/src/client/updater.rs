@@ -1,12 +1,12 @@
 //! The handle of a running updater.
 
+use super::damage::damage;
 use super::event::Event;
 use super::events::Events;
 use super::lock::lock;
 use super::reply::{Pending, pending};
 use super::running::Shared;
 use super::sentinel;
-use super::start::damage;
 use super::update::{Command, Update};
 use crate::error::{ErrorKind, UpdateError};
 use crate::health::Outcome;
@@ -44,14 +44,14 @@ impl Updater {
         answer
     }
 
-    /// [`Updater::check`] for somebody who listens to the events.
+    /// [`Updater::check`] whose result arrives as an event.
     pub fn check_now(&self) {
         self.tell(Command::CheckNow);
     }
 
     /// Says that this build works: the window is drawn, the data is read. `false` when it was not on trial. Until then a new
-    /// build is rolled back when it crashes, when it does not start, and when it says nothing. Safe to repeat; nobody has to
-    /// wait for the answer: what does not work is then reported by an event.
+    /// build is rolled back when it crashes, when it does not start, and when it says nothing. Safe to repeat; the answer may be
+    /// dropped: what does not work is then reported by an event.
     pub fn mark_healthy(&self) -> Pending<bool> {
         let sentinel = self.0.sentinel.clone();
         let keep = self.0.keep_previous;
@@ -68,8 +68,8 @@ impl Updater {
         self.aside(work, false)
     }
 
-    /// Says that this build needs longer until it is healthy, as for a migration of data: one health window from now. May be said
-    /// again and again. `false` when it is not on trial.
+    /// Says that this build needs longer until it is healthy, as for a migration of data: one health window from now. May be
+    /// repeated. `false` when it is not on trial.
     pub fn starting(&self) -> Pending<bool> {
         self.aside(|i| i.starting(SystemTime::now()), false)
     }
@@ -80,7 +80,7 @@ impl Updater {
     /// Blocking: as long as writing the build takes.
     ///
     /// # Errors
-    /// As [`Update::apply`]: the installed build stays in place, and the update is offered again. Nothing to worry a person with.
+    /// As [`Update::apply`]: the installed build stays in place, and the update is offered again: there is no need to show it to a person.
     pub fn quit(&self) -> Result<Option<Version>, UpdateError> {
         // It may have said just now that it is healthy.
         self.0.finish_asides();
@@ -95,12 +95,12 @@ impl Updater {
     }
 
     /// Ends the updater, puts a downloaded update in place, starts the application again ([`UpdaterBuilder::program`](crate::UpdaterBuilder::program)) and stays until
-    /// the new build has said that it is healthy; puts the old one back and starts that if it does not. The last call in `main`, in the
-    /// place of [`Updater::quit`].
+    /// the new build has said that it is healthy; puts the old one back and starts that if it does not. The last call in `main`,
+    /// instead of [`Updater::quit`].
     ///
     /// Blocking: the health window and half as much again at most. End everything that the new build needs first (windows, ports,
-    /// single-instance locks). When an update cannot be put in place, the installed build is started ([`Outcome::NotApplied`]): who
-    /// closed the application for a restart gets it back.
+    /// single-instance locks). When an update cannot be put in place, the installed build is started ([`Outcome::NotApplied`]): a
+    /// person who closed the application for a restart gets it back.
     ///
     /// # Errors
     /// `Input` without an application, and for a folder whose program is not known; `Disk` when nothing could be started.

@@ -2,13 +2,14 @@
 
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::fs;
+use crate::plist;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Bytes of an `Info.plist` that are read.
 const MAX_PLIST: u64 = 1024 * 1024;
 
-/// `Contents/MacOS/<CFBundleExecutable>`; where the property list is a binary one, the program named as the bundle, else
+/// `Contents/MacOS/<CFBundleExecutable>`; where the property list does not say it, the program named as the bundle, else
 /// the only one there is.
 pub(super) fn executable(bundle: &Path) -> Result<PathBuf, UpdateError> {
     let folder = bundle.join("Contents").join("MacOS");
@@ -27,28 +28,19 @@ pub(super) fn executable(bundle: &Path) -> Result<PathBuf, UpdateError> {
             ErrorKind::Input,
             format!("cannot tell which program in {} to start", folder.display()),
         )
-        .hint("Set Program::inside, or CFBundleExecutable in the bundle's Info.plist.")),
+        .hint("set Program::inside, or CFBundleExecutable in the bundle's Info.plist")),
     }
 }
 
-fn read(plist: &Path) -> Option<String> {
-    let mut text = String::new();
-    fs::open(plist).ok()?.take(MAX_PLIST).read_to_string(&mut text).ok()?;
-    Some(text)
+fn read(plist: &Path) -> Option<Vec<u8>> {
+    let mut list = Vec::new();
+    fs::open(plist).ok()?.take(MAX_PLIST).read_to_end(&mut list).ok()?;
+    Some(list)
 }
 
-/// The value of `CFBundleExecutable` in an XML property list: one file name.
-fn executable_name(plist: &str) -> Option<String> {
-    let (_, rest) = plist.split_once("<key>CFBundleExecutable</key>")?;
-    let (_, value) = rest.trim_start().split_once("<string>").filter(|(before, _)| before.is_empty())?;
-    let (value, _) = value.split_once("</string>")?;
-    let name = value
-        .trim()
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&apos;", "'")
-        .replace("&amp;", "&");
+/// The value of `CFBundleExecutable` in a property list: one file name.
+fn executable_name(plist: &[u8]) -> Option<String> {
+    let name = plist::text(plist, "CFBundleExecutable")?;
     let one = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\\', '\0']);
     one.then_some(name)
 }
@@ -64,12 +56,12 @@ mod tests {
                 "<plist><dict><key>CFBundleName</key><string>No</string>\n<key>CFBundleExecutable</key>\n\t<string>{value}</string></dict></plist>"
             )
         };
-        assert_eq!(executable_name(&plist("Tom &amp; Eva")).as_deref(), Some("Tom & Eva"));
+        assert_eq!(executable_name(plist("Tom &amp; Eva").as_bytes()).as_deref(), Some("Tom & Eva"));
         for bad in ["", "..", "../../bin/sh", "a/b", "a\\b"] {
-            assert_eq!(executable_name(&plist(bad)), None, "{bad:?}");
+            assert_eq!(executable_name(plist(bad).as_bytes()), None, "{bad:?}");
         }
-        assert_eq!(executable_name("<key>CFBundleExecutable</key><true/><string>x</string>"), None);
-        assert_eq!(executable_name("<key>CFBundleExecutable</key><string>x"), None);
+        assert_eq!(executable_name(b"<key>CFBundleExecutable</key><true/><string>x</string>"), None);
+        assert_eq!(executable_name(b"<key>CFBundleExecutable</key><string>x"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const APPIMAGE: [&str; 4] = ["APPIMAGE", "APPDIR", "ARGV0", "OWD"];
 /// The folder that an AppImage's content was mounted at.
 fn mounted(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let folder = PathBuf::from(variable("APPDIR").filter(|v| !v.is_empty())?);
-    // Something else than the root, which everything is below.
+    // Something other than the root, which everything is below.
     (folder.is_absolute() && folder.components().count() > 1).then_some(folder)
 }
 

@@ -32,7 +32,7 @@ pub(super) fn executable(target: &Path, kind: Kind, inside: Option<&Path>) -> Re
                     ErrorKind::Input,
                     format!("{} does not lie in the application", inside.display()),
                 )
-                .hint("Give the executable relative to the application's folder, as bin/app."))
+                .hint("give the executable relative to the application's folder, as bin/app"))
             }
         }
         (Kind::Bundle, None) => bundle::executable(target),
@@ -41,7 +41,7 @@ pub(super) fn executable(target: &Path, kind: Kind, inside: Option<&Path>) -> Re
                 ErrorKind::Input,
                 "which program in the application's folder to start is not known",
             )
-            .hint("Set Program::inside to the executable relative to the folder, as bin/app.")
+            .hint("set Program::inside to the executable relative to the folder, as bin/app")
         }),
     }
 }
@@ -72,7 +72,7 @@ pub fn can_start(installer: &Installer, program: &Program) -> Result<(), UpdateE
         return Ok(());
     }
     Err(UpdateError::new(ErrorKind::Input, format!("there is no program {}", path.display()))
-        .hint("Give the executable relative to the application's folder, as bin/app."))
+        .hint("give the executable relative to the application's folder, as bin/app"))
 }
 
 /// Whether something that a program started still runs, now that the program itself has ended: a launcher does so.
@@ -170,12 +170,12 @@ pub fn relaunch(installer: &Installer, program: &Program) -> Result<u32, UpdateE
             ErrorKind::Unsupported,
             "a program that came in an MSIX package cannot start itself again",
         )
-        .hint("End the application; the person starts it from the menu, and it is the version that was put in place."));
+        .hint("end the application; started from the menu, it is the version that was put in place"));
     }
     let failed = |e: std::io::Error| {
         UpdateError::new(ErrorKind::Disk, format!("cannot start {}", target.display()))
             .because(e)
-            .hint("Start the application by hand.")
+            .hint("start the application by hand")
     };
     if installer.kind() == Kind::Bundle && cfg!(target_os = "macos") && program.inside.is_none() {
         let mut arguments = vec!["-n".into(), target.as_os_str().to_owned()];

@@ -64,7 +64,7 @@ pub fn watch(
     installer.recover(SystemTime::now())?;
     let Some((generation, new)) = installer.trial()? else {
         return Err(
-            UpdateError::new(ErrorKind::Refused, "no build is on trial").hint("Install an update first.")
+            UpdateError::new(ErrorKind::Refused, "no build is on trial").hint("install an update first")
         );
     };
     if installer.kind() == Kind::Package {

@@ -184,8 +184,11 @@ impl<'a> Http<'a> {
             }
             // Addresses that carry a signature are longer than other headers.
             let location = reply.text("location", MAX_URL_LEN).ok_or_else(|| {
-                UpdateError::new(ErrorKind::Network, format!("updater: the {kind} redirects to nowhere"))
-                    .hint("try again later; the publisher's server is set up wrong")
+                UpdateError::new(
+                    ErrorKind::Network,
+                    format!("updater: the {kind} redirects without an address"),
+                )
+                .hint("try again later; the publisher's server is misconfigured")
             })?;
             url = url.redirect(kind, location)?;
         }
@@ -194,7 +197,7 @@ impl<'a> Http<'a> {
                 ErrorKind::Network,
                 format!("updater: the {kind} redirects more than {} times", self.options.max_redirects),
             )
-            .hint("try again later; the publisher's server is set up wrong"),
+            .hint("try again later; the publisher's server is misconfigured"),
         ))
     }
 
@@ -252,7 +255,7 @@ impl<'a> Http<'a> {
     pub(super) fn left(&self) -> Result<Duration, UpdateError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(UpdateError::new(ErrorKind::Network, "updater: it took too long")
+            return Err(UpdateError::new(ErrorKind::Network, "updater: the server took too long")
                 .hint("try again; what was received is kept"));
         }
         Ok(left)
@@ -271,7 +274,7 @@ impl<'a> Http<'a> {
             return Fault::Final(
                 UpdateError::new(
                     ErrorKind::Network,
-                    format!("updater: the certificate of {url} is not good"),
+                    format!("updater: the certificate of {url} is not valid"),
                 )
                 .hint(
                     "check the clock of this machine, and whether something intercepts its connections: the authority of a company \
@@ -306,7 +309,7 @@ impl<'a> Http<'a> {
             UrlKind::Asset => "download failed",
         };
         let error = UpdateError::new(ErrorKind::Network, format!("updater: {what}: {}", reply.status))
-            .hint("try again later; if it stays so, the publisher must look at the server");
+            .hint("try again later; if that does not help, the publisher has to check the server");
         match reply.status {
             408 | 425 | 429 | 500..=599 => {
                 let after = reply.header("retry-after").and_then(|v| v.trim().parse().ok());

@@ -126,7 +126,7 @@ impl<'a, 'b> Download<'a, 'b> {
                     ),
                 )
                 .hint(
-                    "nothing was installed; try again later, the server holds another file than was signed",
+                    "nothing was installed; try again later: the server's file is not the one that was signed",
                 ));
             }
             resumed = false;
@@ -190,7 +190,7 @@ impl<'a, 'b> Download<'a, 'b> {
                     if failed >= self.options.tries {
                         return Err(UpdateError::new(
                             ErrorKind::Network,
-                            "updater: the server does not continue what it began",
+                            "updater: the server does not resume the download",
                         )
                         .hint("try again later"));
                     }
@@ -217,8 +217,10 @@ impl<'a, 'b> Download<'a, 'b> {
 
     fn short(&self, end: u64) -> Fault {
         let of = self.asset.size.map(|size| format!(" of {size}")).unwrap_or_default();
-        let e =
-            UpdateError::new(ErrorKind::Network, format!("updater: the server ended after {end}{of} bytes"));
+        let e = UpdateError::new(
+            ErrorKind::Network,
+            format!("updater: the server closed the connection after {end}{of} bytes"),
+        );
         Fault::Again(e.hint("try again; what was received is kept"), None)
     }
 
@@ -267,7 +269,7 @@ impl<'a, 'b> Download<'a, 'b> {
         let whole = have.saturating_add(length);
         if self.asset.size.is_some_and(|s| s != whole) || whole > self.bound() {
             return Err(too_long(format!(
-                "updater: the server offers {whole} bytes where {} were promised",
+                "updater: the server offers {whole} bytes instead of the promised {}",
                 self.asset.size.unwrap_or(self.bound())
             )));
         }
@@ -281,8 +283,13 @@ impl<'a, 'b> Download<'a, 'b> {
             .is_some_and(|t| t.trim().to_ascii_lowercase().starts_with("text/html"));
         if is_page && self.asset.size.is_some() && reply.length().is_none() {
             return Err(Fault::Again(
-                UpdateError::new(ErrorKind::Network, "updater: a web page came in the place of the artifact")
-                    .hint("sign in to the network if it asks for that, then try again; what was received is kept"),
+                UpdateError::new(
+                    ErrorKind::Network,
+                    "updater: the server answered with a web page instead of the artifact",
+                )
+                .hint(
+                    "sign in to the network if it asks for that, then try again; what was received is kept",
+                ),
                 None,
             ));
         }
@@ -376,9 +383,9 @@ impl<'a, 'b> Download<'a, 'b> {
                 Ok(Step::Whole) => Err(Fault::Final(
                     UpdateError::new(
                         ErrorKind::Integrity,
-                        "updater: another file came in the place of the artifact",
+                        "updater: the server sent another file instead of the artifact",
                     )
-                    .hint("nothing was installed; try again later, what was received before is kept"),
+                    .hint("nothing was installed; try again later: what was received before is kept"),
                 )),
                 other => other,
             };
@@ -406,9 +413,12 @@ impl<'a, 'b> Download<'a, 'b> {
             return Err(Fault::Final(
                 UpdateError::new(
                     ErrorKind::Network,
-                    format!("updater: the server sent {} bytes and not the whole artifact", self.received),
+                    format!(
+                        "updater: the server sent {} bytes without completing the artifact",
+                        self.received
+                    ),
                 )
-                .hint("try again later; the server begins anew again and again"),
+                .hint("try again later; the server keeps starting over"),
             ));
         }
         self.pace.count(n as u64);

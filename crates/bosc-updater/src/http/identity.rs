@@ -73,10 +73,10 @@ impl ClientCertificate {
         }
         let der = PrivateKeyDer::from_pem_slice(key).map_err(|_| wrong("there is no private key in it"))?;
         let signing = rustls::crypto::ring::sign::any_supported_type(&der)
-            .map_err(|_| wrong("its private key is of no known kind, or damaged"))?;
+            .map_err(|_| wrong("its private key is damaged or of an unknown kind"))?;
         match rustls::sign::CertifiedKey::new(chain.clone(), signing).keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
-            Err(_) => return Err(wrong("the key is not that of the certificate")),
+            Err(_) => return Err(wrong("the key does not belong to the certificate")),
         }
         let chain: Vec<_> = chain.iter().map(|c| Certificate::from_der(c).to_owned()).collect();
         let key = PrivateKey::from_pem(key).map_err(|_| wrong("there is no private key in it"))?;

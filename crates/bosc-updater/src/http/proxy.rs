@@ -78,8 +78,8 @@ impl Proxies {
         }
         // The address may hold a password: it is not shown.
         let unusable = || {
-            UpdateError::new(ErrorKind::Input, format!("updater: {name} names no proxy that can be used"))
-                .hint("it is of the form http://HOST:PORT, or https, socks4, socks4a, socks5 or socks5h; nothing goes around it")
+            UpdateError::new(ErrorKind::Input, format!("updater: {name} does not name a usable proxy"))
+                .hint("set it to http://HOST:PORT (or https, socks4, socks4a, socks5, socks5h); requests never bypass it")
         };
         if address.len() > MAX_LEN {
             return Err(unusable());

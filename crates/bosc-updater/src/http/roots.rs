@@ -58,7 +58,7 @@ impl Roots {
         let why = bad.unwrap_or(
             "it is neither PEM (nothing in it begins with -----BEGIN CERTIFICATE-----) nor a certificate in DER",
         );
-        Err(UpdateError::new(ErrorKind::Input, format!("no certificate that can be used: {why}"))
+        Err(UpdateError::new(ErrorKind::Input, format!("no usable certificate: {why}"))
             .hint("give the authority's certificate in PEM or DER"))
     }
 
@@ -181,7 +181,7 @@ struct Read {
 impl Read {
     fn take(&mut self, der: &[u8]) {
         if RootCertStore::empty().add(CertificateDer::from(der)).is_err() {
-            self.bad = Some("what it holds is not the certificate of an authority");
+            self.bad = Some("it is not the certificate of an authority");
         } else if !self.good.iter().any(|there| there == der) {
             self.good.push(der.to_vec());
         }
@@ -256,7 +256,7 @@ mod trusted {
                 rest = after;
             }
             if (tag == 0x30 && !servers) || (tag == 0xa0 && servers) {
-                return Err("the settings in a TRUSTED CERTIFICATE say that it does not vouch for servers");
+                return Err("the settings in a TRUSTED CERTIFICATE do not allow it to vouch for servers");
             }
         }
         Ok(whole)

@@ -202,11 +202,11 @@ impl HttpSource {
         }
         if manifest.schema < min || (manifest.wants_v2 && manifest.schema < Schema::V2) {
             return Err(refused(format!(
-                "updater: manifest schemaVersion {} is not taken any more, {} was seen before",
+                "updater: manifest schemaVersion {} is no longer accepted: {} was seen before",
                 manifest.schema.number(),
                 min.max(Schema::V2).number()
             ))
-            .hint("its signatures do not say the version: an old build could be passed off as new"));
+            .hint("its signatures do not cover the version: an old build could be passed off as new"));
         }
         let Some(asset) = manifest.asset.clone() else { return Ok(None) };
         if asset.url.is_this_machine() && !from.is_this_machine() {
@@ -222,7 +222,7 @@ impl HttpSource {
         }
         if asset.size.is_some_and(|s| s > self.options.max_artifact) {
             return Err(refused(format!(
-                "updater: the artifact is larger than the {} bytes this application takes",
+                "updater: the artifact is larger than the {} bytes this application accepts",
                 self.options.max_artifact
             ))
             .hint("install the newest version by hand"));
@@ -231,10 +231,10 @@ impl HttpSource {
             && self.seen.newest.as_ref().is_some_and(|n| newer(n, &manifest.version))
         {
             return Err(refused(format!(
-                "updater: {} is older than a release that was seen at the same address before",
+                "updater: {} is older than a release seen at the same address before",
                 manifest.version
             ))
-            .hint("the server, or something before it, offers an old manifest; try again later"));
+            .hint("the server, or a cache in front of it, offers an old manifest; try again later"));
         }
         self.seen.note(proof, &manifest.version, self.options.state.as_deref())?;
         Ok(Some(Offer { manifest, asset, proof }))
@@ -247,8 +247,8 @@ impl HttpSource {
         let offer = self.ask(None)?.filter(|o| o.is(release));
         self.offered.clone_from(&offer);
         offer.ok_or_else(|| {
-            refused(format!("updater: the server does not offer {} any more", release.version))
-                .hint("check again for what it offers now")
+            refused(format!("updater: the server no longer offers {}", release.version))
+                .hint("check again to see what it offers now")
         })
     }
 
@@ -317,10 +317,7 @@ fn none_of(mut failed: Vec<(&str, UpdateError)>) -> UpdateError {
         let text = format!("endpoint {} ({host}): {why}", number + 1);
         next = Some(Box::new(Said { text: text.chars().take(MAX_SAID).collect(), next }));
     }
-    let e = UpdateError::new(
-        kind,
-        format!("updater: none of the {all} endpoints gave a manifest that can be used"),
-    );
+    let e = UpdateError::new(kind, format!("updater: none of the {all} endpoints gave a usable manifest"));
     let e = match next {
         Some(said) => e.because(*said),
         None => e,
@@ -331,9 +328,9 @@ fn none_of(mut failed: Vec<(&str, UpdateError)>) -> UpdateError {
     }
 }
 
-/// Most endpoints whose errors are told; as many as an error has causes.
+/// Most endpoints whose errors are reported: as many as an error has causes.
 const MAX_TOLD: usize = 8;
-/// Most characters of what is told of one.
+/// Most characters of the text about one.
 const MAX_SAID: usize = 400;
 
 /// What one of several endpoints said, and then the next.
@@ -460,7 +457,7 @@ fn get_manifest(http: &mut Http<'_>, url: &SecureUrl, cached: Option<&Cached>) -
     let too_large = || {
         Fault::Final(
             integrity(format!("updater: manifest is larger than {MAX_MANIFEST_LEN} bytes"))
-                .hint("the server sends something else than a manifest; try again later"),
+                .hint("the server sends something other than a manifest; try again later"),
         )
     };
     if reply.length().is_some_and(|n| n > MAX_MANIFEST_LEN as u64) {
@@ -471,8 +468,11 @@ fn get_manifest(http: &mut Http<'_>, url: &SecureUrl, cached: Option<&Cached>) -
     match read_body(reply.body, MAX_MANIFEST_LEN) {
         Ok(Some(bytes)) => match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
             Some(b'<') => Err(Fault::Final(
-                UpdateError::new(ErrorKind::Network, "updater: a web page came in the place of the manifest")
-                    .hint("sign in to the network if it asks for that, then try again"),
+                UpdateError::new(
+                    ErrorKind::Network,
+                    "updater: the server answered with a web page instead of the manifest",
+                )
+                .hint("sign in to the network if it asks for that, then try again"),
             )),
             // What the header says is of no matter, as long as the bytes are a manifest.
             Some(b'{' | 0xef) | None => Ok(Answer::New(bytes, etag)),

@@ -89,7 +89,7 @@ pub(super) fn disk(path: &Path, e: io::Error) -> UpdateError {
     let kind = files::kind(&e);
     let hint = match kind {
         ErrorKind::NoSpace => "free some room on the disk, then try again; what was received is kept",
-        ErrorKind::Permission => "run the application as its owner",
+        ErrorKind::Permission => "run the application as the user who owns it",
         _ => "check the disk, then try again",
     };
     UpdateError::new(kind, format!("updater: cannot write {}", path.display())).hint(hint).because(e)

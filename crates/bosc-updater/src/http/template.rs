@@ -31,9 +31,9 @@ fn unknown(word: &str) -> UpdateError {
     let word: String = word.chars().take(40).filter(|c| !c.is_control()).collect();
     UpdateError::new(
         ErrorKind::Input,
-        format!("updater: the manifest URL holds {{{{{word}}}}}, which means nothing"),
+        format!("updater: the manifest URL has an unknown placeholder: {{{{{word}}}}}"),
     )
-    .hint("the words are {{current_version}}, {{target}} and {{arch}}")
+    .hint("use {{current_version}}, {{target}} and {{arch}}")
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl App {
                 parent.display()
             ),
         )
-        .hint("Make room on the disk and try again."))
+        .hint("make room on the disk and try again"))
     }
 
     pub(crate) fn hold(&self, running: File) {

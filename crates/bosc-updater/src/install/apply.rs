@@ -20,7 +20,7 @@ impl Session<'_> {
         self.refuse(&staged.release)?;
         self.check_kind(&staged.path, &staged.contents)?;
         let old = self.describe_installed()?;
-        let not_kept = self.bring_in(staged)?;
+        let mut not_kept = self.bring_in(staged)?;
 
         let place = self.place();
         let incoming = place.incoming();
@@ -31,7 +31,15 @@ impl Session<'_> {
             identity: Some(fs::identity(&incoming).at("look at", &incoming)?),
             slot: 1,
             says: None,
+            shipped: self.keep_list(&staged.contents)?,
         };
+        match self.take_along((&old, &place.target), (&new, &incoming), false) {
+            Ok(lines) => not_kept.extend(lines),
+            Err(e) => {
+                self.hand_back(staged);
+                return Err(e);
+            }
+        }
         let mut flight = Flight::new(self.journal.next_generation(self.now), new, old, self.now);
         flight.downgrade = self.app.options.downgrade;
         self.journal.flight = Some(flight.clone());
@@ -43,6 +51,7 @@ impl Session<'_> {
         };
         // From here on the new build is in place. What is left to do is finished by whoever comes next if it fails now.
         let _ = self.installed();
+        not_kept.append(&mut self.notes);
         Ok(Installed { not_kept, ..self.installation(&flight, method) })
     }
 
@@ -60,13 +69,20 @@ impl Session<'_> {
         }
         // The caller may try again with what it staged.
         if flight.new.is_at(&place.incoming()).unwrap_or(false) {
-            let _ = fs::rename(&place.incoming(), &staged.path, self.patience());
+            self.hand_back(staged);
         }
         self.journal.flight = None;
         self.journal.state = State::Settled;
         // When this cannot be written either, the next call undoes what the journal says.
         let _ = self.write();
         Err(error)
+    }
+
+    /// The build that did not come into place goes back to where it was staged, without what was added to the one before.
+    fn hand_back(&self, staged: &Staged) {
+        let incoming = self.place().incoming();
+        self.take_off(&staged.contents, &incoming);
+        let _ = fs::rename(&incoming, &staged.path, self.patience());
     }
 
     fn installation(&self, flight: &Flight, method: Method) -> Installed {
@@ -96,26 +112,24 @@ impl Session<'_> {
                 ErrorKind::Refused,
                 format!("the release is a {is} and {} is a {should}", place.target.display()),
             )
-            .hint(
-                "Release the same kind of thing that is installed, or install the other one by hand once.",
-            ));
+            .hint("release the kind that is installed, or install the new kind by hand once"));
         }
         if file && contents.entries.len() != 1 {
-            return Err(integrity("the release is a file and lists more than that".into()));
+            return Err(integrity("the release is a single file and lists more entries".into()));
         }
         if staged.starts_with(&place.target) || place.target.starts_with(staged) {
             return Err(UpdateError::new(
                 ErrorKind::Input,
-                "the staged build and the installed one lie in each other",
+                "the staged build and the installed one lie inside each other",
             )
-            .hint("Stage in Installer::staging()."));
+            .hint("stage in Installer::staging()"));
         }
         if fs::look(staged).at("look at", staged)?.is_none() {
             return Err(UpdateError::new(
                 ErrorKind::Input,
                 format!("there is nothing at {}", staged.display()),
             )
-            .hint("Fetch the release again."));
+            .hint("fetch the release again"));
         }
         Ok(())
     }
@@ -127,12 +141,14 @@ impl Session<'_> {
         if let Some(current) = &self.journal.current
             && current.identity.as_ref() == Some(&identity)
         {
-            return Ok(current.clone());
+            let shipped = current.shipped.clone().or_else(|| self.list_put(&identity));
+            return Ok(Piece { shipped, ..current.clone() });
         }
         // An application may hold things that a release cannot, or that this user cannot read. Its identity is enough.
         let contents = tree::known_fingerprint(target);
         let version = self.app.options.version.clone();
-        Ok(Piece { version, release: None, contents, identity: Some(identity), slot: 1, says: None })
+        let shipped = self.list_put(&identity);
+        Ok(Piece { version, release: None, contents, identity: Some(identity), slot: 1, says: None, shipped })
     }
 
     /// Brings the staged build into a folder that only those can write to who may replace the application, and proves it there:
@@ -188,28 +204,28 @@ pub(crate) fn admitted(
             ErrorKind::Refused,
             format!("the version is longer than {MAX_VERSION} bytes"),
         )
-        .hint("Release it under a shorter version."));
+        .hint("release it under a shorter version"));
     }
     match admission()? {
         Admission::Admitted => Ok(()),
         Admission::OnTrial => Err(busy(
-            "the installed build has not said yet that it is healthy",
-            "Try again when it has, or when it was rolled back.",
+            "the installed build has not reported yet that it is healthy",
+            "try again once it has, or once it was rolled back",
         )),
         Admission::NotNewer => Err(UpdateError::new(
             ErrorKind::Refused,
             format!("{version} is not newer than what is installed"),
         )
-        .hint("Release the change under a higher version, or ask for the downgrade.")),
+        .hint("release the change under a higher version, or ask for the downgrade")),
         Admission::BelowFloor(floor) => Err(UpdateError::new(
             ErrorKind::Refused,
             format!("{version} is older than {floor}, which worked here"),
         )
-        .hint("Release the change under a higher version, or ask for the downgrade.")),
+        .hint("release the change under a higher version, or ask for the downgrade")),
         Admission::Rejected { times, .. } => Err(UpdateError::new(
             ErrorKind::Refused,
             format!("{version} was rolled back here before ({times}x)"),
         )
-        .hint("Release the repair under a higher version; this one is tried again after its back-off.")),
+        .hint("release the fix under a higher version; this one is tried again after its back-off")),
     }
 }

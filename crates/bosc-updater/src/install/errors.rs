@@ -8,21 +8,20 @@ use std::path::Path;
 pub(crate) fn io_error(what: &str, path: &Path, error: io::Error) -> UpdateError {
     let message = format!("cannot {what} {}", path.display());
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => UpdateError::new(
-            ErrorKind::Permission,
-            message,
-        )
-        .because(error)
-        .hint("Run the update as the user who installed the application, or install it where you may write."),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            UpdateError::new(ErrorKind::Permission, message).because(error).hint(
+                "run the update as the user who installed the application, or install it where you may write",
+            )
+        }
         _ if bosc_files::is_full(&error) => UpdateError::new(ErrorKind::NoSpace, message)
             .because(error)
-            .hint("Make room on the disk and try again; the installed build is untouched."),
+            .hint("make room on the disk and try again; the installed build is untouched"),
         io::ErrorKind::InvalidData => UpdateError::new(ErrorKind::Integrity, message)
             .because(error)
-            .hint("Fetch the release again; if it stays wrong, the release itself is."),
+            .hint("fetch the release again; if the error stays, the release itself is wrong"),
         _ => UpdateError::new(ErrorKind::Disk, message)
             .because(error)
-            .hint("Check the disk and try again; the installed build is untouched."),
+            .hint("check the disk and try again; the installed build is untouched"),
     }
 }
 
@@ -39,8 +38,9 @@ impl<T> At<T> for io::Result<T> {
 
 /// What was staged is not what was proved.
 pub(crate) fn integrity(message: String) -> UpdateError {
-    UpdateError::new(ErrorKind::Integrity, message)
-        .hint("Nothing was installed. Fetch the release again; if it stays wrong, the release itself is.")
+    UpdateError::new(ErrorKind::Integrity, message).hint(
+        "nothing was installed; fetch the release again: if the error stays, the release itself is wrong",
+    )
 }
 
 /// Another updater is at work.

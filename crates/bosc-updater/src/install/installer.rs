@@ -46,9 +46,9 @@ impl Installer {
         if cfg!(any(target_os = "ios", target_os = "android")) {
             return Err(UpdateError::new(
                 ErrorKind::Unsupported,
-                "this platform does not let applications install",
+                "this platform does not let applications install updates",
             )
-            .hint("Ship updates through the platform's store."));
+            .hint("ship updates through the platform's store"));
         }
         let place = Place::find(&options.target)?;
         let kind = place.kind()?;

@@ -13,12 +13,13 @@ use crate::release::{ReleaseId, newer};
 use bosc_files::{Dir, Durability, Replace};
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Bytes that a journal may have. With every list full it has less than 32 KiB.
-const MAX_BYTES: u64 = 128 * 1024;
+pub(crate) const MAX_BYTES: u64 = 128 * 1024;
 /// Rejected releases that are remembered.
 pub(crate) const MAX_REJECTED: usize = 32;
 /// Bytes of a version in text.
@@ -62,6 +63,18 @@ pub(crate) struct Piece {
     /// The version its code said when it started, where that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) says: Option<Version>,
+    /// The list of what it was installed with ([`super::added::Shipped`]), where it is a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shipped: Option<String>,
+}
+
+/// What a folder was installed with, whoever put it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Put {
+    /// As [`Piece::identity`].
+    pub(crate) identity: String,
+    /// As [`Piece::shipped`].
+    pub(crate) shipped: String,
 }
 
 fn first_slot() -> u32 {
@@ -211,6 +224,9 @@ pub(crate) struct Journal {
     pub(crate) broken: Option<Piece>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) news: Option<News>,
+    /// The build at the application's path, as far as this updater did not put it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) put: Option<Put>,
     /// The newest version that said it is healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) floor: Option<Version>,
@@ -225,7 +241,7 @@ pub(crate) struct Journal {
     /// Attempts so far.
     #[serde(default)]
     pub(crate) generation: u64,
-    /// The journal before this one was damaged, and nobody was told yet.
+    /// The journal before this one was damaged, which was not reported yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) lost: bool,
 }
@@ -264,9 +280,9 @@ impl Journal {
             Ok(journal) => Ok(journal),
             Err(Unreadable::Newer(format)) => Err(UpdateError::new(
                 ErrorKind::Refused,
-                format!("{} has format {format}, and this program knows {FORMAT}", path.display()),
+                format!("{} has format {format}; this program reads format {FORMAT}", path.display()),
             )
-            .hint("A newer updater wrote it: start the newer version of the application.")),
+            .hint("a newer updater wrote it: start the newer version of the application")),
             Err(Unreadable::Damaged) => {
                 if mend {
                     let aside = folder.join(DAMAGED);
@@ -334,6 +350,28 @@ impl Journal {
         self.healthy = flight.generation;
         self.current = Some(flight.new);
         self.kept = Some(flight.old);
+    }
+
+    /// The list of the build with this identity that is at the application's path.
+    pub(crate) fn list_of(&self, identity: &str) -> Option<&str> {
+        let is_it = |piece: &&Piece| piece.identity.as_deref() == Some(identity);
+        let flight = self.flight.iter().flat_map(|flight| [&flight.new, &flight.old]);
+        let pieces = flight.chain(&self.current).filter(is_it);
+        let put = self.put.as_ref().filter(|put| put.identity == identity);
+        pieces.filter_map(|piece| piece.shipped.as_deref()).chain(put.map(|put| put.shipped.as_str())).next()
+    }
+
+    /// Whether it is known what that build was installed with.
+    pub(crate) fn knows(&self, identity: &str) -> bool {
+        self.list_of(identity).is_some()
+    }
+
+    /// The lists that it names.
+    pub(crate) fn lists(&self) -> BTreeSet<&str> {
+        let flight = self.flight.iter().flat_map(|flight| [&flight.new, &flight.old]);
+        let kept = [&self.current, &self.kept, &self.broken].into_iter().flatten();
+        let pieces = flight.chain(kept).filter_map(|piece| piece.shipped.as_deref());
+        pieces.chain(self.put.iter().map(|put| put.shipped.as_str())).collect()
     }
 
     /// Remembers that a build was rolled back.

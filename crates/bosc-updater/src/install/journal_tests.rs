@@ -11,6 +11,7 @@ fn piece(version: &str) -> Piece {
         identity: Some("1.2".into()),
         slot: 1,
         says: None,
+        shipped: None,
     }
 }
 

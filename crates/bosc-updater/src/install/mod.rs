@@ -9,14 +9,18 @@
 //! | `dir/App` | the application, always one whole build |
 //! | `dir/App.prev` | the build before it, kept until the next install; `App.prev-2` and so on where that name is somebody else's |
 //! | `dir/App.broken` | the last build that was rolled back, kept until the next install; `App.broken-2` and so on as well |
+//! | `dir/App.added/<version>/` | what was added to the build of that version and could not come along; never removed, `App.added-2` and so on as well |
 //! | `dir/.App.bosc/journal.json` | where the application stands, the version floor, the releases that were rolled back |
+//! | `dir/.App.bosc/shipped-*` | the paths of builds that are folders, as they were installed |
 //! | `dir/.App.bosc/LOCK` | locked while a call works |
 //! | `dir/.App.bosc/staging/` | where sources put builds |
 //! | `dir/.App.bosc/{incoming,outgoing,trash}` | builds that are changing places, and what is being removed |
 //!
 //! Everything lies beside the application: so it is on its file system, and every user and updater of one installation
 //! finds the same journal. Who may write beside the application may write in the folder, nobody else (see `owner`). What is beside the
-//! application under one of these names and is not what the journal says is left alone.
+//! application under one of these names and is not what the journal says is left alone, and a folder `.App.bosc` that somebody made
+//! for themselves is not used: another name is taken (`.App.bosc-2`).
+
 //!
 //! # How builds change places
 //!
@@ -68,11 +72,19 @@
 //! 5. A build is the release that it came from, whatever version its code says.
 //! 6. A full disk keeps no build from being rolled back.
 //!
+//! # What was added
+//!
+//! Files that somebody put into the folder of an application are in the new build before it takes its place, and once more afterwards,
+//! for what came meanwhile; and in the old one when that comes back. What a release has at the same path counts. Into a `.app`
+//! nothing is put: its signature covers all that is in it. See `added`.
+//!
 //! # Files
 //!
+//! - `added/`: what was added to a build, and to which it is brought. `along`: when.
 //! - `installer`: the calls. `app`: the application they work on. `known`: whether what lies there was put there by us.
 //! - `admission`: whether a release may be installed, and how long one that was rolled back waits.
-//! - `types`: what goes in and comes out, and the health policy with its defaults. `place`: names on the disk. `owner`: owners
+//! - `types`: what goes in and comes out, and the health policy with its defaults. `place`: names on the disk. `folder`: the one that is ours. `forget`: all of it
+//!   goes with the application. `owner`: owners
 //!   and permissions.
 //! - `session`: one call under the lock, after a recovery. `journal`: where the application stands. `remember`: `admit`, and
 //!   what it keeps: floor, rejections, news.
@@ -90,10 +102,14 @@ macro_rules! package {
     };
 }
 
+mod added;
 mod admission;
+mod along;
 mod app;
 mod apply;
 mod errors;
+mod folder;
+mod forget;
 pub(crate) mod fs;
 mod installer;
 mod journal;
@@ -112,8 +128,10 @@ pub(crate) mod tree;
 mod trial;
 mod types;
 
+pub use added::{Aside, Carried, MAX_ADDED, Shipped, Stayed};
 #[cfg(feature = "_unpack")]
 pub(crate) use errors::{integrity, io_error};
+pub use forget::forget;
 #[cfg(feature = "faults")]
 pub use fs::{Op, faults};
 pub use installer::Installer;

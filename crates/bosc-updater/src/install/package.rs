@@ -1,4 +1,4 @@
-//! Applications that came in an MSIX package, and releases that come as one: how they are told from files.
+//! Applications that came in an MSIX package, and releases that come as one: how they differ from files.
 //!
 //! Windows keeps a packaged application in `…\WindowsApps\<full name>\`, and its data in
 //! `%LOCALAPPDATA%\Packages\<family name>\LocalState`, which it shows every program under the same path. The full name is
@@ -15,14 +15,14 @@ pub(crate) fn is_package(staged: &Staged) -> bool {
         || origin.rsplit('/').next().is_some_and(|name| name.to_ascii_lowercase().ends_with(".msix"))
 }
 
-/// A package in the place of a program would be a file that nothing can start.
+/// A package in place of a program would be a file that nothing can start.
 pub(super) fn refuse_as_file(staged: &Staged) -> Result<(), UpdateError> {
     if !is_package(staged) {
         return Ok(());
     }
     Err(if cfg!(windows) {
-        UpdateError::new(ErrorKind::Unsupported, "an MSIX package cannot take the place of a file")
-            .hint("Release the program as an .exe: this copy of it was not installed from a package.")
+        UpdateError::new(ErrorKind::Unsupported, "an MSIX package cannot replace a file")
+            .hint("release the program as an .exe: this copy of it was not installed from a package")
     } else {
         unsupported()
     })
@@ -30,7 +30,7 @@ pub(super) fn refuse_as_file(staged: &Staged) -> Result<(), UpdateError> {
 
 pub(super) fn unsupported() -> UpdateError {
     UpdateError::new(ErrorKind::Unsupported, "the release is an MSIX package, which only Windows can install")
-        .hint("Release a build for this platform: an executable, an AppImage, a folder or a .app.")
+        .hint("release a build for this platform: an executable, an AppImage, a folder or a .app")
 }
 
 /// The package that a program came in.
@@ -86,7 +86,7 @@ impl Found {
             ErrorKind::Unsupported,
             format!("the application came in the MSIX package {}, and was built without them", self.family),
         )
-        .hint("Build it with the feature `msix` of bosc-updater.")
+        .hint("build it with the feature `msix` of bosc-updater")
     }
 
     /// Where the updater of the application keeps its files: in `local`, the folder of `%LOCALAPPDATA%`.

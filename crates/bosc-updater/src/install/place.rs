@@ -1,6 +1,7 @@
 //! Names on the disk.
 
 use super::errors::{At, io_error};
+use super::folder;
 use super::fs;
 use super::fs::Owner;
 use super::tree;
@@ -29,7 +30,7 @@ pub(crate) struct Place {
     pub(crate) target: PathBuf,
     /// The folder that the application is in.
     pub(crate) parent: PathBuf,
-    /// `.<name>.bosc` beside it.
+    /// `.<name>.bosc` beside it, or another name where that is somebody's own; see [`folder`].
     pub(crate) folder: PathBuf,
     name: OsString,
 }
@@ -39,7 +40,7 @@ impl Place {
     pub(crate) fn find(target: &Path) -> Result<Self, UpdateError> {
         let nothing = || {
             UpdateError::new(ErrorKind::Input, format!("there is no application at {}", target.display()))
-                .hint("Give the path of the executable, AppImage, folder or .app that is installed.")
+                .hint("give the path of the executable, AppImage, folder or .app that is installed")
         };
         let target = std::path::absolute(target).map_err(|e| nothing().because(e))?;
         let target = match fs::look(&target).at("look at", &target)? {
@@ -55,16 +56,42 @@ impl Place {
         } else {
             fs::canonical(parent).map_err(|e| nothing().because(e))?
         };
-        let mut folder = OsString::from(".");
-        folder.push(name);
-        folder.push(".bosc");
-        let place =
-            Self { target: parent.join(name), folder: parent.join(folder), name: name.to_owned(), parent };
+        let folder = folder::of(&parent, name)?;
+        let place = Self { target: parent.join(name), folder, name: name.to_owned(), parent };
         let exists = |path: &Path| fs::look(path).map(|meta| meta.is_some()).at("look at", path);
         if exists(&place.target)? || exists(&place.prev())? || exists(&place.outgoing())? {
             Ok(place)
         } else {
             Err(nothing())
+        }
+    }
+
+    /// The place of an application that may be gone; `None` where there is no such folder.
+    pub(crate) fn of(target: &Path) -> Result<Option<Self>, UpdateError> {
+        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return Ok(None) };
+        if fs::look(parent).at("look at", parent)?.is_none() {
+            return Ok(None);
+        }
+        let parent =
+            if cfg!(windows) { parent.to_owned() } else { fs::canonical(parent).at("look at", parent)? };
+        let folder = folder::of(&parent, name)?;
+        Ok(Some(Self { target: parent.join(name), folder, name: name.to_owned(), parent }))
+    }
+
+    /// Whether an updater of the application made its folder.
+    pub(crate) fn is_made(&self) -> Result<bool, UpdateError> {
+        let found = fs::look(&self.folder).at("look at", &self.folder)?;
+        Ok(found.is_some_and(|found| found.is_dir()) && folder::was_used(&self.folder))
+    }
+
+    /// Removes the folder, unless there is something in it that is not ours.
+    pub(crate) fn unmake(&self) -> Result<(), UpdateError> {
+        for ours in [self.lock(), self.running()] {
+            tree::remove(&ours)?;
+        }
+        match fs::remove_dir(&self.folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            done => done.at("remove", &self.folder),
         }
     }
 
@@ -141,7 +168,7 @@ impl Place {
 
     fn no_parent(&self) -> UpdateError {
         UpdateError::new(ErrorKind::Input, format!("there is no folder {}", self.parent.display()))
-            .hint("Install the application again.")
+            .hint("install the application again")
     }
 
     /// Makes the folder. Who may write beside the application may write in it, nobody else: they could replace the application
@@ -156,6 +183,7 @@ impl Place {
         }
         if fs::make_private_dir(&self.folder).at("make", &self.folder)? {
             owner.apply(&self.folder)?;
+            folder::mark(&self.folder, owner.lock());
             return fs::sync_dir(&self.parent).at("sync", &self.parent);
         }
         match fs::look(&self.folder).at("look at", &self.folder)? {
@@ -183,7 +211,7 @@ impl Place {
                 "{folder} is {what}, and what the updater remembers of the application is kept in a folder there"
             );
             return Err(UpdateError::new(kind, why)
-                .hint("Give it another name, or move it away; until then no update is installed."));
+                .hint("give it another name, or move it away; until then no update is installed"));
         }
         let refused = |why: String| {
             Err(UpdateError::new(ErrorKind::Permission, why).hint(
@@ -191,10 +219,10 @@ impl Place {
             ))
         };
         if stranger {
-            return refused(format!("{folder} was made by somebody else"));
+            return refused(format!("{folder} was created by another user"));
         }
         if wide && parent.is_sticky() {
-            return refused(format!("others may write to {folder}"));
+            return refused(format!("other users may write to {folder}"));
         }
         if wide && (there.uid == fs::me() || fs::me() == 0) {
             owner.apply(&self.folder)?;
@@ -227,9 +255,9 @@ impl Place {
         }
         Err(UpdateError::new(
             ErrorKind::Permission,
-            format!("{} and so on belong to others", self.staging(1).display()),
+            format!("{} and the names after it belong to other users", self.staging(1).display()),
         )
-        .hint("Remove them as their owner."))
+        .hint("remove them as their owner"))
     }
 
     /// Nothing that was fetched is needed any more. Errors are not looked at: it only frees room.
@@ -272,7 +300,11 @@ impl Place {
                 break slot;
             }
             number = number.checked_add(1).ok_or_else(|| {
-                io_error("remove", &trash, std::io::Error::other("too many things wait to be removed"))
+                io_error(
+                    "remove",
+                    &trash,
+                    std::io::Error::other("too many entries are waiting to be removed"),
+                )
             })?;
         };
         fs::rename(path, &slot, Duration::from_secs(2)).at("remove", path)?;

@@ -30,7 +30,7 @@ fn enter(place: &Place) -> Result<File, UpdateError> {
 
 fn nothing_at(path: &Path) -> UpdateError {
     UpdateError::new(ErrorKind::Input, format!("there is nothing at {}", path.display()))
-        .hint("Give the path of the new build.")
+        .hint("give the path of the new build")
 }
 
 /// Replaces the target by what is at `staged`, and keeps what was there at `<target>.prev`.

@@ -76,7 +76,7 @@ impl Installer {
         Ok(journal.lost.then(|| self.folder().join("journal.json")))
     }
 
-    /// As [`Installer::damaged_journal`], once: nobody was told before.
+    /// As [`Installer::damaged_journal`], once: only if it was not reported before.
     pub(crate) fn tell_damage(&self, now: SystemTime) -> Option<PathBuf> {
         if !self.journal().ok()?.lost {
             return None;
@@ -88,7 +88,7 @@ impl Installer {
                 session.journal.lost = false;
                 session.write().ok()?;
             }
-            // Who may not write here is told each time.
+            // A user who may not write here gets it each time.
             Err(e) if e.kind() == ErrorKind::Permission => {}
             Err(_) => return None,
         }
@@ -135,13 +135,13 @@ impl Installer {
 }
 
 impl Session<'_> {
-    /// What was rolled back and not told yet. A build that is told to leave now says it later, as the one before it.
+    /// What was rolled back and not reported yet. A build that is to end now reports it later, as the one before it.
     pub(crate) fn tell_news(&mut self, state: &StartState) -> Option<RolledBack> {
         if matches!(state, StartState::RolledBack(_)) {
             return None;
         }
         let news = self.journal.news.take()?;
-        // Told again rather than never: only when it is off the journal it is told.
+        // Reported only once it is off the journal; if that fails, at the next start.
         self.write().ok()?;
         Some(news.rolled_back())
     }
@@ -175,6 +175,7 @@ impl Session<'_> {
                 identity: Some(fs::identity(path).at("look at", path)?),
                 slot: 1,
                 says: None,
+                shipped: None,
             })
         };
         let (new, old) = (piece(&place.target, new)?, piece(&prev, old)?);

@@ -1,5 +1,6 @@
 //! One call at work: the lock, the journal, and what a killed process left, put right first.
 
+use super::added::Shipped;
 use super::app::App;
 use super::errors::{At, busy, io_error};
 use super::fs;
@@ -17,6 +18,8 @@ pub(crate) struct Session<'a> {
     pub(crate) app: &'a App,
     pub(crate) journal: Journal,
     pub(crate) now: SystemTime,
+    /// What did not come along when builds changed places.
+    pub(crate) notes: Vec<String>,
     _lock: File,
 }
 
@@ -27,14 +30,15 @@ impl<'a> Session<'a> {
         place.make_folder()?;
         let lock = lock(&place.lock(), place.owner()?.lock(), wait)?;
         let journal = Journal::read(&place.folder, true)?;
-        let mut session = Self { app, journal, now, _lock: lock };
+        let mut session = Self { app, journal, now, notes: Vec::new(), _lock: lock };
         if session.journal.lost
             && fs::look(&place.folder.join("journal.json")).is_ok_and(|meta| meta.is_none())
         {
-            // So that it is told, whoever has just put the damaged one aside.
+            // So that it is reported, whoever has just put the damaged one aside.
             let _ = session.write();
         }
         session.recover()?;
+        session.note_put();
         Ok(session)
     }
 
@@ -83,6 +87,7 @@ impl<'a> Session<'a> {
 
     /// Removes what is left over. Not being able to is no reason to stop: it changes nothing that matters.
     fn clean(&self) -> Result<(), UpdateError> {
+        Shipped::sweep(&self.place().folder, &self.journal.lists());
         match self.place().clean() {
             Err(e) if matches!(e.kind(), ErrorKind::Permission | ErrorKind::Disk | ErrorKind::NoSpace) => {
                 Ok(())
@@ -104,6 +109,10 @@ impl<'a> Session<'a> {
         let Some(mut flight) = self.journal.flight.clone() else { return Ok(()) };
         let kept = self.journal.kept.as_ref();
         flight.old.slot = keep_outgoing(place, Kept::Previous, &flight.old, kept, self.patience())?;
+        // What was added while they changed places.
+        let before = place.kept(Kept::Previous, flight.old.slot);
+        let lines = self.take_along((&flight.old, &before), (&flight.new, &place.target), true);
+        self.notes.extend(lines.unwrap_or_default());
         self.journal.flight = Some(flight);
         self.discard_broken();
         // What it was made from. A newer release that was fetched meanwhile is fetched again.
@@ -183,7 +192,7 @@ impl<'a> Session<'a> {
             ErrorKind::Input,
             format!("there is no application at {}", place.target.display()),
         )
-        .hint("Install it again."))
+        .hint("install it again"))
     }
 
     /// Puts the old build of the flight back, from wherever a killed process left it.
@@ -211,6 +220,9 @@ impl<'a> Session<'a> {
         }
         let before = self.journal.broken.as_ref();
         let slot = keep_outgoing(place, Kept::Broken, &flight.new, before, self.patience())?;
+        // What was added, or written to, while it was in place. That it cannot be keeps nothing from coming back.
+        let bad = place.kept(Kept::Broken, slot);
+        let _ = self.take_along((&flight.new, &bad), (&flight.old, &place.target), true);
         self.journal.broken = Some(Piece { slot, ..flight.new.clone() });
         self.journal.state = State::Settled;
         self.journal.flight = None;
@@ -240,7 +252,7 @@ impl<'a> Session<'a> {
             ErrorKind::Refused,
             format!("{} is not the build before the installed one", prev.display()),
         )
-        .hint("Install a good version of the application by hand; the installed one is left as it is."))
+        .hint("install a good version of the application by hand; the installed one is left as it is"))
     }
 }
 
@@ -253,8 +265,8 @@ pub(crate) fn lock(path: &Path, owner: Owner, wait: Duration) -> Result<File, Up
             Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
             Ok(None) => {
                 return Err(busy(
-                    "another updater of this application is at work",
-                    "Wait until it is done and try again.",
+                    "another updater of this application is running",
+                    "wait until it has finished and try again",
                 ));
             }
             Err(e) => return Err(io_error("lock", path, e)),

@@ -69,7 +69,7 @@ fn in_use(path: &Path, error: std::io::Error) -> UpdateError {
     if cfg!(windows) && error.kind() == std::io::ErrorKind::PermissionDenied {
         return busy(
             &format!("{} is in use", path.display()),
-            "Windows does not rename a folder while a program in it runs: close it, or update from another process.",
+            "close it, or update from another process: Windows does not rename a folder while a program in it is running",
         )
         .because(error);
     }
@@ -131,9 +131,12 @@ fn keep(
     }
     Err(UpdateError::new(
         ErrorKind::Disk,
-        format!("every name for a kept build is in use: {} and so on", place.kept(what, 1).display()),
+        format!(
+            "every name for a kept build is in use: {} and the ones after it",
+            place.kept(what, 1).display()
+        ),
     )
-    .hint("Remove the ones that nobody needs."))
+    .hint("remove the ones you do not need"))
 }
 
 /// Moves a staged build to `incoming`. `false` when it lies on another file system.

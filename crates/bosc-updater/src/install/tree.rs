@@ -194,7 +194,7 @@ pub fn verify(path: &Path, contents: &Contents) -> Result<(), UpdateError> {
             _ => false,
         };
         if !matches {
-            return Err(integrity(format!("{inner:?} is not what was proved of the release")));
+            return Err(integrity(format!("{inner:?} does not match the verified release")));
         }
     }
     Ok(())
@@ -225,7 +225,7 @@ pub(crate) fn check_contents(contents: &Contents) -> Result<(), UpdateError> {
         }
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         if !matches!(seen.get(parent), Some(EntryKind::Directory)) {
-            return Err(wrong("whose folder it does not list before", path));
+            return Err(wrong("whose folder it does not list first", path));
         }
         if let EntryKind::Symlink { target } = &entry.kind
             && !link_stays(path, target)
@@ -306,7 +306,7 @@ fn set_owners(
     for entry in contents.entries.iter().rev() {
         let at = disk_path(path, &entry.path);
         let found = fs::look(&at).at("look at", &at)?;
-        let other = || integrity(format!("{:?} of the release is missing or something else", entry.path));
+        let other = || integrity(format!("{:?} of the release is missing or of another kind", entry.path));
         let found = found.ok_or_else(other)?;
         let program = match entry.kind {
             EntryKind::Symlink { .. } if found.file_type().is_symlink() => false,

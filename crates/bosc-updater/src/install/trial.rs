@@ -188,7 +188,16 @@ impl Session<'_> {
             None => {
                 let contents = tree::known_fingerprint(target);
                 let version = self.app.options.version.clone();
-                Piece { version, release: None, contents, identity: Some(identity), slot: 1, says: None }
+                let shipped = self.list_put(&identity);
+                Piece {
+                    version,
+                    release: None,
+                    contents,
+                    identity: Some(identity),
+                    slot: 1,
+                    says: None,
+                    shipped,
+                }
             }
         };
         Ok(Flight::new(self.journal.next_generation(self.now), new, old, self.now))
@@ -196,6 +205,6 @@ impl Session<'_> {
 }
 
 pub(crate) fn no_backup() -> UpdateError {
-    UpdateError::new(ErrorKind::Refused, "there is no build before the installed one to return to")
-        .hint("Install a good version of the application by hand.")
+    UpdateError::new(ErrorKind::Refused, "there is no earlier build to return to")
+        .hint("install a good version of the application by hand")
 }

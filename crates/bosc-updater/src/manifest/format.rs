@@ -188,7 +188,9 @@ impl Asset {
                 "updater: Ed25519 signature verification failed (schemaVersion {})",
                 schema.number()
             ))
-            .hint("nothing was downloaded; if it stays so, the publisher's server may be under attack"));
+            .hint(
+                "nothing was downloaded; if it happens again, the publisher's server may be under attack",
+            ));
         }
         let bound = match (&self.bound, app, self.size) {
             (Some(signature), Some(app), Some(size)) => {

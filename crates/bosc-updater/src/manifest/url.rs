@@ -65,7 +65,7 @@ impl SecureUrl {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at_checked(end).ok_or_else(invalid)?;
         if authority.contains('@') {
-            return Err(refused(format!("updater: {kind} URL must not hold a user name or password")));
+            return Err(refused(format!("updater: {kind} URL must not contain a user name or password")));
         }
         let (host, port) = split_port(authority).ok_or_else(invalid)?;
         let https = scheme == "https";

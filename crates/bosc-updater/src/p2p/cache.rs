@@ -30,7 +30,7 @@ fn beside(dir: &Path, ending: &str) -> PathBuf {
 }
 
 fn busy() -> UpdateError {
-    UpdateError::new(ErrorKind::Busy, "another process of this application looks for updates already")
+    UpdateError::new(ErrorKind::Busy, "another process of this application is already looking for updates")
         .hint("let that one do it, or give this instance another folder")
 }
 

@@ -77,7 +77,7 @@ pub(super) fn store_error(e: bosc_store::Error) -> UpdateError {
     let (kind, message, hint) = match &e {
         E::Locked { .. } => (
             ErrorKind::Busy,
-            "another process of this application looks for updates already",
+            "another process of this application is already looking for updates",
             "let that one do it, or give this instance another folder",
         ),
         E::NewerVersion { .. } => (

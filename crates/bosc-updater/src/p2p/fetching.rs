@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Least time between two calls of the listener.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-/// One fetch on its way: who is told, and since when nothing came.
+/// One fetch on its way: who gets its progress, and since when nothing came.
 pub(super) struct Fetching<'a, 'b> {
     pub(super) link: &'a FollowedLink,
     on_progress: &'a mut OnProgress<'b>,

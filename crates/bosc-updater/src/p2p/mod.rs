@@ -125,7 +125,7 @@ impl P2pSource {
         self.link.db().status().peers.len()
     }
 
-    /// What listens to a check: nobody is told, and a stop ends it.
+    /// What listens to a check: nothing is reported, and a stop ends it.
     fn quiet(&self) -> impl FnMut(crate::source::Progress) -> bool + Send + use<> {
         let stop = self.options.stop.clone();
         move |_| !stop.is_stopped()

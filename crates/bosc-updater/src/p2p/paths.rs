@@ -36,10 +36,9 @@ pub(super) fn no_clashes<'a>(paths: impl Iterator<Item = &'a str>, on: Target) -
     let mut twins = Twins::new(on);
     for path in paths {
         twins.add(path).map_err(|e| match e {
-            Clash::Twin(other) => refuse(
-                path,
-                &format!("differs from {other:?} in case or Unicode form only: it stands there twice"),
-            ),
+            Clash::Twin(other) => {
+                refuse(path, &format!("differs from {other:?} only in case or Unicode form"))
+            }
             e => refuse(path, &e.to_string()),
         })?;
     }

@@ -74,7 +74,7 @@ pub fn apply(installer: &Installer, staged: &Staged, sentinel: &Path) -> Result<
     let next = staged.release.version.to_string();
     let generation = arm(sentinel, installer.target(), &current, &next)?;
     install_with(installer, staged).inspect_err(|_| {
-        // What failed is told; a sentinel that stays is about a version that does not run, and is cleared at the next start.
+        // What failed is reported; a sentinel that stays is about a version that does not run, and is cleared at the next start.
         let _ = disarm(sentinel, &generation);
     })
 }

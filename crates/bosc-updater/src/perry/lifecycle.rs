@@ -245,7 +245,7 @@ pub fn init_with(
     if boots >= options.crash_loop_threshold.max(2) {
         trial.roll_back().map_err(|e| {
             UpdateError::new(e.kind(), "updater: rollback failed; sentinel retained for recovery")
-                .hint("start the application again; if it stays so, install it anew")
+                .hint("start the application again; if that does not help, reinstall it")
                 .because(e)
         })?;
         drop(lock);

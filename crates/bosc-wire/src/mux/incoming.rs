@@ -1,11 +1,19 @@
 //! Cuts received frames, batches among them, into messages, one at a time.
 
-use super::read_uint;
-use bosc_format::codec::DecodeError;
-use bytes::Bytes;
+use bosc_format::codec::{DecodeError, Decoder};
+use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 
 const CONTROL_BATCH: u8 = 0;
+
+/// Takes a number off the front.
+pub(super) fn read_uint(bytes: &mut Bytes) -> Result<u64, DecodeError> {
+    let mut d = Decoder::new(bytes);
+    let value = d.uint()?;
+    let used = bytes.len().saturating_sub(d.rest().len());
+    bytes.advance(used);
+    Ok(value)
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Incoming {

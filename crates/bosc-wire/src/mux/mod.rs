@@ -20,143 +20,32 @@
 //! # Files
 //!
 //! - `table`: channels and their numbers. `incoming`: frames cut into messages. `outgoing`: frames to send.
+//! - `event`: channels, and what happens to them. `limits`: bounds. `error`: why something was refused.
 
+mod error;
+mod event;
 mod incoming;
+mod limits;
 mod outgoing;
 mod table;
 
 use bosc_format::codec::{DecodeError, Decoder, Encoder, uint_len};
 use bytes::{Buf, Bytes};
-use incoming::Incoming;
+use incoming::{Incoming, read_uint};
+use limits::FRAME_HEAD;
 use outgoing::Outgoing;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use table::{Close, Key, Pending, Table};
-use thiserror::Error;
 
+pub use error::MuxError;
+pub use event::{ChannelId, CloseReason, MuxEvent};
+pub use limits::{Limits, MAX_FRAME, MAX_PAYLOAD};
 pub use outgoing::Frame;
-
-/// The longest frame, in bytes: one message of a secret stream.
-pub const MAX_FRAME: usize = crate::secret_stream::MAX_MESSAGE;
-/// Room left in a frame for the numbers before a payload.
-const FRAME_HEAD: usize = 64;
-/// The longest payload of one message, in bytes.
-pub const MAX_PAYLOAD: usize = MAX_FRAME - FRAME_HEAD;
-/// What a waiting message counts for on top of its bytes, as in protomux.
-const MESSAGE_COST: usize = 512;
 
 const CONTROL_OPEN: u64 = 1;
 const CONTROL_REJECT: u64 = 2;
 const CONTROL_CLOSE: u64 = 3;
-
-/// Why a mux refused a call or a frame. Errors from [`Mux::feed`] and [`Mux::poll_event`] end the mux.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum MuxError {
-    /// A frame is not as the protocol says.
-    #[error("invalid mux frame: {0}")]
-    Decode(#[from] DecodeError),
-    /// The other side opened a channel under a number that is not next and not free.
-    #[error("remote opened an invalid channel number")]
-    InvalidOpen,
-    /// The other side rejected a channel we did not ask for.
-    #[error("remote rejected an unknown channel")]
-    InvalidReject,
-    /// The other side opened more channels than [`Limits::max_channels`].
-    #[error("remote opened too many channels")]
-    TooManyChannels,
-    /// More was fed than [`Limits::max_queued`] while events were not taken.
-    #[error("too many frames are waiting")]
-    Backlog,
-    /// The channel is closed. Nothing was sent; the mux goes on.
-    #[error("channel is closed")]
-    Closed,
-    /// A payload to send does not fit a frame. Nothing was sent; the mux goes on.
-    #[error("message of {0} bytes is too long to send")]
-    TooLong(usize),
-}
-
-/// Bounds on what a peer can make us keep.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes of messages for channels we have not opened, 512 added per message, above which the mux pauses.
-    pub max_buffered: usize,
-    /// Channels waiting for our decision above which the mux pauses.
-    pub max_pending: usize,
-    /// Channel numbers of the other side ever in use. More is an error.
-    pub max_channels: usize,
-    /// Bytes of frames fed and not yet decoded. More is an error.
-    pub max_queued: usize,
-    /// The longest protocol name, id and handshake, in bytes, each. Longer is an error.
-    pub max_open: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_buffered: 32 * 1024,
-            max_pending: 256,
-            max_channels: 64 * 1024,
-            max_queued: 2 * MAX_FRAME,
-            max_open: 4 * 1024,
-        }
-    }
-}
-
-/// One of our channels. Never reused within a mux.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChannelId {
-    slot: u32,
-    generation: u32,
-}
-
-/// Why a channel closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The other side closed it.
-    Remote,
-    /// The other side does not open it.
-    Rejected,
-    /// [`Mux::shutdown`] was called.
-    Shutdown,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MuxEvent {
-    /// The other side opened a channel we have not opened. Answer with [`Mux::open`] or [`Mux::reject`].
-    RemoteOpen {
-        /// Name of the protocol.
-        protocol: String,
-        /// Id of the channel.
-        id: Option<Vec<u8>>,
-        /// Their handshake, as bytes. [`MuxEvent::Opened`] repeats it.
-        handshake: Bytes,
-    },
-    /// Both sides opened the channel.
-    Opened {
-        /// Our channel.
-        channel: ChannelId,
-        /// Their handshake, as bytes.
-        handshake: Bytes,
-    },
-    /// A message arrived on an open channel.
-    Message {
-        /// Our channel.
-        channel: ChannelId,
-        /// Number of the message type.
-        ty: u32,
-        /// The message. Shares memory with its frame: copy it to keep it long.
-        payload: Bytes,
-    },
-    /// The channel is closed, not by [`Mux::close`]. Nothing follows for it.
-    Closed {
-        /// Our channel.
-        channel: ChannelId,
-        /// Why.
-        reason: CloseReason,
-    },
-}
 
 /// Events to hand out before more input is decoded.
 #[derive(Debug)]
@@ -417,14 +306,6 @@ impl Mux {
 /// The number a channel of ours has on the wire.
 fn local_number(channel: ChannelId) -> u64 {
     u64::from(channel.slot) + 1
-}
-
-fn read_uint(bytes: &mut Bytes) -> Result<u64, DecodeError> {
-    let mut d = Decoder::new(bytes);
-    let value = d.uint()?;
-    let used = bytes.len().saturating_sub(d.rest().len());
-    bytes.advance(used);
-    Ok(value)
 }
 
 #[cfg(test)]

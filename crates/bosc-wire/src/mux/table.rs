@@ -3,7 +3,9 @@
 //! Our channels live in slots; slot `n` is number `n + 1` on the wire. A slot we closed before the other side
 //! opened or rejected is kept until it does, as the other side would take a reuse for the old channel.
 
-use super::{ChannelId, MESSAGE_COST, MuxError};
+use super::error::MuxError;
+use super::event::ChannelId;
+use super::limits::MESSAGE_COST;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

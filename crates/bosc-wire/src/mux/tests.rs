@@ -1,3 +1,4 @@
+use super::limits::MESSAGE_COST;
 use super::*;
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Diffie-Hellman on Edwards points, refusing what libsodium's `crypto_scalarmult_ed25519_noclamp` refuses.
 
-use super::NoiseError;
+use super::error::NoiseError;
 use bosc_format::crypto::{KeyPair, PublicKey};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use curve25519_dalek::scalar::Scalar;

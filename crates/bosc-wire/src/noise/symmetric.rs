@@ -1,8 +1,8 @@
 //! The chaining key, the running hash and the handshake cipher (npm `noise-handshake`, symmetric-state.js and
 //! cipher.js).
 
+use super::error::{MAX_MESSAGE, NoiseError};
 use super::hkdf::{HASH, blake2b, hkdf};
-use super::{MAX_MESSAGE, NoiseError};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
 use zeroize::Zeroize;

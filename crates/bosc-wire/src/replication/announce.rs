@@ -1,6 +1,6 @@
 //! Telling peers what we hold: `sync`, `range` and `bitfield`.
 //!
-//! `sync` goes out whenever it would say something else than the last one and the peer has use for it. What is
+//! `sync` goes out whenever it would say something other than the last one and the peer has use for it. What is
 //! held from 0 on without a gap goes out as one range; other blocks are announced when the peer wants their part
 //! or when they are among the last 256, and several in one range. A head held whole is told at once, progress
 //! towards it after 50 ms or, to peers that hold everything, once a second.
@@ -9,69 +9,15 @@ use super::Replicator;
 use super::access::CoreAccess;
 use super::event::{Outgoing, PeerId};
 use super::messages::{BitfieldPart, MessageType, Range, Sync, Want};
+use super::peer::mark;
 use super::wants::PART;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Blocks at the end of the core that are announced without being wanted.
 const LAST_BLOCKS: u64 = 256;
 const MAX_RANGES: usize = 64;
-const MAX_BITFIELDS: usize = 512;
 const SOON: Duration = Duration::from_millis(50);
 const SELDOM: Duration = Duration::from_secs(1);
-
-/// What a peer has not been told yet.
-#[derive(Debug, Default)]
-pub(crate) struct News {
-    ranges: VecDeque<Range>,
-    /// Parts to be answered with a bitfield.
-    bitfields: VecDeque<(u64, u64)>,
-    /// How far the peer knows us to be without a gap.
-    contiguous_told: u64,
-    /// How far it is to be told at the next occasion: what lies below is in no range of the queue. Never less than
-    /// what was told, and never more than what is held without a gap.
-    contiguous_owed: u64,
-    pub(crate) due: Option<Duration>,
-}
-
-impl News {
-    fn push(&mut self, range: Range) {
-        if let Some(last) = self.ranges.back_mut()
-            && last.drop == range.drop
-            && last.start.saturating_add(last.length) == range.start
-        {
-            last.length = last.length.saturating_add(range.length);
-            return;
-        }
-        self.ranges.push_back(range);
-    }
-
-    fn push_bitfield(&mut self, start: u64, length: u64) {
-        if !self.bitfields.contains(&(start, length)) && self.bitfields.len() < MAX_BITFIELDS {
-            self.bitfields.push_back((start, length));
-        }
-    }
-
-    /// The next occasion tells everything up to `contiguous`.
-    pub(crate) fn owe(&mut self, contiguous: u64) {
-        self.contiguous_owed = self.contiguous_owed.max(contiguous);
-    }
-
-    /// A gap `start..end` opens. What was owed and lies above it has to be told by itself from now on.
-    fn drop_range(&mut self, start: u64, end: u64) {
-        let told_all = self.contiguous_told >= self.contiguous_owed;
-        self.push(Range { drop: true, start, length: end - start });
-        if !told_all && end < self.contiguous_owed {
-            self.push(Range { drop: false, start: end, length: self.contiguous_owed - end });
-        }
-        self.contiguous_told = self.contiguous_told.min(start);
-        self.contiguous_owed = self.contiguous_owed.min(start);
-    }
-
-    fn soon(&mut self, at: Duration) {
-        self.due = Some(self.due.map_or(at, |d| d.min(at)));
-    }
-}
 
 impl Replicator {
     /// What a sync to this peer says now.
@@ -111,7 +57,7 @@ impl Replicator {
     pub(super) fn sync_all(&mut self) {
         for (id, p) in &mut self.peers {
             p.sync_due = true;
-            super::mark(&mut self.ready, *id, p);
+            mark(&mut self.ready, *id, p);
         }
     }
 
@@ -176,7 +122,7 @@ impl Replicator {
                 }
             }
             if whole {
-                super::mark(&mut self.ready, *id, p);
+                mark(&mut self.ready, *id, p);
             }
         }
     }
@@ -194,7 +140,7 @@ impl Replicator {
             if p.news.ranges.len() > MAX_RANGES {
                 p.news.start_over(&p.remote_wants, contiguous, length);
             }
-            super::mark(&mut self.ready, *id, p);
+            mark(&mut self.ready, *id, p);
         }
     }
 
@@ -220,7 +166,7 @@ impl Replicator {
         } else if want.start < length {
             p.news.push_bitfield(want.start, want.length);
         }
-        super::mark(&mut self.ready, id, p);
+        mark(&mut self.ready, id, p);
     }
 
     /// Parts of which something is needed and the peer has not said all: asks it to.
@@ -258,21 +204,6 @@ impl Replicator {
             && start < end
         {
             want(start);
-        }
-    }
-}
-
-impl News {
-    /// Too many ranges: tells everything from the beginning.
-    fn start_over(&mut self, wants: &super::wants::RemoteWants, contiguous: u64, length: u64) {
-        self.ranges.clear();
-        self.contiguous_told = 0;
-        self.contiguous_owed = contiguous;
-        if contiguous < length {
-            self.ranges.push_back(Range { drop: true, start: contiguous, length: length - contiguous });
-        }
-        for (start, len) in wants.parts().take(MAX_BITFIELDS) {
-            self.push_bitfield(start, len);
         }
     }
 }

@@ -31,7 +31,7 @@ use super::Replicator;
 use super::access::{ApplyError, Comparison, CoreAccess, ManifestState};
 use super::event::{Conflict, Event, InvalidPeer, Outgoing, PeerId};
 use super::messages::{Data, MessageType};
-use super::peer::{Peer, Sent};
+use super::peer::{Peer, Sent, mark};
 use bosc_format::proof::{Proof, ProofRequest, UpgradeRequest};
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ impl Replicator {
             // It answers by its own history what was asked before.
         } else if comparable && peer.remote.uploading {
             peer.suspect.get_or_insert(why);
-            super::mark(&mut self.ready, id, peer);
+            mark(&mut self.ready, id, peer);
         } else {
             self.drop_peer(id, InvalidPeer::WrongProof(why), core, now);
         }
@@ -210,7 +210,7 @@ impl Replicator {
         peer.other_history = true;
         peer.suspect = None;
         peer.owed_proof = Some(length);
-        super::mark(&mut self.ready, id, peer);
+        mark(&mut self.ready, id, peer);
         let conflict =
             Conflict { fork: self.head.fork, length, ours: compared.ours, theirs: compared.theirs };
         self.events.push_back(Event::Conflict { peer: id, conflict });

@@ -17,6 +17,7 @@
 
 use super::Replicator;
 use super::event::PeerId;
+use super::peer::mark;
 
 /// How often a peer is asked in vain to prove its head until nobody waits for that.
 const IN_VAIN: u32 = 2;
@@ -78,7 +79,7 @@ impl Replicator {
         if let Some(peer) = self.peers.get_mut(&id)
             && !std::mem::replace(&mut peer.compare_soon, true)
         {
-            super::mark(&mut self.ready, id, peer);
+            mark(&mut self.ready, id, peer);
         }
     }
 

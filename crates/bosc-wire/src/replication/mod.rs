@@ -33,12 +33,15 @@
 //!
 //! - `access`: the seam to whatever keeps the core. `event`: what else goes in and comes out. `messages`: the wire format.
 //! - `capability`: who may replicate. `incoming`: reading messages, blocks of one batch hashed together.
-//! - `peer`: what is kept for each peer. `wants`: which parts each side is told about. `announce`: telling what we hold.
+//! - `peer`: what is kept for each peer. `wants`: which parts each side is told about. `announce`: telling what we hold;
+//!   `news`: what is still to be told.
 //! - `selection`: what is to be fetched. `request`: what to ask whom for. `window`: how much at once.
 //! - `receive`: taking answers. `serve`: answering. `timers`: silence, and news that are due.
 //! - `compare`: whether a peer's history is ours. `reorg`: following the core to another fork.
 //! - `heads`: whose heads are taken. `trust`: liars are told apart by what they deliver.
 //! - `block_set`: a set of block numbers in bounded memory.
+//!
+//! [`Replicator`] is the state that these files share.
 
 mod access;
 mod announce;
@@ -49,6 +52,7 @@ mod event;
 mod heads;
 mod incoming;
 pub mod messages;
+mod news;
 mod peer;
 mod receive;
 mod reorg;
@@ -80,18 +84,10 @@ use bosc_format::flat_tree::MAX_LENGTH;
 use bytes::Bytes;
 use incoming::{Incoming, Message};
 use messages::{BitfieldPart, Cancel, NoData, Range, Request, Sync, Want};
-use peer::{Owners, Peer};
+use peer::{Owners, Peer, UpgradeInFlight, mark};
 use selection::Selection;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-
-/// A request for the next head, not answered yet.
-#[derive(Debug, Clone, Copy)]
-struct UpgradeInFlight {
-    peer: PeerId,
-    request: u64,
-    since: Duration,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -117,14 +113,6 @@ pub struct Replicator {
     last_wake: Duration,
     /// State of the small generator that spreads downloads.
     random: u64,
-}
-
-/// Puts a peer on the list of those that may have something to send.
-fn mark(ready: &mut VecDeque<PeerId>, id: PeerId, peer: &mut Peer) {
-    if !peer.ready {
-        peer.ready = true;
-        ready.push_back(id);
-    }
 }
 
 impl Replicator {

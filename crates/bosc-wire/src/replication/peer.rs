@@ -1,9 +1,9 @@
 //! What is kept for each peer.
 
-use super::announce::News;
 use super::block_set::BlockSet;
 use super::event::{PeerId, PeerStats};
 use super::messages::{NoData, Request, Sync, Want};
+use super::news::News;
 use super::wants::{LocalWants, RemoteWants};
 use super::window::Window;
 use bosc_format::flat_tree;
@@ -385,5 +385,21 @@ impl Owners {
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (PeerId, u64)> {
         self.0.iter().copied()
+    }
+}
+
+/// A request for the next head, not answered yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UpgradeInFlight {
+    pub(super) peer: PeerId,
+    pub(super) request: u64,
+    pub(super) since: Duration,
+}
+
+/// Puts a peer on the list of those that may have something to send.
+pub(super) fn mark(ready: &mut VecDeque<PeerId>, id: PeerId, peer: &mut Peer) {
+    if !peer.ready {
+        peer.ready = true;
+        ready.push_back(id);
     }
 }

@@ -8,7 +8,7 @@ use super::Replicator;
 use super::access::{ApplyError, CoreAccess, ManifestState};
 use super::event::{Event, InvalidPeer, PeerId};
 use super::messages::{NoData, NoDataReason};
-use super::peer::{Early, Sent};
+use super::peer::{Early, Sent, mark};
 use bosc_format::proof::{HashedProof, Proof};
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Replicator {
             peer.window.on_answer(now, now.saturating_sub(sent.sent_at), bytes as u64);
         }
         let heads = peer.heads;
-        super::mark(&mut self.ready, id, peer);
+        mark(&mut self.ready, id, peer);
         self.forget_upgrade(id, rid);
         match fit(&sent, &proof) {
             Fit::Wrong => {
@@ -242,7 +242,7 @@ impl Replicator {
             p.wants_due = true;
             p.ack_until = now.saturating_add(super::peer::ACK_PATIENCE);
             p.scan_from = p.scan_from.min(old);
-            super::mark(&mut self.ready, *id, p);
+            mark(&mut self.ready, *id, p);
         }
         self.announce_gained(old, old, core, now);
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
@@ -276,7 +276,7 @@ impl Replicator {
 
     pub(super) fn on_no_data(&mut self, id: PeerId, msg: NoData, core: &mut dyn CoreAccess, now: Duration) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        super::mark(&mut self.ready, id, peer);
+        mark(&mut self.ready, id, peer);
         let late = peer.expired.remove(&msg.request).is_some();
         let Some(sent) = peer.take(msg.request) else {
             if !late {

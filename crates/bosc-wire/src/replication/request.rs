@@ -9,11 +9,11 @@
 //! one node a block. No block is asked of two peers, except of one with nothing else to do when the first is silent
 //! for two seconds, much slower, never answered anything (see `trust`) or, at the very end of everything, takes long.
 
+use super::Replicator;
 use super::access::{CoreAccess, ManifestState};
 use super::event::{Outgoing, PeerId};
 use super::messages::{Cancel, MessageType, Request, Want};
-use super::peer::{Peer, Sent};
-use super::{Replicator, UpgradeInFlight};
+use super::peer::{Peer, Sent, UpgradeInFlight};
 use bosc_format::flat_tree;
 use bosc_format::proof::{NodeRequest, ProofRequest, UpgradeRequest};
 use std::time::Duration;

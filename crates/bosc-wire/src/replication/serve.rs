@@ -7,6 +7,7 @@ use super::Replicator;
 use super::access::{CoreAccess, ProveError};
 use super::event::{InvalidPeer, Outgoing, PeerId};
 use super::messages::{Data, MessageType, NoData, NoDataReason, Request};
+use super::peer::mark;
 use bosc_format::proof::{Proof, ProofRequest};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ impl Replicator {
         } else {
             peer.requests.push_back(request);
         }
-        super::mark(&mut self.ready, id, peer);
+        mark(&mut self.ready, id, peer);
     }
 
     pub(super) fn on_cancel(&mut self, id: PeerId, request: u64) {

@@ -7,7 +7,7 @@
 use super::Replicator;
 use super::access::CoreAccess;
 use super::event::{InvalidPeer, PeerId};
-use super::peer::Peer;
+use super::peer::{Peer, mark};
 use super::request::END_GAME_AGE;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ impl Replicator {
             if !p.refused.is_empty() && now >= p.refused_until {
                 p.forgive();
             }
-            super::mark(&mut self.ready, id, p);
+            mark(&mut self.ready, id, p);
             if deadline(p, self.config.request_timeout).is_some_and(|d| d <= now) {
                 self.expire_all(id, core, now);
             }

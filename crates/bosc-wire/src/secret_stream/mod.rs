@@ -19,18 +19,20 @@
 //! # Files
 //!
 //! - `frames`: a byte stream cut into frames. `cipher`: what seals them. `unordered`: sealed messages outside of the stream.
+//! - `namespaces`: what keys are made for.
 
 pub mod cipher;
 mod frames;
+mod namespaces;
 mod unordered;
 
 use crate::noise::{Handshake, HandshakeResult, NoiseError, Pattern};
-use bosc_format::crypto::{KeyPair, PublicKey, keyed_hash, namespace};
+use bosc_format::crypto::{KeyPair, PublicKey, keyed_hash};
 use bytes::{Bytes, BytesMut};
 use cipher::{HEADER, OVERHEAD, StreamCipherState, TAG_MESSAGE};
 use frames::{BadLength, FrameReader, Output};
+use namespaces::NAMESPACES;
 use std::collections::VecDeque;
-use std::sync::LazyLock;
 use std::time::Duration;
 use thiserror::Error;
 use unordered::Unordered;
@@ -40,10 +42,6 @@ pub const MAX_MESSAGE: usize = 0xff_ffff - OVERHEAD;
 
 /// Bytes of the frame that starts a direction.
 const ID_HEADER: usize = 32 + HEADER;
-
-/// The namespaces of npm `@hyperswarm/secret-stream`: initiator, responder, unordered.
-static NAMESPACES: LazyLock<[[u8; 32]; 3]> =
-    LazyLock::new(|| [0, 1, 2].map(|n| namespace("hyperswarm/secret-stream", n)));
 
 /// Why a secret stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -1,7 +1,7 @@
 //! Sealed messages outside of the ordered stream (`send` of npm `@hyperswarm/secret-stream`): an 8-byte counter
 //! in clear, then a secretbox under a key per direction derived from the handshake's hash.
 
-use super::NAMESPACES;
+use super::namespaces::NAMESPACES;
 use crate::secretbox;
 use bosc_format::crypto::keyed_hash;
 use zeroize::Zeroize;

@@ -11,7 +11,7 @@ pub(crate) enum Gc {
     Downloads(GcDownloads),
     /// Remove what `stage` remembers; the next one reads every file again
     StageIndex(GcPlain),
-    /// Rewrite the store's files without what nothing uses any more
+    /// Rewrite the store's files without the space that nothing uses
     Store(GcPlain),
 }
 

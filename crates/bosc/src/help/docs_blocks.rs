@@ -122,7 +122,7 @@ fn the_pages_say_what_the_program_says() {
             ));
         }
     }
-    assert!(old.is_empty(), "{}\nUPDATE_DOCS=1 with this test writes the pages anew", old.join("\n"));
+    assert!(old.is_empty(), "{}\nUPDATE_DOCS=1 with this test rewrites the pages", old.join("\n"));
     let wanted: BTreeSet<String> = pages::PAGES
         .iter()
         .flat_map(|group| group.iter().map(|p| p.path.to_owned()))

@@ -21,7 +21,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (1, "failed for any other reason"),
     (2, "wrong input: a flag, link, path, file or package.json"),
     (3, "not found"),
-    (4, "network: nobody answered in time"),
+    (4, "network: no peer answered in time"),
     (5, "store: locked, damaged, full, or made by a newer version"),
     (6, "not permitted: no write key, no quorum, no file permission, a wrong passphrase"),
     (7, "a signature, hash or proof is wrong"),

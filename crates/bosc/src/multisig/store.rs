@@ -10,7 +10,7 @@ use bosc_release::event::Event;
 use bosc_release::multisig::Work;
 use bosc_release::request::Request;
 
-/// The store answered something else than was asked.
+/// The store answered something other than was asked.
 pub(crate) fn unexpected() -> CommandError {
     CommandError::failed("the store gave another answer than was asked for").hint(
         "end the process that has the store open, which is of another version, and run the command again",

@@ -133,7 +133,7 @@ pub(super) fn options(a: &Watch, g: &Global) -> Result<(UpdaterBuilder, Option<U
     let dir = match &a.dir {
         Some(dir) => absolute(dir)?,
         None => data_folder(&a.name).ok_or_else(|| {
-            CommandError::input("no folder for the application's data is known")
+            CommandError::input("there is no known folder for the application's data")
                 .hint("give one with `--dir DIR`")
         })?,
     };

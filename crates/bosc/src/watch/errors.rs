@@ -22,7 +22,7 @@ pub(super) fn code(kind: ErrorKind) -> &'static str {
 pub(super) fn hint(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Input => "check the options; see `bosc watch --help`",
-        ErrorKind::Network => "check the network and that somebody seeds the link; it is tried again",
+        ErrorKind::Network => "check the network, and that a peer seeds the link; it is tried again",
         ErrorKind::Integrity => "nothing was installed; it is fetched again",
         ErrorKind::Refused => "wait for a newer version",
         ErrorKind::Disk => "check the disk and the permissions of the application's folders",

@@ -1,7 +1,10 @@
-//! What the documents name exists: files, rooms of the architecture, commands that run tests, tests.
+//! What the documents name exists: files, rooms of the architecture, commands that run tests, tests. And the files of a
+//! crate take from each other in no circle.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod circles;
 mod names;
+mod source;
 mod workspace;
 
 use names::{Command, commands, file_list, paths, pieces, rooms, tests_of_crates};
@@ -103,7 +106,11 @@ fn defect(tests: &Tests, command: &Command<'_>) -> Option<String> {
     if let Some(feature) = command.features.iter().find(|f| !manifest.contains(&format!("\n{f} = ["))) {
         return Some(format!("{of} has no feature {feature}"));
     }
-    if let Some(example) = command.example.filter(|e| !home.join(format!("examples/{e}.rs")).is_file()) {
+    let is_there = |e: &&str| {
+        home.join(format!("examples/{e}.rs")).is_file()
+            || home.join(format!("examples/{e}/main.rs")).is_file()
+    };
+    if let Some(example) = command.example.filter(|e| !is_there(e)) {
         return Some(format!("{of} has no example {example}"));
     }
     for test in &command.tests {

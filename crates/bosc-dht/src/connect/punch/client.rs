@@ -9,11 +9,12 @@
 //! The first round goes through a relay that the listening side chose, which so proves that we are where its token is sent. The second goes through
 //! the relay that we chose, and brings that token back.
 
-use super::super::client::Answered;
+use super::super::Connector;
+use super::super::event::ConnectError;
+use super::super::names::{Asker, ConnectId, Side, Timer};
 use super::super::payload::{HolepunchPayload, error, firewall};
-use super::super::secure::SecurePayload;
-use super::super::{ConnectError, ConnectId, Connector, Timer};
-use super::{Asker, LOW_TTL, Side};
+use super::super::secure::{Answered, SecurePayload};
+use super::bounds::LOW_TTL;
 use crate::event::{Relay, Reply, SocketKind};
 use crate::messages::{Holepunch, mode};
 use crate::rpc::command;

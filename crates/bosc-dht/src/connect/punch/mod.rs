@@ -28,45 +28,26 @@
 //! * Each ends by itself: sampling by the requests' time-outs, punching after its last probe.
 //! * Every socket is given back with [`ConnectEvent::SocketUnused`], or goes with the connection.
 
+mod bounds;
 mod client;
 mod nat;
 mod server;
 
 pub(super) use client::Rounds;
 
+use super::Connector;
+use super::event::ConnectEvent;
+use super::names::{Asker, Side, Timer};
 use super::payload::firewall;
-use super::{ConnectEvent, ConnectId, Connector, Timer, server as listening};
 use crate::event::SocketKind;
 use crate::{Dht, Request, RequestId};
+use bounds::{
+    BIRTHDAY_SOCKETS, CONSISTENT_EVERY, CONSISTENT_TRIES, LOW_TTL, MAX_ADDRESSES, MAX_REOPENS, RANDOM_EVERY,
+    RANDOM_INTERVAL, RANDOM_TRIES, SKIPPED,
+};
 use nat::Nat;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
-
-/// Most addresses of the other side that are tried, and most that are told.
-const MAX_ADDRESSES: usize = 8;
-/// Sockets of a side behind a random NAT.
-const BIRTHDAY_SOCKETS: usize = 256;
-/// How far a probe goes that is only to open the own NAT.
-const LOW_TTL: u8 = 5;
-/// How often another socket is tried where the NAT makes no sense.
-const MAX_REOPENS: u32 = 3;
-/// Between two probes to the same addresses, and how many.
-const CONSISTENT_EVERY: Duration = Duration::from_secs(1);
-const CONSISTENT_TRIES: u32 = 10;
-/// Between two probes to random ports or from many sockets, and how many.
-const RANDOM_EVERY: Duration = Duration::from_millis(20);
-const RANDOM_TRIES: u32 = 1750;
-/// Between two punches with random ports or many sockets.
-const RANDOM_INTERVAL: Duration = Duration::from_secs(20);
-/// Nodes that were heard of last are skipped for samples where there are many: they may be close to each other.
-const SKIPPED: usize = 5;
-
-/// Which connection a puncher is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Side {
-    Client(ConnectId),
-    Server(listening::Key),
-}
 
 /// An address of the other side, and whether it showed that it receives at that host.
 #[derive(Debug, Clone, Copy)]
@@ -458,11 +439,4 @@ impl Connector {
             }
         }
     }
-}
-
-/// Who waits for the reply to a request.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Asker {
-    Client(ConnectId),
-    Sample(Side),
 }

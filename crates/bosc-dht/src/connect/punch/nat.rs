@@ -3,6 +3,7 @@
 //! Each node that answers counts once. Three samples decide where they agree, four or five in any case.
 
 use super::super::payload::firewall;
+use super::bounds::MAX_ADDRESSES;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Samples that are enough for a decision.
@@ -126,7 +127,7 @@ impl Nat {
             firewall::CONSISTENT => {
                 let counts = self.full.0.iter().enumerate();
                 let kept = counts.filter(|(i, (_, hits))| *hits >= 2 || *i < 2);
-                Some(kept.map(|(_, (addr, _))| *addr).take(super::MAX_ADDRESSES).collect())
+                Some(kept.map(|(_, (addr, _))| *addr).take(MAX_ADDRESSES).collect())
             }
             _ => None,
         };

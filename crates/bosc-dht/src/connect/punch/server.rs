@@ -3,10 +3,10 @@
 //! Each round is answered once our own NAT is known: of two that wait only the later one is. When the other side says that it
 //! punches, so do we, and say so.
 
+use super::super::Connector;
+use super::super::names::{Key, Side, Timer};
 use super::super::payload::{HolepunchPayload, error, firewall};
-use super::super::server::{Key, PendingRound};
-use super::super::{Connector, Timer};
-use super::Side;
+use super::super::server::PendingRound;
 use crate::Dht;
 use crate::event::IncomingRequest;
 use crate::messages::{Holepunch, mode};

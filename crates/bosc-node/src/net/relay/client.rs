@@ -2,7 +2,8 @@
 
 use super::session::{Role, Said};
 use crate::net::connection::{Established, Via};
-use crate::net::machine::{NetMachine, POOL, kind};
+use crate::net::machine::NetMachine;
+use crate::net::tags::{POOL, kind};
 use bosc_dht::SocketKind;
 use bosc_dht::connect::{ConnectId, ConnectOptions};
 use bosc_format::crypto::PublicKey;

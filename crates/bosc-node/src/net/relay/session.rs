@@ -1,7 +1,8 @@
 //! A session between a peer and its relay, on either side.
 
 use crate::net::connection::Established;
-use crate::net::machine::{NetMachine, POOL};
+use crate::net::machine::NetMachine;
+use crate::net::tags::POOL;
 use bosc_format::crypto::PublicKey;
 use bosc_udx::{Event, Stream};
 use bosc_wire::blind_relay::{Message, PROTOCOL};

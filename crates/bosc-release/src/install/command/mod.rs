@@ -8,22 +8,24 @@
 //!    and put into place: a destination is absent, the old one or the new one, and belongs to the user who installs;
 //! 4. desktop entry (Linux) or search path (Windows); receipt, state `installed`.
 //!
-//! The receipt has a mark of each ([`bosc_updater::install::InstalledMark`]): what somebody put in the place of one since is
+//! The receipt has a mark of each ([`bosc_updater::install::InstalledMark`]): what somebody put in place of one since is
 //! neither replaced nor removed; an update that the application installed itself is.
 //!
-//! Killed anywhere, running it again goes on: blocks that came are in the store, destinations that the receipt names and
+//! Killed anywhere, running it again continues: blocks that came are in the store, destinations that the receipt names and
 //! that belong to the user are replaced, the work folder that was left is removed. The drive stays in the store, so that it can be
 //! seeded and an updater finds its parts.
+//!
+//! What somebody added to the folder of an application stays when another build takes its place or it is uninstalled: see
+//! [`bosc_updater::install::Shipped`]. The updater is told what was installed.
 //!
 //! Only files below `/by-arch/<host>/app/<name>` are written, and only below the destination: entries are checked as
 //! `dump` checks them, and symlinks must stay inside their item.
 //!
 //! # Files
 //!
-//! - `receipt`: what was installed. `added`: what somebody put into its folder. `desktop`: the entry on Linux. `system`: what else the system wants to know.
+//! - `receipt`: what was installed. `desktop`: the entry on Linux. `system`: what else the system wants to know.
 //!   `uninstall`: taking it away.
 
-mod added;
 mod desktop;
 mod receipt;
 mod system;
@@ -41,10 +43,10 @@ use crate::engine::follow::stopped;
 use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
 use crate::versions::command::said;
-use added::Known;
 use bosc_drive::drive::DriveEntry;
 use bosc_files::{Dir, Work};
 use bosc_format::id;
+use bosc_updater::install::{Aside, Installer, Options, Shipped};
 use receipt::{Receipt, ReceiptState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -102,6 +104,7 @@ impl Engine {
                 }
             }
         }
+        let before = old.as_ref().and_then(|old| old.version.clone()).unwrap_or_default();
         for item in &items {
             if fs::symlink_metadata(&item.dest).is_ok() && !ours.contains(&item.dest) {
                 return Err(exists(&item.dest, "move it away, or choose another folder with --to"));
@@ -152,7 +155,8 @@ impl Engine {
             })));
         }
         let mut dumping = self.dumping(&opened, length, timeout, stop, sink)?;
-        write(&mut dumping, places, &entries, &ours, &now, stop)?;
+        let old = OldBuilds { ours: &ours, contents: &now.contents, version: &before };
+        write(&mut dumping, places, &entries, &old, &new_contents, stop)?;
         self.store.flush().map_err(store_error)?;
         let extras = system::after(&items, &app, &request.places, sink);
         let put: Vec<PathBuf> = items
@@ -173,6 +177,9 @@ impl Engine {
             }
         }
         now.contents.retain(|path, _| now.files.contains(path));
+        for (path, inner) in &new_contents {
+            tell_updater(path, package.version.as_deref(), inner);
+        }
         now.contents.extend(new_contents);
         now.state = ReceiptState::Installed;
         now.keep(&self.dir, opened.drive.key())?;
@@ -250,7 +257,7 @@ fn already(
     Err(exists(
         path,
         &format!(
-            "{version} was installed from this link and updates itself; to install anew, first \
+            "{version} was installed from this link and updates itself; to reinstall, first run \
              `bosc install --uninstall <link>`"
         ),
     ))
@@ -376,14 +383,24 @@ fn places<'a>(folders: Folders<'a>, key: &[u8; 32]) -> Result<Vec<InstallPlace<'
 const TREE: &str = "tree";
 const ITEM: &str = "item";
 
+/// What is there already.
+struct OldBuilds<'a> {
+    /// Paths that are ours to replace.
+    ours: &'a BTreeSet<PathBuf>,
+    /// The paths in each folder that was installed.
+    contents: &'a BTreeMap<PathBuf, BTreeSet<String>>,
+    version: &'a str,
+}
+
 fn write(
     dumping: &mut Dumping<'_>,
     places: Vec<InstallPlace<'_>>,
     entries: &[DriveEntry],
-    ours: &BTreeSet<PathBuf>,
-    receipt: &Receipt,
+    old: &OldBuilds<'_>,
+    new: &BTreeMap<PathBuf, BTreeSet<String>>,
     stop: &Stop,
 ) -> Result<(), CommandError> {
+    let ours = old.ours;
     for InstallPlace { folder, work, items } in places {
         let make = io("cannot make a folder in", work.path());
         let tree = work.dir().create_dir(TREE, 0o777).map_err(make)?;
@@ -398,15 +415,23 @@ fn write(
             if !item.folder {
                 runnable(&tree, &item.name).map_err(io("cannot make executable", &item.dest))?;
             }
-            if let Some(inner) = receipt.contents.get(&item.dest).filter(|_| ours.contains(&item.dest)) {
-                let name = split(&item.dest)?.1;
-                let keep = || -> std::io::Result<()> {
-                    if folder.metadata(name).is_ok_and(|old| old.is_folder() && old.ours()) {
-                        Known(inner).carry_over(&folder.open_dir(name)?, &tree.open_dir(&item.name)?)?;
+            if let Some(inner) = old.contents.get(&item.dest).filter(|_| ours.contains(&item.dest)) {
+                let (name, list) = (split(&item.dest)?.1, |inner: &BTreeSet<String>| {
+                    inner.iter().cloned().collect::<Shipped>()
+                });
+                let ships = new.get(&item.dest).map(list).unwrap_or_default();
+                let sealed = item.dest.extension().is_some_and(|end| end == "app");
+                let keep = || -> std::io::Result<Vec<String>> {
+                    if !folder.metadata(name).is_ok_and(|old| old.is_folder() && old.ours()) {
+                        return Ok(Vec::new());
                     }
-                    Ok(())
+                    let aside = Aside::new(folder.again()?, name, old.version);
+                    let (old, new) = (folder.open_dir(name)?, tree.open_dir(&item.name)?);
+                    Ok(list(inner).carry_over(&old, &new, &ships, aside, sealed)?.lines)
                 };
-                keep().map_err(io("cannot keep what was added to", &item.dest))?;
+                for message in keep().map_err(io("cannot keep what was added to", &item.dest))? {
+                    dumping.sink.tell(InstallEvent::Warning { file: item.dest.clone(), message });
+                }
             }
             tree.sync_below(&item.name).map_err(io("cannot write", &item.dest))?;
         }
@@ -442,7 +467,7 @@ fn write(
 fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CommandError {
     let path = path.to_owned();
     move |e| {
-        let hint = "check the folder's permissions, or choose another with --to; running it again goes on";
+        let hint = "check the folder's permissions, or choose another with --to; running it again continues";
         CommandError::unwritable(format!("{what} {}", path.display()), e, hint)
     }
 }
@@ -456,6 +481,17 @@ fn contents(entries: &[DriveEntry], items: &[InstallItem]) -> BTreeMap<PathBuf, 
         out.insert(item.dest.clone(), inner.collect());
     }
     out
+}
+
+/// Says to the updater of the application what was put there, so that it knows what is added later. An updater that is not told
+/// takes that for installed what it finds when it first works.
+fn tell_updater(path: &Path, version: Option<&str>, inner: &BTreeSet<String>) {
+    let version =
+        version.and_then(|v| semver::Version::parse(v).ok()).unwrap_or(semver::Version::new(0, 0, 0));
+    let shipped: Shipped = inner.iter().cloned().collect();
+    let told = Installer::open(Options::new(path, version))
+        .and_then(|installer| installer.installed_with(&shipped, std::time::SystemTime::now()));
+    drop(told);
 }
 
 /// Whoever may read it may run it, whatever the drive says: it is a program.

@@ -184,7 +184,7 @@ impl Receipt {
         })
     }
 
-    /// Keeps it, in the place of what was known of its place.
+    /// Keeps it, in place of what was known of its place.
     pub(super) fn keep(&self, store: &Path, key: &[u8; 32]) -> Result<(), CommandError> {
         let _alone = KEEPING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut places = Self::all(store, key)?;

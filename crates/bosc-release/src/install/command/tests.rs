@@ -182,7 +182,13 @@ fn what_was_added_to_an_application_stays_when_it_goes_or_is_replaced() {
     fs::create_dir_all(&new).unwrap();
     put(&dest, "bin/run.conf", "mine");
     let known = receipt.contents.get(&dest).unwrap();
-    Known(known).carry_over(&Dir::open(&dest).unwrap(), &Dir::open(&new).unwrap()).unwrap();
+    let (known, ships): (Shipped, Shipped) =
+        (known.iter().cloned().collect(), ["bin/run", "lib/a"].map(str::to_owned).into_iter().collect());
+    let (old, into) = (Dir::open(&dest).unwrap(), Dir::open(&new).unwrap());
+    let aside = || Aside::new(Dir::open(dir.path()).unwrap(), "Demo".as_ref(), "1.0.0");
+    let carried = known.carry_over(&old, &into, &ships, aside(), false).unwrap();
+    assert_eq!(carried.lines.len(), 1, "{:?}", carried.lines);
+    assert_eq!(fs::read_to_string(dir.path().join("Demo.added/1.0.0/lib/a/mine")).unwrap(), "mine");
     assert_eq!(fs::read_to_string(new.join("bin/run.conf")).unwrap(), "mine");
     assert_eq!(fs::read_to_string(new.join("notes/mine")).unwrap(), "mine");
     assert_eq!(fs::read_to_string(new.join("bin/run")).unwrap(), "new");

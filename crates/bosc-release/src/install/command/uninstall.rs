@@ -3,7 +3,6 @@
 //! Only what the receipts name is removed, and only as far as it is what was installed or an update of it. What cannot be removed
 //! keeps nothing else, and stays in the receipt.
 
-use super::added::{Known, Stayed};
 use super::receipt::{Receipt, ReceiptState};
 use super::{io, split, work_prefix};
 use crate::command::Sink;
@@ -13,6 +12,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::install::Install;
 use crate::install::event::{InstallEvent, Uninstalled};
 use bosc_files::{Dir, Work};
+use bosc_updater::install::{Installer, Options, Shipped, Stayed, forget};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,7 @@ impl Engine {
             return Err(CommandError::new(
                 ErrorKind::Failed,
                 "ERR_NOT_INSTALLED_HERE",
-                format!("not removed, since somebody else put it there: {}", gone.left.join(", ")),
+                format!("not removed, because something else put it there: {}", gone.left.join(", ")),
             )
             .hint("everything else that was installed is gone; remove this yourself if you do not want it"));
         }
@@ -93,7 +93,7 @@ impl Engine {
                     continue;
                 }
                 Ok(Removed::Foreign) => "it now belongs to another user and was left alone".to_owned(),
-                Ok(Removed::Changed) => "it is not what was installed any more and was left alone".to_owned(),
+                Ok(Removed::Changed) => "it is no longer what was installed and was left alone".to_owned(),
                 Ok(Removed::Unknown) => {
                     "it was updated and written to since, and was left alone: look what you want to keep of it".to_owned()
                 }
@@ -158,14 +158,24 @@ pub(super) fn remove(path: &Path, receipt: &Receipt, key: &[u8; 32]) -> Result<R
         Ok(meta) if !meta.ours() => return Ok(Removed::Foreign),
         Ok(_) if !receipt.put(path)? => return Ok(Removed::Changed),
         Ok(meta) if meta.is_folder() && !receipt.is_untouched(path)? => {
-            return remove_known(&folder, name, path, receipt);
+            let removed = remove_known(&folder, name, path, receipt)?;
+            if !matches!(removed, Removed::Unknown) {
+                forget_updates(path);
+            }
+            return Ok(removed);
         }
         Ok(_) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Removed::Not),
         Err(e) => return Err(failed()(e)),
     }
     folder.remove(name).map_err(failed())?;
+    forget_updates(path);
     Ok(Removed::Yes)
+}
+
+/// What the application's own updater kept beside it goes as well. That it cannot be is no harm.
+fn forget_updates(path: &Path) {
+    let _ = forget(path);
 }
 
 /// Removes what was installed from the folder of an application that was written to since.
@@ -176,13 +186,20 @@ fn remove_known(
     receipt: &Receipt,
 ) -> Result<Removed, CommandError> {
     let failed = || io("cannot remove", path);
-    let inner = match receipt.contents.get(path) {
-        Some(inner) if receipt.is_as_installed(path)? => inner,
-        // Of an update that the application installed itself it is not known which files it has.
-        _ => return Ok(Removed::Unknown),
+    let inner: Shipped = match receipt.contents.get(path) {
+        Some(inner) if receipt.is_as_installed(path)? => inner.iter().cloned().collect(),
+        // An update that the application installed itself: its updater knows.
+        _ => {
+            let any = semver::Version::new(0, 0, 0);
+            let updater = Installer::open(Options::new(path, any)).ok();
+            match updater.and_then(|updater| updater.shipped()) {
+                Some(shipped) => shipped,
+                None => return Ok(Removed::Unknown),
+            }
+        }
     };
     let dir = folder.open_dir(name).map_err(failed())?;
-    let stayed = Known(inner).remove(&dir).map_err(failed())?;
+    let stayed = inner.remove(&dir).map_err(failed())?;
     if !stayed.is_empty() {
         return Ok(Removed::But(stayed));
     }

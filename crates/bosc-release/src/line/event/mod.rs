@@ -120,7 +120,7 @@ pub struct Seeders {
     pub peers: usize,
     /// How many should hold a full copy.
     pub wanted: u64,
-    /// Those who shall, by name, and do not.
+    /// Those who have to and do not, by name.
     pub missing: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `multisig request`: what signers shall sign, or why it could never be committed.
+//! `multisig request`: what signers are to sign, or why it could never be committed.
 
 use super::peers::{AskedDrive, known_head};
 use super::target::{Wanted, standing};

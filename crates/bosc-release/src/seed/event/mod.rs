@@ -43,7 +43,7 @@ pub enum SeedEvent {
     Copies {
         /// Peers that hold a full copy.
         full: usize,
-        /// How many shall.
+        /// How many have to.
         wanted: usize,
         /// Peers that are there.
         peers: usize,

@@ -3,7 +3,7 @@
 //! Root updates applications in folders of other users, who can give any name there to something else at any moment. So an entry
 //! is opened without following a link, compared with what was looked at, and changed by its handle:
 //! * a link, or another entry, in its place is refused;
-//! * so is a link in the place of a folder on the way, when root works: the paths of an installation have none;
+//! * so is a link in place of a folder on the way, when root works: the paths of an installation have none;
 //! * so is a file with a second name: that name may be that of somebody else's file.
 //!
 //! Where a system opens neither links nor files that their owner may not read, those are changed by name, links not followed,
@@ -205,7 +205,7 @@ mod tests {
             eprintln!("NOT RUN: folders on the way to an entry need root, who works for another user");
             return;
         }
-        // A link in the place of the folder that the entry is in: even the look finds the other's file.
+        // A link in place of the folder that the entry is in: even the look finds the other's file.
         symlink(at("secrets"), at("folder")).unwrap();
         fs::remove_file(at("entry")).unwrap();
         let inner = at("folder/entry");

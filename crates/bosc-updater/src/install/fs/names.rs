@@ -84,7 +84,7 @@ pub(crate) fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
     }
 }
 
-/// Puts file `new` in the place of `target` and gives the replaced one the name `old`, in one call. `Ok(false)` when the
+/// Puts file `new` in place of `target` and gives the replaced one the name `old`, in one call. `Ok(false)` when the
 /// system cannot.
 pub(crate) fn replace(target: &Path, new: &Path, old: &Path) -> io::Result<bool> {
     #[cfg(windows)]

@@ -72,19 +72,19 @@ pub(super) fn explain(failure: Failure) -> UpdateError {
                 "PowerShell, which hands packages to Windows, cannot be started",
             )
             .because(e)
-            .hint("Check that powershell.exe may run on this machine; the installed version is untouched.");
+            .hint("check that powershell.exe may run on this machine; the installed version is untouched");
         }
         Failure::Silent => {
             return UpdateError::new(
                 ErrorKind::Busy,
-                "Windows did not say in time whether it took the package",
+                "Windows did not report in time whether it accepted the package",
             )
-            .hint("Close the application and start it again; it runs the new version, or offers it again.");
+            .hint("close the application and start it again; it runs the new version, or offers it again");
         }
         Failure::Refused(words) => words,
     };
     let (kind, hint) = meaning(&words);
-    UpdateError::new(kind, "Windows did not take the package, and keeps the installed version")
+    UpdateError::new(kind, "Windows did not accept the package and keeps the installed version")
         .because(shown(&words))
         .hint(hint)
 }
@@ -101,7 +101,7 @@ fn meaning(words: &str) -> (ErrorKind, &'static str) {
     if words.contains("NamedParameterNotFound") {
         return (
             ErrorKind::Unsupported,
-            "This Windows is too old to update a package that runs; update Windows or install the package by hand.",
+            "this version of Windows cannot update a running package: update Windows, or install the package by hand",
         );
     }
     let number = words.match_indices("0x").find_map(|(at, _)| {
@@ -109,22 +109,20 @@ fn meaning(words: &str) -> (ErrorKind, &'static str) {
         u32::from_str_radix(digits, 16).ok().filter(|number| *number >= 0x8000_0000)
     });
     match number {
-        Some(0x8007_0070 | 0x8007_3CF4) => (ErrorKind::NoSpace, "Make room on the disk and try again."),
+        Some(0x8007_0070 | 0x8007_3CF4) => (ErrorKind::NoSpace, "make room on the disk and try again"),
         Some(0x800B_0100 | 0x800B_0109 | 0x800B_010A | 0x8009_6004 | 0x8009_6005 | 0x8007_3CF0) => (
             ErrorKind::Integrity,
-            "The package is damaged or its certificate is not trusted here: the publisher has to sign it again.",
+            "the package is damaged or its certificate is not trusted here: the publisher has to sign it again",
         ),
         Some(0x8007_0005 | 0x8007_3CFF | 0x8007_3D01) => {
-            (ErrorKind::Permission, "A policy of this machine keeps packages out; ask who administers it.")
+            (ErrorKind::Permission, "a policy on this machine blocks packages: ask its administrator")
         }
-        Some(0x8007_3D02) => (ErrorKind::Busy, "Close the application everywhere and try again."),
+        Some(0x8007_3D02) => (ErrorKind::Busy, "close every instance of the application and try again"),
         Some(0x8007_3CF3 | 0x8007_3CFB | 0x8007_3D06 | 0x8007_3CFD) => (
             ErrorKind::Refused,
-            "The package does not fit what is installed: its publisher, version and Windows version must.",
+            "the package does not match what is installed: its publisher, version and Windows version have to",
         ),
-        _ => {
-            (ErrorKind::Refused, "Try again later, or install the package by hand to see what Windows says.")
-        }
+        _ => (ErrorKind::Refused, "try again later, or install the package by hand to see what Windows says"),
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) fn running_piece(journal: &Journal, running: &Version) -> Piece {
         identity: None,
         slot: 1,
         says: None,
+        shipped: None,
     })
 }
 

@@ -140,7 +140,7 @@ impl MsixInstaller {
                 ErrorKind::Input,
                 format!("{} does not lie in this user's profile", options.folder.display()),
             )
-            .hint("Give a folder that only this user can write to, as the application's LocalState."));
+            .hint("give a folder that only this user can write to, as the application's LocalState"));
         }
         Ok(Self { options: MsixOptions { health: options.health.bounded(), ..options }, runner })
     }
@@ -202,7 +202,7 @@ impl MsixInstaller {
         Ok(self.enter(now)?.journal.status())
     }
 
-    /// Somebody was told that the journal was damaged.
+    /// That the journal was damaged was reported.
     pub(crate) fn forget_damage(&self, now: SystemTime) -> Result<(), UpdateError> {
         let mut held = self.enter(now)?;
         held.journal.lost = false;
@@ -271,7 +271,7 @@ impl MsixInstaller {
                 ErrorKind::Input,
                 "this is not the package of the version that runs",
             )
-            .hint("Give the package of the running version."));
+            .hint("give the package of the running version"));
         }
         let known = held.journal.current.as_ref().is_some_and(|current| current.contents.is_some());
         if known || held.standing() != Standing::Settled {
@@ -369,7 +369,7 @@ impl Held<'_> {
 
     fn tell_news(&mut self) -> Option<RolledBack> {
         let news = self.journal.news.take()?;
-        // Told again rather than never: only when it is off the journal it is told.
+        // Reported only once it is off the journal; if that fails, at the next start.
         self.write().ok()?;
         Some(news.rolled_back())
     }
@@ -486,7 +486,7 @@ impl Held<'_> {
         if tree::fingerprint(&tree::contents_of(&path)?) == *contents {
             return Ok(held);
         }
-        Err(integrity(format!("{} is not what was proved of the release", path.display())))
+        Err(integrity(format!("{} does not match the verified release", path.display())))
     }
 
     /// Reads the package again and asks the system to install it.
@@ -512,6 +512,7 @@ impl Held<'_> {
             identity: None,
             slot: 1,
             says: None,
+            shipped: None,
         };
         if staged.path == path {
             return Ok(piece);
@@ -535,7 +536,7 @@ impl Held<'_> {
                 let free = fs::available_space(&packages).at("ask for the free space of", &packages)?;
                 if free < size.saturating_add(SPARE) {
                     return Err(UpdateError::new(ErrorKind::NoSpace, "there is no room for the package")
-                        .hint("Make room on the disk and try again."));
+                        .hint("make room on the disk and try again"));
                 }
                 tree::copy_file(&staged.path, path, size, 0o600)?;
             }
@@ -580,7 +581,7 @@ fn package_size(path: &Path, contents: &Contents) -> Result<u64, UpdateError> {
     let [root] = contents.entries.as_slice() else { return Err(no_package()) };
     let EntryKind::File { size, .. } = root.kind else { return Err(no_package()) };
     if fs::look(path).at("look at", path)?.is_none_or(|found| !found.is_file()) {
-        return Err(busy("what was staged is gone", "Fetch the release again."));
+        return Err(busy("the staged build is gone", "fetch the release again"));
     }
     let mut head = Vec::new();
     fs::open(path).at("open", path)?.take(4).read_to_end(&mut head).at("read", path)?;

@@ -29,9 +29,9 @@ impl Found {
         let local = local.ok_or_else(|| {
             UpdateError::new(
                 ErrorKind::Input,
-                "Windows does not say where this user's data is (LOCALAPPDATA)",
+                "Windows does not report this user's data folder (LOCALAPPDATA)",
             )
-            .hint("Start the application as Windows does, from its menu.")
+            .hint("start the application from the Start menu")
         })?;
         MsixInstaller::with(made(&local), std::slice::from_ref(&local), Box::new(System))
     }
@@ -76,7 +76,7 @@ impl MsixInstaller {
                 folder.display()
             ),
         )
-        .hint("Make room on the disk and try again."))
+        .hint("make room on the disk and try again"))
     }
 
     /// Whether the running version is on trial. Its starts count, and no time.

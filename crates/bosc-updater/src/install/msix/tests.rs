@@ -351,7 +351,7 @@ fn a_version_that_never_is_healthy_goes() {
     assert!(is_trial(&two.started(NOW).unwrap(), 1));
     two.closed(NOW).unwrap();
     assert!(is_trial(&two.started(NOW).unwrap(), 1));
-    let StartState::RolledBack(back) = two.started(NOW).unwrap().state else { panic!("not taken back") };
+    let StartState::RolledBack(back) = two.started(NOW).unwrap().state else { panic!("not rolled back") };
     assert_eq!((back.reason, back.restored.version.major), (Reason::TooManyStarts, 1));
     assert_eq!(bed.took(), ["2.0.0", "1.0.0"]);
     assert!(!two.mark_healthy(NOW).unwrap());
@@ -365,7 +365,7 @@ fn a_version_that_never_is_healthy_goes() {
     assert_eq!(one.started(NOW).unwrap().news, None);
     assert!(matches!(one.admit(&bed.staged("2.0.0").release, NOW).unwrap(), Admission::Rejected { .. }));
     assert_eq!(kind(one.install(&bed.staged("2.0.0"), NOW)), ErrorKind::Refused);
-    // It is repaired under a higher version, and can be taken back as well.
+    // It is repaired under a higher version, and can be rolled back as well.
     one.install(&bed.staged("2.0.1"), NOW).unwrap();
     assert!(bed.journal().flight.unwrap().old.contents.is_some());
 }

@@ -52,7 +52,7 @@ join again.",
         path: "store check",
         details: "\
 Reads every block of the store (or of one link) and compares it with its hash, then every
-checksum of the database. A damaged block is not given to peers any more; a running `bosc
+checksum of the database. A damaged block is no longer given to peers; a running `bosc
 seed` fetches it again, and so does `bosc store repair`. Exit code 5 if anything is damaged.",
         examples: &[("One link", "bosc store check pear://KEY")],
     },

@@ -185,7 +185,7 @@ impl Test<'_> {
                 floor: floor.map(|f| f.to_string()),
                 previous: previous.version.to_string(),
             },
-            &format!("nothing older than {} any more; {} is kept", self.new, previous.version),
+            &format!("nothing older than {} from now on; {} is kept", self.new, previous.version),
         );
 
         let mut version = self.new.clone();

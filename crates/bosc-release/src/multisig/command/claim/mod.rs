@@ -24,6 +24,8 @@
 //! * Of those that see each other one holds it: the lowest gives way only to one that holds it already. (A commit that
 //!   is killed between *writing* and its decision, or loses its connection there, is taken for one that holds it.)
 //! * The same request committed twice is not a rival: it ends in the same heads.
+//! * A commit that was killed is not waited for by the same one started again ([`Name`]); by others it is, as long as one try to reach
+//!   it takes, and what it showed counts for those who saw it.
 //!
 //! What followers, who know production's key too, can do: cost time ([`LONGEST`] for each of two looks) and cause
 //! `unguarded`; and show again what they saw of a commit that was given up, as long as production has not reached its
@@ -48,8 +50,9 @@ use bosc_store::{Core, CreateOptions};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// What the topic's key is derived with. Not secret: what counts is the quorum's signature on a claim.
 const CONTEXT: &[u8] = b"bosc commit claim";
@@ -140,6 +143,32 @@ impl Stage {
     }
 }
 
+/// What a commit is known by. The same for the same request from the same store: one that was killed is still announced for minutes,
+/// and whoever comes next would try to reach it, in vain and for seconds. Under its name the next one is not somebody else.
+pub(super) struct Name(Zeroizing<[u8; 32]>);
+
+/// Names of commits that are going on in this process: no two have one.
+static NAMES: Mutex<BTreeSet<PublicKey>> = Mutex::new(BTreeSet::new());
+
+impl Name {
+    /// The name that a store, by a key of its own, has for a request. `None` while a commit of this process has it.
+    pub(super) fn new(store: &KeyPair, request: &str, responses: &[String]) -> Option<Self> {
+        // What is shown under a name is always the same, so that nobody who saw it before sees another history.
+        let mut said = vec![CONTEXT, request.as_bytes()];
+        said.extend(responses.iter().map(String::as_bytes));
+        let seed = Zeroizing::new(crypto::hash(&[CONTEXT, &store.sign(&crypto::hash(&said))]));
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        names.insert(KeyPair::from_seed(&seed).public()).then_some(Self(seed))
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        names.remove(&KeyPair::from_seed(&self.0).public());
+    }
+}
+
 /// What a peer of the topic shows. One that shows no claim to this production is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClaimSeen {
@@ -180,23 +209,27 @@ pub(super) struct Claim {
     // we are gone.
     meeting: Meeting,
     engine: Engine,
+    _name: Option<Name>,
 }
 
 impl Claim {
-    /// Claims `production`, which is `floor` long as far as is known, for a request.
+    /// Claims `production`, which is `floor` long as far as is known, for a request, under a name or one that was never used.
     ///
     /// # Errors
     /// `ERR_COMMIT_CLAIMED` when another request goes first.
     pub(super) fn take(
         bootstrap: Vec<SocketAddrV4>,
+        name: Option<Name>,
         production: &CoreKey,
         floor: u64,
-        request: &str,
-        responses: &[String],
+        (request, responses): (&str, &[String]),
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<Self, CommandError> {
-        let engine = Engine::in_memory(bootstrap)?;
+        let engine = match &name {
+            Some(name) => Engine::in_memory_as(bootstrap, &name.0)?,
+            None => Engine::in_memory(bootstrap)?,
+        };
         let (shown, quorum) = Shown::new(request, responses)?;
         let order = order(production, floor, &shown)
             .ok_or_else(|| errors::bad_request("it is not signed by enough signers of production"))?;
@@ -225,6 +258,7 @@ impl Claim {
             node,
             meeting,
             engine,
+            _name: name,
         };
         claim.look(sink, stop)?;
         claim.settle(true, sink, stop)?;
@@ -410,8 +444,8 @@ fn claimed(production: &str) -> CommandError {
     )
     .hint(
         "wait until that commit is over and look at `bosc info`: when production holds it, make a new request on top of \
-         it; else run this commit again. When it says the same again and you know that nobody else commits, somebody shows \
-         the claim of a commit that was given up: --force-dangerous goes on without looking at claims",
+         it; else run this commit again. When it says the same again and you know that nobody else commits, a peer still \
+         shows the claim of an abandoned commit: --force-dangerous continues without looking at claims",
     )
 }
 

@@ -143,3 +143,22 @@ fn of_three_commits_one_holds_the_claim_in_every_order_of_steps() {
     }
     assert_eq!(winners.len(), 3, "each of them can be the one");
 }
+
+#[test]
+fn a_commit_that_is_started_again_has_the_same_name_and_two_at_once_have_not() {
+    let (store, other) = (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]));
+    let seed = |store: &KeyPair, request: &str, responses: &[String]| {
+        Name::new(store, request, responses).map(|name| *name.0)
+    };
+    let responses = ["one".to_owned(), "two".to_owned()];
+    let name = seed(&store, "request", &responses).unwrap();
+    assert_eq!(seed(&store, "request", &responses), Some(name), "killed, or over, and started again");
+    assert_ne!(seed(&other, "request", &responses), Some(name));
+    assert_ne!(seed(&store, "another", &responses), Some(name));
+    assert_ne!(seed(&store, "request", responses.get(..1).unwrap()), Some(name), "it shows something else");
+    let held = Name::new(&store, "request", &responses).unwrap();
+    assert!(Name::new(&store, "request", &responses).is_none(), "it goes on");
+    assert!(Name::new(&store, "another", &responses).is_some());
+    drop(held);
+    assert_eq!(seed(&store, "request", &responses), Some(name));
+}

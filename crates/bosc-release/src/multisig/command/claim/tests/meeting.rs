@@ -38,10 +38,10 @@ impl Network {
         let (text, responses) = (&commit.text, &commit.responses);
         let claim = Claim::take(
             self.bootstrap.clone(),
+            None,
             &commit.production,
             9,
-            text,
-            responses,
+            (text, responses),
             &mut sink,
             &Stop::new(),
         );

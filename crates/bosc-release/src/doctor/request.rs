@@ -1,0 +1,20 @@
+//! What is asked for.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// `bosc doctor`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doctor {
+    /// The link.
+    pub link: String,
+    /// Version of a client to judge.
+    pub version: Option<String>,
+    /// Its platform, as `linux-x64`.
+    pub platform: Option<String>,
+    /// The path of an application that is installed on this machine and updates from the link.
+    #[serde(default)]
+    pub app: Option<PathBuf>,
+    /// How long to look for peers, in milliseconds.
+    pub timeout_ms: u64,
+}
