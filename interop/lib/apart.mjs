@@ -16,9 +16,9 @@ const program = (kind) => (kind === 'js' ? [process.execPath, SCRIPT] : boscComm
 /**
  * Stages and seeds a folder at a site of kind `from` and dumps it at one of kind `to`. Gives the dump, ended, and the milliseconds it took.
  * `kinds` is who seeds and who fetches: `bosc` or `js`. `relay` is who relays, and `named` who of the two names the relay. Called with
- * what runs, `during` may disturb it.
+ * what runs, `during` may disturb it. `rate` is what may leave the seeder's site, in the words of `tc`.
  */
-export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout = 40, relay, named = [false, true], relayFlags, during } = {}) {
+export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout = 40, relay, named = [false, true], relayFlags, rate, during } = {}) {
   const dir = tempDir('apart')
   const sites = new Sites()
   const started = []
@@ -34,17 +34,19 @@ export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout
     const flags = (n) => (through && named[n] ? ['--relay', through.key] : [])
     const app = path.join(dir, 'app')
     writeTree(app, { 'package.json': JSON.stringify({ name: 'apart', version: '1.0.0' }), 'data.bin': noise(7, bytes) })
-    const seeder = at(kinds[0], sites.site(from), 'a')
+    const places = [sites.site(from), sites.site(to)]
+    if (rate) sites.slow(places[0], rate)
+    const seeder = at(kinds[0], places[0], 'a')
     const { link } = await seeder.touch()
     await seeder.stage(link, app)
     const seed = seeder.start('seed', link, ...flags(0))
     await seed.until('announced', undefined, { timeout: 40_000 })
     // JavaScript says so before its relays know the way back.
     await sleep(1000)
-    const fetcher = at(kinds[1], sites.site(to), 'b')
+    const fetcher = at(kinds[1], places[1], 'b')
     const out = path.join(dir, 'out')
     const dumping = fetcher.end(['dump', link, out, '--timeout', timeout, ...flags(1)], { timeout: timeout * 1000 + 20_000 })
-    await during?.({ sites, through, seed, dir })
+    await during?.({ sites, places, through, seed, dir })
     const dump = await dumping
     const same = dump.code === 0 && fs.readFileSync(path.join(out, 'data.bin')).equals(fs.readFileSync(path.join(app, 'data.bin')))
     const relayed = await through?.stats()

@@ -88,11 +88,16 @@ export class Sites {
     const n = this.count
     const inside = this.#space(`s${n}`)
     if (kind === 'open') return { space: inside, address: this.#onPublic(inside), kind }
+    return { space: inside, kind, ...this.#behind(inside, kind, n, 'eth') }
+  }
+
+  // Puts a namespace behind a NAT of its own.
+  #behind(inside, kind, n, device) {
     const box = this.#space(`n${n}`)
     const address = this.#onPublic(box)
-    this.#cable(box, 'lan', inside, 'eth')
+    this.#cable(box, 'lan', inside, device)
     run('ip', '-n', box, 'addr', 'add', `192.168.${n}.1/24`, 'dev', 'lan')
-    run('ip', '-n', inside, 'addr', 'add', `192.168.${n}.2/24`, 'dev', 'eth')
+    run('ip', '-n', inside, 'addr', 'add', `192.168.${n}.2/24`, 'dev', device)
     run('ip', '-n', inside, 'route', 'add', 'default', 'via', `192.168.${n}.1`)
     this.#in(box, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
     const rules = `table ip nat {
@@ -101,7 +106,36 @@ export class Sites {
       chain forwarded { type filter hook forward priority filter; iifname "wan" ct state new drop; }
     }`
     execFileSync('ip', ['netns', 'exec', box, 'nft', '-f', '-'], { input: rules })
-    return { space: inside, box, address, kind }
+    return { box, address, device }
+  }
+
+  /** Takes a site off the net: an open one loses its address, one behind a NAT its cable. */
+  leave(site) {
+    if (site.kind === 'open') run('ip', '-n', site.space, 'addr', 'del', `${site.address}/24`, 'dev', 'wan')
+    else run('ip', '-n', site.space, 'link', 'del', site.device)
+  }
+
+  /** Gives a site that left another address: an open one on the same net, one behind a NAT in another network with a NAT of its own. */
+  arrive(site) {
+    const n = this.count++
+    if (site.kind === 'open') {
+      site.address = `5.9.0.${100 + n}`
+      run('ip', '-n', site.space, 'addr', 'add', `${site.address}/24`, 'dev', 'wan')
+    } else {
+      Object.assign(site, this.#behind(site.space, site.kind, n, `eth${n}`))
+    }
+  }
+
+  /** Lets no UDP through a site's NAT. */
+  blockUdp(site) {
+    const rules = 'table ip shut { chain shut { type filter hook forward priority filter; meta l4proto udp drop; }; }'
+    execFileSync('ip', ['netns', 'exec', site.box, 'nft', '-f', '-'], { input: rules })
+  }
+
+  /** Lets no more than so many bits a second leave a site. */
+  slow(site, rate) {
+    const device = site.kind === 'open' ? 'wan' : site.device
+    this.#in(site.space, 'tc', 'qdisc', 'add', 'dev', device, 'root', 'tbf', 'rate', rate, 'burst', '64kb', 'latency', '50ms')
   }
 
   /** Starts a program at a site; it is stopped at the end. */

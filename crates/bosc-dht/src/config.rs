@@ -10,6 +10,10 @@ pub struct Config {
     pub bootstrap: Vec<SocketAddrV4>,
     /// Nodes known from an earlier run, see [`crate::Dht::nodes`].
     pub nodes: Vec<SocketAddrV4>,
+    /// Nodes that answered in an earlier run, see [`crate::Dht::answering_nodes`]. The walk to our own place asks the first 40 of
+    /// them beside the bootstrap nodes, and so do queries while nobody is known: a network whose bootstrap nodes are all gone
+    /// is found by them. Who does not answer gets into no table.
+    pub earlier: Vec<SocketAddrV4>,
     /// The local port of the server socket; others are asked to ping it.
     pub server_port: u16,
     /// The server socket's address on every local interface, for peers in the same network.
@@ -44,6 +48,7 @@ impl Default for Config {
         Self {
             bootstrap: Vec::new(),
             nodes: Vec::new(),
+            earlier: Vec::new(),
             server_port: 0,
             local_addresses: Vec::new(),
             ephemeral: None,

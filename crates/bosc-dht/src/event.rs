@@ -203,6 +203,9 @@ pub enum Event {
     },
     /// The network works, works badly, or not at all.
     Network(NetworkState),
+    /// A node that relays for us sees us elsewhere than before: our NAT gave us another address. Connections that go through it may
+    /// be dead.
+    MappingChanged,
     /// More than three tick intervals passed between two ticks: the machine slept.
     Wakeup,
     /// A node replied to a query.

@@ -43,6 +43,26 @@
 //! Handshakes of other peers are passed on inside ([`Forward`]); only those for key pairs given to
 //! [`Dht::listen`] or [`Dht::serve`] come up.
 //!
+//! # What is sent at rest, and what is kept
+//!
+//! Against npm `dht-rpc` and `hyperdht`; `crates/bosc-node` has the table of wake-ups that follows from it.
+//!
+//! | | JavaScript | here |
+//! |---|---|---|
+//! | pings of known nodes | up to five every 40 s | the same on a persistent node; every 3 min on an ephemeral one, on which nobody depends |
+//! | a walk through the table | 5 min without a query | the same; 15 min on an ephemeral node |
+//! | pings of a listening key's three relays | 3 s | 3 s for 15 s, then 20 s: less than any NAT forgets in |
+//! | a listening key is announced again | 5 min, or when fewer than three relays answer | the same, and when a relay sees us elsewhere |
+//! | keep-alives of a connection | 5 s each way | the same, one datagram for both |
+//! | tokens | a new secret every 7.5 s, the one before is good too; the next secret is the hash of the last but one | the same times; each secret is drawn |
+//! | after a sleep | a tick that is 15 s late: all nodes look old, no id, a walk | the same, also where the clock did not count the sleep; keys are announced again |
+//! | after a change of interfaces | keys are announced again, connections get a keep-alive, topics are looked up | the same; the NAT is sampled anew, requests under way are sent again, connections that do not answer are dropped |
+//! | suspend | keys withdrawn, connections and sockets closed | the same |
+//! | punching a random NAT | one at a time, 20 s apart, 1750 tries; 256 sockets | the same |
+//! | announces kept for others | 65,536 for 20 min | the same, at most 512 a topic and 4096 a host |
+//! | values kept for others | 32,768 of each kind for 48 h | the same, at most 32 MiB of each kind |
+//! | routes of handshakes, round trip times | 65,536 for 20 min; unbounded | 65,536; 4096 for 10 min |
+//!
 //! # Invariants
 //!
 //! * Nothing panics on any datagram, and everything others can make us keep is bounded by [`Limits`].

@@ -8,6 +8,7 @@ use crate::addr::{self, NodeId};
 use crate::rng::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddrV4;
+use std::time::Duration;
 
 /// How many nodes a row holds, and how many nodes keep a record.
 pub const K: usize = 20;
@@ -27,6 +28,8 @@ pub(crate) struct Node {
     pub(crate) pinged: u64,
     /// Counts up with every sign of life in the table, so that two of them in one tick differ.
     pub(crate) heard: u64,
+    /// When it last answered us, on the clock of `now`.
+    pub(crate) answered: Option<Duration>,
     /// How many others said it is down.
     pub(crate) down_hints: u32,
 }
@@ -114,6 +117,18 @@ impl Table {
         }
     }
 
+    /// Notes that a node answered us.
+    pub(crate) fn answered(&mut self, id: &NodeId, now: Duration) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.answered = Some(now);
+        }
+    }
+
+    /// Forgets when nodes told us our own address.
+    pub(crate) fn forget_samples(&mut self) {
+        self.nodes.values_mut().for_each(|node| node.sampled = None);
+    }
+
     pub(crate) fn remove(&mut self, id: &NodeId) -> Option<Node> {
         let node = self.nodes.remove(id)?;
         self.order.remove(&node.heard);
@@ -197,7 +212,16 @@ mod tests {
 
     fn node(n: u32) -> Node {
         let addr = SocketAddrV4::new(Ipv4Addr::from(0x0a00_0000 + n), 1000);
-        Node { id: addr::node_id(addr), addr, sampled: None, added: 0, pinged: 0, heard: 0, down_hints: 0 }
+        Node {
+            id: addr::node_id(addr),
+            addr,
+            sampled: None,
+            added: 0,
+            pinged: 0,
+            heard: 0,
+            answered: None,
+            down_hints: 0,
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::net::SocketAddrV4;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 /// What the net side tells the live side.
 #[derive(Debug)]
@@ -118,6 +119,8 @@ pub(crate) enum Input {
     Hashes { key: CoreKey, ranges: Vec<Range<u64>> },
     /// The store's core was changed by someone else in this process.
     Changed { key: CoreKey, change: LocalChange },
+    /// Keep DHT nodes for the next run, with the time since 1970 when each answered last.
+    KeepNodes { nodes: Vec<(SocketAddrV4, Duration)> },
     /// Write all that was received to disk, then answer.
     Flush { reply: Sender<Result<(), String>> },
     /// End.
@@ -136,6 +139,10 @@ pub(crate) enum NetCommand {
     Leave { topic: Topic },
     /// Look again; it counts as flushed when that is over. Answers when the snapshot says so.
     LookAgain { topic: Topic, reply: Sender<()> },
+    /// Rest: send nothing until told to go on. The channel is dropped when it does.
+    Suspend { done: Sender<()> },
+    /// Go on.
+    Resume,
     /// End the node. The channel is dropped when that is done.
     Shutdown { done: Sender<()> },
 }

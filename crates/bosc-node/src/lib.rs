@@ -31,6 +31,12 @@
 //! `cargo run -p bosc-node --example idle` measures all this on loopback, and the test `who_has_nothing_to_do_sleeps`
 //! counts it in virtual time: a client alone, and one without a network, wake less than once in ten seconds.
 //!
+//! # Another network
+//!
+//! A node goes on when its address changes, when it comes into another network and when the machine has slept: see `net/watch` for
+//! how it notices and `net/life` for what it does. [`Node::suspend`] and [`Node::resume`] are for applications that
+//! know better.
+//!
 //! # Threads
 //!
 //! Neither thread ever waits for the other: what is on its way between them is bounded by counters that stop
@@ -39,7 +45,8 @@
 //! # Files
 //!
 //! - `net/`, `live/`: the two threads. `between`: what they are told. `credit`: how much may wait between them.
-//! - `swarm/`: who to look for and to connect to. `bootstrap`: the DHT nodes that are known at the start.
+//! - `swarm/`: who to look for and to connect to. `bootstrap`: the DHT nodes that are known at the start. `nodes`: those of an earlier
+//!   run.
 //! - `status`: what callers can see. `signal`: waiting until it has changed.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
@@ -49,6 +56,7 @@ pub mod bootstrap;
 mod credit;
 mod live;
 mod net;
+mod nodes;
 mod signal;
 mod status;
 pub mod swarm;
@@ -179,6 +187,10 @@ impl Node {
         let (signal, shared) = (Signal::default(), Arc::new(NetShared::default()));
         let mut dht = bosc_dht::Config { bootstrap: config.bootstrap, ..bosc_dht::Config::default() };
         dht.unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let (Some(store), Role::Peer) = (&store, config.role) {
+            dht.earlier = nodes::read(store, &dht.bootstrap, dht.unix_time);
+        }
+        let bootstrap = dht.bootstrap.clone();
         if let Role::Persistent(host) = config.role {
             dht.ephemeral = Some(false);
             dht.firewalled = false;
@@ -207,6 +219,7 @@ impl Node {
         net::entropy(&mut seed);
         let live = Live::new(
             store,
+            bootstrap,
             start,
             u64::from_le_bytes(seed),
             net_tx.clone(),
@@ -297,6 +310,23 @@ impl Node {
         let (reply, answer) = channel();
         let _ = self.live.send(Input::Flush { reply });
         answer.recv().unwrap_or_else(|_| Err("the node has ended".into()))
+    }
+
+    /// Rests: takes announcements back, closes connections, and then sends nothing and sets no timer until [`Node::resume`]. For
+    /// applications on laptops and phones that are about to be put to sleep. Takes two seconds at most. Topics may be joined
+    /// and left meanwhile; downloads stand still and go on afterwards. Does nothing on a node that rests.
+    ///
+    /// A change of network and a sleep need no call: the node notices them.
+    pub fn suspend(&self) {
+        let (done, rests) = channel();
+        let _ = self.net.send(NetCommand::Suspend { done });
+        let _ = rests.recv_timeout(Duration::from_secs(4));
+    }
+
+    /// Goes on after [`Node::suspend`], in another network perhaps: binds the sockets anew (to the same ports where they are free),
+    /// announces and looks for peers at once. Does nothing on a node that does not rest.
+    pub fn resume(&self) {
+        let _ = self.net.send(NetCommand::Resume);
     }
 
     /// Ends the node: takes announcements back and closes connections, within about two seconds.

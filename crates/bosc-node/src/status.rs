@@ -4,7 +4,7 @@ use bosc_format::crypto::PublicKey;
 use bosc_store::ErrorKind;
 use bosc_wire::replication::{Conflict, InvalidPeer};
 use std::collections::BTreeSet;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 impl PeerStatus {
     /// Whether it holds the first `length` blocks of our history at `fork`.
@@ -149,6 +149,12 @@ pub struct NetStatus {
     pub firewalled: bool,
     /// Whether each of our connections seems to come from another port.
     pub randomized: bool,
+    /// Our host as others see it, where they agree.
+    pub nat_host: Option<Ipv4Addr>,
+    /// Our port as others see it; 0 where they see different ones.
+    pub nat_port: u16,
+    /// How many nodes said so, at most 16.
+    pub nat_samples: usize,
     /// Open connections, by their key.
     pub connections: BTreeSet<PublicKey>,
     /// How many of them go through a blind relay.

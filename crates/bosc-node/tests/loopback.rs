@@ -74,3 +74,40 @@ fn a_core_is_found_fetched_live_and_followed_through_a_truncation() {
     wait(&seeder, &served, "peer left", || served.status().peers.is_empty());
     seeder.close();
 }
+
+#[test]
+fn a_node_that_rests_sends_nothing_and_goes_on_afterwards() {
+    let (_nodes, bootstrap) = network(4);
+    let (seeder, store) = peer(&bootstrap);
+    let core = store.create_core(CreateOptions::new()).unwrap();
+    core.append(&["one".into()]).unwrap();
+    let topic = *core.discovery_key();
+    let served = seeder.attach(&core);
+    seeder.join(topic, Part { server: true, ..Part::default() });
+    wait(&seeder, &served, "announced", || seeder.is_flushed(&topic));
+    let (downloader, other) = peer(&bootstrap);
+    let replica = other.open_core(core.key()).unwrap();
+    let live = downloader.attach(&replica);
+    let _download = live.download(Download::live());
+    downloader.join(topic, Part { client: true, ..Part::default() });
+    wait(&downloader, &live, "the first block", || replica.contiguous_length() == 1);
+
+    for node in [&downloader, &seeder] {
+        node.suspend();
+        node.suspend();
+        let sent = node.status().sent;
+        std::thread::sleep(Duration::from_millis(3500));
+        assert_eq!(node.status().sent, sent, "it rests");
+        assert!(node.status().connections.is_empty());
+        core.append(&["more".into()]).unwrap();
+        let port = node.port();
+        node.resume();
+        node.resume();
+        let length = core.head().length;
+        wait(&downloader, &live, "after the rest", || replica.contiguous_length() == length);
+        assert_eq!(node.status().port, port, "the same port, where it is free");
+    }
+    downloader.suspend();
+    downloader.close();
+    seeder.close();
+}

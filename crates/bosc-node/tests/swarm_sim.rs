@@ -15,7 +15,10 @@
 mod sim;
 
 use bosc_testkit::Replay;
-use sim::{AtRest, Met, Report, Siege, World, claims_in_vain, contents_without_db, rest, siege, twins};
+use sim::{
+    After, AtRest, Met, Report, Siege, Turn, World, claims_in_vain, contents_without_db, found_after_move,
+    rest, siege, turn, twins,
+};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -172,4 +175,37 @@ fn handshakes_that_nobody_finishes_keep_nobody_out() {
             "{attack:?}: {took:?}, alone {alone:?}"
         );
     }
+}
+
+#[test]
+fn a_transfer_goes_on_within_seconds_of_a_change_of_network() {
+    let seed = Replay::new("swarm_sim", 21).seed();
+    for (what, hidden, within) in [
+        (Turn::Fetcher, false, 2500),
+        (Turn::Fetcher, true, 2500),
+        (Turn::Seeder, false, 2500),
+        // Nothing that the seeder sends gets through the fetcher's firewall any more: as with JavaScript peers, the old
+        // connection has to run out.
+        (Turn::Seeder, true, 30_000),
+        (Turn::Gap, false, 3500),
+        (Turn::Gap, true, 3500),
+        (Turn::Slept, true, 3500),
+        (Turn::Rests, false, 3500),
+        (Turn::Rests, true, 3500),
+    ] {
+        let after = turn(seed, what, hidden);
+        eprintln!("{what:?}, hidden {hidden}: {after:?}");
+        let After { goes_on, opened, wakes } = after;
+        assert!(goes_on.is_some_and(|t| t <= Duration::from_millis(within)), "{what:?} {hidden}: {after:?}");
+        let follows = !hidden && matches!(what, Turn::Fetcher | Turn::Seeder);
+        assert!(!follows || opened == 0, "{what:?}: the connection itself goes on: {after:?}");
+        assert_eq!(wakes, 0, "{what:?}");
+    }
+}
+
+#[test]
+fn who_has_moved_is_found_at_its_new_address_at_once() {
+    let took = found_after_move(Replay::new("swarm_sim", 22).seed());
+    eprintln!("found after {took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
 }

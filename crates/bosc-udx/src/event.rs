@@ -30,6 +30,14 @@ pub enum Event {
         /// Where it came from.
         from: SocketAddr,
     },
+    /// The peer speaks from another place, through a socket that the stream uses, and is silent at the one we send to. The owner
+    /// may [`crate::Stream::follow`] it.
+    Elsewhere {
+        /// The socket it came in through.
+        socket: SocketTag,
+        /// Where it came from.
+        from: SocketAddr,
+    },
     /// Everything sent before [`crate::Stream::change_remote`] has arrived; the old address is no longer needed.
     RemoteChanged,
     /// The stream is over. Always the last event; what has arrived can still be read.

@@ -63,7 +63,8 @@
 //!
 //! # Files
 //!
-//! - `stream/`: the state machine: packets in (`input`) and out (`output`), time (`timers`). `table`: the streams of a node.
+//! - `stream/`: the state machine: packets in (`input`) and out (`output`), time (`timers`), a peer that moves (`stray`). `table`: the
+//!   streams of a node.
 //! - `relay`: packets passed on between two streams of others.
 //! - `send/`: what waits to be sent or acknowledged: acknowledgements (`ack`), loss (`loss`). `recv`: order and the window.
 //! - `bbr`: congestion control, with `filter`. `pacer`: when a packet may go. `rtt`: round trips. `mtu`: packet size.

@@ -179,3 +179,93 @@ fn a_stream_that_never_connected_goes_quietly() {
     stream.connect(SOCKET, 1, address(1), Duration::ZERO);
     assert!(!stream.is_connected());
 }
+
+/// The address of a side changes: packets from the old one are gone, and it knows nothing of that.
+fn address_changes(pair: &mut Pair, of_a: bool, to: std::net::SocketAddr) {
+    let side = if of_a { &mut pair.a } else { &mut pair.b };
+    pair.net.isolate(side.at, true);
+    (side.at, side.addresses) = (to, vec![to]);
+}
+
+/// Has an owner that follows, and one that is told that its network has changed.
+fn run_following(pair: &mut Pair, limit: Duration, mut done: impl FnMut(&Pair) -> bool) -> bool {
+    loop {
+        let elsewhere = |side: &Side| {
+            let at = |e: &Event| {
+                if let Event::Elsewhere { socket, from } = e { Some((*socket, *from)) } else { None }
+            };
+            side.events.iter().find_map(at)
+        };
+        let over = pair
+            .run(limit, |pair| done(pair) || elsewhere(&pair.a).is_some() || elsewhere(&pair.b).is_some());
+        let now = pair.net.now();
+        let mut any = false;
+        for side in [&mut pair.a, &mut pair.b] {
+            if let Some((socket, from)) = elsewhere(side) {
+                any = true;
+                side.events.retain(|e| !matches!(e, Event::Elsewhere { .. }));
+                side.stream.follow(socket, from, now);
+            }
+        }
+        if !any {
+            return over;
+        }
+    }
+}
+
+#[test]
+fn a_peer_with_a_new_address_is_followed_in_a_second_and_keeps_the_stream() {
+    for (of_a, loss) in [(true, 0.0), (false, 0.0), (true, 0.05), (false, 0.05)] {
+        let link = LinkConfig { loss, ..LinkConfig::delay(millis(20)) };
+        let mut pair = Pair::new(3, link);
+        pair.a.to_write = payload(1, 30_000_000);
+        assert!(run_following(&mut pair, Duration::from_secs(20), |p| p.b.read.len() > 3_000_000));
+        address_changes(&mut pair, of_a, address(7));
+        let (now, before) = (pair.net.now(), pair.b.read.len());
+        (if of_a { &mut pair.a } else { &mut pair.b }).stream.hurry(now);
+        let goes_on = |p: &Pair| p.b.read.len() > before + 1_000_000;
+        assert!(
+            run_following(&mut pair, now + millis(2500), goes_on),
+            "of_a {of_a} loss {loss}: {} of {before}",
+            pair.b.read.len()
+        );
+        assert!(run_following(&mut pair, now + Duration::from_secs(60), |p| p.b.read.len() == 30_000_000));
+        assert!(pair.b.read == pair.a.to_write);
+    }
+}
+
+#[test]
+fn who_only_pretends_that_the_peer_moved_is_not_followed() {
+    let mut pair = Pair::new(1, LinkConfig::delay(millis(20)));
+    pair.a.to_write = payload(1, 4_000_000);
+    for _ in 0..200 {
+        let until = pair.net.now() + millis(20);
+        pair.run(until, |_| false);
+        let now = pair.net.now();
+        // It sees everything, and cannot keep the peer's packets from arriving.
+        let seen = pair.a.stream.stats().delivered_packets as u32;
+        let forged =
+            Header { flags: flags::HEARTBEAT, stream_id: 22, sequence: seen, ..Header::default() }.encode();
+        pair.b.stream.handle_packet(SOCKET, address(9), &forged, now);
+    }
+    assert!(!pair.b.events.iter().any(|e| matches!(e, Event::Elsewhere { .. })), "{:?}", pair.b.events);
+    assert_eq!(pair.b.stream.remote(), Some((SOCKET, address(1))));
+    let heartbeats = pair.b.stream.stats().packets_sent;
+    assert!(pair.run(Duration::from_secs(30), |p| p.b.read.len() == 4_000_000), "{heartbeats}");
+}
+
+#[test]
+fn a_guess_from_elsewhere_asks_nobody() {
+    let mut pair = Pair::new(1, LinkConfig::delay(millis(20)));
+    pair.a.to_write = payload(1, 100_000);
+    assert!(pair.run(Duration::from_secs(5), |p| p.b.read.len() == 100_000));
+    pair.run(Duration::from_secs(8), |_| false);
+    let (now, sent) = (pair.net.now(), pair.b.stream.stats().packets_sent);
+    for (sequence, ack) in [(1 << 30, 0), (60, 1 << 30), (1 << 20, 1 << 20)] {
+        let header = Header { stream_id: 22, sequence, ack, ..Header::default() };
+        pair.b.stream.handle_packet(SOCKET, address(9), &header.encode(), now);
+    }
+    pair.run(now + Duration::from_secs(5), |_| false);
+    assert_eq!(pair.b.stream.stats().packets_sent, sent);
+    assert!(!pair.b.events.iter().any(|e| matches!(e, Event::Elsewhere { .. })));
+}

@@ -115,6 +115,11 @@ pub trait Source: Send + Sealed {
     /// Called after a fetched build was reported: time for what a source does for later (making room, writing down).
     fn settle(&mut self) {}
 
+    /// Uses no network from now on, or does so again. Blocks until that is so, two seconds at most.
+    fn rest(&mut self, rests: bool) {
+        let _ = rests;
+    }
+
     /// Other histories of what is followed that were proved since the last call.
     fn conflicts(&mut self) -> Vec<Conflict> {
         Vec::new()

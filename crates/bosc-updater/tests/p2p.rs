@@ -390,3 +390,22 @@ fn what_root_fetches_for_a_user_is_the_users() {
         assert!(seen.contains(name), "{name}: {seen}");
     }
 }
+
+#[test]
+fn a_source_that_rests_uses_no_network_and_finds_the_release_afterwards() {
+    let temp = tempfile::tempdir().unwrap();
+    let t = temp.path();
+    let network = Network::new();
+    let d = Deployment::new(t.join("deploy"), "1.0.1");
+    d.put("", &noise(5, 300_000), true);
+    let mut publisher = Publisher::new(&t.join("author"), &network);
+    publisher.stage(&d.dir);
+    publisher.seed();
+    let mut source = P2pSource::open(options(&publisher.link, &t.join("data"), &network)).unwrap();
+    source.rest(true);
+    let traffic = source.traffic();
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(source.traffic(), traffic, "it rests");
+    source.rest(false);
+    assert_eq!(found(&mut source, "1.0.0").version, v("1.0.1"));
+}

@@ -107,7 +107,7 @@ impl Dht {
         }
     }
 
-    fn boot_probed(&mut self, ok: bool, now: Duration) {
+    pub(super) fn boot_probed(&mut self, ok: bool, now: Duration) {
         let Boot::Probing(round) = self.boot else { return };
         if ok && round == 0 { self.boot_walk(1, now) } else { self.boot_done() }
     }

@@ -70,10 +70,29 @@ pub(super) struct Listener {
     /// Announces in a row that nobody took.
     lonely: u32,
     renew: bool,
+    /// The tick of the last announce because a NAT gave us another address.
+    moved: Option<u64>,
     leaving: bool,
 }
 
 impl Listener {
+    /// Between two rounds of pings.
+    pub(super) fn is_asleep(&self) -> bool {
+        matches!(self.phase, Phase::Sleeping(_))
+    }
+
+    /// Whether a relay sees us elsewhere than when we announced: what it would send us does not arrive any more. Then
+    /// it is announced again, unless that happened `least` ticks ago or less.
+    pub(super) fn saw_us_elsewhere(&mut self, reply: &Reply, tick: u64, least: u64) -> bool {
+        let Some(relay) = self.relays.iter().find(|r| r.relay_address == reply.from) else { return false };
+        let lately = self.moved.is_some_and(|at| tick.saturating_sub(at) < least);
+        if relay.peer_address == reply.to || lately || self.renew {
+            return false;
+        }
+        (self.renew, self.moved) = (true, Some(tick));
+        true
+    }
+
     fn current(&self) -> &[SocketAddrV4] {
         let [_, _, current] = &self.announced;
         current
@@ -101,6 +120,7 @@ impl Dht {
             rounds: 0,
             lonely: 0,
             renew: false,
+            moved: None,
             leaving: false,
         };
         self.listeners.insert(id, listener);
@@ -152,6 +172,15 @@ impl Dht {
         for id in self.listeners.keys().copied().collect::<Vec<_>>() {
             self.renew_listen(id);
             self.wake_soon(id, now);
+        }
+    }
+
+    /// Announces a key pair again now, or as soon as what is under way is over.
+    pub(super) fn renew_now(&mut self, id: ListenId, now: Duration) {
+        let Some(l) = self.listeners.get_mut(&id) else { return };
+        (l.renew, l.lonely) = (true, 0);
+        if l.is_asleep() && !l.leaving {
+            self.announce_again(id, now);
         }
     }
 
@@ -266,7 +295,7 @@ impl Dht {
     }
 
     /// A round of pings.
-    fn keep_open(&mut self, id: ListenId, now: Duration) {
+    pub(super) fn keep_open(&mut self, id: ListenId, now: Duration) {
         let Some(l) = self.listeners.get_mut(&id) else { return };
         let nodes = l.current().to_vec();
         let total = nodes.len();
@@ -277,15 +306,18 @@ impl Dht {
         }
         for to in nodes {
             if !self.send_ping(to, Owner::KeepOpen(id), now) {
-                self.keep_open_over(id, false, now);
+                self.keep_open_over(id, None, now);
             }
         }
     }
 
-    pub(super) fn keep_open_over(&mut self, id: ListenId, ok: bool, now: Duration) {
+    pub(super) fn keep_open_over(&mut self, id: ListenId, reply: Option<&Reply>, now: Duration) {
+        if let Some(reply) = reply {
+            self.relay_saw_us(id, reply);
+        }
         let Some(l) = self.listeners.get_mut(&id) else { return };
         let Phase::Pinging { pending, total, active } = &mut l.phase else { return };
-        *active += usize::from(ok);
+        *active += usize::from(reply.is_some());
         *pending = pending.saturating_sub(1);
         if *pending > 0 {
             return;

@@ -6,11 +6,13 @@
 //! - `tick`: every five seconds: pings old nodes, refreshes the table, judges the network.
 //! - `serve`: answers others. `queries`: drives the queries. `listen`: keeps key pairs announced.
 //! - `commands`: what the layer above asks for. `owner`: who wants the result of a request.
+//! - `life`: the network under us changes, we sleep for a while.
 //!
 //! [`Dht`] is the state that these files share.
 
 mod bootstrap;
 mod commands;
+mod life;
 mod listen;
 mod owner;
 mod queries;
@@ -41,6 +43,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+/// How often a request is sent when nobody answers, unless it says otherwise (`Outgoing::new`).
+const USUAL_SENDS: u32 = 4;
+/// Nodes that a walk asks at once.
+const AT_ONCE: usize = 10;
+/// Most nodes of an earlier run that are asked at the start.
+const MAX_EARLIER: usize = 40;
+
+
 /// A node of the DHT. See the crate's documentation.
 pub struct Dht {
     io: Io<Owner>,
@@ -66,6 +76,7 @@ pub struct Dht {
     next_id: u64,
 
     bootstrap: Vec<SocketAddrV4>,
+    earlier: Vec<SocketAddrV4>,
     server_port: u16,
     local_addresses: Vec<SocketAddrV4>,
     adaptive: bool,
@@ -77,6 +88,10 @@ pub struct Dht {
     max_down_hints: u32,
     unix_time: Duration,
     limits: Limits,
+    /// Our address is known for sure, and whether others cannot reach us before it is proved that they can.
+    known_address: bool,
+    starts_firewalled: bool,
+    suspended: bool,
 
     tick: u64,
     next_tick: Duration,
@@ -122,6 +137,7 @@ impl Dht {
         let mut own = [0; 32];
         entropy(&mut own);
         let limits = config.limits;
+        let earlier = earlier(config.earlier, &config.bootstrap);
         let mut dht = Self {
             io,
             entropy,
@@ -144,6 +160,7 @@ impl Dht {
             quick_nat_ok: false,
             next_id: 0,
             bootstrap: config.bootstrap,
+            earlier,
             server_port: config.server_port,
             local_addresses: config.local_addresses,
             adaptive: config.ephemeral.is_none(),
@@ -155,6 +172,9 @@ impl Dht {
             max_down_hints: config.max_down_hints,
             unix_time: config.unix_time,
             limits,
+            known_address: config.known_address.is_some(),
+            starts_firewalled: config.firewalled,
+            suspended: false,
             tick: 0,
             next_tick: now + tick::INTERVAL,
             last_tick: now,
@@ -192,6 +212,9 @@ impl Dht {
 
     /// Takes a datagram from a socket. Only those [`crate::is_dht_datagram`] is true for mean anything.
     pub fn handle_datagram(&mut self, socket: SocketKind, from: SocketAddrV4, bytes: &[u8], now: Duration) {
+        if self.suspended {
+            return;
+        }
         self.count_ticks(now);
         self.io.stats.datagrams_received += 1;
         self.io.stats.bytes_received += bytes.len() as u64;
@@ -221,6 +244,9 @@ impl Dht {
         };
         let sample = socket == self.io.expected_socket();
         self.heard_from(from, message.id, Some(message.to).filter(|_| sample), now);
+        if let Some(id) = &message.id {
+            self.table.answered(id, now);
+        }
         self.finish_request(finished, Ok(reply), now);
         self.io.drain(&mut self.rng, now);
     }
@@ -252,7 +278,7 @@ impl Dht {
             Owner::QuickNat => self.quick_answered(ok, now),
             Owner::Probe => self.probe_answered(result.ok().as_ref(), now),
             Owner::Announce(listen) => self.announce_over(listen, result.ok().as_ref(), now),
-            Owner::KeepOpen(listen) => self.keep_open_over(listen, ok, now),
+            Owner::KeepOpen(listen) => self.keep_open_over(listen, result.ok().as_ref(), now),
             Owner::FindRecord(listen) => self.find_record_over(listen, result.ok().as_ref(), now),
             Owner::DropRecord(listen) => self.drop_record_over(listen, now),
             Owner::Receives(n) => self.receives(n, ok, now),
@@ -274,6 +300,9 @@ impl Dht {
 
     /// When [`Dht::handle_timeout`] is to be called, on the clock of `now`.
     pub fn next_timeout(&self) -> Option<Duration> {
+        if self.suspended {
+            return None;
+        }
         let wake = self.wakes.first().map(|(at, _)| *at);
         let delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
         [self.io.next_timeout(), wake, delayed, Some(self.tick_due())].into_iter().flatten().min()
@@ -281,6 +310,9 @@ impl Dht {
 
     /// Does what time demands. Calling it too early does nothing.
     pub fn handle_timeout(&mut self, now: Duration) {
+        if self.suspended {
+            return;
+        }
         while let Some(expired) = self.io.expire(&mut self.rng, now) {
             match expired {
                 Expired::Slow(Owner::Visit(query)) => self.visit_slow(query, now),
@@ -371,7 +403,8 @@ impl Dht {
         }
         let tick = self.tick;
         let sampled = to.map(|_| tick);
-        let node = Node { id, addr, sampled, added: tick, pinged: tick, heard: 0, down_hints: 0 };
+        let node =
+            Node { id, addr, sampled, added: tick, pinged: tick, heard: 0, answered: None, down_hints: 0 };
         match self.table.add(node) {
             Added::Yes => {
                 if let Some(to) = to {
@@ -418,10 +451,12 @@ impl Dht {
         self.boot == Boot::Done
     }
 
-    /// Whether all that we know of was asked, as often as it is asked, and nothing ever answered: there is no network, or none of the
-    /// bootstrap nodes is there. False again with the first answer.
+    /// Whether every bootstrap node was asked as often as a node usually is, and nothing ever answered: there is no network, or none
+    /// of them is there. The first walk asks them two times more; false again with the first answer.
     pub fn is_unanswered(&self) -> bool {
-        self.is_bootstrapped() && !self.bootstrap.is_empty() && self.io.stats.responses == 0
+        // They are asked all at once; of more, the last ones may not have been asked.
+        let asked = self.bootstrap.len() <= AT_ONCE && self.io.most_sent() > USUAL_SENDS;
+        !self.bootstrap.is_empty() && self.io.stats.responses == 0 && (asked || self.is_bootstrapped())
     }
 
     /// Whether the node has no id and stores nothing for others.
@@ -479,6 +514,15 @@ impl Dht {
         self.table.latest().take(limit).map(|n| n.addr).collect()
     }
 
+    /// Up to `limit` known nodes that answered us, those that did so last first, and when they did. For
+    /// [`Config::earlier`] of the next run.
+    pub fn answering_nodes(&self, limit: usize) -> Vec<(SocketAddrV4, Duration)> {
+        let mut nodes: Vec<_> = self.table.latest().filter_map(|n| Some((n.addr, n.answered?))).collect();
+        nodes.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        nodes.truncate(limit);
+        nodes
+    }
+
     /// How many nodes are known.
     pub fn node_count(&self) -> usize {
         self.table.len()
@@ -498,4 +542,11 @@ impl Dht {
     pub fn stats(&self) -> Stats {
         self.io.stats
     }
+}
+
+/// Those of an earlier run that can be asked.
+fn earlier(mut nodes: Vec<SocketAddrV4>, bootstrap: &[SocketAddrV4]) -> Vec<SocketAddrV4> {
+    nodes.retain(|a| addr::is_sendable(*a) && !addr::is_stray(*a) && !bootstrap.contains(a));
+    nodes.truncate(MAX_EARLIER);
+    nodes
 }

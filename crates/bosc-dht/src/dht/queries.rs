@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Requests of a background walk at once, while there is other traffic.
 const BACKGROUND: usize = 2;
+/// How often a node of an earlier run that is not known otherwise is asked again.
+const EARLIER_RETRIES: u32 = 1;
 
 impl Dht {
     pub(super) fn start_query(
@@ -46,8 +48,11 @@ impl Dht {
         if query.pending() < K {
             self.add_from_table(&mut query);
         }
-        if query.pending() < K {
-            for node in &self.bootstrap {
+        // A walk to our own place asks all who may be there, whatever the table says: nodes of an earlier run may be gone.
+        let start = query.owner == QueryOwner::Bootstrap;
+        if start || query.pending() < K {
+            let earlier = if start { self.earlier.len() } else { K / 2 };
+            for node in self.bootstrap.iter().chain(self.earlier.iter().take(earlier)) {
                 query.add(*node, None);
             }
         }
@@ -72,12 +77,14 @@ impl Dht {
                 query.concurrency = if active < 3 { self.concurrency } else { BACKGROUND };
             }
             while let Some((node, to)) = query.next_visit() {
+                // Nobody waits long for nodes of an earlier run.
+                let stale = self.earlier.contains(&to) && self.table.get(&node).is_none();
                 let out = Outgoing {
                     node: Some(node),
                     internal: query.internal,
                     target: Some(query.target),
                     value: query.value.clone(),
-                    retries: query.retries,
+                    retries: if stale { query.retries.min(EARLIER_RETRIES) } else { query.retries },
                     ..Outgoing::new(to, query.command, Owner::Visit(id))
                 };
                 match self.io.request(out, &mut self.rng, now) {
@@ -321,7 +328,8 @@ impl Dht {
                 }
             }
             QueryOwner::Bootstrap => self.boot_reply(reply.from, now),
-            QueryOwner::Background | QueryOwner::Listen(_) => {}
+            // After a change of network the first one that answers is asked.
+            QueryOwner::Background | QueryOwner::Listen(_) => self.boot_reply(reply.from, now),
         }
         stop
     }

@@ -94,7 +94,7 @@ impl Dht {
         for _ in 0..passed.min(5) {
             self.health.update(self.io.stats.responses, self.io.stats.timeouts);
         }
-        self.network_changed(now);
+        self.network_state_changed(now);
     }
 
     fn ping_ticks(&self) -> u64 {
@@ -157,7 +157,7 @@ impl Dht {
     }
 
     /// Makes everything look old, so that it is looked at again.
-    fn on_wakeup(&mut self, now: Duration) {
+    pub(super) fn on_wakeup(&mut self, now: Duration) {
         // Two ticks before the next round of pings.
         self.tick = ((self.tick + 2 * OLD_NODE) | 7) - 1;
         self.stable_ticks = MORE_STABLE;
@@ -174,7 +174,7 @@ impl Dht {
         self.events.push_back(Event::Wakeup);
     }
 
-    pub(super) fn network_changed(&mut self, now: Duration) {
+    pub(super) fn network_state_changed(&mut self, now: Duration) {
         let state = self.health.state();
         if state == self.network {
             return;

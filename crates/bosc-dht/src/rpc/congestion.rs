@@ -37,6 +37,11 @@ impl Congestion {
         self.turned = now;
     }
 
+    /// Forgets what was sent.
+    pub(crate) fn clear(&mut self, now: Duration) {
+        *self = Self::new(self.max, now);
+    }
+
     /// When the next slot is freed.
     pub(crate) fn next_turn(&self) -> Duration {
         self.turned.saturating_add(SLOT)

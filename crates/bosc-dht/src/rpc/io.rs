@@ -339,6 +339,37 @@ impl<O: Copy> Io<O> {
         true
     }
 
+    /// How often the request that was sent most often was sent.
+    pub(crate) fn most_sent(&self) -> u32 {
+        self.inflight.values().map(|req| req.sent).max().unwrap_or(0)
+    }
+
+    /// The network is another one: sends everything that was sent and not answered again, as if for the first time.
+    pub(crate) fn send_all_again(&mut self, rng: &mut Rng, now: Duration) {
+        self.congestion.clear(now);
+        let mut again: Vec<RequestId> = self.inflight.values().filter(|r| r.sent > 0).map(|r| r.id).collect();
+        again.sort_unstable();
+        for id in again {
+            let Some(req) = self.inflight.get_mut(&id.tid()) else { continue };
+            // One that waits in the queue to be sent again is there already.
+            if let Some(deadline) = req.deadline.take() {
+                req.sent = 0;
+                self.deadlines.remove(&(deadline, id.tid()));
+                self.stats.retries += 1;
+                self.send(id, rng, now);
+            }
+        }
+    }
+
+    /// Takes any request that is under way, given up.
+    pub(crate) fn give_up_one(&mut self) -> Option<Finished<O>> {
+        let tid = self.inflight.keys().min().copied()?;
+        let req = self.take(tid)?;
+        self.queue.retain(|q| *q != req.id);
+        self.congestion.answered();
+        Some(Self::finished(&req, Duration::ZERO))
+    }
+
     /// The next deadline that has passed. To be called until it gives none.
     pub(crate) fn expire(&mut self, rng: &mut Rng, now: Duration) -> Option<Expired<O>> {
         loop {

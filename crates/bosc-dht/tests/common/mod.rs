@@ -159,6 +159,15 @@ impl Net {
         n
     }
 
+    /// A host gets another address (or its NAT does), behind which nobody is known.
+    pub fn readdress(&mut self, host: usize, ip: Ipv4Addr) {
+        let h = &mut self.hosts[host];
+        self.by_ip.remove(&h.ip);
+        h.ip = ip;
+        h.opened.clear();
+        self.by_ip.insert(ip, host);
+    }
+
     pub fn kill(&mut self, host: usize) {
         self.hosts[host].alive = false;
     }

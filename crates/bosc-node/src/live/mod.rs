@@ -30,6 +30,7 @@ use crate::between::{Input, NetCommand};
 use crate::signal::Signal;
 use bosc_store::Store;
 use machine::{LiveMachine, LiveSetup};
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -42,11 +43,14 @@ pub(crate) struct Live {
     start: Instant,
     net: tokio::sync::mpsc::UnboundedSender<NetCommand>,
     signal: Signal,
+    store: Option<Store>,
+    bootstrap: Vec<SocketAddrV4>,
 }
 
 impl Live {
     pub(crate) fn new(
         store: Option<Store>,
+        bootstrap: Vec<SocketAddrV4>,
         start: Instant,
         seed: u64,
         net: tokio::sync::mpsc::UnboundedSender<NetCommand>,
@@ -54,7 +58,7 @@ impl Live {
         signal: Signal,
     ) -> Self {
         let setup = LiveSetup {
-            store,
+            store: store.clone(),
             seed,
             tell: Arc::new(move |key, change| {
                 let _ = inputs.send(Input::Changed { key, change });
@@ -62,7 +66,7 @@ impl Live {
             disguise: None,
             turn: access::TURN,
         };
-        Self { machine: LiveMachine::new(setup), start, net, signal }
+        Self { machine: LiveMachine::new(setup), start, net, signal, store, bootstrap }
     }
 
     fn now(&self) -> Duration {
@@ -117,6 +121,11 @@ impl Live {
             Input::Want { key, blocks } => machine.want(&key, blocks),
             Input::Hashes { key, ranges } => machine.want_hashes(&key, ranges),
             Input::Changed { key, change } => machine.changed(&key, change, now),
+            Input::KeepNodes { nodes } => {
+                if let Some(store) = &self.store {
+                    crate::nodes::write(store, &self.bootstrap, &nodes);
+                }
+            }
             Input::Flush { reply } => {
                 let _ = reply.send(machine.flush().map_err(|e| e.why));
             }

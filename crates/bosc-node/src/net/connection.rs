@@ -1,5 +1,6 @@
 //! What the net machine keeps of a connection and of a query.
 
+use super::life::Check;
 use super::share::Earned;
 use crate::credit::Credit;
 use crate::swarm::{ConnId, Topic};
@@ -50,6 +51,8 @@ pub(super) struct Connection {
     pub(super) told_active: Duration,
     /// Since when a frame is incomplete without having grown much, and how much of it was here then.
     pub(super) partial: Option<(Duration, usize)>,
+    /// The network changed, and it has not answered since.
+    pub(super) check: Option<Check>,
     /// It was made through a blind relay.
     pub(super) via: Option<Via>,
 }

@@ -31,7 +31,11 @@ const ACTIVE_EVERY: Duration = Duration::from_millis(500);
 impl NetMachine {
     /// Starts a stream for a finished handshake.
     pub(super) fn establish(&mut self, e: Established, now: Duration) {
-        if self.links.contains_key(&e.local_id) || self.closing.is_some() || !self.room_for(&e, now) {
+        if self.links.contains_key(&e.local_id)
+            || self.closing.is_some()
+            || self.rest.is_some()
+            || !self.room_for(&e, now)
+        {
             if let Some(conn) = e.conn {
                 self.swarm.closed(conn, now);
             }
@@ -79,6 +83,7 @@ impl NetMachine {
             heard: false,
             told_active: now,
             partial: None,
+            check: None,
             via: e.via,
         };
         if self.table.insert(stream).is_err() {
@@ -144,6 +149,7 @@ impl NetMachine {
             }
             match event {
                 Event::Firewall { socket, from } => self.move_link(id, socket, from, now),
+                Event::Elsewhere { socket, from } => self.follow(id, socket, from, now),
                 Event::Readable => self.read_stream(id, now),
                 Event::Writable | Event::Flushed => self.write_stream(id, now),
                 Event::RemoteEnded => {
@@ -363,14 +369,14 @@ impl NetMachine {
         }
     }
 
-    fn destroy_link(&mut self, id: u32, now: Duration) {
+    pub(super) fn destroy_link(&mut self, id: u32, now: Duration) {
         if let Some(stream) = self.table.get_mut(id) {
             stream.destroy(now);
         }
         self.drop_link(id, now);
     }
 
-    fn drop_link(&mut self, id: u32, now: Duration) {
+    pub(super) fn drop_link(&mut self, id: u32, now: Duration) {
         let Some(link) = self.links.remove(&id) else { return };
         self.changed = true;
         if let Some(via) = link.via {

@@ -35,6 +35,7 @@
 
 use super::connection::{Connection, Query};
 use super::dialer::{Dialer, Way};
+use super::life::Rest;
 use super::relay::client::Relays;
 use super::relay::server::RelayServer;
 use super::relay::session::Session;
@@ -114,7 +115,7 @@ pub struct NetSetup {
 }
 
 /// What may change without an event that says so, cheap to look at.
-type Facts = (bool, usize, Option<SocketAddrV4>, bool, bool, bool);
+type Facts = (bool, usize, Option<SocketAddrV4>, bool, bool, usize, bool);
 
 /// See the module's documentation.
 pub struct NetMachine {
@@ -139,6 +140,7 @@ pub struct NetMachine {
     /// As it was in the last snapshot.
     unanswered: bool,
     pub(super) closing: Option<Duration>,
+    pub(super) rest: Option<Rest>,
     pub(super) broken: u64,
     pub(super) share: Share,
     /// Streams on sockets of the pool.
@@ -190,6 +192,7 @@ impl NetMachine {
             changed: true,
             unanswered: false,
             closing: None,
+            rest: None,
             broken: 0,
             share: Share::default(),
             on_pool: BTreeMap::new(),
@@ -207,6 +210,9 @@ impl NetMachine {
 
     /// A datagram came in on a socket.
     pub fn receive(&mut self, socket: SocketTag, from: SocketAddrV4, datagram: &[u8], now: Duration) {
+        if self.is_suspended() {
+            return;
+        }
         let kind = kind(socket);
         if let (SocketKind::Pool(number), [_]) = (kind, datagram) {
             self.dialer.connector.handle_probe(&mut self.dht, number, from, now);
@@ -247,6 +253,11 @@ impl NetMachine {
 
     /// Joins a topic, or changes the part played in it.
     pub fn join(&mut self, topic: Topic, part: Part, now: Duration) {
+        if let Some(topics) = self.resting() {
+            topics.retain(|(t, _)| *t != topic);
+            topics.push((topic, part));
+            return;
+        }
         if part.server {
             self.start_listening(now);
         }
@@ -258,6 +269,9 @@ impl NetMachine {
 
     /// Leaves a topic and takes the announcement back.
     pub fn leave(&mut self, topic: Topic) {
+        if let Some(topics) = self.resting() {
+            topics.retain(|(t, _)| *t != topic);
+        }
         self.flushed.remove(&topic);
         self.swarm.leave(&topic);
     }
@@ -279,6 +293,11 @@ impl NetMachine {
         self.dht.nodes(limit)
     }
 
+    /// Up to `limit` DHT nodes that answered us, and when.
+    pub fn answering_nodes(&self, limit: usize) -> Vec<(SocketAddrV4, Duration)> {
+        self.dht.answering_nodes(limit)
+    }
+
     /// Everything that follows from what came in or from time passing.
     pub fn work(&mut self, now: Duration) {
         if self.dht.next_timeout().is_some_and(|t| t <= now) {
@@ -290,6 +309,7 @@ impl NetMachine {
         }
         self.dialer.connector.handle_timeout(&mut self.dht, now);
         self.session_timeouts(now);
+        self.checks_due(now);
         self.link_timeouts(now);
         self.relay_work(now);
         loop {
@@ -303,6 +323,7 @@ impl NetMachine {
             }
         }
         self.look_at_facts(now);
+        self.rest_when_quiet(now);
     }
 
     fn look_at_facts(&mut self, now: Duration) {
@@ -313,6 +334,8 @@ impl NetMachine {
             dht.remote_address(),
             dht.is_firewalled(),
             dht.is_randomized(),
+            // So many say something.
+            dht.nat().len().min(4),
             self.swarm.is_connecting(),
         );
         let before = std::mem::replace(&mut self.facts, facts);
@@ -334,8 +357,12 @@ impl NetMachine {
 
     /// When [`NetMachine::work`] has something to do. Right only after everything was taken out.
     pub fn next_timeout(&self) -> Option<Duration> {
+        if self.is_suspended() {
+            return None;
+        }
         let all = [
             self.dht.next_timeout(),
+            self.check_timeout(),
             self.table.next_timeout(),
             self.swarm.next_timeout(),
             self.dialer.connector.next_timeout(),
@@ -353,7 +380,7 @@ impl NetMachine {
         KeyPair::from_seed(&seed)
     }
 
-    fn actions(&mut self, now: Duration) -> bool {
+    pub(super) fn actions(&mut self, now: Duration) -> bool {
         let mut any = false;
         while let Some(action) = self.swarm.poll_action() {
             any = true;
@@ -445,6 +472,9 @@ impl NetMachine {
             address: self.dht.remote_address(),
             firewalled: self.dht.is_firewalled(),
             randomized: self.dht.is_randomized(),
+            nat_host: self.dht.nat().host(),
+            nat_port: self.dht.nat().port(),
+            nat_samples: self.dht.nat().len(),
             connections: self.links.values().filter(|l| l.conn_open).map(|l| l.remote).collect(),
             relayed: self.relayed(),
             flushed: self.flushed.clone(),
@@ -458,6 +488,12 @@ impl NetMachine {
 
     /// Begins the end: takes announcements back and ends connections.
     pub fn shut_down(&mut self, now: Duration) {
+        self.withdraw(now);
+        self.closing = Some(now + CLOSE_TIMEOUT);
+    }
+
+    /// Takes announcements back and ends connections.
+    pub(super) fn withdraw(&mut self, now: Duration) {
         for topic in self.swarm.topics().copied().collect::<Vec<_>>() {
             self.swarm.leave(&topic);
         }
@@ -476,15 +512,17 @@ impl NetMachine {
                 stream.end();
             }
         }
-        self.closing = Some(now + CLOSE_TIMEOUT);
     }
 
     /// Whether the end is over.
     pub fn is_closed(&self, now: Duration) -> bool {
-        let Some(by) = self.closing else { return false };
-        let quiet = self.queries.is_empty()
-            && self.table.ids().all(|id| self.table.get(id).is_none_or(bosc_udx::Stream::is_closed));
-        quiet || now >= by
+        self.closing.is_some_and(|by| self.is_quiet() || now >= by)
+    }
+
+    /// Whether announcements are taken back and connections closed.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.queries.is_empty()
+            && self.table.ids().all(|id| self.table.get(id).is_none_or(bosc_udx::Stream::is_closed))
     }
 
     /// The relay that the next connection names.

@@ -9,12 +9,14 @@
 //! - `machine`: all that is decided; `dial`, `links` and `topics` are parts of it: handshakes that are over, connections, topics
 //!   on the DHT.
 //! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent.
+//! - `watch`: noticing that the network changed or the machine slept. `life`: what follows from it, and resting.
 //! - `relay/`: blind relays that we use, and being one.
 //! - `socket`: one UDP socket, many datagrams a call. `pool`: sockets for holepunching. `tags`: how sockets are called.
 
 mod connection;
 mod dial;
 mod dialer;
+mod life;
 mod links;
 pub(crate) mod machine;
 mod pool;
@@ -23,6 +25,7 @@ mod share;
 mod socket;
 pub(crate) mod tags;
 mod topics;
+mod watch;
 
 use crate::between::{Input, NetCommand};
 use crate::signal::Signal;
@@ -34,18 +37,22 @@ use machine::{Datagram, NetMachine, NetSetup, Tuning};
 use pool::Pool;
 use relay::{RelaySetup, RelayStatus};
 use socket::Socket;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tags::{CLIENT, SERVER};
 use tokio::sync::mpsc::UnboundedReceiver;
+use watch::{Clocks, Seen, Watch, local_addresses};
 
 /// Datagrams handed to the kernel at once.
 const SEGMENTS: usize = 44;
 /// System calls for receiving before something is sent.
 const RECEIVES: usize = 8;
+/// When DHT nodes are kept for the next run first, and how often then. Nothing is woken for it.
+const KEEP_FIRST: Duration = Duration::from_secs(10);
+const KEEP_EVERY: Duration = Duration::from_secs(1800);
 /// Sleep of a machine that waits for nothing.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
 
@@ -99,6 +106,13 @@ pub(crate) struct Net {
     signal: Signal,
     /// Dropped when the thread has ended.
     done: Option<Sender<()>>,
+    /// Dropped when the node rests.
+    resting: Vec<Sender<()>>,
+    host: Ipv4Addr,
+    watch: Watch,
+    clocks: Clocks,
+    /// When DHT nodes are kept next.
+    keep_at: Duration,
     scratch: Vec<u8>,
     /// For what arrives, on any socket.
     storage: Vec<u8>,
@@ -121,6 +135,7 @@ impl Net {
         if let Some(known) = &mut dht.known_address {
             known.set_port(server.port());
         }
+        let watch = Watch::new(&dht.bootstrap, start.elapsed());
         let mut seed = [0; 8];
         entropy(&mut seed);
         let setup = NetSetup {
@@ -143,6 +158,11 @@ impl Net {
             shared,
             signal,
             done: None,
+            resting: Vec::new(),
+            host: config.host,
+            watch,
+            clocks: Clocks::default(),
+            keep_at: start.elapsed() + KEEP_FIRST,
             scratch: Vec::with_capacity(1 << 16),
             storage: Vec::new(),
         })
@@ -159,14 +179,23 @@ impl Net {
     /// Runs until told to shut down.
     pub(crate) async fn run(mut self, mut commands: UnboundedReceiver<NetCommand>) {
         loop {
+            self.look();
             self.machine.work(self.now());
             self.hand_over();
             self.transmit();
             self.publish();
+            self.keep_nodes();
             if self.machine.is_closed(self.now()) {
                 return;
             }
-            let wait = self.machine.next_timeout().map_or(FOR_EVER, |t| t.saturating_sub(self.now()));
+            if self.machine.is_suspended() {
+                self.resting.clear();
+                let Some(command) = commands.recv().await else { return };
+                self.command(command);
+                continue;
+            }
+            let next = [self.machine.next_timeout(), self.watch.next()].into_iter().flatten().min();
+            let wait = next.map_or(FOR_EVER, |t| t.saturating_sub(self.now()));
             tokio::select! {
                 command = commands.recv() => {
                     let Some(command) = command else { return };
@@ -178,10 +207,59 @@ impl Net {
                 _ = self.server.readable() => {}
                 _ = self.client.readable() => {}
                 () = self.pool.readable() => {}
+                () = self.watch.happened() => {}
                 () = tokio::time::sleep(wait) => {}
             }
             self.receive();
         }
+    }
+
+    /// Sees whether the network under us changed, or the machine slept.
+    fn look(&mut self) {
+        let now = self.now();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let slept = self.clocks.slept(wall, now);
+        if slept {
+            self.machine.slept(now);
+        }
+        self.watch.take(now);
+        match self.watch.look(slept, now) {
+            Seen::Changed => {
+                let local = local_addresses(self.host, self.server.port());
+                self.machine.network_changed(local, now);
+            }
+            Seen::Around => self.machine.look_around(now),
+            Seen::Same => {}
+        }
+    }
+
+    /// Has DHT nodes that answered kept for the next run.
+    fn keep_nodes(&mut self) {
+        let now = self.now();
+        if now < self.keep_at {
+            return;
+        }
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seen = |(node, at): (SocketAddrV4, Duration)| (node, wall.saturating_sub(now.saturating_sub(at)));
+        let nodes: Vec<_> = self.machine.answering_nodes(crate::nodes::MAX).into_iter().map(seen).collect();
+        if nodes.is_empty() {
+            return;
+        }
+        self.keep_at = now + KEEP_EVERY;
+        let _ = self.live.send(Input::KeepNodes { nodes });
+    }
+
+    /// Goes on after a rest. Systems may have taken our sockets from us meanwhile, so they are bound anew, to the same ports if
+    /// they are still free.
+    fn resume(&mut self) {
+        for socket in [&mut self.server, &mut self.client] {
+            if let Err(e) = socket.bind_again(self.host) {
+                tracing::debug!(error = %e, "the sockets stay as they are");
+            }
+        }
+        let port = self.server.port();
+        let now = self.now();
+        self.machine.resume(local_addresses(self.host, port), port, now);
     }
 
     /// Takes in what has arrived, bounded, so that answers go out between.
@@ -228,6 +306,11 @@ impl Net {
             NetCommand::Nodes { limit, reply } => {
                 let _ = reply.send(self.machine.nodes(limit));
             }
+            NetCommand::Suspend { done } => {
+                self.machine.suspend(now);
+                self.resting.push(done);
+            }
+            NetCommand::Resume => self.resume(),
             NetCommand::Shutdown { done } => {
                 self.machine.shut_down(now);
                 self.done = Some(done);
@@ -291,21 +374,4 @@ pub(crate) fn entropy(out: &mut [u8]) {
     if getrandom::fill(out).is_err() {
         std::process::abort();
     }
-}
-
-/// The addresses that peers in the same network may use. The address of the default route is found without
-/// sending anything: connecting a UDP socket only asks the routing table.
-fn local_addresses(host: Ipv4Addr, port: u16) -> Vec<SocketAddrV4> {
-    if !host.is_unspecified() {
-        return vec![SocketAddrV4::new(host, port)];
-    }
-    let mut out = Vec::new();
-    if let Ok(probe) = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
-        && probe.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).is_ok()
-        && let Ok(SocketAddr::V4(local)) = probe.local_addr()
-    {
-        out.push(SocketAddrV4::new(*local.ip(), port));
-    }
-    out.push(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-    out
 }

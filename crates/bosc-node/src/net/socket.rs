@@ -69,6 +69,18 @@ impl Socket {
         })
     }
 
+    /// Binds it anew, to the same port or, where that is taken, to another one.
+    pub(crate) fn bind_again(&mut self, host: Ipv4Addr) -> io::Result<()> {
+        let (port, received, sent) = (self.port(), self.received, self.sent);
+        // The port is free only when the old socket is gone.
+        *self = Self::bind(host, 0)?;
+        if let Ok(same) = Self::bind(host, port) {
+            *self = same;
+        }
+        (self.received, self.sent) = (received, sent);
+        Ok(())
+    }
+
     /// The port it is bound to.
     pub(crate) fn port(&self) -> u16 {
         self.io.local_addr().map_or(0, |a| a.port())

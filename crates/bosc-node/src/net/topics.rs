@@ -117,7 +117,11 @@ impl NetMachine {
                     self.offline = false;
                     self.network_back(now);
                 }
-                Event::Wakeup => self.network_back(now),
+                Event::Wakeup => {
+                    self.check_links(true, now);
+                    self.network_back(now);
+                }
+                Event::MappingChanged => self.check_links(false, now),
                 Event::Bootstrapped | Event::NatUpdate { .. } | Event::PersistentChanged(_) => {
                     self.changed = true;
                 }

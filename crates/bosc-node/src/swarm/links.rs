@@ -90,6 +90,11 @@ impl Swarm {
         self.closed(conn, now);
     }
 
+    /// The connection to a peer was lost with the network under it: it is tried again without a pause, if we had dialled it.
+    pub fn retry_now(&mut self, peer: &PublicKey, now: Duration) {
+        self.peers.retry_now(peer, now);
+    }
+
     /// Whom `conn` leads to, if we dialled it and no other has replaced it.
     fn dialled(&self, conn: ConnId) -> Option<PublicKey> {
         let peer = self.by_conn.get(&conn)?;

@@ -153,6 +153,13 @@ impl Peers {
         }
     }
 
+    /// A peer that waits to be tried again is tried now.
+    pub(super) fn retry_now(&mut self, key: &PublicKey, now: Duration) {
+        if let Some(at) = self.known.get_mut(key).and_then(|p| p.retry_at.as_mut()) {
+            *at = now.min(*at);
+        }
+    }
+
     /// A connection ended, whoever began it: its record may make room for another.
     pub(super) fn left(&mut self, key: &PublicKey) {
         if let Some(p) = self.known.get_mut(key) {

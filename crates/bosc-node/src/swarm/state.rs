@@ -2,7 +2,7 @@
 
 use super::joined::Joined;
 use super::peers::Peers;
-use super::types::{Action, ConnId, Limits, Topic};
+use super::types::{Action, ConnId, Limits, Part, Topic};
 use bosc_format::crypto::PublicKey;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -77,6 +77,11 @@ impl Swarm {
     /// The topics joined.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
         self.topics.keys()
+    }
+
+    /// The topics joined, and how.
+    pub fn parts(&self) -> impl Iterator<Item = (Topic, Part)> {
+        self.topics.iter().map(|(topic, joined)| (*topic, joined.part))
     }
 
     /// Whether the first discovery of `topic` is over (true for topics not joined).

@@ -317,6 +317,28 @@ impl Host {
         while self.net.poll_unused().is_some() {}
     }
 
+    /// Its address changed, and it was told.
+    pub(super) fn readdress(&mut self, ip: Ipv4Addr, now: Duration) {
+        self.ip = ip;
+        self.net.network_changed(vec![SocketAddrV4::new(ip, SERVER_PORT)], now);
+    }
+
+    /// Its machine slept, and it was told.
+    pub(super) fn slept(&mut self, now: Duration) {
+        self.net.slept(now);
+    }
+
+    pub(super) fn suspend(&mut self, now: Duration) {
+        self.net.suspend(now);
+    }
+
+    /// Goes on elsewhere.
+    pub(super) fn resume(&mut self, ip: Ipv4Addr, now: Duration) {
+        assert!(self.net.is_suspended());
+        self.ip = ip;
+        self.net.resume(vec![SocketAddrV4::new(ip, SERVER_PORT)], SERVER_PORT, now);
+    }
+
     /// What it does as a relay.
     pub(super) fn relay(&self) -> RelayStatus {
         self.net.relay_status().expect("it is a relay")

@@ -4,6 +4,7 @@ mod claims;
 mod history;
 mod host;
 mod liar;
+mod life;
 mod network;
 mod plan;
 mod relayed;
@@ -13,6 +14,7 @@ mod twins;
 mod world;
 
 pub use claims::{claims_in_vain, contents_without_db};
+pub use life::{After, Turn, found_after_move, turn};
 pub use rest::{AtRest, rest};
 pub use siege::{Siege, siege};
 pub use twins::{Met, twins};

@@ -48,6 +48,8 @@ pub(super) struct Network {
     /// Pairs of places between which nothing arrives, and places to and from which nothing does.
     pub(super) walls: HashSet<(usize, usize)>,
     pub(super) dead: HashSet<usize>,
+    /// Whose machine sleeps.
+    frozen: Option<usize>,
     out: Vec<Datagram>,
 }
 
@@ -62,6 +64,7 @@ impl Network {
             places: Vec::new(),
             walls: HashSet::new(),
             dead: HashSet::new(),
+            frozen: None,
             out: Vec::new(),
         };
         world.start(Vec::new(), None, false, false);
@@ -191,6 +194,49 @@ impl Network {
         }
     }
 
+    fn address(n: u8) -> Ipv4Addr {
+        Ipv4Addr::new(80, 10 + n, 7, 1)
+    }
+
+    /// A process gets the address of this number, and a firewall that knows nobody.
+    pub(super) fn move_to(&mut self, n: usize, to: u8) {
+        let (now, ip) = (self.net.now(), Self::address(to));
+        self.places[n].ip = ip;
+        self.places[n].hidden.iter_mut().for_each(HashSet::clear);
+        self.places[n].host.readdress(ip, now);
+        self.work(n);
+    }
+
+    /// The machine of a process sleeps: nothing reaches it, and none of its timers runs.
+    pub(super) fn freeze(&mut self, n: usize, time: Duration) {
+        self.dead.insert(n);
+        self.frozen = Some(n);
+        self.run(time);
+        self.frozen = None;
+        self.dead.remove(&n);
+    }
+
+    /// It notices by its clocks.
+    pub(super) fn slept(&mut self, n: usize) {
+        let now = self.net.now();
+        self.places[n].host.slept(now);
+        self.work(n);
+    }
+
+    pub(super) fn suspend(&mut self, n: usize) {
+        let now = self.net.now();
+        self.places[n].host.suspend(now);
+        self.work(n);
+    }
+
+    pub(super) fn resume(&mut self, n: usize, to: u8) {
+        let (now, ip) = (self.net.now(), Self::address(to));
+        self.places[n].ip = ip;
+        self.places[n].hidden.iter_mut().for_each(HashSet::clear);
+        self.places[n].host.resume(ip, now);
+        self.work(n);
+    }
+
     /// Lets time pass.
     pub(super) fn run(&mut self, time: Duration) {
         let until = self.net.now() + time;
@@ -214,6 +260,9 @@ impl Network {
                 Occurrence::Wake { token } => {
                     let n = token as usize;
                     let now = self.net.now();
+                    if self.frozen == Some(n) {
+                        continue;
+                    }
                     // An alarm that was put off is no wake-up: a real thread sleeps until the last word.
                     if self.places[n].armed == Some(now) {
                         self.places[n].armed = None;

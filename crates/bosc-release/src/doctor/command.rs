@@ -74,6 +74,9 @@ impl Engine {
             let judged = client(&facts, request.version.as_deref(), request.platform.as_deref());
             sink.tell(DoctorEvent::Client(judged.map_err(no_version)?));
         }
+        if let Some(node) = self.running_node() {
+            sink.tell(DoctorEvent::Nat(super::nat::judge(&node.status())));
+        }
         let count = |level| counts.get(&level).copied().unwrap_or(0);
         let (ok, warn, bad) = (count(Level::Ok), count(Level::Warn), count(Level::Bad));
         if let Some(tried) = self.unanswered() {

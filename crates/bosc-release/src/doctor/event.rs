@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::facts::Platform;
 use super::finding::Finding;
+use super::nat::NatSeen;
 use serde::{Deserialize, Serialize};
 
 /// What happens during `doctor`.
@@ -17,6 +18,8 @@ pub enum DoctorEvent {
     Finding(Finding),
     /// Whether a client would update.
     Client(Client),
+    /// The network as this machine sees it.
+    Nat(NatSeen),
 }
 
 /// What is known of a link.

@@ -5,6 +5,7 @@
 //!
 //! - `command`: gathers the facts. `content`: what the files of a drive say. `facts`: what is known of a link.
 //! - `judge`: the findings, and those of the link itself. `release`: those of what it releases. `finding`: one of them.
+//! - `nat`: which NAT this machine is behind.
 //! - `client`: whether a client would update. `request`: what is asked for. `event`: events, and the result.
 
 mod client;
@@ -14,6 +15,7 @@ pub mod event;
 mod facts;
 mod finding;
 mod judge;
+pub mod nat;
 mod release;
 mod request;
 #[cfg(test)]

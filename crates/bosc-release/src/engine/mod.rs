@@ -170,6 +170,11 @@ impl Engine {
         Ok(node)
     }
 
+    /// The network node, if it runs.
+    pub(crate) fn running_node(&self) -> Option<Arc<Node>> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The key pair others know this store's node by. Two runners with one primary key are two nodes.
     pub(crate) fn node_key(&self) -> Result<KeyPair, CommandError> {
         self.own_key(NODE_KEY)

@@ -2,6 +2,7 @@ use crate::changelog::event::{ChangelogEvent, ChangelogShown};
 use crate::cores::event::{CoreKept, CoreKind, CoresEvent, CoresShown};
 use crate::dht::event::{DhtNode, DhtNodes};
 use crate::doctor::event::{Diagnosis, DoctorEvent, Examined, RotSeen, SeedersSeen};
+use crate::doctor::nat::{NatKind, NatSeen, Reaches};
 use crate::doctor::{Client, Finding, Level, Platform};
 use crate::gc::event::{GcDone, GcEvent, Kept};
 use crate::golden;
@@ -195,6 +196,21 @@ fn events_of_doctor_have_the_names_that_others_read() {
             }),
             "client",
             r#"{"version":"1.0.0","platform":null,"updates":false,"why":["w"]}"#,
+        ),
+        (
+            DoctorEvent::Nat(NatSeen {
+                nat: NatKind::Random,
+                address: Some("5.9.0.7".into()),
+                samples: 3,
+                reaches: Some(Reaches { open: true, consistent: true, random: false }),
+                message: "m".into(),
+                next: None,
+            }),
+            "nat",
+            concat!(
+                r#"{"nat":"random","address":"5.9.0.7","samples":3,"#,
+                r#""reaches":{"open":true,"consistent":true,"random":false},"message":"m","next":null}"#
+            ),
         ),
     ]);
 }

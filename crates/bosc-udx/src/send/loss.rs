@@ -68,7 +68,7 @@ impl Sender {
             outcome = TimeoutOutcome::Send;
         }
         if self.rto_at().is_some_and(|at| at <= now) {
-            self.retransmission_timeout(now, stats);
+            self.retransmission_timeout(now, stats, false);
             let silence = now.saturating_sub(self.last_progress);
             return TimeoutOutcome::Expired { count: self.timeouts, silence };
         }
@@ -82,7 +82,19 @@ impl Sender {
         outcome
     }
 
-    fn retransmission_timeout(&mut self, now: u64, stats: &mut Stats) {
+    /// The path is another one: nothing of what is on its way arrives. Timers start over.
+    pub(crate) fn all_lost(&mut self, now: u64, stats: &mut Stats) {
+        if self.ring.is_empty() {
+            return;
+        }
+        self.last_progress = now;
+        self.timeouts = 0;
+        self.tail_probes = 0;
+        self.reorder_at = None;
+        self.retransmission_timeout(now, stats, true);
+    }
+
+    fn retransmission_timeout(&mut self, now: u64, stats: &mut Stats, all: bool) {
         self.timeouts += 1;
         stats.timeouts += 1;
         self.probe_now = false;
@@ -99,7 +111,7 @@ impl Sender {
             let sequence = una + index as u64;
             let Some(slot) = self.ring.get(index) else { break };
             let overdue = slot.sent_at.saturating_add(late) <= now;
-            if slot.state == SlotState::InFlight && (index == 0 || overdue) {
+            if slot.state == SlotState::InFlight && (all || index == 0 || overdue) {
                 self.mark_lost(sequence, true, stats);
             }
         }

@@ -37,6 +37,7 @@ impl Stream {
         self.stats.packets_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
         self.last_received = now;
+        self.note_place(now, socket, from, &packet);
         let kind = packet.header.flags;
         if kind & flags::HEARTBEAT != 0 {
             self.ack_pending = true;

@@ -17,6 +17,7 @@
 
 mod input;
 mod output;
+mod stray;
 mod timers;
 
 use crate::config::{Config, Firewall};
@@ -92,6 +93,7 @@ pub struct Stream {
     last_received: u64,
     surfaced: VecDeque<(SocketTag, SocketAddr)>,
     proven: VecDeque<SocketAddr>,
+    strays: stray::Strays,
     stats: Stats,
 }
 
@@ -131,6 +133,7 @@ impl Stream {
             last_received: now,
             surfaced: VecDeque::new(),
             proven: VecDeque::new(),
+            strays: stray::Strays::default(),
             stats: Stats::default(),
             config,
         }

@@ -24,6 +24,7 @@ impl Stream {
                 self.window_probe_at,
                 self.keep_alive_at(),
                 self.idle_at(),
+                self.stray_at(),
             ]
             .into_iter()
             .flatten()
@@ -55,6 +56,7 @@ impl Stream {
                 return;
             }
         }
+        self.judge_stray(now);
         self.update_window_probe(now);
         if self.window_probe_at.is_some_and(|at| at <= now) {
             self.heartbeat_pending = true;

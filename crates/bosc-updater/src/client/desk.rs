@@ -39,6 +39,8 @@ pub(super) struct Desk {
     pub(super) applies: Vec<Reply<AppliedUpdate>>,
     pub(super) checks: Vec<Reply<Option<Update>>>,
     pub(super) downloads: Vec<Waiting>,
+    /// Those who wait for the network to be silent.
+    pub(super) suspends: Vec<Reply<()>>,
     pub(super) ended: bool,
     /// The error told last, so that the same one is not told again and again.
     pub(super) told: Option<(ErrorKind, String)>,
@@ -189,6 +191,10 @@ impl Desk {
                 }
             }
             Command::Pause => policy.handle(now, Input::Pause),
+            Command::Suspend(reply) => {
+                self.suspends.push(reply);
+                policy.handle(now, Input::Pause);
+            }
             Command::Resume => policy.handle(now, Input::Resume),
             Command::Cancel => policy.handle(now, Input::Cancel),
             Command::Skip(release, reply) => {

@@ -27,6 +27,8 @@ pub(super) type Open = Box<dyn FnMut() -> Result<Box<dyn Source>, UpdateError> +
 pub(super) struct Driver {
     pub(super) policy: Policy,
     pub(super) source: Option<Box<dyn Source>>,
+    /// The source uses no network.
+    pub(super) rests: bool,
     pub(super) open: Option<Open>,
     /// This user's folder for the updater.
     pub(super) folder: Option<PathBuf>,
@@ -94,6 +96,7 @@ impl Driver {
         self.policy.handle(self.desk.now(), Input::Open);
         while !self.desk.ended {
             self.desk.listen(&mut self.policy);
+            self.rest();
             while !self.desk.ended
                 && let Some(action) = self.policy.poll(self.desk.now())
             {
@@ -101,6 +104,7 @@ impl Driver {
                 self.desk.listen(&mut self.policy);
             }
             self.tidy();
+            self.rest();
             let next = self.policy.next_timeout().map(|t| t.saturating_sub(self.desk.now()));
             if self.desk.ended {
                 break;
@@ -118,6 +122,18 @@ impl Driver {
         }
         if let Some(source) = &mut self.source {
             source.put_away();
+        }
+    }
+
+    /// A pause is one of the network too, of what is connected and of what others ask for.
+    fn rest(&mut self) {
+        let paused = self.policy.is_paused();
+        if self.rests != paused {
+            self.rests = paused;
+            self.source.iter_mut().for_each(|source| source.rest(paused));
+        }
+        if paused {
+            self.desk.suspends.drain(..).for_each(|reply| reply.send(Ok(())));
         }
     }
 

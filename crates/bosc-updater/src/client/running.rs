@@ -114,6 +114,7 @@ impl Shared {
             applies: Vec::new(),
             checks: Vec::new(),
             downloads: Vec::new(),
+            suspends: Vec::new(),
             ended: false,
             told: None,
             ready: Arc::clone(&ready),
@@ -123,8 +124,17 @@ impl Shared {
             second: Arc::clone(&second),
         };
         let inside = settings.program.as_ref().and_then(|program| program.inside.clone());
-        let driver =
-            Driver { policy, source: None, open, folder: folder.ok(), instance: None, desk, inside, poll };
+        let driver = Driver {
+            policy,
+            source: None,
+            rests: false,
+            open,
+            folder: folder.ok(),
+            instance: None,
+            desk,
+            inside,
+            poll,
+        };
         let thread = std::thread::Builder::new().name("bosc-updater".into()).spawn(move || driver.run());
         let thread = Mutex::new(
             thread

@@ -149,6 +149,8 @@ pub(super) enum Command {
     /// This release, with a callback for its progress.
     Download(ReleaseId, Box<dyn FnMut(Progress) + Send>, Reply<()>),
     Pause,
+    /// As [`Command::Pause`], for somebody who waits for the network to be silent.
+    Suspend(Reply<()>),
     Resume,
     Cancel,
     /// The person does not want this release.
@@ -169,7 +171,12 @@ impl Remote {
     pub(super) fn tell(&self, command: Command) {
         let ends_fetch = matches!(
             command,
-            Command::Apply(..) | Command::Pause | Command::Cancel | Command::Skip(..) | Command::End
+            Command::Apply(..)
+                | Command::Pause
+                | Command::Suspend(_)
+                | Command::Cancel
+                | Command::Skip(..)
+                | Command::End
         );
         let _ = self.commands.send(command);
         // After the command: whoever clears the flag finds it.

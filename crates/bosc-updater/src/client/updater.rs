@@ -126,12 +126,23 @@ impl Updater {
         self.0.second.load(Ordering::SeqCst)
     }
 
-    /// Uses no network until [`Updater::resume`]. A running fetch stops and keeps what it has.
+    /// Uses no network until [`Updater::resume`]: for an application that is put to sleep, as on a phone, or whose laptop's lid
+    /// closes. A running fetch stops and keeps what it has, connections end, and no timer is set. The answer comes when that is
+    /// so, after two seconds at most once the step under way is over.
+    ///
+    /// A sleep and another network need no call: the updater notices them and goes on.
+    pub fn suspend(&self) -> Pending<()> {
+        let (reply, answer) = pending();
+        self.tell(Command::Suspend(reply));
+        answer
+    }
+
+    /// As [`Updater::suspend`], without an answer.
     pub fn pause(&self) {
         self.tell(Command::Pause);
     }
 
-    /// Ends a pause.
+    /// Ends a pause, in another network perhaps. What was being fetched goes on.
     pub fn resume(&self) {
         self.tell(Command::Resume);
     }

@@ -302,6 +302,14 @@ impl Source for P2pSource {
         self.keep_only(&found, &needs)
     }
 
+    fn rest(&mut self, rests: bool) {
+        if rests {
+            self.link.node.suspend();
+        } else {
+            self.link.node.resume();
+        }
+    }
+
     fn conflicts(&mut self) -> Vec<Conflict> {
         self.link.conflicts(&mut self.told)
     }

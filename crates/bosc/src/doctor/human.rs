@@ -3,6 +3,7 @@
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
 use bosc_release::doctor::event::DoctorEvent;
+use bosc_release::doctor::nat::{NatKind, NatSeen};
 use bosc_release::doctor::{Client, Finding, Level};
 
 pub(crate) fn doctor(p: &Printer, event: &DoctorEvent) {
@@ -15,6 +16,7 @@ pub(crate) fn doctor(p: &Printer, event: &DoctorEvent) {
         DoctorEvent::Platform(_) => {}
         DoctorEvent::Finding(found) => finding(p, found),
         DoctorEvent::Client(judged) => client(p, judged),
+        DoctorEvent::Nat(seen) => nat(p, seen),
     }
 }
 
@@ -27,6 +29,18 @@ fn finding(p: &Printer, found: &Finding) {
     let text = format!(" {}: {}", found.check, one_line(&found.message));
     p.data_parts(&[(tone, mark), (Tone::Plain, &text)]);
     if let Some(next) = &found.next {
+        p.data(&format!("       next: {}", one_line(next)));
+    }
+}
+
+fn nat(p: &Printer, seen: &NatSeen) {
+    let (tone, mark) = match seen.nat {
+        NatKind::Open | NatKind::Consistent => (Tone::Plain, "    "),
+        _ => (Tone::Warn, "note"),
+    };
+    let at = seen.address.as_deref().map_or(String::new(), |a| format!(" ({})", one_line(a)));
+    p.data_parts(&[(tone, mark), (Tone::Plain, &format!(" network: {}{at}", one_line(&seen.message)))]);
+    if let Some(next) = &seen.next {
         p.data(&format!("       next: {}", one_line(next)));
     }
 }

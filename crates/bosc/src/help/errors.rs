@@ -97,7 +97,7 @@ pub(crate) const ERRORS: &[Known] = &[
         "start a seeder of the link; `--newest` says that this store has the newest version"),
     known("ERR_NOT_SEEDED", "4", "`publish --ci`: staged, but no peer fetched it",
         "keep this store, start a seeder, run again"),
-    known("ERR_NO_DHT", "4", "no DHT node answers: no network, or wrong bootstrap nodes (the error names those tried). Known after some 6 s",
+    known("ERR_NO_DHT", "4", "no DHT node answers: no network, or wrong bootstrap nodes (the error names those tried). Known after some 8 s",
         "check the network, the firewall (UDP) and `--bootstrap`; with a `--timeout` of more than 30 s it is waited for"),
     known("ERR_NO_FULL_PEER", "4", "`publish --ci`: no peer holds a full copy of the link, so its newest version is not known",
         "start a seeder that holds a full copy, or give a `--mirror`"),

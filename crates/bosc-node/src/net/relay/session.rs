@@ -216,6 +216,9 @@ impl NetMachine {
                 self.read_session(id, now);
                 self.drop_session(id, true, now);
             }
+            Event::Elsewhere { socket, from } => {
+                self.table.get_mut(id).into_iter().for_each(|s| s.follow(*socket, *from, now));
+            }
             Event::Closed(_) => {
                 self.read_session(id, now);
                 self.drop_session(id, false, now);

@@ -8,7 +8,8 @@ pub(super) const PAGES: &[Page] = &[
         details: "\
 Says who seeds the link, what it holds for which platform, what is wrong, and what to do
 about it. With --version also: would it update a client of that version? Exit code 1 if a
-finding is bad.",
+finding is bad. At the end, for information: which NAT this machine is behind, whom it can
+reach directly, and what to do.",
         examples: &[
             ("How a link is doing", "bosc doctor pear://KEY"),
             ("Why a client does not update", "bosc doctor pear://KEY --version 1.0.0 --platform win32-x64"),

@@ -158,7 +158,8 @@ impl Name {
         said.extend(responses.iter().map(String::as_bytes));
         let seed = Zeroizing::new(crypto::hash(&[CONTEXT, &store.sign(&crypto::hash(&said))]));
         let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert(KeyPair::from_seed(&seed).public()).then_some(Self(seed))
+        // Only made when it is ours: dropping one gives the name back.
+        names.insert(KeyPair::from_seed(&seed).public()).then(|| Self(seed))
     }
 }
 
