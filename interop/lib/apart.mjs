@@ -44,6 +44,7 @@ export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout
     // JavaScript says so before its relays know the way back.
     await sleep(1000)
     const fetcher = at(kinds[1], places[1], 'b')
+    await sites.ready()
     const out = path.join(dir, 'out')
     const dumping = fetcher.end(['dump', link, out, '--timeout', timeout, ...flags(1)], { timeout: timeout * 1000 + 20_000 })
     await during?.({ sites, places, through, seed, dir })

@@ -2,6 +2,7 @@
 // namespaces, a bridge and nftables; needs root. Everything has names of this process, and goes with `close`.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import fs from 'node:fs'
 import readline from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -19,6 +20,28 @@ const MASQUERADE = {
 }
 
 let networks = 0
+
+/** The program between two interfaces that loses and delays frames: WIRE, or the newest build in ../target. */
+function wireProgram() {
+  if (process.env.WIRE) return process.env.WIRE
+  for (const profile of ['release', 'debug']) {
+    const file = fileURLToPath(new URL(`../../target/${profile}/examples/wire`, import.meta.url))
+    if (fs.existsSync(file)) return file
+  }
+  return null
+}
+
+/** Why no site can be put behind a bad wire here, or false. */
+export function cannotMakeWires() {
+  const why = cannotMakeSites()
+  if (why) return why
+  try {
+    run('ethtool', '--version')
+  } catch {
+    return 'ethtool is not installed'
+  }
+  return wireProgram() === null ? 'no wire: cargo build --release -p bosc-testkit --example wire' : false
+}
 
 /** Why no such network can be made here, or false. */
 export function cannotMakeSites() {
@@ -46,6 +69,7 @@ export class Sites {
     this.name = `b${process.pid.toString(36)}${(networks++).toString(36)}`
     this.spaces = []
     this.children = []
+    this.wires = []
     this.count = 0
     this.hub = this.#space('hub')
     this.#in(this.hub, 'ip', 'link', 'add', 'br0', 'type', 'bridge')
@@ -73,9 +97,10 @@ export class Sites {
     for (const [space, name] of [[from, fromName], [to, toName]]) run('ip', '-n', space, 'link', 'set', name, 'up')
   }
 
-  #onPublic(space) {
+  #onPublic(space, wire) {
     const n = this.count
-    this.#cable(this.hub, `p${n}`, space, 'wan')
+    if (wire) this.#wire(n, space, wire)
+    else this.#cable(this.hub, `p${n}`, space, 'wan')
     this.#in(this.hub, 'ip', 'link', 'set', `p${n}`, 'master', 'br0')
     // Public addresses: those that are kept for examples and private ones are not believed by peers.
     const address = `5.9.0.${10 + n}`
@@ -83,10 +108,34 @@ export class Sites {
     return address
   }
 
-  /** A site: a namespace that is open on the public net, or behind a NAT of its own. */
+  // A cable to the hub with a bad wire in it. Interfaces at its ends cut segments and make checksums themselves: a frame is what a
+  // wire would carry.
+  #wire(n, space, { loss = 0, delay = 0, jitter = 0, rate, queue = 1000, seed = 1 }) {
+    const box = this.#space(`w${n}`)
+    this.#cable(this.hub, `p${n}`, box, 'left')
+    this.#cable(box, 'right', space, 'wan')
+    for (const [at, name] of [[this.hub, `p${n}`], [space, 'wan']]) {
+      this.#in(at, 'ethtool', '-K', name, 'tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off')
+    }
+    const flags = ['--loss', loss / 100, '--delay-ms', delay, '--jitter-ms', jitter, '--queue-kb', queue, '--seed', seed]
+    if (rate) flags.push('--rate-mbit', rate)
+    const child = this.start({ space: box }, wireProgram(), ['left', 'right', ...flags.map(String)], 'pipe')
+    this.wires.push(once(child.stdout, 'data', { signal: AbortSignal.timeout(10_000) }))
+  }
+
+  /** Resolves when every wire passes frames. */
+  async ready() {
+    await Promise.all(this.wires)
+  }
+
+  /**
+   * A site: a namespace that is open on the public net, or behind a NAT of its own, or (an object) open at the end of a bad wire:
+   * `loss` in %, `delay` and `jitter` in ms, `rate` in Mbit/s, `queue` in KB, in either direction.
+   */
   site(kind) {
     const n = this.count
     const inside = this.#space(`s${n}`)
+    if (typeof kind === 'object') return { space: inside, address: this.#onPublic(inside, kind), kind: 'wire' }
     if (kind === 'open') return { space: inside, address: this.#onPublic(inside), kind }
     return { space: inside, kind, ...this.#behind(inside, kind, n, 'eth') }
   }
@@ -144,6 +193,12 @@ export class Sites {
     const child = spawn('ip', ['netns', 'exec', site.space, program, ...args], { stdio })
     this.children.push(child)
     return child
+  }
+
+  /** Which congestion control TCP uses at a site. */
+  tcpControl(site, control) {
+    // By its route: a namespace may not choose any for all.
+    run('ip', '-n', site.space, 'route', 'replace', '5.9.0.0/24', 'dev', 'wan', 'src', site.address, 'proto', 'kernel', 'scope', 'link', 'congctl', control)
   }
 
   /** Gives the `Running` of a command at a site. */

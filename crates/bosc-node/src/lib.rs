@@ -19,7 +19,8 @@
 //!
 //! | what | how often | whose rule |
 //! |---|---|---|
-//! | each connection: a keep-alive each way and its acknowledgement | 5 s | hyperdht's `connectionKeepAlive`; JavaScript peers send theirs whatever we do, ours goes out with the answer to it |
+//! | each connection: the other side's keep-alive | 5 s | hyperdht's `connectionKeepAlive`; JavaScript peers send theirs whatever we do |
+//! | each connection: ours, and its acknowledgement | 20 s, with the answer to theirs; 5 s when nothing arrives for 7.5 s | ours: what acknowledges theirs says that we are there |
 //! | served topics: three relays are pinged | 20 s (3 s for the first 15 s) | ours: NATs must not forget the path |
 //! | served topics: our key is announced to its relays | 5 min | hyperdht |
 //! | pings of up to five known DHT nodes, or a walk when none is known | 3 min | ours, while we are not a node of the DHT ourselves; 40 s after |

@@ -157,7 +157,7 @@ fn who_has_nothing_to_do_sleeps() {
     assert!(alone < 360 && cut_off < 360, "{alone} {cut_off}");
     // Relays are pinged every twenty seconds and announced to every five minutes.
     assert!(announced < 720, "{announced}");
-    // A keep-alive goes each way every five seconds and is acknowledged.
+    // One side sends a keep-alive every five seconds; the other answers every twenty.
     assert!(follower < 1800 + 360 && seeder < 1800 + 1440, "{follower} {seeder}");
 }
 

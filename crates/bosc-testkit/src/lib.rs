@@ -8,6 +8,7 @@
 //! - [`seed`]: where a test's seed comes from, and how it is shown when the test fails.
 //! - [`net`]: [`net::Simulator`], datagrams between socket addresses with delay, jitter, loss, duplication,
 //!   reordering, corruption, rate limits and partitions.
+//! - `examples/wire.rs`: the same for real frames between two network interfaces, in real time.
 #![forbid(unsafe_code)]
 
 pub mod net;

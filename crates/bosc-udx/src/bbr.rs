@@ -4,7 +4,8 @@
 //! of the last ten seconds. Their product is what the path holds. Out of it come the pacing rate and the window.
 //!
 //! States: Startup (rate grows by 2.885 a round until three rounds bring less than a quarter more, or a tenth of a
-//! round is lost) → Drain (until what is in flight fits the path) → ProbeBandwidth (eight phases: 1.25, 0.75, then 1)
+//! round is lost to a queue) → Drain (until what is in flight fits the path) → ProbeBandwidth (eight phases: 1.25, 0.75,
+//! then 1)
 //! ⇄ ProbeRtt (200 ms with half of what the path holds, when the least round trip is ten seconds old).
 //!
 //! What differs from libudx, and why:
@@ -17,8 +18,13 @@
 //!   second when something is.
 //! - A round lasts at least a millisecond, so that ten rounds of a loopback are not shorter than one pause of a busy
 //!   machine.
-//! - `ceiling`: when more than [`LOSS_BOUND`] of a round is lost, the window is bounded by 0.85 of what was in flight,
-//!   and grows again by a quarter each cycle without such loss. Random loss below the bound changes nothing.
+//! - The first window is [`INITIAL_PACKETS`], not 10: an update is small, and on a long path every doubling costs its
+//!   user a round trip. They are paced as soon as a round trip is known.
+//! - Loss is a sign of congestion only beside another one. A radio link loses at random, at any rate; a full queue loses
+//!   what is too much for it, and until it does it makes round trips longer. So when more than [`LOSS_BOUND`] of a round
+//!   is lost while the smoothed round trip is beyond [`QUEUE_GROWN`] times the least, or more than [`LOSS_ALWAYS`] in any
+//!   case, then Startup ends, and the window is bounded by 0.85 of what was in flight (`ceiling`), to grow again by a
+//!   quarter each cycle without such loss. Any other loss changes nothing.
 //! - The extra for aggregated acknowledgements is at most one path's content, so a receiver that stalls does not
 //!   inflate the window.
 
@@ -36,7 +42,7 @@ const FULL_GROWTH: f64 = 1.25;
 const FULL_ROUNDS: u8 = 3;
 const EXTRA_ROUNDS: u8 = 5;
 const EXTRA_RTT_MAX: u64 = 100_000;
-const INITIAL_PACKETS: u64 = 10;
+const INITIAL_PACKETS: u64 = 32;
 const MIN_PACKETS: u64 = 4;
 /// Round trips below this (µs) are a loopback or a wire in the house.
 pub(crate) const SHORT_PATH: u64 = 1_500;
@@ -51,9 +57,14 @@ const ALLOWANCE_HORIZON: f64 = 5_000.0;
 const ALLOWANCE_LOSS_BOUND: f64 = 0.01;
 const ALLOWANCE_LOSS_PACKETS: u32 = 3;
 const ALLOWANCE_HOLD: u64 = 1_000_000;
-/// Part of a round whose loss makes us step back, and the fewest packets that count as that.
+/// Part of a round whose loss makes us step back if there is a queue, part that does in any case, and the fewest packets
+/// that count as either.
 const LOSS_BOUND: f64 = 0.1;
+const LOSS_ALWAYS: f64 = 0.3;
 const LOSS_PACKETS: u32 = 8;
+/// There is a queue when round trips are beyond the least by this factor, and this time for what machines add, µs.
+const QUEUE_GROWN: f64 = 1.5;
+const QUEUE_TIME: u64 = 1_000;
 /// How long the ceiling stays before it rises again, µs.
 const CEILING_HOLD: u64 = 2_000_000;
 
@@ -211,8 +222,8 @@ impl Bbr {
         }
     }
 
-    /// Packets were found lost. `inflight` is what was in flight before that.
-    pub(crate) fn on_loss(&mut self, now: u64, bytes: u64, packets: u32, inflight: u64) {
+    /// Packets were found lost. `inflight` is what was in flight before that, `rtt` the smoothed round trip.
+    pub(crate) fn on_loss(&mut self, now: u64, bytes: u64, packets: u32, inflight: u64, rtt: Option<u64>) {
         self.round_lost += bytes;
         self.round_lost_packets += packets;
         self.round_peak = self.round_peak.max(inflight);
@@ -224,7 +235,8 @@ impl Bbr {
                 self.allowance = (self.allowance * 7 / 10).max(ALLOWANCE_MIN);
             }
         }
-        if self.round_stepped_back || self.round_lost_packets < LOSS_PACKETS || lost <= LOSS_BOUND {
+        let bound = if self.has_queue(rtt) { LOSS_BOUND } else { LOSS_ALWAYS };
+        if self.round_stepped_back || self.round_lost_packets < LOSS_PACKETS || lost <= bound {
             return;
         }
         self.round_stepped_back = true;
@@ -238,6 +250,11 @@ impl Bbr {
         self.ceiling = Some(self.ceiling.map_or(ceiling, |before| before.min(ceiling)));
         self.ceiling_at = now;
         self.cwnd = self.cwnd.min(ceiling);
+    }
+
+    fn has_queue(&self, rtt: Option<u64>) -> bool {
+        let (Some(rtt), Some(least)) = (rtt, self.min_rtt) else { return true };
+        rtt > (least as f64 * QUEUE_GROWN) as u64 + QUEUE_TIME
     }
 
     /// The window was used up.

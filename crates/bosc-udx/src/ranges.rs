@@ -16,6 +16,10 @@ impl Ranges {
         self.map.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.map.clear();
     }

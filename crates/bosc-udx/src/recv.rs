@@ -248,11 +248,13 @@ impl Receiver {
         !self.ended && told < max / 2 && now >= told + max / 4
     }
 
-    /// The ranges that arrived ahead, for an acknowledgement: the one that changed last, then from the lowest on.
+    /// The ranges that arrived ahead, for an acknowledgement: the one that changed last, then from the lowest on. If there
+    /// are more than `max`, the highest come in between: they are news, and the acknowledgement before may be lost.
     pub(crate) fn sack_ranges(&self, max: usize) -> impl Iterator<Item = (u64, u64)> + '_ {
         let newest = self.newest_range.and_then(|sequence| self.ranges.containing(sequence));
-        let others = self.ranges.iter().filter(move |range| Some(*range) != newest);
-        newest.into_iter().chain(others).take(max)
+        let high = if self.ranges.len() > max { max / 2 } else { 0 };
+        let others = self.ranges.iter().rev().take(high).chain(self.ranges.iter());
+        newest.into_iter().chain(others.filter(move |range| Some(*range) != newest)).take(max)
     }
 }
 
@@ -342,5 +344,12 @@ mod tests {
         let ranges: Vec<_> = receiver.sack_ranges(50).map(|(a, b)| (a - start, b - start)).collect();
         assert_eq!(ranges, [(5, 6), (2, 4), (9, 10)]);
         assert_eq!(receiver.sack_ranges(2).count(), 2);
+        for i in (20..200).step_by(2) {
+            receiver.insert(start + i, flags::DATA, b"x");
+        }
+        receiver.insert(start + 60, flags::DATA, b"x");
+        receiver.insert(start + 61, flags::DATA, b"x");
+        let ranges: Vec<_> = receiver.sack_ranges(7).map(|(a, b)| (a - start, b - start)).collect();
+        assert_eq!(ranges, [(60, 63), (198, 199), (196, 197), (194, 195), (2, 4), (5, 6), (9, 10)]);
     }
 }

@@ -25,6 +25,10 @@ const TOGETHER: Duration = Duration::from_millis(2500);
 /// the answer to the other side's and not beside it.
 const LATER: Duration = Duration::from_secs(1);
 
+/// While the other side sends keep-alives, which our stream acknowledges, ours go out so often only, in answer to one of
+/// them. No peer of the packages waits for them; one whose application gives up after half a minute of silence is spared that.
+const SPARED: Duration = Duration::from_secs(20);
+
 /// How often the core thread is told that bytes arrive on a connection.
 const ACTIVE_EVERY: Duration = Duration::from_millis(500);
 
@@ -52,7 +56,7 @@ impl NetMachine {
         stream.connect(e.socket, e.remote_id, e.to, now);
         let (remote, hash) = (e.handshake.remote_public_key, e.handshake.hash);
         let seeds = Seeds::draw(&mut self.entropy);
-        let mut config = Config::default();
+        let mut config = Config { spared: SPARED, ..Config::default() };
         if !e.initiator {
             config.keep_alive += LATER;
         }

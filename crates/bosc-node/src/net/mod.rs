@@ -2,7 +2,8 @@
 //! only the waiting, the system calls and the handing over.
 //!
 //! It never waits for a disk. Received batches go in first, then everything that follows from them, then everything to
-//! send. It sleeps until the machine's next timeout, a datagram or a command: nothing else wakes it.
+//! send. It sleeps until the machine's next timeout, a datagram or a command: nothing else wakes it, on Linux not even a timer on
+//! its way (see [`alarm`]).
 //!
 //! # Files
 //!
@@ -11,8 +12,10 @@
 //! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent.
 //! - `watch`: noticing that the network changed or the machine slept. `life`: what follows from it, and resting.
 //! - `relay/`: blind relays that we use, and being one.
+//! - `alarm`: sleeping until a time-out without being woken on the way.
 //! - `socket`: one UDP socket, many datagrams a call. `pool`: sockets for holepunching. `tags`: how sockets are called.
 
+mod alarm;
 mod connection;
 mod dial;
 mod dialer;
@@ -31,6 +34,7 @@ use crate::between::{Input, NetCommand};
 use crate::signal::Signal;
 use crate::status::NetStatus;
 use crate::swarm::{Limits, Topic};
+use alarm::Alarm;
 use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_udx::SocketTag;
 use machine::{Datagram, NetMachine, NetSetup, Tuning};
@@ -178,6 +182,7 @@ impl Net {
 
     /// Runs until told to shut down.
     pub(crate) async fn run(mut self, mut commands: UnboundedReceiver<NetCommand>) {
+        let mut alarm = Alarm::new();
         loop {
             self.look();
             self.machine.work(self.now());
@@ -208,7 +213,7 @@ impl Net {
                 _ = self.client.readable() => {}
                 () = self.pool.readable() => {}
                 () = self.watch.happened() => {}
-                () = tokio::time::sleep(wait) => {}
+                () = alarm.after(wait) => {}
             }
             self.receive();
         }

@@ -41,12 +41,12 @@ enum ItemValue {
 /// The value of most entries: a file without anything unusual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PlainFile {
-    block_offset: u64,
-    byte_offset: u64,
-    byte_length: u64,
-    block_length: u32,
-    block_map: bool,
-    executable: bool,
+    pub(super) block_offset: u64,
+    pub(super) byte_offset: u64,
+    pub(super) byte_length: u64,
+    pub(super) block_length: u32,
+    pub(super) block_map: bool,
+    pub(super) executable: bool,
 }
 
 impl PlainFile {

@@ -26,6 +26,7 @@
 //! - `run`: one stage from start to commit. `target`: what it writes to. `event`: what is reported.
 //! - `changes`: folder against drive. `entries`: what the drive holds, in little memory. `compare`: the drive's side of it, as hashes. `index`: what need not be read again.
 //! - `checks`: what a folder must pass before it is committed.
+//! - `puts`: the entries that will be written, in little memory.
 //! - `pipeline`: reading and cutting ahead. `blocks`: blocks that are there already. `writer`: content into the blobs core.
 
 mod blocks;
@@ -43,6 +44,7 @@ mod news;
 pub(crate) mod next_release;
 mod options;
 mod pipeline;
+mod puts;
 mod request;
 mod run;
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use super::changes::{self, ReadTask, Task};
 use super::checks::{self, Allowed, CheckedFolder};
 use super::compare::Old;
-use super::entries::{EntryList, PlainFile};
+use super::entries::EntryList;
 use super::error::StageError;
 use super::index::{ChangeIndex, Clock, NextIndex};
 use super::news::StageNews;
 use super::options::{BUDGET, StageOptions, StageSummary};
 use super::pipeline::{Cut, Job, Pipeline, ReadItem, read_here};
+use super::puts::PutList;
 use super::target::{StageTarget, TargetState};
 use super::writer::ContentWriter;
 use crate::command::Stop;
@@ -65,7 +66,7 @@ fn run<T: StageTarget>(
         dry_run: options.dry_run,
         stop: &options.stop,
         summary: StageSummary { before, after: before, ..StageSummary::default() },
-        puts: Vec::new(),
+        puts: PutList::default(),
         at: 0,
         suspects: BTreeMap::new(),
         sizeless: BTreeSet::new(),
@@ -104,7 +105,7 @@ fn run<T: StageTarget>(
     }
     if !options.dry_run {
         if !puts.is_empty() || !removals.is_empty() {
-            summary.after = commit(target, &files, puts, &removals)?;
+            summary.after = commit(target, &files, &puts, &removals)?;
         }
         drop(removals);
         drop(entries);
@@ -126,28 +127,6 @@ fn run<T: StageTarget>(
     Ok(summary)
 }
 
-/// An entry to write: the file's place in the list, and its value.
-enum EntryPut {
-    File(u32, PlainFile),
-    Other(usize, Box<EntryValue>),
-}
-
-impl EntryPut {
-    fn new(at: usize, value: EntryValue) -> Self {
-        match (u32::try_from(at), PlainFile::of(&value)) {
-            (Ok(at), Some(plain)) => Self::File(at, plain),
-            _ => Self::Other(at, Box::new(value)),
-        }
-    }
-
-    fn encode(&self) -> (Option<usize>, Bytes) {
-        match self {
-            Self::File(at, plain) => (usize::try_from(*at).ok(), plain.value().encode().into()),
-            Self::Other(at, value) => (Some(*at), value.encode().into()),
-        }
-    }
-}
-
 /// Blocks of entries given to the target at once.
 const ENTRY_BLOCKS: usize = 256;
 
@@ -156,13 +135,10 @@ const ENTRY_BLOCKS: usize = 256;
 fn commit<T: StageTarget>(
     target: &mut T,
     files: &FileList,
-    puts: Vec<EntryPut>,
+    puts: &PutList,
     removals: &[DriveEntry],
 ) -> Result<TargetState, StageError> {
-    let entries = puts.iter().filter_map(|put| {
-        let (at, value) = put.encode();
-        Some((files.key(at?)?, value))
-    });
+    let entries = puts.iter().filter_map(|(at, value)| Some((files.key(at)?, Bytes::from(value.encode()))));
     let Some(source) = target.db_beside() else {
         let mut batch = DriveBatch::new(target.db());
         removals.iter().try_for_each(|entry| batch.del(&entry.key).map(drop))?;
@@ -196,7 +172,7 @@ struct Writer<'a, T> {
     dry_run: bool,
     stop: &'a Stop,
     summary: StageSummary,
-    puts: Vec<EntryPut>,
+    puts: PutList,
     /// Place of the present file in the list.
     at: usize,
     /// What the content of files looks like, by key.
@@ -279,7 +255,7 @@ impl<T: StageTarget> Writer<'_, T> {
     fn put(&mut self, value: EntryValue, diff: ByteDiff) {
         self.diff(diff);
         if !self.dry_run {
-            self.puts.push(EntryPut::new(self.at, value));
+            self.puts.push(self.at, value);
         }
     }
 

@@ -150,7 +150,7 @@ impl Sender {
                 self.recovery = Recovery::Fast(self.next());
                 stats.fast_recoveries += 1;
             }
-            self.bbr.on_loss(now, bytes, packets, inflight_before);
+            self.bbr.on_loss(now, bytes, packets, inflight_before, self.rtt.smoothed());
         }
     }
 

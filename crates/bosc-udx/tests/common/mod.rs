@@ -48,7 +48,7 @@ impl Side {
         }
     }
 
-    fn application(&mut self, now: Duration) {
+    pub fn application(&mut self, now: Duration) {
         while self.written < self.to_write.len() {
             let end = (self.written + 50_000).min(self.to_write.len());
             match self.stream.write(Bytes::copy_from_slice(&self.to_write[self.written..end])) {

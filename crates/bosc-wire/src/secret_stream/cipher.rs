@@ -60,25 +60,22 @@ impl StreamCipherState {
     pub fn seal(&mut self, tag: u8, message: &mut [u8]) -> bool {
         let Some((tag_slot, rest)) = message.split_first_mut() else { return false };
         let Some((body, mac_slot)) = rest.split_last_chunk_mut::<MAC>() else { return false };
-        let (mut cipher, mut mac, mut tag_block) = self.start();
+        let (sealed_tag, sealing) = self.begin(tag);
+        *tag_slot = sealed_tag;
+        *mac_slot = sealing.finish(body);
+        true
+    }
+
+    /// Begins a message that is sealed piece by piece: its sealed tag byte, and what takes the pieces.
+    pub(super) fn begin(&mut self, tag: u8) -> (u8, Sealing<'_>) {
+        let (cipher, mut mac, mut tag_block) = self.start();
+        let mut sealed_tag = tag;
         if let Some(b) = tag_block.first_mut() {
             *b ^= tag;
-            *tag_slot = *b;
+            sealed_tag = *b;
         }
         mac.update(Block::slice_as_chunks(&tag_block).0);
-        let mut chunks = body.chunks_exact_mut(CHUNK);
-        for chunk in chunks.by_ref() {
-            cipher.apply_keystream(chunk);
-            mac.update(Block::slice_as_chunks(chunk).0);
-        }
-        let last = chunks.into_remainder();
-        cipher.apply_keystream(last);
-        let last_len = last.len();
-        let sum =
-            finish_mac(mac, body.get(body.len().saturating_sub(last_len)..).unwrap_or_default(), body.len());
-        *mac_slot = sum;
-        self.advance(tag, &sum);
-        true
+        (sealed_tag, Sealing { state: self, tag, cipher, mac, len: 0 })
     }
 
     /// Opens in place what [`seal`](Self::seal) made and returns its tag; the plain bytes are
@@ -157,6 +154,38 @@ impl StreamCipherState {
     #[cfg(test)]
     pub(super) fn set_counter(&mut self, counter: u32) {
         self.counter = counter;
+    }
+}
+
+/// A message in the course of being sealed. One that is not finished leaves the state as if it had not begun.
+pub(super) struct Sealing<'a> {
+    state: &'a mut StreamCipherState,
+    tag: u8,
+    cipher: ChaCha20,
+    mac: Poly1305,
+    len: usize,
+}
+
+impl Sealing<'_> {
+    /// Seals the next piece in place. All but the last, which [`Sealing::finish`] takes, are a multiple of 16 bytes long.
+    pub(super) fn piece(&mut self, piece: &mut [u8]) {
+        debug_assert!(piece.len().is_multiple_of(16));
+        self.len = self.len.saturating_add(piece.len());
+        for chunk in piece.chunks_mut(CHUNK) {
+            self.cipher.apply_keystream(chunk);
+            self.mac.update(Block::slice_as_chunks(chunk).0);
+        }
+    }
+
+    /// Seals the last piece in place; the authenticator that follows it.
+    pub(super) fn finish(mut self, piece: &mut [u8]) -> [u8; MAC] {
+        let total = self.len.saturating_add(piece.len());
+        let (whole, last) = piece.split_at_mut(piece.len() / CHUNK * CHUNK);
+        self.piece(whole);
+        self.cipher.apply_keystream(last);
+        let sum = finish_mac(self.mac, last, total);
+        self.state.advance(self.tag, &sum);
+        sum
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every byte is copied once, into the buffer it will be decrypted in. Small frames share a buffer; a large one
 //! has its own, which grows as bytes arrive, so that three bytes cannot make us take 16 MiB.
 
+use super::cipher::{OVERHEAD, StreamCipherState, TAG_MESSAGE};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
@@ -18,9 +19,11 @@ const FIRST_STEP: usize = 512 * 1024;
 /// Sealed messages up to this many bytes share an output buffer.
 const JOIN: usize = 8 * 1024;
 
-/// A longer sealed message is handed on in pieces of so many bytes, each with memory of its own: what was acknowledged of a
-/// block of several MiB is free before its end is. The copy costs a twentieth of the sealing.
+/// A longer message is sealed and handed on in pieces of so many bytes, each with memory of its own: what was acknowledged of a
+/// block of several MiB is free before its end is. All take the same room, which an allocator gives to the next one.
 const PIECE: usize = 256 * 1024;
+/// Messages longer than this are sealed in pieces.
+pub(super) const LONG: usize = 2 * PIECE;
 
 /// A frame is longer or shorter than allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,13 +171,54 @@ impl Output {
         fill(&mut Frame { buffer: &mut self.joined, start: start + PREFIX });
         debug_assert_eq!(self.joined.len(), start + total);
         self.bytes = self.bytes.saturating_add(self.joined.len() - start);
-        if total > 2 * PIECE {
-            let sealed = self.joined.split();
-            self.joined = BytesMut::new();
-            self.done.extend(sealed.chunks(PIECE).map(Bytes::copy_from_slice));
-        } else if total > JOIN {
+        if total > JOIN {
             self.flush_joined();
         }
+    }
+
+    /// Appends a frame of all `parts`, which are `len` bytes, sealed piece by piece.
+    pub(super) fn long_frame<P: AsRef<[u8]>>(
+        &mut self,
+        len: usize,
+        parts: &[P],
+        state: &mut StreamCipherState,
+    ) {
+        self.flush_joined();
+        let [a, b, c, ..] = (len.saturating_add(OVERHEAD) as u32).to_le_bytes();
+        let (tag, mut sealing) = state.begin(TAG_MESSAGE);
+        let mut head: &[u8] = &[a, b, c, tag];
+        let mut parts = parts.iter().map(AsRef::as_ref);
+        let (mut part, mut left): (&[u8], usize) = (&[], len);
+        loop {
+            let mut piece = BytesMut::with_capacity(PIECE + PREFIX + OVERHEAD);
+            piece.extend_from_slice(head);
+            let start = std::mem::take(&mut head).len();
+            let mut room = left.min(PIECE);
+            left = left.saturating_sub(room);
+            while room > 0 {
+                if part.is_empty() {
+                    let Some(next) = parts.next() else { break };
+                    part = next;
+                }
+                let (now, later) = part.split_at(room.min(part.len()));
+                piece.extend_from_slice(now);
+                (part, room) = (later, room.saturating_sub(now.len()));
+            }
+            let body = piece.get_mut(start..).unwrap_or_default();
+            if left == 0 {
+                let sum = sealing.finish(body);
+                piece.extend_from_slice(&sum);
+                self.push(piece);
+                return;
+            }
+            sealing.piece(body);
+            self.push(piece);
+        }
+    }
+
+    fn push(&mut self, piece: BytesMut) {
+        self.bytes = self.bytes.saturating_add(piece.len());
+        self.done.push_back(piece.freeze());
     }
 
     /// Bytes waiting.

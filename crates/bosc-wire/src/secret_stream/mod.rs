@@ -30,7 +30,7 @@ use crate::noise::{Handshake, HandshakeResult, NoiseError, Pattern};
 use bosc_format::crypto::{KeyPair, PublicKey, keyed_hash};
 use bytes::{Bytes, BytesMut};
 use cipher::{HEADER, OVERHEAD, StreamCipherState, TAG_MESSAGE};
-use frames::{BadLength, FrameReader, Output};
+use frames::{BadLength, FrameReader, LONG, Output};
 use namespaces::NAMESPACES;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -87,13 +87,22 @@ pub struct Config {
     /// Sends an empty message when nothing was sent for so long; also drops received empty messages. Zero: off.
     /// HyperDHT uses 5 seconds.
     pub keep_alive: Duration,
+    /// How long the other side's messages may stand for our empty ones. The transport acknowledges what arrives, which tells
+    /// the other side, and every NAT between, that we are there. So while something arrives at least every one and a half times
+    /// [`Config::keep_alive`], an empty message is sent only when nothing was sent for so long. Zero: what arrives stands for nothing.
+    pub spared: Duration,
     /// Fails when nothing was received for so long. Zero: off.
     pub timeout: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_message: MAX_MESSAGE, keep_alive: Duration::from_secs(5), timeout: Duration::ZERO }
+        Self {
+            max_message: MAX_MESSAGE,
+            keep_alive: Duration::from_secs(5),
+            spared: Duration::ZERO,
+            timeout: Duration::ZERO,
+        }
     }
 }
 
@@ -318,6 +327,11 @@ impl SecretStream {
             return Err(StreamError::TooLong(len));
         }
         let encrypt = self.encrypt.as_mut().ok_or(StreamError::NotOpen)?;
+        if len > LONG {
+            self.output.long_frame(len, parts, encrypt);
+            self.last_write = now;
+            return Ok(());
+        }
         let mut sealed = false;
         self.output.frame(len + OVERHEAD, |frame| {
             frame.put(&[0]);
@@ -354,7 +368,7 @@ impl SecretStream {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let due = |since: Duration, after: Duration| (!after.is_zero()).then(|| since.saturating_add(after));
-        let write = self.can_send().then(|| due(self.last_write, self.config.keep_alive)).flatten();
+        let write = self.can_send().then(|| self.keep_alive_at()).flatten();
         let read = match self.state {
             State::Failed => None,
             _ => due(self.last_read, self.config.timeout),
@@ -371,10 +385,20 @@ impl SecretStream {
         if past(self.last_read, self.config.timeout) {
             return self.check(Err(StreamError::TimedOut));
         }
-        if self.can_send() && past(self.last_write, self.config.keep_alive) {
+        if self.can_send() && self.keep_alive_at().is_some_and(|at| at <= now) {
             self.send(&[], now)?;
         }
         Ok(())
+    }
+
+    fn keep_alive_at(&self) -> Option<Duration> {
+        let Config { keep_alive, spared, .. } = self.config;
+        if keep_alive.is_zero() {
+            return None;
+        }
+        let silent = self.last_read.saturating_add(keep_alive).saturating_add(keep_alive / 2);
+        let spared = silent.min(self.last_write.saturating_add(spared));
+        Some(self.last_write.saturating_add(keep_alive).max(spared))
     }
 
     /// Seals a message for the transport's unordered datagrams: at most as long as those, less 24 bytes.

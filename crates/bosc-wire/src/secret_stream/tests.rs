@@ -248,6 +248,61 @@ fn empty_messages_are_keep_alives_unless_turned_off() {
     assert_eq!(messages(&mut b), [""]);
 }
 
+#[test]
+fn long_messages_go_out_in_pieces_and_come_back_whole() {
+    const PIECE: usize = 256 << 10;
+    let (mut a, mut b) = pair(Config::default());
+    for (n, extra) in (2..5).flat_map(|n| [0, 1, 15, 16, 17, 65_536, PIECE - 1].map(|extra| (n, extra))) {
+        let long = pattern(n * PIECE + extra);
+        let (start, rest) = long.split_at(7);
+        let (middle, end) = rest.split_at(rest.len() - 300_001);
+        a.send_parts(&[start, b"", middle, end], ZERO).unwrap();
+        a.send(b"short", ZERO).unwrap();
+        let mut pieces = 0;
+        while let Some(piece) = a.take_output() {
+            pieces += 1;
+            assert!(piece.len() <= PIECE + 20 || long.len() <= 2 * PIECE, "{}", piece.len());
+            b.feed(&piece, ZERO).unwrap();
+        }
+        assert!(pieces > n || long.len() <= 2 * PIECE, "{pieces}");
+        let got = messages(&mut b);
+        assert!(got.len() == 2 && got[0] == long && got[1] == "short", "{n} and {extra}");
+    }
+    assert_eq!(a.output_len(), 0);
+}
+
+#[test]
+fn keep_alives_of_the_other_side_stand_for_ours_for_a_while() {
+    let seconds = Duration::from_secs;
+    let plain = Config { keep_alive: seconds(4), ..Config::default() };
+    let spared = Config { spared: seconds(15), ..plain };
+    // When the second of two sends something within half a minute, if the first says something or nothing at all.
+    let sent = |config, heard: bool| {
+        let (mut a, mut b) = (stream(true, plain), stream(false, config));
+        pump(&mut a, &mut b).unwrap();
+        let mut sent = Vec::new();
+        for now in 1..=32 {
+            a.handle_timeout(seconds(now)).unwrap();
+            let said = drain(&mut a);
+            if heard {
+                b.feed(&said, seconds(now)).unwrap();
+            }
+            b.handle_timeout(seconds(now)).unwrap();
+            if !drain(&mut b).is_empty() {
+                sent.push(now);
+            }
+        }
+        sent
+    };
+    assert_eq!(sent(plain, true), [4, 8, 12, 16, 20, 24, 28, 32]);
+    assert_eq!(sent(spared, true), [15, 30]);
+    assert_eq!(
+        sent(spared, false),
+        [6, 10, 14, 18, 22, 26, 30],
+        "later by half of it, and then as often as ever"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -1,0 +1,60 @@
+// The table of bad wires: TCP, JavaScript and bosc over the same wire, in one run. Needs root, iproute2, nftables and ethtool:
+//
+//   cargo build --release -p bosc && cargo build --release -p bosc-testkit --example wire
+//   cd interop && BOSC=../target/release/bosc node bench/loss.mjs [--runs 3] [--only ROW] [--sides tcp,js,bosc] [--mib 1,20] [--quick]
+//
+// ROW is a part of a row's name. MB/s are of the content, and everything counts from the start: of the process, or of TCP's connection.
+import fs from 'node:fs'
+import os from 'node:os'
+import { cannotMakeWires } from '../lib/sites.mjs'
+import { overWire } from '../lib/over-wire.mjs'
+
+const why = cannotMakeWires()
+if (why) {
+  console.error(why)
+  process.exit(1)
+}
+const value = (name, other) => {
+  const at = process.argv.indexOf(`--${name}`)
+  return at > 0 ? process.argv[at + 1] : other
+}
+const quick = process.argv.includes('--quick')
+const runs = Number(value('runs', 1))
+const only = value('only', '')
+const sizes = value('mib', quick ? '1,5' : '1,20').split(',').map(Number)
+const available = fs.readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').split(/\s/)
+const sides = value('sides', 'bbr,cubic,js,bosc').replace('tcp', 'bbr').split(',').filter((s) => s === 'js' || s === 'bosc' || available.includes(s))
+const wires = [
+  { loss: 0, delay: 20, rate: 100, queue: 500 },
+  { loss: 2, delay: 50, rate: 100, queue: 1000 },
+  { loss: 10, delay: 50, rate: 100, queue: 1000 },
+  { loss: 0, delay: 100, jitter: 5, rate: 50, queue: 1000 },
+  { loss: 2, delay: 300, rate: 20, queue: 1000 },
+  { loss: 0, delay: 20, rate: 10, queue: 60 },
+  { loss: 5, delay: 10, jitter: 2, rate: 200, queue: 500 }
+]
+const name = (w) => `${w.loss} %, ${w.delay}${w.jitter ? ` ± ${w.jitter}` : ''} ms, ${w.rate} Mbit/s, ${w.queue} KB`
+const SECONDS = 60
+const median = (times) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]
+const titles = { bbr: 'TCP BBR', cubic: 'TCP CUBIC', js: 'JavaScript', bosc: 'bosc' }
+const ratio = (a, b) => (a && b && Number.isFinite(a / b) ? (a / b).toFixed(2) : '-')
+
+console.log(`${os.platform()} ${os.arch()}, ${os.cpus().length} x ${os.cpus()[0]?.model}, node ${process.version}; medians of ${runs}; load ${os.loadavg()[0].toFixed(1)}\n`)
+for (const mib of sizes) {
+  console.log(`\n${mib} MiB: seconds (MB/s)\n`)
+  console.log(`| loss, delay one way, rate, queue | ${sides.map((s) => titles[s]).join(' | ')} | bosc / BBR | bosc / JavaScript |`)
+  console.log(`|---|${'---|'.repeat(sides.length + 2)}`)
+  for (const wire of wires.filter((w) => name(w).includes(only) && (!quick || w.rate === 100))) {
+    const speeds = {}
+    const cells = []
+    for (const side of sides) {
+      const times = []
+      for (let i = 0; i < runs; i++) times.push(await overWire(side, { ...wire, seed: i + 1 }, mib << 20, SECONDS))
+      const ms = median(times)
+      speeds[side] = (mib << 20) / ms
+      cells.push(Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} (${(speeds[side] / 1000).toFixed(1)})` : `> ${SECONDS}`)
+    }
+    console.log(`| ${name(wire)} | ${cells.join(' | ')} | ${ratio(speeds.bosc, speeds.bbr)} | ${ratio(speeds.bosc, speeds.js)} |`)
+  }
+}
+process.exit(0)
