@@ -16,9 +16,11 @@ const program = (kind) => (kind === 'js' ? [process.execPath, SCRIPT] : boscComm
 /**
  * Stages and seeds a folder at a site of kind `from` and dumps it at one of kind `to`. Gives the dump, ended, and the milliseconds it took.
  * `kinds` is who seeds and who fetches: `bosc` or `js`. `relay` is who relays, and `named` who of the two names the relay. Called with
- * what runs, `during` may disturb it. `rate` is what may leave the seeder's site, in the words of `tc`.
+ * what runs, `during` may disturb it. `rate` is what may leave the seeder's site, in the words of `tc`. `third` are the flags of one
+ * more bosc on the public net that seeds the link and keeps nothing of it.
  */
-export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout = 40, relay, named = [false, true], relayFlags, rate, during } = {}) {
+export async function fetchApart([from, to], kinds, options = {}) {
+  const { bytes = 3_300_000, timeout = 40, relay, named = [false, true], relayFlags, rate, seedFlags = [], third, during } = options
   const dir = tempDir('apart')
   const sites = new Sites()
   const started = []
@@ -39,8 +41,13 @@ export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout
     const seeder = at(kinds[0], places[0], 'a')
     const { link } = await seeder.touch()
     await seeder.stage(link, app)
-    const seed = seeder.start('seed', link, ...flags(0))
+    const seed = seeder.start('seed', link, ...flags(0), ...seedFlags)
     await seed.until('announced', undefined, { timeout: 40_000 })
+    if (third) {
+      const helper = at('bosc', sites.site('open'), 'h').start('seed', link, '--max-disk', '1', ...third)
+      await helper.until('announced', undefined, { timeout: 40_000 })
+      await helper.until('peer-add', undefined, { timeout: 40_000 })
+    }
     // JavaScript says so before its relays know the way back.
     await sleep(1000)
     const fetcher = at(kinds[1], places[1], 'b')
@@ -51,7 +58,7 @@ export async function fetchApart([from, to], kinds, { bytes = 3_300_000, timeout
     const dump = await dumping
     const same = dump.code === 0 && fs.readFileSync(path.join(out, 'data.bin')).equals(fs.readFileSync(path.join(app, 'data.bin')))
     const relayed = await through?.stats()
-    return { dump, same, ms: dump.ended - dump.started, relayed }
+    return { dump, same, ms: dump.ended - dump.started, relayed, peers: seed.all('peers') }
   } finally {
     await Promise.all(started.map((b) => b.close()))
     await sites.close()

@@ -10,7 +10,7 @@ const timeout = 900_000
 const standIn = isStandIn() ? 'the stand-in has no release pipeline' : false
 const skip = standIn || (process.platform === 'win32' ? 'the pages are typed into a POSIX shell' : false)
 /** Pages with commands. A page that is missing here, and one that has commands and is not here, is an error. */
-const PAGES = ['ten-minutes.md', 'release-lines.md', 'signing-ceremony.md', 'recovery.md', 'ci.md']
+const PAGES = ['ten-minutes.md', 'release-lines.md', 'signing-ceremony.md', 'recovery.md', 'ci.md', 'operators.md']
 
 test('every page with commands is run', () => {
   const found = fs.readdirSync(docsDir).filter((n) => n.endsWith('.md') && /^\s*```console/m.test(fs.readFileSync(`${docsDir}/${n}`, 'utf8')))

@@ -45,6 +45,22 @@ test('a relay that is not allowed to help does not, and dump says so in time', {
   assert.equal(relayed.pairs, 0)
 })
 
+// Nobody names a relay: a seeder that both reach, and that keeps nothing itself, tells that it is one.
+for (const seeds of ['bosc', 'js']) {
+  test(`two symmetric NATs: ${seeds} seeds, bosc fetches, a third seeder offers itself as a relay`, { timeout, skip }, async () => {
+    const seedFlags = seeds === 'bosc' ? ['--stats=1'] : []
+    const { dump, same, peers } = await fetchApart(NATS, [seeds, 'bosc'], { third: ['--relay-for', 'peers'], seedFlags, timeout: 90 })
+    assert.equal(dump.code, 0, dump.describe())
+    assert.ok(same)
+    if (seeds === 'bosc') assert.ok(peers.some((t) => t.peers.some((p) => p.relayed && p.sentBytes > 0)), JSON.stringify(peers.slice(-2)))
+  })
+}
+
+test('a third seeder that is no relay does not help', { timeout, skip }, async () => {
+  const { dump } = await fetchApart(NATS, ['bosc', 'bosc'], { third: [], timeout: 15 })
+  assertFailed(dump, 'ERR_NETWORK_TIMEOUT')
+})
+
 test('bosc relay: who may use it is said, its key stays, and it ends in peace', { timeout, skip: isStandIn() && skip }, async (t) => {
   const f = await fixture(t)
   const bosc = f.bosc()

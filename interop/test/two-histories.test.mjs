@@ -41,6 +41,10 @@ test('a copied store signs nothing before a peer showed the newest head, or --so
   assert.equal(refused.code, 5)
   assert.match(refused.last('error').hint, /--sole-copy/)
   assert.match(refused.last('store-copied').evidence, /copies/)
+  // That it has the newest version is not for the user of a copy to say.
+  const before = (await b.end(['versions', link])).stdout
+  assertFailed(await b.end(['stage', link, app(f, '1.1.0'), '--newest']), 'ERR_STORE_COPIED')
+  assert.equal((await b.end(['versions', link])).stdout, before)
   // The original minds nothing, and goes on.
   const v2 = await a.stage(link, app(f, '2.0.0'))
   assert.ok(v2.version > v1.version)

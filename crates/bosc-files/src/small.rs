@@ -97,6 +97,59 @@ pub fn rename_beside(path: &Path, name: impl AsRef<OsStr>, durability: Durabilit
     if durability == Durability::Disk { dir.sync() } else { Ok(()) }
 }
 
+/// Held while a file of a folder is read, changed and replaced by a program of ours. Dropped, or with the end of the process, the
+/// next one goes on.
+#[derive(Debug)]
+pub struct FolderLock(#[allow(dead_code)] Option<File>);
+
+/// Waits until no other program of ours changes files in a folder that people work in, and gives up after `patience`: `None` then.
+/// Nothing is left in the folder. Where folders cannot be locked (some file systems of networks) it goes on without.
+///
+/// # Errors
+/// When there is no such folder.
+pub fn lock_folder(folder: &Path, patience: Duration) -> io::Result<Option<FolderLock>> {
+    let begun = Instant::now();
+    #[cfg(unix)]
+    let handle = File::from(crate::resolve::folder(folder, crate::resolve::Missing::Fail)?);
+    loop {
+        #[cfg(unix)]
+        let tried = handle.try_lock();
+        #[cfg(not(unix))]
+        let tried = held_alone(&folder.join(".bosc-lock"));
+        match tried {
+            #[cfg(unix)]
+            Ok(()) => return Ok(Some(FolderLock(Some(handle)))),
+            #[cfg(not(unix))]
+            Ok(file) => return Ok(Some(FolderLock(Some(file)))),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => std::thread::sleep(LOOK),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(_)) => return Ok(Some(FolderLock(None))),
+        }
+    }
+}
+
+/// A file that only one process can have open, and that goes when it is closed.
+#[cfg(windows)]
+fn held_alone(path: &Path) -> Result<File, TryLockError> {
+    use std::os::windows::fs::OpenOptionsExt;
+    const GENERIC_WRITE: u32 = 0x4000_0000;
+    const DELETE: u32 = 0x0001_0000;
+    const DELETE_ON_CLOSE: u32 = 0x0400_0000;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).share_mode(0);
+    options.access_mode(GENERIC_WRITE | DELETE).custom_flags(DELETE_ON_CLOSE);
+    options.open(path).map_err(|e| match e.raw_os_error() {
+        // ERROR_SHARING_VIOLATION; ERROR_ACCESS_DENIED while it goes.
+        Some(32 | 5) if path.exists() => TryLockError::WouldBlock,
+        _ => TryLockError::Error(e),
+    })
+}
+
+#[cfg(not(any(unix, windows)))]
+fn held_alone(_: &Path) -> Result<File, TryLockError> {
+    Err(TryLockError::Error(io::ErrorKind::Unsupported.into()))
+}
+
 /// Locks a file that is made for it, for this user alone, and gives up after `patience`: `None` then. The lock ends when the file is
 /// closed or the process ends.
 ///

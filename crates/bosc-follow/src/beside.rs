@@ -85,6 +85,7 @@ mod tests {
             other_history: false,
             unproved: 0,
             stale: false,
+            uploaded_bytes: 0,
         };
         CoreStatus {
             fork: core.0,

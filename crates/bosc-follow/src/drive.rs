@@ -149,6 +149,16 @@ impl FollowedDrive {
         Ok(found.flatten())
     }
 
+    /// Fails when one of its cores cannot go on, for those who wait for several drives at once.
+    ///
+    /// # Errors
+    /// [`FollowError::NotStored`].
+    pub fn check(&self) -> Result<(), FollowError> {
+        let (db, blobs) = self.statuses();
+        check(&db)?;
+        check(&blobs)
+    }
+
     /// Has every peer prove from now on that its history is ours.
     pub fn compare(&self) {
         self.db.live().compare();
@@ -228,6 +238,7 @@ mod tests {
             other_history: false,
             unproved: 0,
             stale: false,
+            uploaded_bytes: 0,
         };
         CoreStatus { length, peers: peers.iter().map(peer).collect(), ..CoreStatus::default() }
     }

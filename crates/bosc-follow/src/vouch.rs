@@ -143,6 +143,7 @@ mod tests {
             other_history: false,
             unproved: 0,
             stale: false,
+            uploaded_bytes: 0,
         }
     }
 

@@ -94,6 +94,13 @@ pub enum FromLive {
         /// Whether it does.
         shared: bool,
     },
+    /// Its peer says that it is a blind relay for those who share a core with it.
+    RelayOffered {
+        /// Which connection.
+        conn: ConnId,
+        /// The relay's key.
+        key: PublicKey,
+    },
     /// Its peer delivered blocks.
     Delivered {
         /// Which connection.
@@ -143,6 +150,6 @@ pub(crate) enum NetCommand {
     Suspend { done: Sender<()> },
     /// Go on.
     Resume,
-    /// End the node. The channel is dropped when that is done.
-    Shutdown { done: Sender<()> },
+    /// End the node, but write what was made for peers within `grace`. The channel is dropped when that is done.
+    Shutdown { grace: Duration, done: Sender<()> },
 }

@@ -75,10 +75,11 @@ pub mod machine {
 
 pub use bosc_udx::RelayLimits;
 pub use bosc_wire::blind_relay::Limits as PairLimits;
-pub use net::relay::{RelayBounds, RelaySetup, RelayStatus};
+pub use net::relay::{RelayBounds, RelayFor, RelaySetup, RelayStatus};
 pub use signal::Signal;
 pub use status::{
-    ConflictStatus, CoreFailure, CoreStatus, DroppedPeer, MAX_CONFLICTS, NetStatus, PeerStatus,
+    ConflictStatus, ConnectionStatus, CoreFailure, CoreStatus, DroppedPeer, MAX_CONFLICTS, NetStatus,
+    PeerStatus,
 };
 pub use swarm::Part;
 
@@ -128,8 +129,13 @@ pub struct NodeConfig {
     pub port: u16,
     /// See [`Role`].
     pub role: Role,
-    /// Most connections.
+    /// Most peers that are dialled.
     pub max_peers: usize,
+    /// Most connections in all, dialled and accepted; none: twice [`NodeConfig::max_peers`].
+    pub max_connections: Option<usize>,
+    /// Most bytes a second that are sent to all peers together; none: any. Bytes of messages count: headers, and what has to be
+    /// sent again, come on top.
+    pub upload_limit: Option<u64>,
     /// Keys of blind relays to go through where no direct way to a peer is found. One is chosen for each connection.
     pub relay_through: Vec<PublicKey>,
     /// Be a blind relay for others.
@@ -148,6 +154,8 @@ impl NodeConfig {
             port: 0,
             role: Role::Peer,
             max_peers: 64,
+            max_connections: None,
+            upload_limit: None,
             relay_through: Vec::new(),
             relay: None,
         }
@@ -198,12 +206,18 @@ impl Node {
             dht.known_address = Some(SocketAddrV4::new(host, config.port));
         }
         let public_key = config.key_pair.public();
+        let offered = config.relay.as_ref().filter(|r| r.offer).map(|r| r.key_pair.public());
         let net_config = NetConfig {
             key_pair: config.key_pair,
             host: config.host,
             port: config.port,
             dht,
-            limits: swarm::Limits { peers: config.max_peers, ..swarm::Limits::default() },
+            limits: swarm::Limits {
+                peers: config.max_peers,
+                all: config.max_connections,
+                ..swarm::Limits::default()
+            },
+            upload_limit: config.upload_limit,
             relay_through: config.relay_through,
             relay: config.relay,
         };
@@ -218,15 +232,8 @@ impl Node {
             .spawn(move || runtime.block_on(net.run(net_rx)))?;
         let mut seed = [0; 8];
         net::entropy(&mut seed);
-        let live = Live::new(
-            store,
-            bootstrap,
-            start,
-            u64::from_le_bytes(seed),
-            net_tx.clone(),
-            live_tx.clone(),
-            signal.clone(),
-        );
+        let setup = live::setup(store, u64::from_le_bytes(seed), live_tx.clone(), offered);
+        let live = Live::new(setup, bootstrap, start, net_tx.clone(), signal.clone());
         let live_thread =
             std::thread::Builder::new().name("bosc-live".into()).spawn(move || live.run(&live_rx))?;
         Ok(Self {
@@ -331,16 +338,22 @@ impl Node {
     }
 
     /// Ends the node: takes announcements back and closes connections, within about two seconds.
-    pub fn close(mut self) {
-        self.end(true);
+    pub fn close(self) {
+        self.close_within(Duration::ZERO);
     }
 
-    fn end(&mut self, wait: bool) {
+    /// Ends the node as [`Node::close`] does, but first writes what was made for peers, for `grace` at most.
+    pub fn close_within(mut self, grace: Duration) {
+        self.end(Some(grace));
+    }
+
+    fn end(&mut self, wait: Option<Duration>) {
         let (done, ended) = channel();
-        let _ = self.net.send(NetCommand::Shutdown { done });
-        if wait {
+        let grace = wait.unwrap_or_default();
+        let _ = self.net.send(NetCommand::Shutdown { grace, done });
+        if wait.is_some() {
             // The channel closes when the thread ends.
-            let _ = ended.recv_timeout(Duration::from_secs(4));
+            let _ = ended.recv_timeout(grace.saturating_add(Duration::from_secs(4)));
         }
         let _ = self.live.send(Input::Close);
         for t in self.threads.drain(..) {
@@ -352,7 +365,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
-            self.end(true);
+            self.end(Some(Duration::ZERO));
         }
     }
 }

@@ -3,8 +3,8 @@
 use bosc_format::crypto::PublicKey;
 use bosc_store::ErrorKind;
 use bosc_wire::replication::{Conflict, InvalidPeer};
-use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 impl PeerStatus {
     /// Whether it holds the first `length` blocks of our history at `fork`.
@@ -38,6 +38,8 @@ pub struct PeerStatus {
     /// It claims more than we have for so long that it is not waited for any more: it was asked, and had several times what an
     /// honest peer needs to prove it.
     pub stale: bool,
+    /// Bytes of blocks of this core that were sent to it. Changes without a signal.
+    pub uploaded_bytes: u64,
 }
 
 /// Why what peers sent could not be stored, or what they asked for not be read.
@@ -134,6 +136,17 @@ impl CoreStatus {
     }
 }
 
+/// An open connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionStatus {
+    /// Where its packets go: the peer, or the blind relay between.
+    pub address: SocketAddr,
+    /// Whether they go through a blind relay.
+    pub relayed: bool,
+    /// Whether we began it.
+    pub dialled: bool,
+}
+
 /// The node on the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetStatus {
@@ -157,6 +170,8 @@ pub struct NetStatus {
     pub nat_samples: usize,
     /// Open connections, by their key.
     pub connections: BTreeSet<PublicKey>,
+    /// The same with where each leads.
+    pub peers: BTreeMap<PublicKey, ConnectionStatus>,
     /// How many of them go through a blind relay.
     pub relayed: usize,
     /// Topics whose first discovery is over.

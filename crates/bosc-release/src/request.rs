@@ -83,6 +83,11 @@ impl Request {
         }
     }
 
+    /// Whether it cannot be handed to the process that has the store open, because it changes the process that runs it.
+    pub fn needs_own_process(&self) -> bool {
+        matches!(self, Self::Seed(r) if r.needs_own_process())
+    }
+
     /// How long it waits for others, where the caller says so.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         let ms = match self {

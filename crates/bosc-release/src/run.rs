@@ -6,11 +6,20 @@ use crate::engine::errors::{no_dht, store_error};
 use crate::error::CommandError;
 use crate::event::{Output, Sink};
 use crate::owner::Executor;
+use crate::owner::caller::Caller;
 use crate::request::Request;
 
 impl Executor for Engine {
     fn execute(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+        // Only another version of the program hands such a one over.
+        if request.needs_own_process() {
+            return Err(crate::owner::ask::own_process(request));
+        }
         self.execute_request(request, sink, stop)
+    }
+
+    fn admit(&self, caller: &Caller) -> Result<(), CommandError> {
+        caller.check_primary_key(&self.store.primary_key())
     }
 }
 

@@ -72,7 +72,7 @@ impl CreateOptions {
 }
 
 /// Sizes of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStats {
     /// Bytes in segments.

@@ -1,5 +1,5 @@
 //! Events as lines for people: whose lines an event gets. Those of most features are in the `human` of their own folder; those of
-//! `seed`, `dump`, `demo` and `dht` are here, and what any command may tell of a link is in `human/link.rs`.
+//! `dump`, `demo` and `dht` are here, and what any command may tell of a link is in `human/link.rs`.
 
 pub(crate) mod link;
 
@@ -12,7 +12,8 @@ use bosc_release::dht::event::DhtEvent;
 use bosc_release::dump::{DumpEvent, FilePart};
 use bosc_release::event::{Event, LinkEvent};
 use bosc_release::provision::ProvisionEvent;
-use bosc_release::seed::event::{SeedEvent, SeedStats};
+use bosc_release::seed::event::{OfLink, SeedEvent, SeedStats};
+use std::collections::BTreeMap;
 
 /// Prints the events of one command. Under `--json` they go out as they are.
 pub(crate) struct Human<'a> {
@@ -21,6 +22,8 @@ pub(crate) struct Human<'a> {
     live: bool,
     last_stats: String,
     raw_files: bool,
+    /// How each of several links stands.
+    links: BTreeMap<String, Progress>,
 }
 
 /// How much went which way: what a line of progress says.
@@ -31,6 +34,19 @@ pub(crate) struct Progress {
     /// Bytes in all, and bytes a second.
     pub(crate) up: (u64, u64),
     pub(crate) down: (u64, u64),
+}
+
+impl Progress {
+    /// Both together. Their lengths have nothing to do with each other.
+    fn with(self, other: &Self) -> Self {
+        let sum = |a: (u64, u64), b: (u64, u64)| (a.0.saturating_add(b.0), a.1.saturating_add(b.1));
+        Self {
+            peers: self.peers.saturating_add(other.peers),
+            length: 0,
+            up: sum(self.up, other.up),
+            down: sum(self.down, other.down),
+        }
+    }
 }
 
 impl From<&SeedStats> for Progress {
@@ -47,7 +63,13 @@ impl From<&SeedStats> for Progress {
 impl<'a> Human<'a> {
     /// `live`: draw progress in place on a terminal. `raw_files`: `file` events carry contents for stdout.
     pub(crate) fn new(printer: &'a Printer, live: bool, raw_files: bool) -> Self {
-        Self { printer, live: live && printer.shows_progress(), last_stats: String::new(), raw_files }
+        Self {
+            printer,
+            live: live && printer.shows_progress(),
+            last_stats: String::new(),
+            raw_files,
+            links: BTreeMap::new(),
+        }
     }
 
     /// Takes the progress off the terminal.
@@ -74,6 +96,7 @@ impl<'a> Human<'a> {
             Event::Link(event) => link::line(p, event),
             Event::Stage(event) => human::line(p, event),
             Event::Seed(event) => self.seed(event),
+            Event::SeedOf(of) => self.seed_of(of),
             Event::Info(event) => crate::info::human::line(p, event),
             Event::Dump(event) => self.dump(event),
             Event::Publish(event) => crate::publish::human::line(p, event),
@@ -105,35 +128,28 @@ impl<'a> Human<'a> {
     }
 
     fn seed(&mut self, event: &SeedEvent) {
-        let p = self.printer;
         match event {
-            SeedEvent::Seeding { link, .. } => p.say(Tone::Plain, &format!("Seeding {link}")),
-            SeedEvent::Announced => p.say(Tone::Good, "Announced: others can find it now"),
-            SeedEvent::Offline { tried } => {
-                let tried = tried.as_deref().unwrap_or_default().join(", ");
-                let line = format!(
-                    "No DHT node answers (tried {tried}): check the network, or --bootstrap. It is tried again until one does."
-                );
-                p.say(Tone::Warn, &line);
-            }
-            SeedEvent::Online { .. } => p.say(Tone::Good, "A DHT node answers"),
-            SeedEvent::Key(key) => p.detail(&format!("content key {key}")),
-            SeedEvent::PeerAdd(key) => p.say(Tone::Plain, &format!("peer joined {key}")),
-            SeedEvent::PeerRemove(key) => p.say(Tone::Plain, &format!("peer left {key}")),
-            SeedEvent::PeerSync(key) => p.say(Tone::Good, &format!("peer holds a full copy {key}")),
             SeedEvent::Stats(stats) => self.progress((&**stats).into()),
-            SeedEvent::Damaged(rot) => p.say(
-                Tone::Warn,
-                &format!(
-                    "{} damaged blocks found; they are not given to others and are fetched again",
-                    rot.blocks
-                ),
-            ),
-            SeedEvent::Repaired(rot) => {
-                p.say(Tone::Good, &format!("{} damaged blocks fetched again", rot.blocks));
+            event => crate::seed::human::line(self.printer, None, event),
+        }
+    }
+
+    /// Of one of several links: what all of them do is one line of progress.
+    fn seed_of(&mut self, of: &OfLink) {
+        match &of.event {
+            SeedEvent::Stats(stats) => {
+                self.links.insert(of.link.clone(), (&**stats).into());
+                // Each tells as often as the others: one says it for all.
+                if self.links.keys().next() == Some(&of.link) {
+                    let all = self.links.values().fold(Progress::default(), |all, one| all.with(one));
+                    self.progress(all);
+                }
             }
-            SeedEvent::Copies { full, wanted, peers, .. } => {
-                p.say(Tone::Plain, &format!("{full} of {wanted} hold a full copy ({peers} peers)"));
+            event => {
+                if matches!(event, SeedEvent::Removed | SeedEvent::Failed { .. }) {
+                    self.links.remove(&of.link);
+                }
+                crate::seed::human::line(self.printer, Some(&of.link), event);
             }
         }
     }
@@ -171,10 +187,13 @@ impl<'a> Human<'a> {
 
     /// A line of progress: in place, or one whenever it says something else.
     pub(crate) fn progress(&mut self, at: Progress) {
+        let what = match self.links.len() {
+            0 => format!("length {}", at.length),
+            n => format!("{n} links"),
+        };
         let line = format!(
-            "{} peers, length {}, up {} ({}/s), down {} ({}/s)",
+            "{} peers, {what}, up {} ({}/s), down {} ({}/s)",
             at.peers,
-            at.length,
             bytes(at.up.0),
             bytes(at.up.1),
             bytes(at.down.0),

@@ -7,11 +7,12 @@ use bosc_release::command::{Outcome, Stop};
 use bosc_release::engine::{Engine, EngineConfig};
 use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::event::Sink;
+use bosc_release::owner::caller::Caller;
 use bosc_release::owner::{self, ask};
 use bosc_release::request::Request;
-use bosc_release::secrets::KeysInUse;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 /// How long a command waits for a store whose owner is starting or ending.
@@ -25,6 +26,18 @@ pub(crate) fn with_store(
     stop: &Stop,
     printer: &Printer,
 ) -> Outcome {
+    with_store_reloading(g, request, sink, stop, printer, &Arc::default())
+}
+
+/// The same, for a command that reads its files again when `reload` was counted up.
+pub(crate) fn with_store_reloading(
+    g: &Global,
+    request: &Request,
+    sink: &mut dyn Sink,
+    stop: &Stop,
+    printer: &Printer,
+    reload: &Arc<AtomicU64>,
+) -> Outcome {
     let dir = store_dir(g)?;
     before_making(&dir, request)?;
     let config = EngineConfig {
@@ -32,14 +45,15 @@ pub(crate) fn with_store(
         bootstrap: g.bootstrap.clone(),
         relay: g.relay.clone(),
         primary_key: primary_key()?,
+        reload: Arc::clone(reload),
     };
-    // Where another process has the store open, it has another key.
-    let keys = config.primary_key.iter().fold(KeysInUse::of_environment(), |keys, key| keys.with(key));
-    let _held = keys.hold();
+    let caller = Caller::here(config.primary_key.as_ref());
     let start = Instant::now();
     loop {
         let locked = match Engine::open(&config) {
             Ok(engine) => {
+                // Before a command that is handed over starts the node.
+                engine.prepare(request)?;
                 let engine = Arc::new(engine);
                 let executor: Arc<dyn owner::Executor> = Arc::clone(&engine) as _;
                 let service = owner::OwnerService::start(&dir, executor);
@@ -57,7 +71,7 @@ pub(crate) fn with_store(
             Err(e) if e.code() == "ERR_LOCKED" => e,
             Err(e) => return Err(e),
         };
-        if let Some(output) = ask::hand_over(&dir, request, sink, stop)? {
+        if let Some(output) = ask::hand_over(&dir, request, &caller, sink, stop)? {
             return Ok(output);
         }
         if start.elapsed() > OWNER_PATIENCE || stop.is_stopped() {

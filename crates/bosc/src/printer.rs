@@ -108,13 +108,18 @@ impl Printer {
         self.progress
     }
 
-    /// An event as a JSON line, if `--json` was given: what has a `tag` and, unless there is none, `data`.
+    /// An event as a JSON line, if `--json` was given: what has a `tag` and, unless there is none,
+    /// `data`; and the `link` that it is of, where there are several.
     pub(crate) fn event(&self, event: &impl Serialize) {
         if self.json {
             let mut line = value(event);
             let mut take = |key: &str| line.get_mut(key).map(Value::take).unwrap_or_default();
-            let (tag, data) = (take("tag"), take("data"));
-            self.line(&json!({ "cmd": self.cmd, "tag": tag, "data": data }));
+            let (tag, data, link) = (take("tag"), take("data"), take("link"));
+            let mut line = json!({ "cmd": self.cmd, "tag": tag, "data": data });
+            if let Some(fields) = line.as_object_mut().filter(|_| !link.is_null()) {
+                fields.insert("link".into(), link);
+            }
+            self.line(&line);
         }
     }
 

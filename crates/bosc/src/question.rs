@@ -1,7 +1,7 @@
 //! Questions to the person at the terminal: passphrases without echo, and yes or no.
 //!
-//! The terminal is asked even when standard input is a pipe. The echo comes back however the question ends, Ctrl+C
-//! and Ctrl+Z included. Until the answer is there nothing else is printed. What was typed is kept off the disk and out of
+//! The terminal is asked even when standard input is a pipe. The echo comes back however the question ends, Ctrl+C,
+//! Ctrl+\ and Ctrl+Z included. Until the answer is there nothing else is printed. What was typed is kept off the disk and out of
 //! core dumps, and wiped when dropped.
 
 use crate::printer::Printer;
@@ -94,6 +94,7 @@ impl Origin {
     fn ask(&self, prompt: &str, printer: &Printer, stop: &Stop) -> Result<Secret, CommandError> {
         let typed = system::line(prompt, false, printer, stop).map_err(|e| match e {
             Failed::Stopped => stopped(),
+            Failed::Ended => not_given(),
             Failed::Io(e) => {
                 CommandError::input("there is no terminal to ask for the passphrase").because(e).hint(
                     format!("give it with {} N or the environment variable {}", self.fd_flag, self.variable),
@@ -108,6 +109,7 @@ impl Origin {
 pub(crate) fn hidden(prompt: &str, printer: &Printer, stop: &Stop) -> Result<Secret, CommandError> {
     system::line(prompt, false, printer, stop).map_err(|e| match e {
         Failed::Stopped => stopped(),
+        Failed::Ended => not_given(),
         Failed::Io(e) => CommandError::input("the passphrase could not be read").because(e),
     })
 }
@@ -119,12 +121,16 @@ pub(crate) fn confirm(
     printer: &Printer,
     stop: &Stop,
 ) -> Result<bool, CommandError> {
-    let typed = system::line(&format!("{question} [y/N] "), true, printer, stop).map_err(|e| match e {
-        Failed::Stopped => stopped(),
-        Failed::Io(e) => CommandError::input("there is no terminal to ask")
-            .because(e)
-            .hint(format!("add {flag} if you are sure")),
-    })?;
+    let typed = match system::line(&format!("{question} [y/N] "), true, printer, stop) {
+        Ok(typed) => typed,
+        Err(Failed::Ended) => return Ok(false),
+        Err(Failed::Stopped) => return Err(stopped()),
+        Err(Failed::Io(e)) => {
+            return Err(CommandError::input("there is no terminal to ask")
+                .because(e)
+                .hint(format!("add {flag} if you are sure")));
+        }
+    };
     Ok(matches!(typed.bytes().trim_ascii().to_ascii_lowercase().as_slice(), b"y" | b"yes"))
 }
 
@@ -133,11 +139,18 @@ pub(crate) use system::restore_echo;
 /// Why there is no answer.
 pub(crate) enum Failed {
     Stopped,
+    /// The input ended (Ctrl+D) before anything was typed.
+    #[cfg_attr(not(unix), allow(dead_code))]
+    Ended,
     Io(std::io::Error),
 }
 
 fn stopped() -> CommandError {
     CommandError::new(ErrorKind::Interrupted, "ERR_INTERRUPTED", "stopped").hint("run the command again")
+}
+
+fn not_given() -> CommandError {
+    CommandError::input("no passphrase was given").hint("run the command again and type one, ended by Enter")
 }
 
 fn bounded(secret: Secret, from: &str) -> Result<Secret, CommandError> {
@@ -199,6 +212,7 @@ mod system {
 
     impl<'a> Quiet<'a> {
         fn new(fd: BorrowedFd<'a>) -> std::io::Result<Self> {
+            crate::signals::restore_at_quit();
             let before = tcgetattr(fd)?;
             let mut silent = before.clone();
             silent.local_modes.remove(LocalModes::ECHO);
@@ -251,6 +265,7 @@ mod system {
                 Err(e) => break Err(Failed::Io(e.into())),
             }
             match rustix::io::read(fd, &mut byte) {
+                Ok(0) if out.is_empty() => break Err(Failed::Ended),
                 Ok(0) => break Ok(()),
                 Ok(_) if byte == *b"\n" => break Ok(()),
                 // What does not fit makes it too long in any case.

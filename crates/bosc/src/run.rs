@@ -10,7 +10,7 @@ use crate::global::Global;
 use crate::human::Human;
 use crate::install::install;
 use crate::keys::keys;
-use crate::on_store::{primary_key, with_store};
+use crate::on_store::{primary_key, with_store, with_store_reloading};
 use crate::plain::{Tone, one_line};
 use crate::printer::{Ended, Final, Printer, bytes};
 use crate::store::store;
@@ -23,10 +23,12 @@ use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::event::{Event, Output};
 use bosc_release::request::Request;
-use bosc_release::{changelog, cores, demo, dht, dump, info, seed, stage, touch, versions};
+use bosc_release::{changelog, cores, demo, dht, dump, info, stage, touch, versions};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
@@ -51,13 +53,14 @@ pub(crate) fn main() -> ExitCode {
             return lost(&Printer::new("bosc", &without_flags(false), &stop)).unwrap_or(ExitCode::SUCCESS);
         }
     };
-    signals::watch(&stop);
+    let reload = reload_of(&cli.command);
+    signals::watch(&stop, reload.as_ref());
     let name = command_name(&cli.command);
     let printer = match &cli.command {
         Command::Watch(_) => Printer::never_waiting(name, &cli.global, &stop),
         _ => Printer::new(name, &cli.global, &stop),
     };
-    let code = match run(&cli, &printer, &stop) {
+    let code = match run(&cli, &printer, &stop, &reload.unwrap_or_default()) {
         Ok(end) => {
             printer.success(end);
             ExitCode::SUCCESS
@@ -122,7 +125,12 @@ fn command_name(c: &Command) -> &'static str {
     }
 }
 
-fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Ended {
+/// Counts how often a command that reads a file again on SIGHUP was asked to; nothing for others, which SIGHUP ends.
+fn reload_of(c: &Command) -> Option<Arc<AtomicU64>> {
+    matches!(c, Command::Seed(a) if a.links.is_some()).then(Arc::default)
+}
+
+fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> Ended {
     let g = &cli.global;
     let mut live = false;
     let mut raw = false;
@@ -147,15 +155,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Ended {
         }),
         Command::Seed(a) => {
             live = !a.no_tty;
-            Request::Seed(seed::Seed {
-                link: a.link.clone(),
-                until_sync: a.until_sync.clone(),
-                stats_interval_ms: a
-                    .stats_interval
-                    .unwrap_or(if live && printer.shows_progress() { 500 } else { 3000 })
-                    .max(20),
-                timeout_ms: a.timeout.map(seconds).transpose()?,
-            })
+            Request::Seed(crate::seed::seed(a, live && printer.shows_progress())?)
         }
         Command::Relay(a) => Request::Relay(crate::relay::relay(a)?),
         Command::Info(a) => Request::Info(info::Info {
@@ -223,7 +223,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop) -> Ended {
     };
     let mut human = Human::new(printer, live, raw);
     let mut sink = |event: Event| human.event(&event);
-    let outcome = with_store(g, &request, &mut sink, stop, printer);
+    let outcome = with_store_reloading(g, &request, &mut sink, stop, printer, reload);
     human.finish();
     let output = outcome?;
     match (&request, &output) {

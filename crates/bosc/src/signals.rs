@@ -3,11 +3,14 @@
 //! The first Ctrl+C asks the command to end; it ends by itself, taking announcements back and keeping what it has. It is
 //! ended when after a while it waits for nothing but a pipe that takes nothing, and after half a minute whatever it waits for; the
 //! second Ctrl+C ends it in any case.
-//! Ctrl+Z gives the terminal its echo back before the process stops, as a shell without line editing expects it.
+//! Ctrl+Z gives the terminal its echo back before the process stops, as a shell without line editing expects it. Ctrl+\ (SIGQUIT)
+//! ends the process at once, as ever, and gives it back too where a question took it.
 
 use crate::{question, screen};
 use bosc_release::command::Stop;
 use bosc_release::error::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a command that was asked to end may take before it is looked at what it waits for.
@@ -21,16 +24,28 @@ const LATEST: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Sets `stop` at the first signal to end, and sees to it that the process ends.
-pub(crate) fn watch(stop: &Stop) {
+///
+/// Where `reload` is given, SIGHUP counts it up and wakes who waits for `stop` instead, for as long as the terminal is there that
+/// the command was started on.
+pub(crate) fn watch(stop: &Stop, reload: Option<&Arc<AtomicU64>>) {
     let stop = stop.clone();
+    let reload = reload.cloned();
     let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
         let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         rt.block_on(async {
             #[cfg(unix)]
             tokio::spawn(suspend());
-            wait_signal().await;
+            let hangs_up = reload.is_none();
+            if let Some(reload) = reload {
+                tokio::select! {
+                    () = wait_signal(hangs_up) => {}
+                    () = reloads(&reload, &stop) => {}
+                }
+            } else {
+                wait_signal(hangs_up).await;
+            }
             stop.stop();
-            let mut again = std::pin::pin!(wait_signal());
+            let mut again = std::pin::pin!(wait_signal(hangs_up));
             let begun = std::time::Instant::now();
             while tokio::time::timeout(LOOK, &mut again).await.is_err() {
                 let took = begun.elapsed();
@@ -62,31 +77,88 @@ async fn suspend() {
     }
 }
 
+/// From now on SIGQUIT gives the terminal its echo back before it ends the process. One that was ignored stays so.
+#[cfg(unix)]
+pub(crate) fn restore_at_quit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// What a shell shows of a process that SIGQUIT ended.
+    const CODE: i32 = 128 + 3;
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if ignored_signals().is_some_and(|mask| ignores(&mask, 3)) {
+            return;
+        }
+        let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        // Before the echo goes, so that there is no moment between.
+        let quit = {
+            let _inside = rt.enter();
+            signal(SignalKind::quit())
+        };
+        let Ok(mut quit) = quit else { return };
+        let _ = std::thread::Builder::new().name("quit".into()).spawn(move || {
+            rt.block_on(async {
+                quit.recv().await;
+                question::restore_echo();
+                std::process::exit(CODE);
+            });
+        });
+    });
+}
+
+/// What Linux says of this process, its ignored signals among it.
+#[cfg(unix)]
+fn ignored_signals() -> Option<String> {
+    let status = bosc_files::read_plain(std::path::Path::new("/proc/self/status"), 64 * 1024).ok()?;
+    Some(String::from_utf8_lossy(&status).into_owned())
+}
+
 /// Whether this was started to outlive its terminal, by `nohup` or a shell's `trap`. Asked before a handler takes the signal over.
 #[cfg(unix)]
 static NOHUP: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
     use std::io::{IsTerminal, stderr, stdout};
-    match bosc_files::read_plain(std::path::Path::new("/proc/self/status"), 64 * 1024) {
-        Ok(status) => ignores_hangup(&String::from_utf8_lossy(&status)),
+    match ignored_signals() {
+        Some(status) => ignores(&status, 1),
         // Where the system does not say: `nohup` leaves neither of them on the terminal.
-        Err(_) => !stdout().is_terminal() && !stderr().is_terminal(),
+        None => !stdout().is_terminal() && !stderr().is_terminal(),
     }
 });
 
-/// Whether signal 1 is among those that Linux says a process ignores.
+/// Whether a signal is among those that Linux says a process ignores.
 #[cfg(unix)]
-fn ignores_hangup(status: &str) -> bool {
+fn ignores(status: &str, signal: u32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (signal - 1) & 1 != 0)
+}
+
+/// Counts up at each SIGHUP. Ends when one came because the terminal is gone.
+#[cfg(unix)]
+async fn reloads(reload: &AtomicU64, stop: &Stop) {
+    use std::io::{IsTerminal, stderr};
+    use tokio::signal::unix::{SignalKind, signal};
+    let had_terminal = stderr().is_terminal();
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return std::future::pending().await };
+    while hangups.recv().await.is_some() {
+        if had_terminal && !stderr().is_terminal() {
+            return;
+        }
+        reload.fetch_add(1, Ordering::SeqCst);
+        stop.wake();
+    }
+}
+
+#[cfg(not(unix))]
+async fn reloads(_: &AtomicU64, _: &Stop) {
+    std::future::pending().await
 }
 
 #[cfg(unix)]
-async fn wait_signal() {
+async fn wait_signal(hangs_up: bool) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     let hangup = async {
         // Who was started with `nohup` goes on without a terminal.
-        let wanted = !*NOHUP;
+        let wanted = hangs_up && !*NOHUP;
         match wanted.then(|| signal(SignalKind::hangup()).ok()).flatten() {
             Some(mut hangup) => drop(hangup.recv().await),
             None => std::future::pending().await,
@@ -100,7 +172,7 @@ async fn wait_signal() {
 }
 
 #[cfg(not(unix))]
-async fn wait_signal() {
+async fn wait_signal(_: bool) {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -108,7 +180,7 @@ async fn wait_signal() {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::ignores_hangup;
+    use super::ignores;
 
     #[test]
     fn who_was_started_with_nohup_keeps_on() {
@@ -116,7 +188,7 @@ mod tests {
             let status = format!(
                 "Name:\tbosc\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t0000000000000001\n"
             );
-            assert_eq!(ignores_hangup(&status), ignored, "{mask}");
+            assert_eq!(ignores(&status, 1), ignored, "{mask}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What arguments mean: paths, durations, the folder of the store.
+//! What arguments mean: paths, durations, sizes, the folder of the store.
 
 use crate::global::Global;
 use bosc_release::error::CommandError;
@@ -24,7 +24,8 @@ pub(crate) fn store_dir(g: &Global) -> Result<PathBuf, CommandError> {
     if let Some(dir) = &g.store {
         return absolute(dir);
     }
-    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    // One that is relative is none: the store would be another one in each folder.
+    let var = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = if cfg!(windows) {
         var("LOCALAPPDATA")
     } else if cfg!(target_os = "macos") {
@@ -36,4 +37,36 @@ pub(crate) fn store_dir(g: &Global) -> Result<PathBuf, CommandError> {
         CommandError::input("no folder for the store is known")
             .hint("name one with `--store DIR` or BOSC_STORE")
     })
+}
+
+/// Bytes: a number, or one of K, M, G (1024 each) behind it.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.strip_suffix(['K', 'k', 'M', 'm', 'G', 'g']) {
+        None => (text, 0),
+        Some(number) => match text.as_bytes().last() {
+            Some(b'K' | b'k') => (number, 10),
+            Some(b'M' | b'm') => (number, 20),
+            _ => (number, 30),
+        },
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "not a number of bytes such as 65536, 500K, 8M or 2G".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_read_and_nonsense_is_refused() {
+        assert_eq!(size("0").unwrap(), 0);
+        assert_eq!(size("70000").unwrap(), 70_000);
+        assert_eq!(size("500K").unwrap(), 500 << 10);
+        assert_eq!(size("8m").unwrap(), 8 << 20);
+        assert_eq!(size("2G").unwrap(), 2 << 30);
+        for bad in ["", "K", "-1", "1.5M", "8 M", "8MB", "99999999999G"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -12,7 +12,7 @@
 //! | `healthy` | says that the running version works |
 //! | `closing` | the person closes the application: this start does not count against a new build |
 //! | `pause`, `resume`, `cancel` | stop using the network, resume, abandon the current download |
-//! | `relaunch` | ends the updating, waits until the application has ended (its input is closed), starts the new build and stays until that is healthy; else puts the old one back |
+//! | `relaunch` | with a build on trial: ends the updating, waits until the application has ended (its input is closed), starts the new build and stays until that is healthy; else puts the old one back |
 //! | `quit` | ends |
 //!
 //! When stdin closes, the application is gone: it ends, as with `quit`. Only after `relaunch` it stays, because then it is
@@ -155,7 +155,13 @@ impl Session<'_> {
             "pause" => updater.pause(),
             "resume" => updater.resume(),
             "cancel" => updater.cancel(),
-            "relaunch" => return self.relaunch(messages).map(|()| false),
+            "relaunch" => {
+                if let Err(e) = updater.can_relaunch_and_watch() {
+                    self.say(&e);
+                } else {
+                    return self.relaunch(messages).map(|()| false);
+                }
+            }
             "quit" => return Ok(false),
             other => {
                 let shown: String = other.chars().take(40).collect();

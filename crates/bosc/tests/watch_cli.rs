@@ -193,6 +193,22 @@ fn the_new_version_is_started_when_the_old_one_has_ended() {
     bosc_updater::health::end_started(pid);
 }
 
+/// It would end the application for nothing.
+#[test]
+fn where_no_build_is_on_trial_relaunch_is_refused_and_words_go_on_being_heard() {
+    let bed = Bed::new();
+    let mut child = bed.watch("1.0.0", &[]);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    writeln!(stdin, "relaunch").unwrap();
+    let answer = lines.find(|l| l.contains("relaunching") || l.contains("no build is on trial")).unwrap();
+    assert!(answer.contains("no build is on trial") && answer.contains("\"tag\":\"error\""), "{answer}");
+    writeln!(stdin, "healthy").unwrap();
+    assert!(lines.any(|l| l.contains("\"tag\":\"healthy\"")));
+    writeln!(stdin, "quit").unwrap();
+    ended(&mut child, "quit");
+}
+
 /// The application came in an AppImage: what is started next is not to look into the old one's mount.
 #[test]
 fn the_new_version_gets_the_environment_of_the_desktop() {

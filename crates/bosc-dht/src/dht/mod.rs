@@ -50,7 +50,6 @@ const AT_ONCE: usize = 10;
 /// Most nodes of an earlier run that are asked at the start.
 const MAX_EARLIER: usize = 40;
 
-
 /// A node of the DHT. See the crate's documentation.
 pub struct Dht {
     io: Io<Owner>,

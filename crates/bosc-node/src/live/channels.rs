@@ -2,7 +2,7 @@
 
 use super::conn::Channel;
 use super::inbox::Inbox;
-use super::machine::LiveMachine;
+use super::machine::{LiveMachine, RELAY_PROTOCOL};
 use crate::between::FromLive;
 use crate::swarm::ConnId;
 use bosc_format::crypto::CoreKey;
@@ -70,7 +70,14 @@ impl LiveMachine {
             self.take_in(now);
         }
         match event {
-            MuxEvent::RemoteOpen { protocol, id, .. } => self.remote_open(conn, &protocol, id.as_deref()),
+            MuxEvent::RemoteOpen { protocol, id, handshake } => {
+                if protocol == RELAY_PROTOCOL
+                    && let Ok(key) = <[u8; 32]>::try_from(&handshake[..])
+                {
+                    self.to_net.push_back(FromLive::RelayOffered { conn, key });
+                }
+                self.remote_open(conn, &protocol, id.as_deref());
+            }
             MuxEvent::Opened { channel, handshake } => self.opened(conn, channel, &handshake, now),
             MuxEvent::Message { channel, ty, payload } => {
                 let Some(c) = self.conns.get(&conn) else { return };
@@ -113,6 +120,10 @@ impl LiveMachine {
             return;
         }
         ch.verified = true;
+        // To those who share something, once.
+        if let (Some(key), false) = (&self.setup.offer_relay, std::mem::replace(&mut c.relay_offered, true)) {
+            let _ = c.mux.open(RELAY_PROTOCOL, None, key);
+        }
         if let Some(slot) = self.cores.get_mut(&key) {
             slot.with(|r, core| r.add_peer(PeerId(conn), core, now));
             if c.told_delivered.is_some() {

@@ -27,6 +27,8 @@ pub(super) struct Conn {
     pub(super) ready: BTreeSet<CoreKey>,
     /// When the net side last heard that it delivers.
     pub(super) told_delivered: Option<Duration>,
+    /// It was told which relay we are.
+    pub(super) relay_offered: bool,
 }
 
 impl Conn {
@@ -41,6 +43,7 @@ impl Conn {
             credit,
             ready: BTreeSet::new(),
             told_delivered: None,
+            relay_offered: false,
         }
     }
 }

@@ -35,7 +35,7 @@ use super::shared::{CoreShared, DownloadState};
 use crate::between::{FromLive, FromNet};
 use crate::status::{ConflictStatus, CoreFailure, DroppedPeer, MAX_CONFLICTS};
 use crate::swarm::ConnId;
-use bosc_format::crypto::CoreKey;
+use bosc_format::crypto::{CoreKey, PublicKey};
 use bosc_store::{Core, Store};
 use bosc_wire::replication::{
     Config, CoreAccess, Download, DownloadId, Event, LocalChange, PeerId, Replicator,
@@ -45,6 +45,8 @@ use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+/// The protomux protocol whose handshake names a relay; see `net::relay::offer`.
+pub(super) const RELAY_PROTOCOL: &str = "bosc/relay";
 /// Priority of blocks that a caller waits for.
 const WANTED: u8 = 128;
 /// How long received blocks may stay unflushed.
@@ -71,6 +73,8 @@ pub struct LiveSetup {
     pub disguise: Option<Arc<dyn Disguise>>,
     /// Bytes made for one connection before others get their turn.
     pub turn: usize,
+    /// The key of the blind relay that we are for those who share a core with us.
+    pub offer_relay: Option<PublicKey>,
 }
 
 pub(super) struct Slot {

@@ -28,6 +28,7 @@ mod tests;
 
 use crate::between::{Input, NetCommand};
 use crate::signal::Signal;
+use bosc_format::crypto::PublicKey;
 use bosc_store::Store;
 use machine::{LiveMachine, LiveSetup};
 use std::net::SocketAddrV4;
@@ -47,25 +48,34 @@ pub(crate) struct Live {
     bootstrap: Vec<SocketAddrV4>,
 }
 
+/// A machine's setup in a node: changes that others make to cores come in as `inputs`.
+pub(crate) fn setup(
+    store: Option<Store>,
+    seed: u64,
+    inputs: Sender<Input>,
+    offer_relay: Option<PublicKey>,
+) -> LiveSetup {
+    LiveSetup {
+        store,
+        seed,
+        tell: Arc::new(move |key, change| {
+            let _ = inputs.send(Input::Changed { key, change });
+        }),
+        disguise: None,
+        turn: access::TURN,
+        offer_relay,
+    }
+}
+
 impl Live {
     pub(crate) fn new(
-        store: Option<Store>,
+        setup: LiveSetup,
         bootstrap: Vec<SocketAddrV4>,
         start: Instant,
-        seed: u64,
         net: tokio::sync::mpsc::UnboundedSender<NetCommand>,
-        inputs: Sender<Input>,
         signal: Signal,
     ) -> Self {
-        let setup = LiveSetup {
-            store: store.clone(),
-            seed,
-            tell: Arc::new(move |key, change| {
-                let _ = inputs.send(Input::Changed { key, change });
-            }),
-            disguise: None,
-            turn: access::TURN,
-        };
+        let store = setup.store.clone();
         Self { machine: LiveMachine::new(setup), start, net, signal, store, bootstrap }
     }
 

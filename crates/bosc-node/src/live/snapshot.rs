@@ -48,11 +48,15 @@ impl LiveMachine {
                     other_history: p.remote_other_history || slot.others.contains(conn),
                     unproved: p.remote_unproved,
                     stale: p.remote_stale,
+                    uploaded_bytes: p.uploaded_bytes,
                 });
             }
             let mut shared = slot.shared.status.lock().unwrap_or_else(PoisonError::into_inner);
             // Nobody waits for what was uploaded.
             (shared.uploaded_bytes, shared.uploaded_blocks) = (status.uploaded_bytes, status.uploaded_blocks);
+            for (old, new) in shared.peers.iter_mut().zip(&status.peers) {
+                old.uploaded_bytes = new.uploaded_bytes;
+            }
             let news = *shared != status;
             *shared = status;
             drop(shared);

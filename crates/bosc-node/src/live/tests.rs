@@ -32,6 +32,7 @@ impl Side {
             tell: Arc::new(|_, _| {}),
             disguise: None,
             turn: TURN,
+            offer_relay: None,
         });
         let credit = Arc::new(Credit::new(Bounds::default()));
         let open =

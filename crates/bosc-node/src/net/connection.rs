@@ -9,6 +9,7 @@ use bosc_udx::SocketTag;
 use bosc_wire::mux::Frame;
 use bosc_wire::noise::HandshakeResult;
 use bosc_wire::secret_stream::SecretStream;
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub(super) struct Connection {
     pub(super) hash: [u8; 64],
     pub(super) secret: SecretStream,
     pub(super) queue: VecDeque<Frame>,
+    /// Encrypted, and waiting for its turn: see `meter`.
+    pub(super) sealed: Bytes,
     pub(super) credit: Arc<Credit>,
     pub(super) open_by: Duration,
     /// Whether the other side said anything, keep-alives aside.
@@ -84,6 +87,11 @@ impl Connection {
     /// When the frame that arrives counts as stuck.
     pub(super) fn stuck_at(&self) -> Option<Duration> {
         self.partial.map(|(since, _)| since.saturating_add(STUCK_AFTER))
+    }
+
+    /// Whether its stream has all that was made for it.
+    pub(super) fn is_written(&self) -> bool {
+        self.queue.is_empty() && self.sealed.is_empty() && self.secret.output_len() == 0
     }
 
     /// Bytes of frames that wait for it.

@@ -57,12 +57,13 @@ impl NetMachine {
                     // Where the link had ended, or had moved already, nothing uses it.
                     self.unused.push_back(tag(socket));
                 }
-                ConnectEvent::Failed { connect, error, .. } => {
+                ConnectEvent::Failed { connect, remote_public_key, error } => {
                     if let Some(relay) = self.was_to_relay(connect) {
                         tracing::debug!(%error, "the relay cannot be reached");
                         self.relay_lost(relay, now);
                     } else if let Some(conn) = self.dialer.finish(connect) {
                         tracing::debug!(conn, %error, "connecting failed");
+                        self.note_in_vain(remote_public_key);
                         self.swarm.closed(conn, now);
                     }
                 }

@@ -153,7 +153,7 @@ impl NetMachine {
         }
         let topics: Vec<_> = self.swarm.parts().collect();
         let rest = Rest { topics, by: now + REST_BY, listened: self.listen.is_some() };
-        self.withdraw(now);
+        self.withdraw_all(now);
         self.listening = false;
         self.rest = Some(rest);
     }

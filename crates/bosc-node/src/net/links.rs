@@ -9,6 +9,7 @@ use crate::swarm::{ConnId, STEP};
 use bosc_udx::{CloseReason, Event, SocketTag, Stream};
 use bosc_wire::mux::Frame;
 use bosc_wire::secret_stream::{Config, SecretStream, Seeds};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -82,6 +83,7 @@ impl NetMachine {
             hash,
             secret,
             queue: VecDeque::new(),
+            sealed: Bytes::new(),
             credit: new_credit(self.tuning.credit),
             open_by: now + wait,
             heard: false,
@@ -176,6 +178,13 @@ impl NetMachine {
 
     /// Reads, decrypts and hands on what has arrived, as far as the core thread keeps up.
     pub(super) fn read_stream(&mut self, id: u32, now: Duration) {
+        // Whoever ends asks for nothing more, and answers nothing new.
+        if self.closing.is_some() && self.links.contains_key(&id) {
+            if let Some(stream) = self.table.get_mut(id) {
+                stream.discard_incoming();
+            }
+            return;
+        }
         loop {
             let (Some(link), Some(stream)) = (self.links.get_mut(&id), self.table.get_mut(id)) else {
                 return;
@@ -314,14 +323,26 @@ impl NetMachine {
         let (mut wake, mut moved) = (false, 0usize);
         loop {
             while stream.write_capacity() > 0 {
-                let Some(sealed) = link.secret.take_output() else { break };
+                let sealed = std::mem::take(&mut link.sealed);
+                let sealed = if sealed.is_empty() { link.secret.take_output() } else { Some(sealed) };
+                let Some(mut sealed) = sealed else { break };
+                if !self.meter.may_send(id, now) {
+                    link.sealed = sealed;
+                    break;
+                }
+                let piece = sealed.split_to(self.meter.piece(sealed.len()));
+                link.sealed = sealed;
+                self.meter.sent(id, piece.len());
                 link.credit.sent.store(true, Ordering::Relaxed);
-                link.written = link.written.saturating_add(sealed.len() as u64);
-                let _ = stream.write(sealed);
+                link.written = link.written.saturating_add(piece.len() as u64);
+                let _ = stream.write(piece);
             }
             if stream.write_capacity() == 0 {
                 // Have the stream tell when there is room again.
-                let _ = stream.write(bytes::Bytes::new());
+                let _ = stream.write(Bytes::new());
+                break;
+            }
+            if !link.sealed.is_empty() {
                 break;
             }
             let Some(frame) = link.queue.pop_front() else { break };
@@ -333,12 +354,19 @@ impl NetMachine {
         }
         // No block is made for a reader that has not taken the one before. A large one keeps its memory until its last byte is
         // acknowledged, so there the next one waits for that.
-        if link.held > 0 && stream.write_capacity() > 0 {
+        if link.held > 0 && link.sealed.is_empty() && stream.write_capacity() > 0 {
             if link.held <= link.limit || stream.unacknowledged() == 0 {
                 wake |= link.credit.sent_out(std::mem::take(&mut link.held));
             } else {
                 stream.flush();
             }
+        }
+        // Who has nothing to send, or has to wait for its peer, does not wait for its turn.
+        if link.sealed.is_empty() || stream.write_capacity() == 0 {
+            self.meter.rest(id);
+        }
+        if self.closing.is_some() && link.is_written() {
+            stream.end();
         }
         link.moved = link.moved.saturating_add(moved);
         if let Some(conn) = link.conn.filter(|_| link.moved >= STEP) {
@@ -346,8 +374,23 @@ impl NetMachine {
             self.swarm.moved(conn, now);
         }
         wake |= link.credit.room(stream.write_capacity() > 0);
-        if let (true, Some(conn)) = (wake, link.conn) {
+        if let (true, Some(conn), None) = (wake, link.conn, self.closing) {
             self.to_live.push_back(FromNet::Writable { conn });
+        }
+    }
+
+    /// Those whose turn it is write what they have, see `meter`.
+    pub(super) fn metered_writes(&mut self, now: Duration) {
+        while let Some(id) = self.meter.turn(now) {
+            if !self.links.contains_key(&id) {
+                self.meter.rest(id);
+                continue;
+            }
+            self.write_stream(id, now);
+            // One that did nothing with its turn loses it.
+            if self.meter.turn(now) == Some(id) {
+                self.meter.rest(id);
+            }
         }
     }
 
@@ -382,12 +425,14 @@ impl NetMachine {
 
     pub(super) fn drop_link(&mut self, id: u32, now: Duration) {
         let Some(link) = self.links.remove(&id) else { return };
+        self.meter.rest(id);
         self.changed = true;
         if let Some(via) = link.via {
             self.link_over(id, via, now);
         }
         if let Some(conn) = link.conn {
             self.by_conn.remove(&conn);
+            self.forget_offers(conn, link.remote);
             self.swarm.closed(conn, now);
             if link.conn_open {
                 self.to_live.push_back(FromNet::Closed { conn });

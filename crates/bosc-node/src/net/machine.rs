@@ -36,7 +36,9 @@
 use super::connection::{Connection, Query};
 use super::dialer::{Dialer, Way};
 use super::life::Rest;
+use super::meter::Meter;
 use super::relay::client::Relays;
+use super::relay::offer::Offers;
 use super::relay::server::RelayServer;
 use super::relay::session::Session;
 use super::relay::{RelaySetup, RelayStatus};
@@ -44,7 +46,7 @@ use super::share::Share;
 use super::tags::{kind, tag};
 use crate::between::{FromLive, FromNet};
 use crate::credit::{Bounds, Credit};
-use crate::status::NetStatus;
+use crate::status::{ConnectionStatus, NetStatus};
 use crate::swarm::{Action, ConnId, Limits, Part, Swarm, Topic};
 use bosc_dht::{Dht, Entropy, ListenId, QueryId, SocketKind};
 use bosc_format::crypto::{KeyPair, PublicKey};
@@ -63,8 +65,6 @@ pub(super) const MAX_UNOPENED: usize = 1024;
 pub(super) const PRESSED: usize = 64;
 /// How long one of them may then take to its first packet. Who is there answers within a round trip; three of its packets fit in.
 pub(super) const FIRST_WAIT: Duration = Duration::from_secs(3);
-/// How long the end of the node may take: taking announcements back, sending what is left.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A datagram to send, but of a stream.
 #[derive(Debug)]
@@ -110,6 +110,8 @@ pub struct NetSetup {
     pub relay_through: Vec<PublicKey>,
     /// Be a blind relay.
     pub relay: Option<RelaySetup>,
+    /// Most bytes a second that all connections together send; none: any.
+    pub upload_limit: Option<u64>,
     /// Randomness for the DHT, for handshakes and for streams.
     pub entropy: [Entropy; 3],
 }
@@ -141,8 +143,11 @@ pub struct NetMachine {
     unanswered: bool,
     pub(super) closing: Option<Duration>,
     pub(super) rest: Option<Rest>,
+    /// Until then the end waits for the other sides' good-byes, too.
+    pub(super) closing_soon: Option<Duration>,
     pub(super) broken: u64,
     pub(super) share: Share,
+    pub(super) meter: Meter,
     /// Streams on sockets of the pool.
     pub(super) on_pool: BTreeMap<u32, SocketTag>,
     pub(super) unused: VecDeque<SocketTag>,
@@ -152,6 +157,7 @@ pub struct NetMachine {
     pub(super) relays: Relays,
     pub(super) relay_server: Option<RelayServer>,
     pub(super) relay_through: Vec<PublicKey>,
+    pub(super) offers: Offers,
     facts: Facts,
 }
 
@@ -167,7 +173,8 @@ impl std::fmt::Debug for NetMachine {
 impl NetMachine {
     /// A machine that starts to find its place in the DHT at once.
     pub fn new(setup: NetSetup, now: Duration) -> Self {
-        let NetSetup { key_pair, dht, limits, tuning, seed, relay_through, relay, entropy } = setup;
+        let NetSetup { key_pair, dht, limits, tuning, seed, relay_through, relay, upload_limit, entropy } =
+            setup;
         let [for_dht, for_handshakes, entropy] = entropy;
         let mut dht = Dht::new(dht, for_dht, now);
         dht.bootstrap(now);
@@ -193,8 +200,10 @@ impl NetMachine {
             unanswered: false,
             closing: None,
             rest: None,
+            closing_soon: None,
             broken: 0,
             share: Share::default(),
+            meter: Meter::new(upload_limit, now),
             on_pool: BTreeMap::new(),
             unused: VecDeque::new(),
             banned: Arc::default(),
@@ -202,6 +211,7 @@ impl NetMachine {
             relays: Relays::default(),
             relay_server: relay.map(|setup| RelayServer::new(setup, now)),
             relay_through,
+            offers: Offers::default(),
             facts: Facts::default(),
         };
         machine.start_relay(now);
@@ -246,7 +256,11 @@ impl NetMachine {
                 self.refuse(remote);
                 self.close_conn(conn, now);
             }
-            FromLive::Shares { conn, topic, shared } => self.swarm.shares(conn, topic, shared, now),
+            FromLive::Shares { conn, topic, shared } => {
+                self.swarm.shares(conn, topic, shared, now);
+                self.note_sharer(conn);
+            }
+            FromLive::RelayOffered { conn, key } => self.relay_offered(conn, key),
             FromLive::Delivered { conn } => self.swarm.delivered(conn, now),
         }
     }
@@ -312,6 +326,7 @@ impl NetMachine {
         self.checks_due(now);
         self.link_timeouts(now);
         self.relay_work(now);
+        self.metered_writes(now);
         loop {
             self.dialer.connector.press(PRESSED.saturating_sub(self.half_open().count()));
             let mut any = self.dht_events(now);
@@ -324,6 +339,7 @@ impl NetMachine {
         }
         self.look_at_facts(now);
         self.rest_when_quiet(now);
+        self.closing_soon = self.closing_soon.filter(|t| now < *t);
     }
 
     fn look_at_facts(&mut self, now: Duration) {
@@ -367,9 +383,10 @@ impl NetMachine {
             self.swarm.next_timeout(),
             self.dialer.connector.next_timeout(),
             self.link_timeout(),
+            self.meter.next_timeout(),
             self.session_timeout(),
             self.relay_server.as_ref().and_then(RelayServer::next_timeout),
-            self.closing,
+            self.closing_soon.or(self.closing),
         ];
         all.into_iter().flatten().min()
     }
@@ -389,11 +406,8 @@ impl NetMachine {
                 Action::Unannounce { topic } => self.unannounce(topic, now),
                 Action::Connect { conn, peer, relays, one_time_key } => {
                     let key = one_time_key.then(|| self.one_time_key());
-                    let way = Way {
-                        relays: &relays,
-                        one_time_key: key.as_ref(),
-                        relay_through: self.choose_relay(),
-                    };
+                    let relay_through = self.choose_relay_to(&peer);
+                    let way = Way { relays: &relays, one_time_key: key.as_ref(), relay_through };
                     if !self.dialer.connect(conn, peer, &way, &mut self.dht, now) {
                         self.swarm.closed(conn, now);
                     }
@@ -476,6 +490,7 @@ impl NetMachine {
             nat_port: self.dht.nat().port(),
             nat_samples: self.dht.nat().len(),
             connections: self.links.values().filter(|l| l.conn_open).map(|l| l.remote).collect(),
+            peers: self.connection_statuses(),
             relayed: self.relayed(),
             flushed: self.flushed.clone(),
             listening: self.listening,
@@ -486,53 +501,15 @@ impl NetMachine {
         }
     }
 
-    /// Begins the end: takes announcements back and ends connections.
-    pub fn shut_down(&mut self, now: Duration) {
-        self.withdraw(now);
-        self.closing = Some(now + CLOSE_TIMEOUT);
-    }
-
-    /// Takes announcements back and ends connections.
-    pub(super) fn withdraw(&mut self, now: Duration) {
-        for topic in self.swarm.topics().copied().collect::<Vec<_>>() {
-            self.swarm.leave(&topic);
-        }
-        self.actions(now);
-        if let Some(listen) = self.listen.take() {
-            self.dialer.connector.unlisten(&mut self.dht, listen, now);
-        }
-        if let Some(listen) = self.relay_server.as_mut().and_then(|s| s.listen.take()) {
-            self.dialer.connector.unlisten(&mut self.dht, listen, now);
-        }
-        for id in self.sessions.keys().copied().collect::<Vec<_>>() {
-            self.end_session(id, now);
-        }
-        for id in self.links.keys().copied().collect::<Vec<_>>() {
-            if let Some(stream) = self.table.get_mut(id) {
-                stream.end();
-            }
-        }
-    }
-
-    /// Whether the end is over.
-    pub fn is_closed(&self, now: Duration) -> bool {
-        self.closing.is_some_and(|by| self.is_quiet() || now >= by)
-    }
-
-    /// Whether announcements are taken back and connections closed.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.queries.is_empty()
-            && self.table.ids().all(|id| self.table.get(id).is_none_or(bosc_udx::Stream::is_closed))
-    }
-
-    /// The relay that the next connection names.
-    pub(super) fn choose_relay(&mut self) -> Option<PublicKey> {
-        let len = u64::try_from(self.relay_through.len()).ok().filter(|n| *n > 0)?;
-        let mut random = [0; 8];
-        if len > 1 {
-            (self.entropy)(&mut random);
-        }
-        self.relay_through.get(usize::try_from(u64::from_le_bytes(random) % len).ok()?).copied()
+    /// Open connections by the key of the peer.
+    fn connection_statuses(&self) -> BTreeMap<PublicKey, ConnectionStatus> {
+        let open = self.links.iter().filter(|(_, l)| l.conn_open);
+        let one = |(id, l): (&u32, &Connection)| {
+            let (_, address) = self.table.get(*id)?.remote()?;
+            let relayed = l.via.is_some_and(|v| !v.moved);
+            Some((l.remote, ConnectionStatus { address, relayed, dialled: l.initiator }))
+        };
+        open.filter_map(one).collect()
     }
 
     /// Open connections whose packets go through a blind relay.

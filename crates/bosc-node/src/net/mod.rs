@@ -9,7 +9,8 @@
 //!
 //! - `machine`: all that is decided; `dial`, `links` and `topics` are parts of it: handshakes that are over, connections, topics
 //!   on the DHT.
-//! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent.
+//! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent. `meter`: how
+//!   fast it is sent. `end`: the end of a node.
 //! - `watch`: noticing that the network changed or the machine slept. `life`: what follows from it, and resting.
 //! - `relay/`: blind relays that we use, and being one.
 //! - `alarm`: sleeping until a time-out without being woken on the way.
@@ -19,9 +20,11 @@ mod alarm;
 mod connection;
 mod dial;
 mod dialer;
+mod end;
 mod life;
 mod links;
 pub(crate) mod machine;
+mod meter;
 mod pool;
 pub(crate) mod relay;
 mod share;
@@ -69,6 +72,7 @@ pub(crate) struct NetConfig {
     pub(crate) limits: Limits,
     pub(crate) relay_through: Vec<PublicKey>,
     pub(crate) relay: Option<RelaySetup>,
+    pub(crate) upload_limit: Option<u64>,
 }
 
 /// Snapshot shared with callers. The byte counts are read on demand: they change all the time and wake nobody.
@@ -150,6 +154,7 @@ impl Net {
             seed: u64::from_le_bytes(seed),
             relay_through: config.relay_through,
             relay: config.relay,
+            upload_limit: config.upload_limit,
             entropy: [Box::new(entropy), Box::new(entropy), Box::new(entropy)],
         };
         Ok(Self {
@@ -316,8 +321,8 @@ impl Net {
                 self.resting.push(done);
             }
             NetCommand::Resume => self.resume(),
-            NetCommand::Shutdown { done } => {
-                self.machine.shut_down(now);
+            NetCommand::Shutdown { grace, done } => {
+                self.machine.shut_down(grace, now);
                 self.done = Some(done);
             }
         }

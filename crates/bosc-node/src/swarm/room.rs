@@ -71,7 +71,7 @@ impl Swarm {
 
     /// Most connections, dialled and accepted.
     pub(super) fn most(&self) -> usize {
-        self.limits.peers.saturating_mul(2)
+        self.limits.all.unwrap_or(self.limits.peers.saturating_mul(2))
     }
 
     /// Makes room for a peer at `host` that connected to us, if there is none. Whether there is now.

@@ -218,7 +218,7 @@ fn leaving_takes_the_announcement_back_and_stops_retries() {
 
 #[test]
 fn a_flood_of_peers_takes_bounded_memory_and_connections() {
-    let mut s = Swarm::new(A, Limits { peers: 4, parallel: 3, known: 16, topics: 2 }, 3);
+    let mut s = Swarm::new(A, Limits { peers: 4, all: None, parallel: 3, known: 16, topics: 2 }, 3);
     s.join(T, CLIENT, ms(0));
     for i in 0..10_000u32 {
         let mut key = [7; 32];

@@ -14,6 +14,8 @@ pub type Topic = [u8; 32];
 pub struct Limits {
     /// Most peers that we dial; as many again may connect to us.
     pub peers: usize,
+    /// Most connections in all, dialled and accepted; none: twice as many as are dialled.
+    pub all: Option<usize>,
     /// Most connection attempts that began within a second.
     pub parallel: usize,
     /// Most peers remembered.
@@ -24,7 +26,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { peers: 64, parallel: 8, known: 1024, topics: 1024 }
+        Self { peers: 64, all: None, parallel: 8, known: 1024, topics: 1024 }
     }
 }
 

@@ -86,6 +86,11 @@ impl Swarm {
         }
     }
 
+    /// Whether the peer of `conn` shares any core with us.
+    pub fn shares_any(&self, conn: ConnId) -> bool {
+        self.by_conn.get(&conn).and_then(|peer| self.links.get(peer)).is_some_and(|l| !l.shares.is_empty())
+    }
+
     /// The peer of `conn` delivered something somebody asked for: no need to look further for what it shares.
     pub fn delivered(&mut self, conn: ConnId, now: Duration) {
         self.moved(conn, now);

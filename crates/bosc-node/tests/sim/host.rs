@@ -125,7 +125,9 @@ impl Host {
             dht.firewalled = false;
             dht.known_address = Some(server);
         }
+        let offered = relay.as_ref().filter(|r| r.offer).map(|r| r.key_pair.public());
         let setup = NetSetup {
+            upload_limit: None,
             key_pair,
             dht,
             limits: Limits::default(),
@@ -145,6 +147,7 @@ impl Host {
             }),
             disguise,
             turn: TURN,
+            offer_relay: offered,
         };
         Self {
             ip,

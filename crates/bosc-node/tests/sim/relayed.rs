@@ -3,7 +3,7 @@
 
 use super::network::{Network, Relaying, memory};
 use bosc_format::crypto::{KeyPair, PublicKey};
-use bosc_node::{RelayBounds, RelaySetup};
+use bosc_node::{RelayBounds, RelayFor, RelaySetup};
 use bosc_store::{Core, CreateOptions, Store};
 use bosc_testkit::LinkConfig;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn key(n: u8) -> KeyPair {
 }
 
 fn setup(n: u8) -> RelaySetup {
-    RelaySetup { key_pair: key(n), allow: None, bounds: RelayBounds::default() }
+    RelaySetup { key_pair: key(n), allow: RelayFor::Anyone, offer: false, bounds: RelayBounds::default() }
 }
 
 /// A seeder, a fetcher, both behind firewalls with a wall between them, and a relay.
@@ -28,17 +28,23 @@ struct Apart {
     fetcher: usize,
     core: Core,
     copy: Core,
-    _stores: [Store; 2],
+    _stores: [Store; 3],
 }
 
 impl Apart {
     /// `named`: who names the relay.
     fn new(seed: u64, relay: RelaySetup, named: [bool; 2]) -> Self {
+        Self::with(seed, relay, named, false)
+    }
+
+    /// `shares`: the relay is a peer that has the core, and holds nothing of it.
+    fn with(seed: u64, relay: RelaySetup, named: [bool; 2], shares: bool) -> Self {
         let key = relay.key_pair.public();
         let mut net = Network::new(seed, LinkConfig::delay(Duration::from_millis(10)));
         let known = net.bootstrap();
         let relaying = Relaying { relay: Some(relay), through: None };
-        let relay = net.start_with(known.clone(), None, false, false, None, relaying);
+        let third = memory();
+        let relay = net.start_with(known.clone(), Some(&third), false, false, None, relaying);
         net.run(SECOND * 5);
         assert!(net.places[relay].host.relay().listening);
         let (store, other) = (memory(), memory());
@@ -46,6 +52,11 @@ impl Apart {
         let blocks: Vec<bytes::Bytes> = (0..BLOCKS).map(|n| vec![n as u8; BLOCK].into()).collect();
         core.append(&blocks).unwrap();
         let copy = other.open_core(core.key()).unwrap();
+        if shares {
+            net.places[relay].host.attach(third.open_core(core.key()).unwrap());
+            net.join(relay, *core.discovery_key(), true, true);
+            net.run(SECOND * 2);
+        }
         let through = |named: bool| Relaying { through: named.then_some(key), relay: None };
         let seeder = net.start_with(known.clone(), Some(&store), false, true, None, through(named[0]));
         let fetcher = net.start_with(known, Some(&other), true, true, None, through(named[1]));
@@ -55,7 +66,7 @@ impl Apart {
         net.join(seeder, *core.discovery_key(), false, true);
         net.run(SECOND * 4);
         net.join(fetcher, *core.discovery_key(), true, false);
-        Self { net, relay, seeder, fetcher, core, copy, _stores: [store, other] }
+        Self { net, relay, seeder, fetcher, core, copy, _stores: [store, other, third] }
     }
 
     /// Runs until `done`, or `most` is over. Gives the time it took.
@@ -180,7 +191,7 @@ fn a_relay_that_dies_is_not_missed_where_a_direct_way_opens() {
 #[test]
 fn who_is_not_allowed_gets_nothing_of_a_relay() {
     let mut closed = setup(9);
-    closed.allow = Some([key(200).public()].into_iter().collect());
+    closed.allow = RelayFor::Keys([key(200).public()].into_iter().collect());
     let mut w = Apart::new(8, closed, [false, true]);
     assert_eq!(w.until(SECOND * 60, Apart::begun), None);
     let status = w.net.places[w.relay].host.relay();
@@ -245,4 +256,32 @@ fn one_host_takes_its_share_of_a_relay_and_idle_sessions_make_room() {
     assert_eq!((after.clients, after.pairs), (2, 1));
     assert!(after.refused > before.refused);
     assert_eq!(w.of_fetcher(), (1, 1, 1));
+}
+
+#[test]
+fn a_peer_that_offers_itself_as_a_relay_carries_what_no_direct_way_does() {
+    let offers = |allow| RelaySetup { allow, offer: true, ..setup(9) };
+    let mut w = Apart::with(30, offers(RelayFor::Peers), [false, false], true);
+    assert!(w.until(SECOND * 120, Apart::whole).is_some(), "{}", w.net.places[w.fetcher].host.state());
+    w.check();
+    assert_eq!(w.of_fetcher().1, 1);
+    assert!(w.net.places[w.relay].host.relay().bytes > BLOCKS * BLOCK as u64);
+    // An offer is gone with the peer that made it.
+    w.net.dead.insert(w.relay);
+    assert!(w.until(SECOND * 120, |w| w.of_fetcher() == (0, 0, 0)).is_some(), "{:?}", w.of_fetcher());
+
+    let nobody = offers(RelayFor::Keys([key(200).public()].into_iter().collect()));
+    let mut w = Apart::with(31, nobody, [false, false], true);
+    assert_eq!(w.until(SECOND * 60, Apart::begun), None, "it is told of and refuses");
+    let silent = RelaySetup { allow: RelayFor::Anyone, ..setup(9) };
+    let mut w = Apart::with(32, silent, [false, false], true);
+    assert_eq!(w.until(SECOND * 60, Apart::begun), None, "nobody is told of it");
+}
+
+#[test]
+fn a_relay_for_peers_refuses_those_who_share_nothing_with_it() {
+    let peers = RelaySetup { allow: RelayFor::Peers, ..setup(9) };
+    let mut w = Apart::with(33, peers, [true, true], false);
+    assert_eq!(w.until(SECOND * 60, Apart::begun), None);
+    assert_eq!(w.net.places[w.relay].host.relay().clients, 0);
 }

@@ -11,7 +11,8 @@
 //! 1. The target is absent or the old one until the very last step, and whole after it, kill -9 included.
 //! 2. Nothing is copied before every check has passed, among them those for secrets and names (`checks`); the sources are
 //!    never written to.
-//! 3. A target is replaced (`--force`) only when it is a deployment directory itself.
+//! 3. A target is replaced (`--force`) only when it is a deployment directory itself, and holds no file beside its artifacts; what
+//!    is in an artifact that is a folder is the artifact's.
 //! 4. One build of a target at a time: the work folder is locked. What a killed build left there is removed by the next.
 //!
 //! Executable bits and symlinks are kept. Symlinks that leave the artifact are followed, as `stage` follows them: as
@@ -39,6 +40,7 @@ pub use plan::{ARCHITECTURES, Artifact};
 
 use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
+use crate::output_file::check_output_folder;
 use std::path::PathBuf;
 
 /// `bosc build`.
@@ -77,8 +79,25 @@ pub(crate) fn check(request: &Build) -> Result<(), CommandError> {
 /// `bad-name`.
 pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, CommandError> {
     let (project, plan) = planned(request)?;
-    checks::check(&plan, &project, sink)?;
-    let place = place::BuildPlace::open(&plan.target, request.force)?;
+    check_output_folder(&plan.target, std::slice::from_ref(&project.file))?;
+    make(&project, &plan, request.force, sink, stop)
+}
+
+/// Builds in a folder of the store that is there for it.
+pub(crate) fn run_aside(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, CommandError> {
+    let (project, plan) = planned(request)?;
+    make(&project, &plan, request.force, sink, stop)
+}
+
+fn make(
+    project: &ProjectPackage,
+    plan: &plan::BuildPlan,
+    force: bool,
+    sink: &mut dyn Sink,
+    stop: &Stop,
+) -> Result<Built, CommandError> {
+    checks::check(plan, project, sink)?;
+    let place = place::BuildPlace::open(&plan.target, force)?;
     sink.tell(BuildEvent::Building {
         name: project.app_name().to_owned(),
         version: project.version.clone(),
@@ -86,7 +105,7 @@ pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, C
         package: project.file.clone(),
         from: project.kind,
     });
-    let done = copy::copy(&plan, &project, place.tree(), sink, stop)?;
+    let done = copy::copy(plan, project, place.tree(), sink, stop)?;
     for artifact in &plan.artifacts {
         sink.tell(BuildEvent::Executable {
             file: plan.target.join(&artifact.file),
@@ -103,9 +122,9 @@ pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, C
     platforms.dedup();
     Ok(Built {
         name: project.app_name().to_owned(),
-        version: project.version,
+        version: project.version.clone(),
         executables: plan.artifacts.len(),
-        target: plan.target,
+        target: plan.target.clone(),
         platforms,
         files: done.files,
         bytes: done.bytes,

@@ -7,9 +7,10 @@
 use super::errors::io_error;
 use super::plan::ARCHITECTURES;
 use crate::error::{CommandError, ErrorKind};
+use crate::folder::package::{MAX_PACKAGE_LEN, Package, fits};
 use bosc_files::{Dir, Meta, Work};
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind as Io;
+use std::io::{ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
 
 /// What a build makes beside `by-arch`.
@@ -120,6 +121,10 @@ fn check(parent: &Dir, name: &OsStr, target: &Path, force: bool) -> Result<Optio
     Ok(Some(found))
 }
 
+fn is_of_system(name: &OsStr) -> bool {
+    SYSTEMS.iter().any(|s| name == *s)
+}
+
 /// What in a folder a build does not make, or lacks; `None` for a deployment directory.
 fn not_built(dir: &Dir) -> std::io::Result<Option<String>> {
     let is = |dir: &Dir, name: &str, kind: fn(&Meta) -> bool| dir.metadata(name).is_ok_and(|m| kind(&m));
@@ -129,6 +134,13 @@ fn not_built(dir: &Dir) -> std::io::Result<Option<String>> {
     if !is(dir, "by-arch", Meta::is_folder) {
         return Ok(Some("it has no by-arch".to_owned()));
     }
+    let package = dir.open_file("package.json").and_then(|file| {
+        let mut text = Vec::new();
+        file.take(MAX_PACKAGE_LEN).read_to_end(&mut text).map(|_| text)
+    })?;
+    // What it was built from says how its artifacts are called.
+    let names = Package::parse(&package).map(|package| package.app_names()).unwrap_or_default();
+    let (app, bins) = names.split_first().map_or(("", &[][..]), |(app, bins)| (app.as_str(), bins));
     let by_arch = dir.open_dir("by-arch")?;
     let mut builds = 0;
     for (folder, shown, known) in [(dir, "", &FILES[..]), (&by_arch, "by-arch/", &ARCHITECTURES[..])] {
@@ -138,7 +150,7 @@ fn not_built(dir: &Dir) -> std::io::Result<Option<String>> {
                 "" => name == "by-arch" || is(folder, &name, Meta::is_file),
                 _ => is(folder, &name, Meta::is_folder),
             };
-            if SYSTEMS.contains(&name.as_str()) {
+            if is_of_system(OsStr::new(&name)) {
                 continue;
             }
             if !built || name != "by-arch" && !known.contains(&name.as_str()) {
@@ -148,10 +160,19 @@ fn not_built(dir: &Dir) -> std::io::Result<Option<String>> {
                 continue;
             }
             builds += 1;
-            let inner = folder.open_dir(&name)?.list()?;
-            let other = inner.iter().find(|n| *n != "app" && !SYSTEMS.iter().any(|s| *n == *s));
-            if let Some(other) = other {
-                return Ok(Some(format!("it holds {shown}{name}/{}", other.to_string_lossy())));
+            let platform = folder.open_dir(&name)?;
+            for other in platform.list()?.iter().filter(|n| !is_of_system(n)) {
+                let other = other.to_string_lossy();
+                if other != "app" || !is(&platform, "app", Meta::is_folder) {
+                    return Ok(Some(format!("it holds {shown}{name}/{other}")));
+                }
+                let artifacts = platform.open_dir("app")?.list()?;
+                let foreign = artifacts
+                    .iter()
+                    .find(|n| !is_of_system(n) && !n.to_str().is_some_and(|n| fits(n, app, bins)));
+                if let Some(foreign) = foreign {
+                    return Ok(Some(format!("it holds {shown}{name}/app/{}", foreign.to_string_lossy())));
+                }
             }
         }
     }

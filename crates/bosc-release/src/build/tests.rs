@@ -173,7 +173,7 @@ fn a_deployment_directory_is_replaced_whole_when_forced() {
     p.file("out/Demo.AppImage", "one");
     let request = p.request(&[("linux-x64", "out/Demo.AppImage")]);
     build(&request).unwrap();
-    p.file("org-demo-1.2.3/by-arch/linux-x64/app/stale", "from before");
+    p.file("org-demo-1.2.3/by-arch/linux-x64/app/Demo", "from before");
     p.file("org-demo-1.2.3/CHANGELOG.md", "from before");
     assert_eq!(build(&request).unwrap_err().code(), "ERR_DIR_NONEMPTY");
     p.file("out/Demo.AppImage", "two");
@@ -193,11 +193,14 @@ fn a_folder_with_anything_that_no_build_makes_is_not_replaced() {
         (&["by-arch/mine"], "by-arch/mine"),
         (&["by-arch/linux-x64/mine"], "by-arch/linux-x64/mine"),
         (&["by-arch/linux-x64/app/Demo.AppImage", "CHANGELOG.md/x"], "CHANGELOG.md"),
+        (&["by-arch/linux-x64/app/Demo.AppImage", "by-arch/linux-x64/app/extra"], "app/extra"),
+        (&["by-arch/linux-x64/app/Demo.AppImage", "by-arch/linux-arm64/app/extra/x"], "app/extra"),
+        (&["by-arch/linux-x64/app/Demo.AppImage", "by-arch/linux-arm64/app"], "by-arch/linux-arm64/app"),
         (&[], "its by-arch holds no build"),
     ] {
         let p = Project::new(PACKAGE);
         p.file("out/Demo.AppImage", "new");
-        p.file("work/package.json", "{}");
+        p.file("work/package.json", r#"{"name":"Demo"}"#);
         fs::create_dir_all(p.at("work/by-arch")).unwrap();
         for file in more {
             p.file(&format!("work/{file}"), "mine");
@@ -227,7 +230,7 @@ fn what_a_killed_build_left_is_put_right() {
         fs::set_permissions(p.at(work), fs::Permissions::from_mode(0o700)).unwrap();
     }
     // Killed between the renames: the old one must come back before it is judged.
-    p.file(&format!("{work}/old/package.json"), "{}");
+    p.file(&format!("{work}/old/package.json"), r#"{"name":"x"}"#);
     p.file(&format!("{work}/old/by-arch/linux-x64/app/x"), "old");
     let request = p.request(&[("linux-x64", "out/Demo.AppImage")]);
     assert_eq!(build(&request).unwrap_err().code(), "ERR_DIR_NONEMPTY");

@@ -60,6 +60,7 @@ impl Demo<'_> {
                 bootstrap: bootstrap.clone(),
                 relay: Vec::new(),
                 primary_key: None,
+                ..EngineConfig::default()
             })
         };
         let (writer, reader) = (engine("store-of-alice")?, engine("store-of-bob")?);

@@ -13,7 +13,7 @@ pub struct Doctor {
     /// Its platform, as `linux-x64`.
     pub platform: Option<String>,
     /// The path of an application that is installed on this machine and updates from the link.
-    #[serde(default)]
+    #[serde(default, with = "crate::wire_path")]
     pub app: Option<PathBuf>,
     /// How long to look for peers, in milliseconds.
     pub timeout_ms: u64,

@@ -8,7 +8,7 @@ use super::root::Root;
 use super::write::FileOutcome as Written;
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
-use crate::engine::drive::{CoreSource, check_batch_end, drive_error, parse_link};
+use crate::engine::drive::{CoreSource, check_batch_end, drive_error, parse_link_with_path};
 use crate::engine::errors::store_error;
 use crate::engine::folders::WORK_FOLDER;
 use crate::engine::follow::{reading, stopped, timed_out, update};
@@ -52,7 +52,7 @@ impl Engine {
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<Dumped, CommandError> {
-        let link = parse_link(&request.link)?;
+        let link = parse_link_with_path(&request.link)?;
         let path = link.path().ok_or_else(|| CommandError::input("the path in the link is not UTF-8"))?;
         let timeout = Duration::from_millis(request.timeout_ms);
         let shown = request.dir.as_ref().map_or("-".to_owned(), |d| d.display().to_string());

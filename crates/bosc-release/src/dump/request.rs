@@ -86,6 +86,7 @@ pub struct Dump {
     /// The link, with an optional path to a file or folder in it.
     pub link: String,
     /// Where to write, absolute; `None` writes file contents as events.
+    #[serde(default, with = "crate::wire_path")]
     pub dir: Option<PathBuf>,
     /// Only tell what would change.
     pub dry_run: bool,

@@ -81,8 +81,8 @@ pub(crate) fn way_out(link: &str, signers: usize) -> String {
     match signers {
         0 | 1 => format!(
             "decide which history stays. Where its key is, cut the link back to a version both have (`bosc versions`): \
-             `bosc stage {link} DIR --truncate LENGTH`, with --newest when its key is on other machines too; followers of both \
-             go on from there. When nobody got what this store signed, leave it: publish with a new store (`--store DIR`) and \
+             `bosc stage {link} DIR --truncate LENGTH`, with --newest when its key is on other machines too, or --sole-copy \
+             when the store is a copy; followers of both go on from there. When nobody got what this store signed, leave it: publish with a new store (`--store DIR`) and \
              a new --mirror. JavaScript followers that saw \
              both stop for good: move them with `bosc rotate`. See docs/recovery.md, \"Two histories of one link\""
         ),

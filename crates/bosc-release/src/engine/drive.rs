@@ -34,9 +34,37 @@ impl Engine {
     }
 }
 
-/// Reads a link to a drive.
+/// Reads a link to a drive, or one of its versions. A path behind it is refused: what is meant for a part would be done to all.
 pub(crate) fn parse_link(text: &str) -> Result<PearLink, CommandError> {
+    let link = parse_link_with_path(text)?;
+    if !matches!(link.pathname.as_str(), "" | "/") {
+        let shown: String = link.pathname.chars().take(120).collect();
+        return Err(meaningless(format!("this command takes no path behind a link: {shown:?}"))
+            .hint("give the link alone: pear://<key>; only `bosc dump` takes a path"));
+    }
+    Ok(link)
+}
+
+/// Reads a link to a drive with all its versions, for commands that change, serve or remove the drive as it is.
+pub(crate) fn parse_whole_link(text: &str) -> Result<PearLink, CommandError> {
+    let link = parse_link(text)?;
+    match link.version {
+        None => Ok(link),
+        Some(version) => Err(meaningless(format!(
+            "this command takes a link without a version, and this one has length {} of fork {}",
+            version.length, version.fork
+        ))
+        .hint(format!("give the link alone: {}", link.origin()))),
+    }
+}
+
+/// Reads a link to a drive and, it may be, a path in it.
+pub(crate) fn parse_link_with_path(text: &str) -> Result<PearLink, CommandError> {
     PearLink::parse(text).map_err(|e| invalid_link(text, &e.to_string()))
+}
+
+fn meaningless(message: String) -> CommandError {
+    CommandError::new(ErrorKind::Input, "ERR_INVALID_LINK", message)
 }
 
 fn invalid_link(text: &str, why: &str) -> CommandError {

@@ -24,16 +24,17 @@ pub(crate) mod run_lock;
 pub(crate) mod shared;
 
 use crate::error::{CommandError, ErrorKind};
+use crate::request::Request;
 use bosc_follow::Topics;
 use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_node::bootstrap::{BootstrapError, resolve};
-use bosc_node::{Node, NodeConfig};
+use bosc_node::{Node, NodeConfig, RelaySetup};
 use bosc_store::{Options, Store};
 use errors::store_error;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -53,6 +54,25 @@ pub struct EngineConfig {
     pub relay: Vec<String>,
     /// The root secret of a new store. An existing store must have the same one.
     pub primary_key: Option<[u8; 32]>,
+    /// Counts how often what runs was asked to read its files again; who counts up wakes it with [`Stop::wake`].
+    ///
+    /// [`Stop::wake`]: crate::command::Stop::wake
+    pub reload: Arc<AtomicU64>,
+}
+
+/// What a command wants of the node, which is started later and once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NodeWishes {
+    /// UDP port.
+    pub(crate) port: Option<u16>,
+    /// Be a blind relay.
+    pub(crate) relay: Option<RelaySetup>,
+    /// Most connections.
+    pub(crate) max_connections: Option<usize>,
+    /// Most bytes a second that are sent.
+    pub(crate) upload_limit: Option<u64>,
+    /// How long its end may take to write what it has begun to send.
+    pub(crate) grace: Duration,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -84,6 +104,8 @@ pub struct Engine {
     common_key: bool,
     pub(crate) topics: Topics,
     pub(crate) scrub_pace: pace::Pace,
+    wishes: Mutex<NodeWishes>,
+    pub(crate) reload: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -99,11 +121,7 @@ impl Engine {
         let relay = public_keys(&config.relay, "--relay")?;
         let store = Store::open(&config.store, Options::default()).map_err(store_error)?;
         if let Some(key) = &config.primary_key {
-            store.set_primary_key(key).map_err(|e| {
-                CommandError::input("BOSC_PRIMARY_KEY is not the primary key of this store")
-                    .because(e)
-                    .hint("unset it, or use a new store with `--store DIR`")
-            })?;
+            store.set_primary_key(key).map_err(|e| crate::owner::caller::other_primary_key().because(e))?;
         }
         Ok(Self::with_store(store, config, bootstrap, relay))
     }
@@ -140,12 +158,30 @@ impl Engine {
             common_key: config.primary_key.is_some(),
             topics: Topics::default(),
             scrub_pace: pace::Pace::default(),
+            wishes: Mutex::default(),
+            reload: Arc::clone(&config.reload),
         }
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Takes note of what the node has to be for this request. To be called before anything else runs.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn prepare(&self, request: &Request) -> Result<(), CommandError> {
+        if let Request::Seed(seed) = request {
+            let wishes = self.seed_wishes(seed)?;
+            *self.wishes() = wishes;
+        }
+        Ok(())
+    }
+
+    fn wishes(&self) -> MutexGuard<'_, NodeWishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The network node, started when it is first asked for.
@@ -160,10 +196,27 @@ impl Engine {
         let mut config = NodeConfig::peer(self.bootstrap.clone());
         config.key_pair = self.node_key()?;
         config.relay_through.clone_from(&self.relay);
+        let wishes = self.wishes().clone();
+        config.upload_limit = wishes.upload_limit;
+        config.port = wishes.port.unwrap_or(0);
+        config.relay = wishes.relay;
+        if let Some(most) = wishes.max_connections {
+            // At least one has to come to us, where more than one may: nobody could fetch from those who only dial.
+            config.max_peers = config.max_peers.min(most.div_ceil(2));
+            config.max_connections = Some(most);
+        }
         let node = Node::start(config, Some(self.store.clone())).map_err(|e| {
-            CommandError::new(ErrorKind::Network, "ERR_CONNECTION", "the network could not be reached")
-                .because(e)
-                .hint("check that this machine may open UDP sockets")
+            let (what, hint) = match wishes.port.filter(|port| *port > 0) {
+                Some(port) => (
+                    format!("UDP port {port} cannot be used"),
+                    "choose another with `--port`; 0 takes a free one",
+                ),
+                None => (
+                    "the network could not be reached".to_owned(),
+                    "check that this machine may open UDP sockets",
+                ),
+            };
+            CommandError::new(ErrorKind::Network, "ERR_CONNECTION", what).because(e).hint(hint)
         })?;
         let node = Arc::new(node);
         *slot = Some(Arc::clone(&node));
@@ -215,7 +268,8 @@ impl Engine {
     pub fn close(&self) {
         let node = self.node.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(node) = node.and_then(Arc::into_inner) {
-            node.close();
+            let grace = self.wishes().grace;
+            node.close_within(grace);
         }
         let _ = self.store.flush();
     }

@@ -104,6 +104,25 @@ impl SharedKey {
     }
 }
 
+/// How it is known that this store has a link's newest version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Newest {
+    /// Not yet: peers are asked.
+    Unknown,
+    /// The user says so (`--newest`). It counts for a key that is on several machines, not for a copied store: who copied one
+    /// knows of the copy, seldom of what was signed with the other since. That is said once, with `--sole-copy`.
+    Told,
+    /// This command learned it a moment ago and holds what [`Engine::before_writing`] gave, or it writes nothing.
+    Learned,
+}
+
+impl Newest {
+    /// What a command's flags say.
+    pub(crate) fn of_flags(newest: bool) -> Self {
+        if newest { Self::Told } else { Self::Unknown }
+    }
+}
+
 impl Engine {
     /// Whether other machines may have the link's key as well.
     pub(crate) fn is_shared(&self, drive: &DriveCores) -> Result<bool, CommandError> {
@@ -111,12 +130,11 @@ impl Engine {
     }
 
     /// To be called before anything is appended to a link or cut from it. Makes sure that nothing newer is known to
-    /// peers, and makes an imported key usable. `newest`: the caller knows that this store has the newest version, or
-    /// holds what this gives. Nobody else who has the key writes while that is held; see [`super::run_lock`].
+    /// peers, and makes an imported key usable. Nobody else who has the key writes while that is held; see [`super::run_lock`].
     pub(crate) fn before_writing(
         &self,
         drive: &DriveCores,
-        newest: bool,
+        newest: Newest,
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<Option<RunLock>, CommandError> {
@@ -135,7 +153,12 @@ impl Engine {
             });
         }
         let mut lock = None;
-        if !newest {
+        let known = match newest {
+            Newest::Unknown => false,
+            Newest::Told => copied.is_none(),
+            Newest::Learned => true,
+        };
+        if !known {
             // Told before anything is waited for.
             sink.tell(LinkEvent::Checking {
                 link: drive.plain_link(),
@@ -184,7 +207,7 @@ impl Engine {
         if kept.is_some() && next != row {
             next.keep(&drive.db)?;
         }
-        sink.tell(LinkEvent::Newest { verlink: drive.verlink(), length: head.length, told: newest });
+        sink.tell(LinkEvent::Newest { verlink: drive.verlink(), length: head.length, told: known });
         Ok(lock)
     }
 

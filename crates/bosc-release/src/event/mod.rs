@@ -114,6 +114,8 @@ events! {
     Stage(StageEvent),
     /// Of `seed`, and of whoever else makes a drive available.
     Seed(SeedEvent),
+    /// Of `seed`, of one of several links.
+    SeedOf(crate::seed::event::OfLink),
     /// Of `relay`.
     Relay(crate::relay::event::RelayEvent),
     /// Of `info`.

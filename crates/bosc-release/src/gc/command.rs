@@ -5,7 +5,7 @@ use super::event::{GcDone, GcEvent, Kept};
 use super::{Gc, GcWhat};
 use crate::command::Sink;
 use crate::engine::Engine;
-use crate::engine::drive::parse_link;
+use crate::engine::drive::parse_whole_link;
 use crate::engine::errors::{not_writable, store_error};
 use crate::error::{CommandError, ErrorKind};
 use crate::multisig::journal::Phase;
@@ -47,7 +47,7 @@ impl Engine {
         let text = request.link.as_deref().ok_or_else(|| {
             CommandError::input("no link was given").hint("name the link whose blocks are to go")
         })?;
-        let link = parse_link(text)?;
+        let link = parse_whole_link(text)?;
         let drive = self.open_drive(&link)?;
         let shown = drive.plain_link();
         if drive.db.writable() && !request.force {

@@ -27,19 +27,24 @@ pub struct UserPlaces {
     /// `x64` or `arm64`.
     pub arch: String,
     /// The user's folder.
+    #[serde(with = "crate::wire_path")]
     pub home: PathBuf,
     /// XDG_DATA_HOME, when set.
+    #[serde(default, with = "crate::wire_path")]
     pub data_home: Option<PathBuf>,
     /// LOCALAPPDATA, when set.
+    #[serde(default, with = "crate::wire_path")]
     pub local_app_data: Option<PathBuf>,
     /// PATH.
+    #[serde(default, with = "crate::wire_path")]
     pub path: Vec<PathBuf>,
 }
 
 impl UserPlaces {
     /// Of this process.
     pub fn here() -> Self {
-        let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        // A relative one would be another folder in each place that the command is run in.
+        let var = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let platform = match std::env::consts::OS {
             "macos" => "darwin",
             "windows" => "win32",
@@ -93,6 +98,7 @@ pub struct InstallItem {
     /// Whether it is a folder.
     pub folder: bool,
     /// Where it goes.
+    #[serde(with = "crate::wire_path")]
     pub dest: PathBuf,
 }
 
@@ -218,6 +224,7 @@ pub struct Install {
     /// Only these of the programs in `bin`.
     pub only: Vec<String>,
     /// Where to install; made when missing. Absolute.
+    #[serde(default, with = "crate::wire_path")]
     pub to: Option<PathBuf>,
     /// The folders of the user who asked.
     pub places: UserPlaces,

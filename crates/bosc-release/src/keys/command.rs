@@ -8,10 +8,11 @@ use super::event::{KeyFileKind, KeysEvent, KeysExported, KeysImported};
 use super::{KeysExport, KeysImport, backup};
 use crate::command::Sink;
 use crate::engine::Engine;
-use crate::engine::drive::{DriveCores, parse_link};
+use crate::engine::drive::{DriveCores, parse_whole_link};
 use crate::engine::errors::{not_writable, store_error};
 use crate::engine::shared::SharedKey;
 use crate::error::{CommandError, ErrorKind};
+use crate::output_file::{OutputFile, OutputKind};
 use bosc_files::{Durability, Replace};
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
@@ -19,7 +20,7 @@ use bosc_format::link::{PearLink, Version};
 use bosc_format::manifest::Manifest;
 use bosc_store::Core;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Shortest passphrase a file is encrypted under, in characters. Files travel; they can be guessed at leisure.
@@ -36,10 +37,11 @@ impl Engine {
             return Err(CommandError::input("the passphrase has fewer than 8 characters")
                 .hint("choose a longer one: whoever has the file can try as long as they like"));
         }
-        refuse_existing(&request.file, request.force)?;
+        let kind = if request.link.is_some() { OutputKind::LinkKey } else { OutputKind::Backup };
+        refuse_existing(&request.file, request.force, kind, None)?;
         let (contents, link) = match &request.link {
             Some(text) => {
-                let link = parse_link(text)?;
+                let link = parse_whole_link(text)?;
                 let drive = self.open_drive(&link)?;
                 let key = self.link_key(&drive)?;
                 let known = SharedKey {
@@ -236,11 +238,17 @@ fn read(file: &Path) -> Result<String, CommandError> {
     String::from_utf8(bytes).map_err(|_| file_error(BackupError::Malformed("it is not text")))
 }
 
-fn refuse_existing(file: &Path, force: bool) -> Result<(), CommandError> {
-    bosc_files::refuse_special(file).map_err(|e| {
-        CommandError::new(ErrorKind::Input, "ERR_EXISTS", format!("cannot write {}: {e}", file.display()))
-            .hint("name a file")
-    })?;
+/// Refuses what may not be replaced, or not without being asked to. `primary`: the file that the primary key is read from.
+///
+/// # Errors
+/// `ERR_EXISTS`.
+pub fn refuse_existing(
+    file: &Path,
+    force: bool,
+    kind: OutputKind,
+    primary: Option<PathBuf>,
+) -> Result<(), CommandError> {
+    OutputFile::new(file, kind).apart_from(primary).check()?;
     if !force && std::fs::symlink_metadata(file).is_ok() {
         return Err(CommandError::new(ErrorKind::Input, "ERR_EXISTS", format!("{} exists", file.display()))
             .hint("name another file, or replace it with --force"));

@@ -17,6 +17,8 @@ pub mod keyring;
 pub mod signing_key;
 pub mod transfer;
 
+pub use command::refuse_existing;
+
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -62,6 +64,7 @@ pub struct KeysExport {
     /// The link whose write key it is; `None` backs up all of the store.
     pub link: Option<String>,
     /// Where to write, absolute.
+    #[serde(with = "crate::wire_path")]
     pub file: PathBuf,
     /// Replace the file.
     pub force: bool,
@@ -73,6 +76,7 @@ pub struct KeysExport {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeysImport {
     /// The file, absolute.
+    #[serde(with = "crate::wire_path")]
     pub file: PathBuf,
     /// What it is encrypted under.
     pub passphrase: Passphrase,

@@ -124,6 +124,8 @@ pub struct Declared {
 #[derive(Debug, Clone)]
 pub struct LineFile {
     doc: DocumentMut,
+    /// Its lines end as on Windows; the parser makes them all alike.
+    crlf: bool,
     lines: Vec<Declared>,
 }
 
@@ -182,7 +184,8 @@ impl LineFile {
                 }
             }
         }
-        let file = Self { doc, lines };
+        let file =
+            Self { doc, crlf: text.split_once('\n').is_some_and(|(first, _)| first.ends_with('\r')), lines };
         file.check()?;
         Ok(file)
     }
@@ -252,7 +255,7 @@ impl LineFile {
             Seeds::Keys(keys) => Some(Value::Array(keys.iter().collect::<Array>())),
         };
         set(table, "seeds", seeds);
-        *self = Self::parse(&doc.to_string())?;
+        *self = Self { crlf: self.crlf, ..Self::parse(&doc.to_string())? };
         Ok(())
     }
 
@@ -274,13 +277,14 @@ impl LineFile {
         if let Some(lines) = doc.get_mut("line").and_then(Item::as_table_like_mut) {
             lines.remove(name);
         }
-        *self = Self::parse(&doc.to_string())?;
+        *self = Self { crlf: self.crlf, ..Self::parse(&doc.to_string())? };
         Ok(line)
     }
 
     /// The text of the file.
     pub fn text(&self) -> String {
-        self.doc.to_string()
+        let text = self.doc.to_string();
+        if self.crlf { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
     }
 
     /// Writes the file, whole or not at all.

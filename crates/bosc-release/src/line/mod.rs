@@ -43,6 +43,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The file; absolute.
+    #[serde(with = "crate::wire_path")]
     pub file: PathBuf,
     /// What to do.
     pub action: Action,

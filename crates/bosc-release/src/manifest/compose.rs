@@ -3,19 +3,20 @@
 //! `by-arch/<os>-<arch>/app/<name>` becomes the entry of Perry's platform key: `darwin`, `linux` and `win32` become `darwin`,
 //! `linux` and `windows`; `arm64` and `x64` become `aarch64` and `x86_64`. A folder (a `.app`, a directory application) is
 //! packed into `.tar.gz`, a file is copied. Artifacts are written first, the manifest last and in one step: a server that
-//! serves the folder never offers what is not there. In the end everything is read again as a client would.
+//! serves the folder never offers what is not there. Builds and release notes are looked at for secrets before anything is written. In the end everything is read again as a client would.
 
 use super::event::{ComposedManifest, PlatformEntry, UpdaterEvent};
 use super::keypair::KeyPair;
 use super::{pack, sign};
 use crate::command::Sink;
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::package::Package;
 use crate::folder::portable_names::check_archive;
 use crate::folder::said_version::{Mismatch, mismatches};
 use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
-use crate::secrets::{Allow, Found, KeysInUse, StorePlaces, check_files, refused, with_keys};
+use crate::output_file::{OutputFile, OutputKind};
+use crate::secrets::{Allow, Found, KeysInUse, StorePlaces, check_files, check_text, refused, with_keys};
 use bosc_files::open_plain;
 use bosc_files::{Durability, Replace};
 use bosc_updater::manifest::iso_8601;
@@ -56,6 +57,8 @@ pub struct Compose {
     pub app: Option<String>,
     /// File with release notes [default: this version's part of CHANGELOG.md].
     pub notes: Option<PathBuf>,
+    /// The file that the secret key was read from: it is not written over.
+    pub key_file: Option<PathBuf>,
     /// `Some(2)` asks clients to take no older signature format from now on.
     pub min_schema: Option<u8>,
     /// Whether applications are told that it should be installed before they are used further.
@@ -102,6 +105,19 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
         c.out.clone().unwrap_or_else(|| with_suffix(&c.dir.components().collect::<PathBuf>(), "-update"));
     let allow_key = Allow::new(&c.allow_key).map_err(|e| CommandError::input(e.to_string()))?;
     let keys = KeysInUse::of_environment().with(&key.signing_key().to_bytes());
+    let texts = [
+        ("--url-base", Some(base)),
+        ("--app", app.as_deref()),
+        ("--version", Some(version.as_str())),
+        ("--minimum-system", c.minimum_system.as_deref()),
+        ("--manifest-name", Some(c.manifest_name.as_str())),
+    ];
+    if let Some((flag, _)) = texts.iter().find(|(_, text)| text.is_some_and(|text| keys.in_name(text))) {
+        let message = format!("{flag} holds a secret key that is in use here; nothing was written");
+        return Err(CommandError::new(ErrorKind::Input, "ERR_SECRET", message)
+            .hint("leave the key out: whoever reads the manifest reads it"));
+    }
+    let notes = checked_notes(c, &version, &keys, &allow_key, sink)?;
     let mut sources = Vec::new();
     for (folder, platform) in PLATFORMS {
         if let Some(source) = only_entry(&c.dir.join("by-arch").join(folder).join("app"))? {
@@ -109,6 +125,7 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
             sources.push((source, platform));
         }
     }
+    check_outputs(c, &out, &version, &sources)?;
     std::fs::create_dir_all(&out).map_err(|e| failed(&out, e))?;
 
     let mut platforms = BTreeMap::new();
@@ -141,7 +158,7 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
     let manifest = ComposedManifest {
         schema_version: 2,
         pub_date: iso_8601(c.now.unwrap_or_else(publication_time)),
-        notes: notes(c, &version)?,
+        notes,
         version,
         platforms,
         min_schema: c.min_schema.filter(|n| *n == 2),
@@ -253,25 +270,10 @@ pub(super) fn artifact(
     version: &str,
     platform: &str,
 ) -> Result<String, CommandError> {
-    let name = source.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
-        CommandError::input(format!("{} has a name that is not UTF-8", source.display())).hint("rename it")
-    })?;
-    let (stem, extension) = match name.rsplit_once('.') {
-        Some((stem, ext)) if !stem.is_empty() && ext.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            (stem, format!(".{ext}"))
-        }
-        _ => (name, String::new()),
-    };
-    // Only characters that mean the same in every URL and file system.
-    let plain = |t: &str| -> String {
-        t.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
-    };
-    let meta = std::fs::metadata(source).map_err(|e| failed(source, e))?;
-    let folder = meta.is_dir();
-    let extension = if folder { ".tar.gz".to_owned() } else { extension };
-    let file = format!("{}-{}-{platform}{}", plain(stem), plain(version), plain(&extension));
+    let file = artifact_name(source, version, platform)?;
     let path = out.join(&file);
-    if folder {
+    if source.is_dir() {
+        let name = source.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let mut inner = Ok(());
         let written = replace(&path, |f| {
             let mut buffered = BufWriter::with_capacity(256 * 1024, f);
@@ -288,6 +290,51 @@ pub(super) fn artifact(
         replace(&path, |f| io::copy(&mut from, f).map(|_| ())).map_err(|e| failed(&path, e))?;
     }
     Ok(file)
+}
+
+/// The name of a build's artifact.
+fn artifact_name(source: &Path, version: &str, platform: &str) -> Result<String, CommandError> {
+    let name = source.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
+        CommandError::input(format!("{} has a name that is not UTF-8", source.display())).hint("rename it")
+    })?;
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, ext)) if !stem.is_empty() && ext.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            (stem, format!(".{ext}"))
+        }
+        _ => (name, String::new()),
+    };
+    // Only characters that mean the same in every URL and file system.
+    let plain = |t: &str| -> String {
+        t.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
+    };
+    let meta = std::fs::metadata(source).map_err(|e| failed(source, e))?;
+    let extension = if meta.is_dir() { ".tar.gz".to_owned() } else { extension };
+    Ok(format!("{}-{}-{platform}{}", plain(stem), plain(version), plain(&extension)))
+}
+
+/// Refuses to write over what this command reads, over a key, or into a store: before anything is written.
+fn check_outputs(
+    c: &Compose,
+    out: &Path,
+    version: &str,
+    sources: &[(PathBuf, &str)],
+) -> Result<(), CommandError> {
+    let read = || {
+        let named = ["package.json", "CHANGELOG.md", "by-arch"].map(|name| c.dir.join(name));
+        let builds = sources.iter().map(|(source, _)| source.clone());
+        let others = c.notes.iter().chain(&c.key_file).cloned();
+        named.into_iter().chain(builds).chain(others)
+    };
+    let manifest = out.join(&c.manifest_name);
+    for (source, platform) in sources {
+        let path = out.join(artifact_name(source, version, platform)?);
+        if path == manifest {
+            return Err(CommandError::input(format!("{:?} is the name of an artifact", c.manifest_name))
+                .hint("give the manifest another name with --manifest-name"));
+        }
+        OutputFile::new(&path, OutputKind::Artifact).apart_from(read()).check()?;
+    }
+    OutputFile::new(&manifest, OutputKind::Manifest).apart_from(read()).check()
 }
 
 /// Writes a file anew in one step, synced.
@@ -310,29 +357,52 @@ fn skipped(dir: &Path, sink: &mut dyn Sink) {
     }
 }
 
-fn notes(c: &Compose, version: &str) -> Result<String, CommandError> {
-    let read = |path: &Path| -> io::Result<String> {
-        let mut text = String::new();
-        open_plain(path)?.take(MAX_CHANGELOG).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let mut text = match &c.notes {
-        Some(path) => read(path).map_err(|e| failed(path, e))?,
-        None => {
-            let path = c.dir.join("CHANGELOG.md");
-            match read(&path) {
-                Ok(text) => section(&text, version).unwrap_or_default(),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-                Err(e) => return Err(failed(&path, e)),
-            }
-        }
-    };
+/// The release notes, looked at as the files of a build are: they stand in the manifest as they are.
+fn checked_notes(
+    c: &Compose,
+    version: &str,
+    keys: &KeysInUse,
+    allow_key: &Allow,
+    sink: &mut dyn Sink,
+) -> Result<String, CommandError> {
+    let (path, mut text) = notes(c, version)?;
+    if text.contains('\0') {
+        return Err(CommandError::input(format!("{} is not a text", path.display()))
+            .hint("name a text file with --notes"));
+    }
+    let key = format!("/{}", path.file_name().unwrap_or_default().to_string_lossy());
+    let found = check_text(&path, &key, text.as_bytes(), keys)?;
+    let refusing = with_keys(found.as_slice(), allow_key);
+    if !refusing.is_empty() {
+        return Err(refused(&refusing));
+    }
+    if let Some(found) = found {
+        sink.tell(UpdaterEvent::LooksSecret(found.told()));
+    }
     let mut end = MAX_NOTES_LEN.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     text.truncate(end);
     Ok(text)
+}
+
+/// Where the release notes are, and what they say.
+fn notes(c: &Compose, version: &str) -> Result<(PathBuf, String), CommandError> {
+    let read = |path: &Path| -> io::Result<String> {
+        let mut text = String::new();
+        open_plain(path)?.take(MAX_CHANGELOG).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    if let Some(path) = &c.notes {
+        return read(path).map(|text| (path.clone(), text)).map_err(|e| failed(path, e));
+    }
+    let path = c.dir.join("CHANGELOG.md");
+    match read(&path) {
+        Ok(text) => Ok((path, section(&text, version).unwrap_or_default())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok((path, String::new())),
+        Err(e) => Err(failed(&path, e)),
+    }
 }
 
 /// The part of a change log below `## <version>`, with or without a leading `v` or brackets.

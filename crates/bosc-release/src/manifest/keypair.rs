@@ -4,6 +4,7 @@
 //! without a newline at the end. It has mode 0600 from the first instant, under whatever name.
 
 use crate::error::CommandError;
+use crate::output_file::{OutputFile, OutputKind};
 use bosc_files::{Dir, Durability, Replace};
 use data_encoding::BASE64;
 use ed25519_dalek::SigningKey;
@@ -15,6 +16,8 @@ use zeroize::Zeroizing;
 
 /// Largest key pair file that is read, in bytes.
 const MAX_KEY_FILE: u64 = 64 * 1024;
+/// How long another run may write a key pair into the same folder.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 /// The environment variable that may hold the seed in Base64.
 pub const SECRET_ENV: &str = "BOSC_UPDATER_SECRET_KEY";
 
@@ -70,17 +73,19 @@ impl KeyPair {
     /// returned: a lost key cannot be made again.
     ///
     /// # Errors
-    /// `Failed` when the folder or disk does not let it, and for what is there and not a plain file.
+    /// `ERR_EXISTS` for what may not be replaced (see [`crate::output_file`]), `Failed` when the folder or disk does not let it.
     pub fn write(&self, path: &Path) -> Result<Option<PathBuf>, CommandError> {
         let failed = |e: std::io::Error| {
             CommandError::failed(format!("failed to write {}", path.display()))
                 .hint("check that the folder exists and that you may write to it")
                 .because(e)
         };
+        OutputFile::new(path, OutputKind::UpdaterKey).check()?;
         let write = || -> std::io::Result<Option<PathBuf>> {
             let how = Replace::new(Durability::Disk).private().follow_links();
             let (dir, name) = how.place(path)?;
-            let _alone = alone(dir.path());
+            // The later one would replace a key that nobody kept.
+            let _alone = bosc_files::lock_folder(dir.path(), PATIENCE);
             let mut new = how.begin(&dir, &name)?;
             new.file().write_all(self.to_json().as_bytes())?;
             // A file that was named without a folder is shown without one.
@@ -92,26 +97,6 @@ impl KeyPair {
         write().map_err(failed)
     }
 }
-
-/// Waits until no other run writes a key pair into this folder: the later one would replace a key that nobody kept. Where folders
-/// cannot be locked, or somebody holds this one for long, it goes on without.
-#[cfg(unix)]
-fn alone(folder: &Path) -> Option<File> {
-    let folder = File::open(folder).ok()?;
-    for _ in 0..200 {
-        match folder.try_lock() {
-            Ok(()) => return Some(folder),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                std::thread::sleep(std::time::Duration::from_millis(25))
-            }
-            Err(std::fs::TryLockError::Error(_)) => break,
-        }
-    }
-    None
-}
-
-#[cfg(not(unix))]
-fn alone(_: &Path) {}
 
 /// Gives the first free `<name>.old`, `<name>.old-2`, ... to what is at `path`, which stays there too until it is replaced: a run
 /// that ends here has lost nothing, and no run takes a name that another one just gave.

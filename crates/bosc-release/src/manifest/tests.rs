@@ -344,6 +344,65 @@ fn notes_come_from_the_change_log() {
     assert_eq!(section(log, "3.0.0"), None);
 }
 
+/// Whatever is in the notes is in the manifest: they are looked at as the builds are, before anything is written.
+#[test]
+fn notes_are_looked_at_before_anything_is_written() {
+    use data_encoding::{BASE64, HEXLOWER};
+    let dir = tempfile::tempdir().unwrap();
+    let deploy = dir.path().join("deploy");
+    deployment(&deploy);
+    let key = KeyPair::generate().unwrap();
+    let seed = key.signing_key().to_bytes();
+    let other = HEXLOWER.encode(&crate::stage::tests::noise(5, 32));
+    let long = format!("{}\n{}", "a line of notes\n".repeat(6000), BASE64.encode(&seed));
+    let notes = dir.path().join("notes.txt");
+    let write = |text: &[u8]| std::fs::write(&notes, text).unwrap();
+    let request = |notes: Option<&Path>| Compose {
+        dir: deploy.clone(),
+        url_base: "https://example.com/".into(),
+        manifest_name: "latest.json".into(),
+        notes: notes.map(Path::to_owned),
+        ..Compose::default()
+    };
+    let out = dir.path().join("deploy-update");
+    let refused = |request: &Compose, code: &str| {
+        let e = compose(request, &key, &mut |_: Event| {}).unwrap_err();
+        assert_eq!(e.code(), code, "{e}");
+        let said = format!("{e:?} {} {}", e.message(), e.hint_text());
+        assert!(!said.contains(&BASE64.encode(&seed)) && !said.contains(&other), "{said}");
+        assert!(!out.exists(), "nothing is written");
+    };
+    for text in [
+        key.to_json().as_bytes(),
+        long.as_bytes(),
+        HEXLOWER.encode(&seed).as_bytes(),
+        format!("BOSC_PRIMARY_KEY={other}\n").as_bytes(),
+    ] {
+        write(text);
+        refused(&request(Some(&notes)), "ERR_SECRET");
+        std::fs::write(deploy.join("CHANGELOG.md"), [b"## 1.2.3\n", text].concat()).unwrap();
+        refused(&request(None), "ERR_SECRET");
+    }
+    write(b"HOME=/root\0PATH=/bin\0");
+    refused(&request(Some(&notes)), "ERR_INVALID_INPUT");
+    write(format!("BOSC_PRIMARY_KEY={other}\n").as_bytes());
+    #[cfg(unix)]
+    {
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let e = compose(&request(Some(&pipe)), &key, &mut |_: Event| {}).unwrap_err();
+        assert!(e.message().contains("pipe") && !out.exists(), "{e}");
+    }
+    let mut events = Vec::new();
+    let allowed = Compose { allow_key: vec!["notes.txt".into()], ..request(Some(&notes)) };
+    compose(&allowed, &key, &mut |event: Event| events.push(event.parts())).unwrap();
+    assert!(
+        events.iter().any(|(tag, data)| tag == "looks-secret" && data["path"] == "notes.txt"),
+        "{events:?}"
+    );
+}
+
 #[test]
 fn a_program_of_another_version_is_reported() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 use super::Signers;
 use super::errors::bad_signer;
 use crate::error::{CommandError, ErrorKind};
+use crate::output_file::{OutputFile, OutputKind, alone};
 use bosc_files::{Durability, Replace};
 use bosc_format::id;
 use bosc_format::manifest::MAX_SIGNERS;
@@ -70,6 +71,17 @@ impl Config {
     /// # Errors
     /// When the file cannot be replaced.
     pub fn set_namespace(&mut self, namespace: &str) -> Result<(), CommandError> {
+        OutputFile::new(&self.path, OutputKind::Edited).check()?;
+        let _alone = alone(&self.path)?;
+        let now = Self::read(&self.path)?;
+        if now.signers.public_keys != self.signers.public_keys || now.signers.quorum != self.signers.quorum {
+            return Err(CommandError::input(format!(
+                "the signers in {} changed meanwhile",
+                self.path.display()
+            ))
+            .hint("run the command again"));
+        }
+        self.json = now.json;
         if let Some(m) = self.json.get_mut("multisig").and_then(Value::as_object_mut) {
             m.insert("namespace".into(), namespace.into());
         }

@@ -19,6 +19,7 @@ use super::journal::Record;
 use crate::error::{CommandError, ErrorKind};
 use crate::keys::files;
 use crate::keys::keyring::Keyring;
+use crate::output_file::check_output_folder;
 use bosc_format::crypto::{CoreKey, PublicKey};
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -263,6 +264,7 @@ impl Memory {
         told: &[Earlier],
         replace: bool,
     ) -> Result<(), CommandError> {
+        check_output_folder(&self.dir, &[])?;
         files::make_dir(&self.dir, self.own).map_err(|e| self.unwritable(e))?;
         let _alone = self.lock()?;
         let mut book = self.read(signer)?;

@@ -1,16 +1,29 @@
 //! The side that hands a command over.
 
+use super::caller::Caller;
 use super::owner_file::{FILE_NAME, MAX_FILE, OwnerFile};
 use super::{ALIVE, Answer, Ask, GO, PROTOCOL};
 use crate::command::Stop;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Output, Sink};
 use crate::request::Request;
-use crate::secrets::KeysInUse;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// The store's owner cannot do this for another process.
+pub(crate) fn own_process(request: &Request) -> CommandError {
+    CommandError::new(
+        ErrorKind::Store,
+        "ERR_LOCKED",
+        format!(
+            "another process has the store open, and `{}` with these flags needs it to itself",
+            request.name()
+        ),
+    )
+    .hint("end that process first, or use another store with `--store DIR`")
+}
 
 /// How long the owner may be silent before the asker gives up, unless the command's own `--timeout` is shorter.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -35,6 +48,7 @@ const EVENT_MAX: u64 = 64 << 20;
 pub fn hand_over(
     dir: &Path,
     request: &Request,
+    caller: &Caller,
     sink: &mut dyn Sink,
     stop: &Stop,
 ) -> Result<Option<Output>, CommandError> {
@@ -50,9 +64,12 @@ pub fn hand_over(
         )
         .hint("end it, or run the command with that version"));
     }
-    let keys = KeysInUse::of_environment();
-    let mut ask = serde_json::to_vec(&Ask { token: file.token, request: request.clone(), keys })
-        .map_err(|e| CommandError::failed("the command could not be handed over").because(e))?;
+    if request.needs_own_process() {
+        return Err(own_process(request));
+    }
+    let mut ask =
+        serde_json::to_vec(&Ask { token: file.token, request: request.clone(), caller: caller.clone() })
+            .map_err(|e| CommandError::failed("the command could not be handed over").because(e))?;
     ask.push(b'\n');
     Asker { stream: &stream, stop, pid: file.pid, silence: silence(request), begun: false }.run(&ask, sink)
 }

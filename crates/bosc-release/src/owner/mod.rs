@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! asker                       owner
-//!   {"token","request","keys"} ──▶     within FIRST_LINE
+//!   {"token","request","caller"} ──▶   within FIRST_LINE
 //!                        ◀──  {"taken":pid}
 //!   "go"                 ──▶           only now the command begins
 //!                        ◀──  {"event":Event} …, {"alive":null} every ALIVE
@@ -18,7 +18,8 @@
 //! ```
 //!
 //! [`Event`] and [`Output`] go over as serde writes them, so that what comes out is what was told, and the asker prints it as
-//! its own. [`ask`] is the asker's side, [`owner_file`] the file; the owner's side is here.
+//! its own. [`ask`] is the asker's side, [`caller`] what of its surroundings goes along, [`owner_file`] the file; the owner's side is
+//! here.
 //!
 //! Invariants:
 //! 1. Nothing begins whose asker is gone: an owner that was stopped (Ctrl+Z) and goes on finds no "go".
@@ -31,13 +32,14 @@
 //!    and is waited for no longer than `CLOSING`.
 
 pub mod ask;
+pub mod caller;
 pub mod owner_file;
 
 use crate::command::{Outcome, Stop};
 use crate::error::{CommandError, ErrorKind, Failure};
 use crate::event::{Event, Output, Sink};
 use crate::request::Request;
-use crate::secrets::KeysInUse;
+use caller::Caller;
 use owner_file::{FILE_NAME, OwnerFile, write_private};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -63,7 +65,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 const ALIVE: Duration = Duration::from_secs(2);
 
 /// What is spoken; owners of another version are not asked.
-const PROTOCOL: u32 = 5;
+const PROTOCOL: u32 = 6;
 /// What the asker says when it is still there.
 const GO: &[u8] = b"go\n";
 
@@ -71,9 +73,7 @@ const GO: &[u8] = b"go\n";
 struct Ask {
     token: String,
     request: Request,
-    /// None of the asker's keys is published for it either. What it sends says nothing of them.
-    #[serde(default)]
-    keys: KeysInUse,
+    caller: Caller,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,6 +90,14 @@ enum Answer {
 pub trait Executor: Send + Sync + 'static {
     /// Runs one command to its end; `stop` is set when the one who asked has gone.
     fn execute(&self, request: &Request, sink: &mut dyn Sink, stop: &Stop) -> Outcome;
+
+    /// Whether it may run commands of this one at all.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admit(&self, _: &Caller) -> Result<(), CommandError> {
+        Ok(())
+    }
 }
 
 /// The listening side. Dropping it stops listening and removes `owner.json`.
@@ -202,8 +210,7 @@ async fn accept_loop(
             inner.met(id);
             if let Some(ask) = ask {
                 let running = inner.active.fetch_add(1, Ordering::SeqCst);
-                let _keys = ask.keys.hold();
-                let _ = serve(&stream, &ask.request, executor.as_ref(), running < CONNECTIONS_MAX);
+                let _ = serve(&stream, &ask, executor.as_ref(), running < CONNECTIONS_MAX);
                 inner.active.fetch_sub(1, Ordering::SeqCst);
             }
             let _ = stream.shutdown(Shutdown::Both);
@@ -236,7 +243,7 @@ fn first_line(stream: &TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn serve(stream: &TcpStream, request: &Request, executor: &dyn Executor, room: bool) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, ask: &Ask, executor: &dyn Executor, room: bool) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let out = Mutex::new(BufWriter::new(stream.try_clone()?));
     let send = |answer: &Answer| {
@@ -252,6 +259,11 @@ fn serve(stream: &TcpStream, request: &Request, executor: &dyn Executor, room: b
         .hint("wait for some of its commands to end, then run this one again");
         return send(&Answer::Error(e.told()));
     }
+    let umask = || ask.caller.check_umask(caller::umask(), &ask.request);
+    if let Err(e) = executor.admit(&ask.caller).and_then(|()| umask()) {
+        return send(&Answer::Error(e.told()));
+    }
+    let _keys = ask.caller.keys.clone().hold();
     send(&Answer::Taken(std::process::id()))?;
     // Whoever asked is still there: what nobody waits for is not begun.
     stream.set_read_timeout(Some(FIRST_LINE))?;
@@ -287,7 +299,7 @@ fn serve(stream: &TcpStream, request: &Request, executor: &dyn Executor, room: b
                 stop.stop();
             }
         };
-        let outcome = executor.execute(request, &mut sink, stop);
+        let outcome = executor.execute(&ask.request, &mut sink, stop);
         drop(ended);
         outcome
     });
@@ -327,6 +339,7 @@ pub fn check_line(line: &[u8]) -> bool {
 mod tests {
     use super::ask::{Asker, LOOK, hand_over};
     use super::*;
+    use crate::secrets::KeysInUse;
     use crate::seed::event::SeedEvent;
     use crate::touch::Touch;
     use crate::touch::event::Touched;
@@ -362,47 +375,77 @@ mod tests {
         let service = OwnerService::start(dir.path(), Arc::new(Echo)).unwrap();
         let mut tags = Vec::new();
         let mut sink = |event: Event| tags.push(event.parts().0);
-        let out = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut sink, &Stop::new())
-            .unwrap()
-            .unwrap();
+        let out = hand_over(
+            dir.path(),
+            &Request::Touch(Touch::default()),
+            &Caller::default(),
+            &mut sink,
+            &Stop::new(),
+        )
+        .unwrap()
+        .unwrap();
         assert_eq!(out, named("done"));
         assert_eq!(tags, ["peer-add"]);
         let err = hand_over(
             dir.path(),
             &Request::Info(crate::info::Info::default()),
+            &Caller::default(),
             &mut |_: Event| {},
             &Stop::new(),
         )
         .unwrap_err();
         assert_eq!((err.kind(), err.hint_text()), (ErrorKind::Input, "try touch"));
         drop(service);
-        let gone = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &Stop::new());
+        let gone = hand_over(
+            dir.path(),
+            &Request::Touch(Touch::default()),
+            &Caller::default(),
+            &mut |_: Event| {},
+            &Stop::new(),
+        );
         assert!(gone.unwrap().is_none());
     }
 
-    /// Says whether a key is in use while it runs a command.
-    struct Knows(Vec<u8>);
+    /// Says whether a key is in use while it runs a command, and takes commands of those alone who have its primary key.
+    struct Knows(Vec<u8>, [u8; 32]);
 
     impl Executor for Knows {
         fn execute(&self, _: &Request, _: &mut dyn Sink, _: &Stop) -> Outcome {
             let known = !KeysInUse::of_environment().is_disjoint(&KeysInUse::default().with(&self.0));
             Ok(named(if known { "known" } else { "unknown" }))
         }
+
+        fn admit(&self, caller: &Caller) -> Result<(), CommandError> {
+            caller.check_primary_key(&self.1)
+        }
     }
 
     #[test]
     fn the_keys_of_the_one_who_asks_are_in_use_for_the_command() {
         let (dir, key) = (tempfile::tempdir().unwrap(), (0..32).map(|i| i * 3 + 1).collect::<Vec<u8>>());
-        let _service = OwnerService::start(dir.path(), Arc::new(Knows(key.clone()))).unwrap();
-        let ask = || {
+        let _service = OwnerService::start(dir.path(), Arc::new(Knows(key.clone(), [9; 32]))).unwrap();
+        let ask = |caller: &Caller| {
             let touch = Request::Touch(Touch::default());
-            hand_over(dir.path(), &touch, &mut |_: Event| {}, &Stop::new()).unwrap().unwrap()
+            hand_over(dir.path(), &touch, caller, &mut |_: Event| {}, &Stop::new()).map(Option::unwrap)
         };
-        assert_eq!(ask(), named("unknown"));
+        assert_eq!(ask(&Caller::here(None)).unwrap(), named("unknown"));
         let held = KeysInUse::default().with(&key).hold();
-        assert_eq!(ask(), named("known"));
+        assert_eq!(ask(&Caller::here(None)).unwrap(), named("known"));
         drop(held);
-        assert_eq!(ask(), named("unknown"), "of that command alone");
+        assert_eq!(ask(&Caller::here(None)).unwrap(), named("unknown"), "of that command alone");
+    }
+
+    #[test]
+    fn who_gives_another_primary_key_is_refused() {
+        let (dir, own) = (tempfile::tempdir().unwrap(), [9; 32]);
+        let _service = OwnerService::start(dir.path(), Arc::new(Knows(vec![1; 32], own))).unwrap();
+        let ask = |key: Option<&[u8; 32]>| {
+            let touch = Request::Touch(Touch::default());
+            hand_over(dir.path(), &touch, &Caller::here(key), &mut |_: Event| {}, &Stop::new())
+        };
+        assert_eq!(ask(Some(&own)).unwrap(), Some(named("unknown")));
+        let e = ask(Some(&[8; 32])).unwrap_err();
+        assert!(e.message().contains("is not the primary key of this store"), "{e}");
     }
 
     fn port_of(service: &OwnerService) -> u16 {
@@ -442,7 +485,13 @@ mod tests {
         assert!(e.hint_text().contains("not begun"));
         let stop = Stop::new();
         stop.stop();
-        let e = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &stop);
+        let e = hand_over(
+            dir.path(),
+            &Request::Touch(Touch::default()),
+            &Caller::default(),
+            &mut |_: Event| {},
+            &stop,
+        );
         assert_eq!(e.unwrap_err().kind(), ErrorKind::Interrupted);
     }
 
@@ -465,7 +514,8 @@ mod tests {
             silence(&Request::Touch(Touch::default())),
             "it has a bound of its own"
         );
-        let e = hand_over(dir.path(), &info(1), &mut |_: Event| {}, &Stop::new()).unwrap_err();
+        let e = hand_over(dir.path(), &info(1), &Caller::default(), &mut |_: Event| {}, &Stop::new())
+            .unwrap_err();
         assert_eq!(e.code(), "ERR_OWNER_SILENT");
     }
 
@@ -487,7 +537,7 @@ mod tests {
         let ask = serde_json::to_vec(&Ask {
             token: file.token,
             request: Request::Touch(Touch::default()),
-            keys: KeysInUse::default(),
+            caller: Caller::default(),
         });
         let ask = [ask.unwrap(), b"\n".to_vec()].concat();
         let mut gone = TcpStream::connect(("127.0.0.1", file.port)).unwrap();
@@ -497,7 +547,13 @@ mod tests {
         gone.read_to_string(&mut said).unwrap();
         assert!(said.starts_with("{\"taken\":"), "{said}");
         assert_eq!(counting.0.load(Ordering::SeqCst), 0);
-        let run = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &Stop::new());
+        let run = hand_over(
+            dir.path(),
+            &Request::Touch(Touch::default()),
+            &Caller::default(),
+            &mut |_: Event| {},
+            &Stop::new(),
+        );
         assert_eq!((run.unwrap(), counting.0.load(Ordering::SeqCst)), (Some(Output::Nothing), 1));
     }
 
@@ -514,7 +570,13 @@ mod tests {
                 s
             })
             .collect();
-        let out = hand_over(dir.path(), &Request::Touch(Touch::default()), &mut |_: Event| {}, &Stop::new());
+        let out = hand_over(
+            dir.path(),
+            &Request::Touch(Touch::default()),
+            &Caller::default(),
+            &mut |_: Event| {},
+            &Stop::new(),
+        );
         assert_eq!(out.unwrap(), Some(named("done")));
         drop(strangers);
     }
@@ -529,6 +591,7 @@ mod tests {
         let out = hand_over(
             dir.path(),
             &Request::Touch(Touch { vanity: Some("wait".into()), ..Touch::default() }),
+            &Caller::default(),
             &mut sink,
             &stop,
         );

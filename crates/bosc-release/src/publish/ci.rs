@@ -35,6 +35,7 @@ use crate::engine::errors::{not_writable, store_error};
 use crate::engine::follow::{stopped, timed_out};
 use crate::engine::shared::{SharedKey, tell_unproved};
 use crate::error::{CommandError, ErrorKind};
+use crate::output_file::alone;
 use crate::stage::link_rules;
 use bosc_follow::vouch::{self, Claims};
 use bosc_follow::{Alarm, FollowedDrive, Wait};
@@ -198,6 +199,7 @@ impl Engine {
         let blobs = drive.blobs()?.ok_or_else(not_writable)?;
         let mut snapshot = learned.snapshot;
         // Another run with another name may have written it meanwhile.
+        let _alone = alone(path)?;
         snapshot.merge(Snapshot::read(path)?);
         let namespace = link_rules::namespace(&ci.name);
         snapshot.set(drive.db.key(), drive.db.length(), Some((&namespace, link_rules::CORE_NAME)));

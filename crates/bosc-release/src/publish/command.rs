@@ -1,7 +1,7 @@
 //! `publish`: see [`crate::publish`].
 
 use super::snapshot::write_shared;
-use super::{Ci, Publish, PublishEvent, Published, package_edit};
+use super::{Ci, Publish, PublishEvent, Published, own_files, package_edit};
 use crate::build::{self, Artifact, Build};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
@@ -9,9 +9,11 @@ use crate::engine::drive::{DriveCores, parse_link};
 use crate::engine::errors::{no_dht, store_error};
 use crate::engine::folders::DRY_BUILD_FOLDER;
 use crate::engine::run_lock::RunLock;
+use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::MAX_PACKAGE_LEN;
 use crate::folder::package::Package;
+use crate::output_file::{OutputFile, OutputKind, alone, check_output_folder};
 use crate::stage::next_release::package_error;
 use crate::stage::{Stage, link_rules};
 use crate::touch::Touch;
@@ -32,8 +34,10 @@ impl Engine {
         let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let package = Package::read_for_release(&request.dir).map_err(package_error)?;
         link_rules::version(package.version.as_deref())?;
+        check_outputs(request)?;
         let (drive, minted, mut lock) = match &request.ci {
             Some(ci) => {
+                own_files::left_out(&request.dir, ci)?;
                 let (drive, minted) = self.ci_drive(request, ci, &package, sink, stop)?;
                 (drive, minted, None)
             }
@@ -57,17 +61,22 @@ impl Engine {
             Some(ci) => Some(self.learn_newest(&drive, ci, sink, stop)?),
             None => None,
         };
+        let own = request.ci.as_ref().map(|ci| own_files::left_out(&dir, ci)).transpose()?;
+        // What is not there yet is no reason to say that a pattern left nothing out.
+        let own = own
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|p| dir.join(p.trim_start_matches('/')).exists())
+            .collect();
         let stage = Stage {
             link: link.clone(),
             dir,
             dry_run: request.dry_run,
-            ignore: request.ignore.clone(),
+            ignore: [request.ignore.clone(), own].concat(),
             allow: request.allow.clone(),
             allow_key: request.allow_key.clone(),
             // Nobody is there to read what looks secret.
             no_suspects: request.ci.is_some(),
-            // Learned a moment ago, or told by `before_writing`.
-            newest: true,
             ..Stage::default()
         };
         if let Some(lock) = &lock {
@@ -158,14 +167,21 @@ impl Engine {
                     ));
                 }
                 self.before_minting(request, stop)?;
-                let link = self.touch(&Touch::default(), stop)?.link;
-                self.write_upgrade(request, &link, sink)?;
-                (link, true)
+                let _alone = alone(&request.dir.join("package.json"))?;
+                // Another store may have published the folder meanwhile: there is one link in the end.
+                match upgrade(&Package::read_for_release(&request.dir).map_err(package_error)?)? {
+                    Some(link) => (link, false),
+                    None => {
+                        let link = self.touch(&Touch::default(), stop)?.link;
+                        self.write_upgrade(request, &link, sink)?;
+                        (link, true)
+                    }
+                }
             }
         };
         let drive = self.open_drive(&parse_link(&link)?)?;
         self.refuse_forked(&drive, sink)?;
-        let lock = self.before_writing(&drive, false, sink, stop)?;
+        let lock = self.before_writing(&drive, Newest::Unknown, sink, stop)?;
         self.check_stage_link(
             &drive,
             "publish with the store that made the link, bring its key here with `bosc keys import`, or use --ci",
@@ -205,7 +221,19 @@ impl Engine {
             .hint("give the command a store of its own with `--store DIR`"));
         }
         let mut minted = false;
-        match upgrade(package)? {
+        let known = upgrade(package)?;
+        let mut held = None;
+        let known = match known {
+            None if !request.dry_run => {
+                may_mint(request)
+                    .map_err(|e| e.hint(format!("put it into package.json: \"upgrade\": \"{link}\"")))?;
+                self.before_minting(request, stop)?;
+                held = alone(&request.dir.join("package.json"))?;
+                upgrade(&Package::read_for_release(&request.dir).map_err(package_error)?)?
+            }
+            known => known,
+        };
+        match known {
             Some(text) if parse_link(&text)?.key == own.key => {}
             Some(text) => {
                 return Err(CommandError::new(
@@ -217,13 +245,11 @@ impl Engine {
             }
             None if request.dry_run => {}
             None => {
-                may_mint(request)
-                    .map_err(|e| e.hint(format!("put it into package.json: \"upgrade\": \"{link}\"")))?;
-                self.before_minting(request, stop)?;
                 self.write_upgrade(request, &link, sink)?;
                 minted = true;
             }
         }
+        drop(held);
         let options = CreateOptions::named_in(link_rules::namespace(&ci.name), link_rules::CORE_NAME);
         let db = self.store.create_core(options).map_err(store_error)?;
         Ok((self.drive_of(db), minted))
@@ -301,7 +327,8 @@ impl Engine {
         let target = aside.as_ref().map_or(target, |a| a.0.clone());
         let mut build = Self::build_of(request, package, Some(target));
         build.force |= request.dry_run || same;
-        let data = build::run(&build, sink, stop).map_err(|e| match e.code() {
+        let run = if aside.is_some() { build::run_aside } else { build::run };
+        let data = run(&build, sink, stop).map_err(|e| match e.code() {
             // With it, what is there is no deployment directory.
             "ERR_DIR_NONEMPTY" if !build.force => {
                 e.hint("name another folder with --target, or replace this one with --force-build")
@@ -309,6 +336,21 @@ impl Engine {
             _ => e,
         })?;
         Ok((data.target, aside))
+    }
+}
+
+/// Refuses to write where nothing of this may be, before anything is written.
+fn check_outputs(request: &Publish) -> Result<(), CommandError> {
+    let package = request.dir.join("package.json");
+    OutputFile::new(&package, OutputKind::Edited).check()?;
+    let Some(ci) = &request.ci else { return Ok(()) };
+    if let Some(snapshot) = &ci.snapshot {
+        OutputFile::new(snapshot, OutputKind::Edited).apart_from([package]).check()?;
+    }
+    // A mirror may be a store that another runner left, but is in none.
+    match ci.mirror.as_deref().and_then(Path::parent) {
+        Some(above) => check_output_folder(above, &[]),
+        None => Ok(()),
     }
 }
 

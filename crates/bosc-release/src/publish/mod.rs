@@ -30,7 +30,7 @@
 //!
 //! # Files
 //!
-//! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `snapshot`: the file that a repository keeps. `mirror`: the folder that
+//! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `own_files`: what that keeps is not published. `snapshot`: the file that a repository keeps. `mirror`: the folder that
 //!   a runner keeps.
 //! - `package_edit`: one value of package.json. `event`: what is reported.
 
@@ -38,6 +38,7 @@ pub(crate) mod ci;
 pub(crate) mod command;
 pub(crate) mod event;
 pub mod mirror;
+mod own_files;
 pub mod package_edit;
 pub mod snapshot;
 
@@ -60,12 +61,15 @@ pub struct Publish {
     #[serde(default)]
     pub sole_copy: bool,
     /// The folder with `package.json`: the deployment directory, or with artifacts the project. Absolute.
+    #[serde(with = "crate::wire_path")]
     pub dir: PathBuf,
     /// Make a link when `package.json` has none, and write it there.
     pub mint: bool,
     /// Per-OS builds: platform (`linux-x64`) and absolute path. With any, a deployment directory is made of them.
+    #[serde(default, with = "crate::wire_path")]
     pub artifacts: Vec<(String, PathBuf)>,
     /// Where the deployment directory goes; absolute. `None`: `<name>-<version>` in `dir`.
+    #[serde(default, with = "crate::wire_path")]
     pub target: Option<PathBuf>,
     /// Replace an existing deployment directory.
     pub force_build: bool,
@@ -97,8 +101,10 @@ pub struct Ci {
     /// How long to look for peers that hold the link, in milliseconds.
     pub wait_peers_ms: u64,
     /// A folder with the link's blocks; see [`mirror`]. Absolute.
+    #[serde(default, with = "crate::wire_path")]
     pub mirror: Option<PathBuf>,
     /// The file that tells how long the link was after the last release; see [`snapshot`]. Absolute.
+    #[serde(default, with = "crate::wire_path")]
     pub snapshot: Option<PathBuf>,
     /// The link has no release yet, and whoever asks is sure of it.
     pub first: bool,

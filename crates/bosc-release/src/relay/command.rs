@@ -7,11 +7,11 @@ use crate::engine::{Engine, OFFLINE_AFTER, public_keys};
 use crate::error::{CommandError, ErrorKind};
 use bosc_follow::{Alarm, FollowError, Wait};
 use bosc_format::id;
-use bosc_node::{Node, NodeConfig, RelaySetup, RelayStatus};
+use bosc_node::{Node, NodeConfig, RelayFor, RelaySetup, RelayStatus};
 use std::time::{Duration, Instant};
 
 /// Name of the key pair that a store's relay is known by.
-const RELAY_KEY: &str = "bosc-relay";
+pub(crate) const RELAY_KEY: &str = "bosc-relay";
 
 /// What was told last, and when.
 struct Told {
@@ -35,7 +35,8 @@ impl Engine {
         let allowed = allow.as_ref().map_or(0, Vec::len);
         let setup = RelaySetup {
             key_pair,
-            allow: allow.map(|keys| keys.into_iter().collect()),
+            allow: allow.map_or(RelayFor::Anyone, |keys| RelayFor::Keys(keys.into_iter().collect())),
+            offer: false,
             bounds: request.bounds(),
         };
         let config =

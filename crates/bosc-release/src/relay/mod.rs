@@ -4,7 +4,7 @@
 //! connects to its key is a client and no peer, and no drive of the store is offered to it. Its key is kept in the store and stays the
 //! same.
 
-mod command;
+pub(crate) mod command;
 pub mod event;
 
 use bosc_node::RelayBounds;

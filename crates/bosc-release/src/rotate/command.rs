@@ -5,6 +5,7 @@ use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::{DriveCores, parse_link};
 use crate::engine::errors::no_dht;
+use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::Package;
 use crate::line::command::multisig_steps;
@@ -125,7 +126,7 @@ impl Engine {
         if quorum {
             return Ok(self.rotate_signed(request, &old_end, &source, &new, sink, stop)?.into());
         }
-        let _lock = self.before_writing(&old_end.drive, false, sink, stop)?;
+        let _lock = self.before_writing(&old_end.drive, Newest::Unknown, sink, stop)?;
         self.check_stage_link(
             &old_end.drive,
             "rotate on the machine that made the old link, or bring its key here with `bosc keys import`",

@@ -4,7 +4,8 @@ use super::found::SecretFound;
 use super::in_use::KeysInUse;
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::looks::key_looks;
-use super::places::StorePlaces;
+use super::names::check_names;
+use super::places::{StoreFolders, StorePlaces};
 use super::stream::FileLook;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::Only;
@@ -164,6 +165,14 @@ pub(crate) fn check_files(
     keys: &KeysInUse,
 ) -> Result<Vec<Found>, CommandError> {
     places.check(root, found)?;
+    // It goes by its own name, too.
+    let own = root.file_name().map(|name| name.to_string_lossy().into_owned());
+    check_names(root.parent().unwrap_or(root), own.iter().map(|name| (name.as_str(), None)), keys)?;
+    let names = found.files.iter().map(|f| match &f.kind {
+        LocalKind::Symlink { target } => (f.key.as_str(), Some(target.as_str())),
+        LocalKind::File { .. } => (f.key.as_str(), None),
+    });
+    check_names(root, names.chain(found.folders.iter().map(|(key, _)| (key.as_str(), None))), keys)?;
     let mut content = BTreeMap::new();
     for file in &found.files {
         let LocalKind::File { .. } = &file.kind else { continue };
@@ -189,6 +198,32 @@ pub(crate) fn check_files(
     Ok(find_suspects(found.files.iter(), &content, &Allow::default()))
 }
 
+/// Looks at a text that leaves this machine without its file, such as release notes. `path` and `key`: where it is from.
+///
+/// # Errors
+/// A secret.
+pub(crate) fn check_text(
+    path: &Path,
+    key: &str,
+    text: &[u8],
+    keys: &KeysInUse,
+) -> Result<Option<Found>, CommandError> {
+    let unreadable = |e| {
+        let message = format!("{} cannot be read", path.display());
+        CommandError::new(ErrorKind::Permission, "ERR_UNREADABLE", message)
+            .because(e)
+            .hint("check its permissions; nothing was written")
+    };
+    let head = text.get(..text.len().min(HEAD)).unwrap_or_default();
+    let mut looked = FileLook::new(path, head, text.len() as u64, keys).map_err(unreadable)?;
+    let found = looked.feed(text).map_or_else(|| looked.end(), ContentVerdict::Secret);
+    match found {
+        ContentVerdict::Plain => Ok(None),
+        ContentVerdict::Suspect(suspect) => Ok(Some(Found { key: key.to_owned(), suspect })),
+        ContentVerdict::Secret(secret) => Err(SecretFound { path: path.to_owned(), secret }.into()),
+    }
+}
+
 /// Refuses to remove or replace what cannot be had back: the store in use in `store`, any store, backups and keys. `changed`:
 /// what is to be removed or written. `work`: how names of folders in that store begin where releases are put together.
 ///
@@ -201,6 +236,7 @@ pub(crate) fn keep(
     changed: impl Iterator<Item = PathBuf>,
 ) -> Result<(), CommandError> {
     let places = StorePlaces::of_store(store, work);
+    let mut stores = StoreFolders::default();
     let refuse = |path: &Path, what: &str| {
         CommandError::new(
             ErrorKind::Input,
@@ -213,8 +249,11 @@ pub(crate) fn keep(
     };
     for path in changed {
         let folder = path.parent().and_then(|f| f.ancestors().find_map(|f| std::fs::canonicalize(f).ok()));
-        if folder.is_some_and(|folder| places.holds(&folder)) {
+        if folder.as_ref().is_some_and(|folder| places.holds(folder)) {
             return Err(refuse(&path, "part of the store in use"));
+        }
+        if folder.is_some_and(|folder| !places.is_for_work(&folder) && stores.above(&folder).is_some()) {
+            return Err(refuse(&path, "part of a Bosc store"));
         }
         if !std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
             continue;
@@ -228,6 +267,11 @@ pub(crate) fn keep(
         }
     }
     Ok(())
+}
+
+/// What a file is, and whether a key of the environment stands in it.
+pub(crate) fn of_file(path: &Path) -> std::io::Result<ContentVerdict> {
+    look_through(path, &KeysInUse::of_environment())
 }
 
 /// What one file is, and what stands in it.

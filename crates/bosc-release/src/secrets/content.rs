@@ -137,7 +137,7 @@ fn may_be_signing_key(head: &[u8]) -> bool {
 }
 
 /// The text of a store's `FORMAT`.
-fn is_format(text: &[u8]) -> bool {
+pub(super) fn is_format(text: &[u8]) -> bool {
     let version = text.strip_prefix(b"bosc-store ").map(|rest| rest.trim_ascii_end());
     version.is_some_and(|v| (1..20).contains(&v.len()) && v.iter().all(u8::is_ascii_digit))
 }

@@ -5,49 +5,43 @@
 //!
 //! # Invariants
 //!
-//! 1. A key is compared as its 32 bytes, and as text in hex, base64 (both alphabets) and z-base-32. Only characters that
-//!    those bytes decide alone are compared, so that a seed is also found at the start of a key pair of 64 bytes.
+//! 1. A key is looked for as its 32 bytes, and in all that [`writings`](super::writings) lists. Only what those bytes decide alone is
+//!    compared, so that a seed is also found at the start of a key pair of 64 bytes.
 //! 2. A key of equal bytes is an example and is not looked for.
-//! 3. Of each form only its first four bytes are kept (32 of a key's 256 bits at most), to find where it may stand, and a digest, to tell
-//!    whether it does. Nothing of it is in `Debug`.
+//! 3. Nothing of a key is kept but its first 34 bits, to find where it may stand, and digests, to tell whether it does. Nothing of it
+//!    is in `Debug`.
 
 use super::bare::bare_key;
 use super::search::find;
+use super::{dumps, writings};
 use crate::manifest::keypair::SECRET_ENV;
 use bosc_format::crypto::{Hash, hash};
-use bosc_format::id;
-use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fmt;
+use writings::Form;
 use zeroize::Zeroizing;
 
-/// Characters of base64 that 32 bytes decide alone.
-const BASE64_SURE: usize = 42;
-/// The same of z-base-32.
-const Z32_SURE: usize = 51;
-
-/// Bytes of a form that are kept.
+/// Bytes of a key that are kept.
 const START: usize = 4;
 
-/// A key as it looks somewhere.
+/// A key as its bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Form {
+struct Bytes {
     start: [u8; START],
-    len: usize,
     digest: Hash,
 }
 
-impl Form {
-    fn of(text: &[u8]) -> Option<Self> {
-        Some(Self { start: *text.first_chunk()?, len: text.len(), digest: digest(text) })
+impl Bytes {
+    fn of(key: &[u8; 32]) -> Option<Self> {
+        Some(Self { start: *key.first_chunk()?, digest: digest(key) })
     }
 
-    fn is_in(&self, text: &[u8]) -> bool {
-        let mut rest = text;
+    fn are_in(&self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
         while let Some(at) = find(rest, &self.start) {
             let Some(found) = rest.get(at..) else { return false };
-            let Some(whole) = found.get(..self.len) else { return false };
+            let Some(whole) = found.get(..32) else { return false };
             if digest(whole) == self.digest {
                 return true;
             }
@@ -57,16 +51,16 @@ impl Form {
     }
 }
 
-fn digest(form: &[u8]) -> Hash {
-    hash(&[&b"bosc key in use"[..], form])
+fn digest(key: &[u8]) -> Hash {
+    hash(&[&b"bosc key in use"[..], key])
 }
 
 /// Secret keys in use.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeysInUse {
-    keys: Vec<Form>,
+    keys: Vec<Bytes>,
     /// How they look in a text.
-    texts: Vec<Form>,
+    forms: Vec<Form>,
 }
 
 thread_local! {
@@ -110,24 +104,13 @@ impl KeysInUse {
     /// These and one more: a seed of 32 bytes, or one with its public key behind it.
     #[must_use]
     pub fn with(mut self, key: &[u8]) -> Self {
-        let Some(seed) = key.get(..32).filter(|k| k.iter().any(|b| Some(b) != k.first())) else {
+        let Some(seed) = key.first_chunk::<32>().filter(|k| k.iter().any(|b| Some(b) != k.first())) else {
             return self;
         };
-        let cut = |text: String, sure: usize| {
-            let text = Zeroizing::new(text.into_bytes());
-            Form::of(text.get(..sure).unwrap_or_default())
-        };
-        let texts = [
-            cut(HEXLOWER.encode(seed), 64),
-            cut(HEXUPPER.encode(seed), 64),
-            cut(BASE64.encode(seed), BASE64_SURE),
-            cut(BASE64URL.encode(seed), BASE64_SURE),
-            cut(id::encode_bytes(seed), Z32_SURE),
-        ];
-        self.texts.extend(texts.into_iter().flatten());
-        self.texts.sort();
-        self.texts.dedup();
-        self.keys.extend(Form::of(seed));
+        self.forms.extend(writings::forms(seed));
+        self.forms.sort();
+        self.forms.dedup();
+        self.keys.extend(Bytes::of(seed));
         self.keys.sort();
         self.keys.dedup();
         self
@@ -141,12 +124,21 @@ impl KeysInUse {
 
     /// Whether the bytes of one stand in it.
     pub(super) fn in_bytes(&self, bytes: &[u8]) -> bool {
-        self.keys.iter().any(|key| key.is_in(bytes))
+        self.keys.iter().any(|key| key.are_in(bytes))
     }
 
     /// Whether one is written in it.
     pub(super) fn in_text(&self, text: &[u8]) -> bool {
-        self.texts.iter().any(|key| key.is_in(text))
+        if self.forms.is_empty() {
+            return false;
+        }
+        let dumped = |bytes: &[u8]| self.in_bytes(bytes) || writings::stand_in(&self.forms, bytes);
+        writings::stand_in(&self.forms, text) || dumps::of(text).iter().any(|bytes| dumped(bytes))
+    }
+
+    /// Whether one is, or is written in, a name, a path or another short text that goes along with files.
+    pub(crate) fn in_name(&self, name: &str) -> bool {
+        self.in_bytes(name.as_bytes()) || self.in_text(name.as_bytes())
     }
 
     /// Tells sets of keys apart and nothing of the keys.
@@ -158,43 +150,5 @@ impl KeysInUse {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_set_that_went_to_another_process_finds_the_keys_and_says_nothing_of_them() {
-        let key: Vec<u8> = (0..32).map(|i| i * 7 + 3).collect();
-        let sent = serde_json::to_string(&KeysInUse::default().with(&key)).unwrap();
-        for text in
-            [HEXLOWER.encode(&key), HEXUPPER.encode(&key), BASE64.encode(&key), id::encode_bytes(&key)]
-        {
-            // As numbers, as serde writes them, or as text.
-            let numbers: Vec<String> = text.bytes().skip(START).take(4).map(|b| b.to_string()).collect();
-            assert!(!sent.contains(&numbers.join(",")) && !sent.contains(text.get(4..12).unwrap()));
-            let there: KeysInUse = serde_json::from_str(&sent).unwrap();
-            assert!(there.in_text(format!("key = {text}!").as_bytes()), "{text}");
-            // The start stands there more than once, and overlaps itself.
-            let again = text.get(..START).unwrap().repeat(3);
-            assert!(there.in_text(format!("{again}{text}").as_bytes()), "{text}");
-            assert!(!there.in_text(text.get(..text.len() - 4).unwrap().as_bytes()), "{text}");
-        }
-        let there: KeysInUse = serde_json::from_str(&sent).unwrap();
-        assert!(there.in_bytes(&[&[1, 2, 3][..], &key].concat()));
-        assert!(!there.in_bytes(key.get(..31).unwrap()));
-    }
-
-    #[test]
-    fn keys_of_another_are_in_use_as_long_as_they_are_held() {
-        let key: Vec<u8> = (0..32).map(|i| i * 5 + 1).collect();
-        let before = KeysInUse::of_environment();
-        let held = KeysInUse::default().with(&key).hold();
-        assert!(KeysInUse::of_environment().in_bytes(&key));
-        assert!(!std::thread::scope(|s| s
-            .spawn(|| KeysInUse::of_environment().in_bytes(&key))
-            .join()
-            .unwrap()));
-        drop(held);
-        assert_eq!(KeysInUse::of_environment(), before);
-    }
-}
+#[path = "tests_in_use.rs"]
+mod tests;

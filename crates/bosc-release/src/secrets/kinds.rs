@@ -4,7 +4,7 @@
 pub const HEAD: usize = 64 * 1024;
 
 /// Number of these rules. Who remembers that a file was looked at also remembers by which; raise it with every change.
-pub(crate) const RULES: u64 = 4;
+pub(crate) const RULES: u64 = 5;
 
 /// What is never published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +26,10 @@ pub enum Secret {
     BareKey,
     /// A key that this process holds, anywhere in a file.
     InUse,
+    /// A folder in which something is named by a key that is in use.
+    InName,
+    /// A symlink whose target names such a key.
+    InTarget,
     /// Port and token of the process that has a store open.
     Owner,
     /// The store of a JavaScript program.
@@ -45,6 +49,12 @@ impl Secret {
             Self::BareKey => "a secret key: it signs updates or writes to links",
             Self::InUse => {
                 "a file with a secret key that is in use here: the key signs updates or writes to your links"
+            }
+            Self::InName => {
+                "a folder with a name in it that is a secret key in use here: the key signs updates or writes to your links"
+            }
+            Self::InTarget => {
+                "a link whose target names a secret key that is in use here: the key signs updates or writes to your links"
             }
             Self::Owner => "the address of an open store: who reads it can command that store",
             Self::Corestore => {

@@ -24,7 +24,7 @@
 //! | signing keys | what `bosc multisig` and npm `hypercore-sign` write: the bytes of a key, or those as z-base-32 text |
 //! | the updater's key pair | JSON with `public_key` and a `secret_key` of 32 or 64 bytes |
 //! | a secret key alone | 64 bytes, also in base64, hex or z-base-32, whose second half is the public key of the first |
-//! | a key in use | it equals the store's primary key, the key the command signs with, or one in the environment (`KeysInUse`) |
+//! | a key in use | it equals the store's primary key, the key the command signs with, or one in the environment (`KeysInUse`), in one of the `writings`; also as a name or the target of a link |
 //! | a key in a text | `BOSC_PRIMARY_KEY` or `BOSC_UPDATER_SECRET_KEY` with its value |
 //! | the same inside of something else | in a text of any length, UTF-16 too (`words`, `stream`): a file of `bosc keys`, a word that is a signing key, a pair in base64 of which one is the public key of the other and the word "secret"; `--secret-key-b64` with its value |
 //! | the owner's address | JSON with `port`, `pid` and a token of 32 bytes |
@@ -52,17 +52,20 @@
 //! # Files
 //!
 //! - `content`: what the first bytes tell. `looks`: what a name tells. `programs`: secrets of other programs.
-//! - `places`: where the store in use lies. `found`: what was found. `check`: from there to errors and events.
-//! - `in_use`: keys that this process holds. `stream`: the search through a long file. `tests_long`: tests of both.
+//! - `places`: where the store in use lies. `names`: what files and folders are called. `found`: what was found. `check`: from there to errors and events.
+//! - `in_use`: keys in use. `writings`: the ways to write one down. `dumps`: what stands in dumps of files. `tests_in_use`: tests of
+//!   these. `stream`: the search through a long file. `tests_long`: tests of both.
 //! - `kinds`: what a file is. `bare`: a key that stands alone. `words`: keys of ours inside of something else. `search`: searching in bytes.
 
 mod bare;
 pub(crate) mod check;
 mod content;
+mod dumps;
 mod found;
 mod in_use;
 mod kinds;
 mod looks;
+mod names;
 mod places;
 mod programs;
 mod search;
@@ -72,16 +75,18 @@ mod tests;
 #[cfg(test)]
 mod tests_long;
 mod words;
+mod writings;
 
 #[cfg(test)]
 pub(crate) use check::find_suspects;
 pub use check::{Allow, Found, LooksSecret};
-pub(crate) use check::{check_files, find_suspect_keys, keep, refused, with_keys};
+pub(crate) use check::{check_files, check_text, find_suspect_keys, keep, of_file, refused, with_keys};
 pub(crate) use content::look;
 pub use found::SecretFound;
 pub use in_use::{HeldKeys, KeysInUse};
 pub(crate) use kinds::{ContentVerdict, RULES};
 pub use kinds::{HEAD, Secret, Suspect};
 pub(crate) use looks::key_looks;
-pub(crate) use places::StorePlaces;
+pub(crate) use names::check_names;
+pub(crate) use places::{StoreFolders, StorePlaces};
 pub(crate) use stream::{FileLook, Search};

@@ -1,10 +1,11 @@
 //! Where the store in use lies, and whether a folder holds it, is it, or lies in it.
 
+use super::content::is_format;
 use super::found::SecretFound;
 use super::kinds::Secret;
 use super::looks::is_segment;
 use crate::folder::scan::{FileStat, FolderId, LocalKind, Scan, folder_id};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Folders of a store that hold keys or what they signed.
@@ -97,11 +98,43 @@ impl StorePlaces {
         below.is_some_and(|below| !self.is_work(below))
     }
 
+    /// Whether a folder, given by its real path, is one in the store where releases are put together.
+    pub(super) fn is_for_work(&self, real: &Path) -> bool {
+        let below = self.store.as_ref().and_then(|store| real.strip_prefix(store).ok());
+        below.is_some_and(|below| self.is_work(below))
+    }
+
     /// Whether a path below the store leads into a work folder.
     fn is_work(&self, below: &Path) -> bool {
         let first = below.components().next().and_then(|c| c.as_os_str().to_str());
         first.is_some_and(|name| self.work.iter().any(|w| name.starts_with(w.as_str())))
     }
+}
+
+/// Whether folders are in a Bosc store, of whatever store.
+#[derive(Debug, Default)]
+pub(crate) struct StoreFolders(HashMap<PathBuf, Option<PathBuf>>);
+
+impl StoreFolders {
+    /// The store that a folder, given by its real path, is or is in. What was found is remembered.
+    pub(crate) fn above(&mut self, folder: &Path) -> Option<PathBuf> {
+        if let Some(known) = self.0.get(folder) {
+            return known.clone();
+        }
+        let found = match is_store(folder) {
+            true => Some(folder.to_owned()),
+            false => folder.parent().and_then(|above| self.above(above)),
+        };
+        self.0.insert(folder.to_owned(), found.clone());
+        found
+    }
+}
+
+/// Whether a folder is a store's, damaged ones included.
+fn is_store(folder: &Path) -> bool {
+    let format = || bosc_files::read_bounded(&folder.join("FORMAT"), 64).ok().flatten();
+    (folder.join("bosc.redb").is_file() && folder.join("data").is_dir())
+        || format().is_some_and(|text| is_format(&text))
 }
 
 /// Whether the folder above that of a segment is a store.

@@ -8,7 +8,8 @@
 //!
 //! 1. Memory is one window, whatever the file; there is no size above which a file is not searched.
 //! 2. What is at most [`OVERLAP`] bytes long stands whole in one window.
-//! 3. Words are read only in windows that have one of [`LONG_WORD`](words::LONG_WORD) characters, as every key is.
+//! 3. Words are read only in windows that have one of [`LONG_WORD`](words::LONG_WORD) characters. Keys in use are looked for in all
+//!    of them: they may be written in groups.
 //! 4. Key pairs are told by computing public keys, which is slow: [`PAIRS`] times a file, and beyond that only in windows
 //!    where the word "secret" stands.
 //!
@@ -20,6 +21,7 @@ use super::in_use::KeysInUse;
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::programs;
 use super::words::{self, Held};
+use super::writings::SPAN;
 use std::io;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -27,7 +29,7 @@ use zeroize::Zeroizing;
 /// New bytes in a window.
 const STEP: usize = 64 * 1024;
 /// Bytes of the last window that are looked at again.
-const OVERLAP: usize = 4096;
+const OVERLAP: usize = SPAN;
 /// Public keys computed for one file where nothing says that it has secrets: about a second.
 const PAIRS: usize = 50_000;
 
@@ -146,7 +148,7 @@ impl<'k> Search<'k> {
     fn look(&mut self) -> Option<Secret> {
         let window = self.window.as_slice();
         let has_words = words::has_long(window);
-        if self.keys.in_bytes(window) || (has_words && self.keys.in_text(window)) {
+        if self.keys.in_bytes(window) || self.keys.in_text(window) {
             return Some(Secret::InUse);
         }
         let mut suspect = self.suspect;

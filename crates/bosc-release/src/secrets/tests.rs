@@ -25,6 +25,7 @@ fn store(dir: &Path) {
         bootstrap: Vec::new(),
         relay: Vec::new(),
         primary_key: Some([7; 32]),
+        ..EngineConfig::default()
     };
     let engine = Engine::open(&config).unwrap();
     let touch = crate::request::Request::Touch(Touch::default());

@@ -158,6 +158,80 @@ fn a_key_in_use_is_refused_in_every_form_and_place() {
     assert_eq!(both(&root, &KeysInUse::default().with(&[7; 32])), ContentVerdict::Suspect(Suspect::BareKey));
 }
 
+/// A name, also of a folder, and where a link leads go along with the files.
+#[test]
+fn no_name_and_no_target_is_a_key_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let seed = noise(9, 32);
+    let keys = KeysInUse::default().with(&seed);
+    let (hex, word) = (HEXLOWER.encode(&seed), id::encode_bytes(&seed));
+    let split = format!("{}/{}", hex.get(..30).unwrap(), hex.get(30..).unwrap());
+    for (n, (name, shown)) in [
+        (hex.clone(), ""),
+        (format!("a/b/{word}/c"), "a/b"),
+        (format!("a/k-{hex}.txt"), "a"),
+        (format!("d/{split}"), ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let root = dir.path().join(n.to_string());
+        write(&root.join(&name), "x");
+        assert_eq!(both(&root, &KeysInUse::default()), ContentVerdict::Plain);
+        assert_eq!(both(&root, &keys), ContentVerdict::Secret(Secret::InName), "{name}");
+        let error = check_files(&root, &all_of(&root), &StorePlaces::default(), &keys).unwrap_err();
+        let said = format!("{error:?} {} {}", error.message(), error.hint_text());
+        assert!(
+            !said.contains(&hex) && !said.contains(&word) && !said.contains(hex.get(..30).unwrap()),
+            "{said}"
+        );
+        assert!(said.contains(&root.join(shown).display().to_string()), "{said}");
+    }
+    let named = dir.path().join(&hex);
+    write(&named.join("a"), "x");
+    let error = check_files(&named, &all_of(&named), &StorePlaces::default(), &keys).unwrap_err();
+    assert!(!error.message().contains(&hex), "an artifact has the name of its folder");
+    #[cfg(unix)]
+    {
+        let root = dir.path().join("link");
+        write(&root.join("a"), "x");
+        std::os::unix::fs::symlink(&word, root.join("l")).unwrap();
+        assert_eq!(both(&root, &keys), ContentVerdict::Secret(Secret::InTarget));
+        let error = check_files(&root, &all_of(&root), &StorePlaces::default(), &keys).unwrap_err();
+        assert!(error.message().contains("/l is a link") && !error.message().contains(&word), "{error}");
+    }
+}
+
+/// In groups and folds there is no long word, and no text at the start of a program.
+#[test]
+fn a_key_in_use_is_found_in_groups_and_in_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let seed = noise(9, 32);
+    let keys = KeysInUse::default().with(&seed);
+    let colons = HEXLOWER
+        .encode(&seed)
+        .as_bytes()
+        .chunks(2)
+        .map(String::from_utf8_lossy)
+        .collect::<Vec<_>>()
+        .join(":");
+    let twice = BASE64.encode(BASE64.encode(&seed).as_bytes());
+    for (n, text) in [colons, format!("  BOSC_UPDATER_SECRET_KEY: {twice}\n")].iter().enumerate() {
+        for before in [0, 65_500, 69_600, 200_000] {
+            for program in [false, true] {
+                let root = dir.path().join(format!("{n}-{before}-{program}"));
+                let start = if program { b"\x7fELF\0\0".to_vec() } else { Vec::new() };
+                let before = if program { vec![0; before] } else { lines(before).into_bytes() };
+                write(&root.join("a"), [start, before, b"\n".to_vec(), text.clone().into_bytes()].concat());
+                assert_eq!(both(&root, &keys), ContentVerdict::Secret(Secret::InUse), "{n} {program}");
+            }
+        }
+        let root = dir.path().join(format!("wide-{n}"));
+        write(&root.join("a"), utf16(&format!("\u{feff}{}{text}", lines(200_000)), true));
+        assert_eq!(both(&root, &keys), ContentVerdict::Secret(Secret::InUse), "UTF-16 {n}");
+    }
+}
+
 #[test]
 fn a_signing_key_whose_bytes_happen_to_be_utf16_is_one() {
     // Units of UTF-16 that stand alone are what random bytes usually fail on.

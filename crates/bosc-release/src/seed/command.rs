@@ -1,68 +1,95 @@
-//! `seed`: keep a drive here, whole and up to date, for whoever asks.
+//! `seed`: keep drives here, whole and up to date, for whoever asks. What all links of one command have in common.
 
-use super::Seed;
-use super::event::{NatType, NetworkTraffic, SeedEvent, SeedStats, Traffic};
-use super::scrub::{Scrub, ScrubFound};
+use super::board::{Board, LinkFacts};
+use super::event::{OfLink, SeedEvent};
+use super::links::LinksFile;
+use super::notify::Notifier;
+use super::seeding::Seeding;
+use super::serve::Service;
+use super::{GRACE, Seed, SeedRelay, disk};
 use crate::command::{Sink, Stop};
-use crate::engine::conflict::Conflicts;
-use crate::engine::drive::parse_link;
+use crate::engine::drive::parse_whole_link;
 use crate::engine::follow::timed_out;
-use crate::engine::{Engine, OFFLINE_AFTER};
+use crate::engine::{Engine, NodeWishes, OFFLINE_AFTER};
 use crate::error::{CommandError, ErrorKind};
-use bosc_follow::{Alarm, FollowedCore, FollowedDrive, Wait};
+use crate::event::Event;
+use crate::relay::command::RELAY_KEY;
+use bosc_follow::{Alarm, Wait};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
-use bosc_node::{CoreStatus, Download, DownloadHandle, NetStatus};
-use std::collections::BTreeSet;
+use bosc_format::link::PearLink;
+use bosc_node::{Node, RelayFor, RelaySetup};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether one answers after that.
+/// How often it is looked whether one answers after it was said that none does.
 const OFFLINE_LOOK: Duration = Duration::from_secs(1);
+/// Many links are not looked at more often.
+const LOOK: Duration = Duration::from_millis(50);
+/// How old what machines are told is at most.
+const BOARD: Duration = Duration::from_secs(2);
+/// Where no signal says so, how often it is looked whether the file has changed.
+#[cfg(windows)]
+const FILE: Duration = Duration::from_secs(2);
 
-/// A drive being seeded.
-struct Seeding<'a> {
+/// All links of a command.
+struct Seeds<'a> {
     engine: &'a Engine,
-    followed: &'a FollowedDrive,
-    /// The blobs core was found.
-    blobs: bool,
-    downloads: Vec<DownloadHandle>,
-    announced: bool,
-    /// It was said that no DHT node answers.
+    request: &'a Seed,
+    until: Vec<PublicKey>,
+    file: Option<LinksFile>,
+    /// How often it was asked to read the file again.
+    reloads: u64,
+    #[cfg(windows)]
+    file_looked: Instant,
+    links: Vec<Seeding<'a>>,
+    /// Links that failed, and why: they stay so until they are named anew.
+    failed: Vec<(PearLink, String)>,
+    start: Instant,
+    looked: Option<Instant>,
+    /// When the peers were last told.
+    peers_told: Instant,
+    board: Arc<Board>,
     offline: bool,
-    peers: BTreeSet<PublicKey>,
-    synced: BTreeSet<PublicKey>,
-    last: Instant,
-    interval: Duration,
-    told: Option<SeedProgress>,
-    rates: Rates,
-    conflicts: Conflicts,
-    /// How long the blobs core must be for the db at a fork and length.
-    needed: Option<((u64, u64), u64)>,
-    scrub: Scrub<'a>,
 }
 
-/// What a `stats` event is sent for at once when it changes.
-#[derive(PartialEq, Eq, Clone)]
-struct SeedProgress {
-    fork: u64,
-    length: u64,
-    db_whole: bool,
-    blobs_length: u64,
-    blobs_whole: bool,
-    found: ScrubFound,
-    conflicts: usize,
+/// Sends events of one link of many on with its name.
+struct Named<'a> {
+    link: &'a str,
+    sink: &'a mut dyn Sink,
 }
 
-#[derive(Default)]
-struct Rates {
-    up: u64,
-    down: u64,
+impl Sink for Named<'_> {
+    fn event(&mut self, event: Event) {
+        self.sink.event(match event {
+            Event::Seed(event) => Event::SeedOf(OfLink { link: self.link.to_owned(), event }),
+            event => event,
+        });
+    }
 }
 
 impl Engine {
+    /// What the node has to be for this.
+    pub(crate) fn seed_wishes(&self, request: &Seed) -> Result<NodeWishes, CommandError> {
+        let relay = |relay: &SeedRelay| -> Result<RelaySetup, CommandError> {
+            Ok(RelaySetup {
+                key_pair: self.own_key(RELAY_KEY)?,
+                allow: if relay.anyone { RelayFor::Anyone } else { RelayFor::Peers },
+                offer: true,
+                bounds: relay.bounds(),
+            })
+        };
+        Ok(NodeWishes {
+            port: request.port,
+            relay: request.relay.as_ref().map(relay).transpose()?,
+            max_connections: request.max_peers,
+            upload_limit: request.upload_limit,
+            grace: GRACE,
+        })
+    }
+
     pub(crate) fn seed(&self, request: &Seed, sink: &mut dyn Sink, stop: &Stop) -> Result<(), CommandError> {
-        let link = parse_link(&request.link)?;
         let mut until = Vec::new();
         for key in &request.until_sync {
             until.push(id::decode(key).map_err(|_| {
@@ -70,45 +97,59 @@ impl Engine {
                     .hint("it is the `whoami` of the peer's stats: 52 characters of z-base-32 or 64 of hex")
             })?);
         }
-        let drive = self.open_drive(&link)?;
-        sink.tell(SeedEvent::Seeding { key: id::encode(drive.key()), link: drive.plain_link() });
-        let followed = self.follow_drive(&drive, true)?;
-        let mut s = Seeding {
+        let one = request.links.is_none().then(|| parse_whole_link(&request.link)).transpose()?;
+        let mut seeds = Seeds {
             engine: self,
-            followed: &followed,
-            downloads: vec![followed.db().live().download(Download::live())],
-            blobs: false,
-            announced: false,
+            request,
+            until,
+            file: request.links.as_deref().map(LinksFile::new),
+            reloads: self.reload.load(Ordering::SeqCst),
+            #[cfg(windows)]
+            file_looked: Instant::now(),
+            links: Vec::new(),
+            failed: Vec::new(),
+            start: Instant::now(),
+            looked: None,
+            peers_told: Instant::now(),
+            board: Arc::new(Board::new(request)),
             offline: false,
-            peers: BTreeSet::new(),
-            synced: BTreeSet::new(),
-            last: Instant::now(),
-            interval: Duration::from_millis(request.stats_interval_ms.max(20)),
-            told: None,
-            rates: Rates::default(),
-            conflicts: Conflicts::default(),
-            needed: None,
-            scrub: Scrub::new(self),
         };
-        s.scrub.add(&drive.db, false);
-        let start = Instant::now();
-        // Whoever only keeps what there is waits for nobody; a seeder with nothing to seed does.
-        let mut wait = Wait::new(stop);
-        let mut result = Ok(None);
-        if drive.db.length() == 0 {
-            let seeding = &mut s;
-            result = followed.wait(&mut wait, |alarm| {
-                let over = seeding.look(request, &until, start, sink, alarm)?;
-                let begun = followed.db().status().length > 0;
-                Ok(over.or(begun.then_some(Over::Begun)))
-            });
+        match &one {
+            Some(link) => seeds.links.push(Seeding::begin(self, link, seeds.interval(), sink)?),
+            None => seeds.read_file(sink)?,
         }
-        if let Ok(None | Some(Over::Begun)) = result {
-            result = followed.idle(&mut wait, |alarm| s.look(request, &until, start, sink, alarm));
+        let node = self.node()?;
+        let serving = match &request.metrics {
+            None => None,
+            Some(at) => {
+                let service = Service::start(at, Arc::clone(&seeds.board))?;
+                let address = service.address();
+                sink.tell(SeedEvent::Metrics {
+                    address: address.to_string(),
+                    loopback: address.ip().is_loopback(),
+                });
+                Some(service)
+            }
+        };
+        if let Some(relay) = &request.relay {
+            let key = id::encode(&self.own_key(RELAY_KEY)?.public());
+            sink.tell(SeedEvent::RelayFor { key, anyone: relay.anyone });
         }
-        let node = Arc::clone(followed.node());
-        drop(s);
-        drop(followed);
+        let mut notify = Notifier::from_env();
+        notify.ready(&seeds.summary());
+        // Nothing but a stop, a failure, or that all have everything ends it.
+        let result = Wait::new(stop).run(node.signal(), |alarm| {
+            if let Some(at) = notify.alive(alarm.now()) {
+                alarm.is_past(at);
+            }
+            seeds.look(&node, sink, alarm)
+        });
+        notify.stopping();
+        if request.peers_interval_ms.is_some() {
+            seeds.tell_peers(&node, sink);
+        }
+        drop(serving);
+        drop(seeds);
         let _ = node.flush();
         match result {
             Ok(_) => Ok(()),
@@ -119,60 +160,226 @@ impl Engine {
     }
 }
 
-/// Why a look was the last one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Over {
-    /// There is something to seed now.
-    Begun,
-    /// Those who were to have everything have it.
-    Synced,
-}
+impl<'a> Seeds<'a> {
+    fn interval(&self) -> Duration {
+        Duration::from_millis(self.request.stats_interval_ms.max(20))
+    }
 
-impl Seeding<'_> {
-    /// One look at everything, and what there is to tell of it.
-    fn look(
-        &mut self,
-        request: &Seed,
-        until: &[PublicKey],
-        start: Instant,
-        sink: &mut dyn Sink,
-        alarm: &mut Alarm,
-    ) -> Result<Option<Over>, CommandError> {
-        self.find_blobs(sink)?;
-        let db = self.followed.db().status();
-        let blobs = self.followed.known_blobs().map(FollowedCore::status);
-        if !self.announced && self.followed.topic().is_flushed() && self.followed.node().status().listening {
-            self.announced = true;
-            sink.tell(SeedEvent::Announced);
+    fn summary(&self) -> String {
+        match self.links.len() {
+            1 => "seeding 1 link".to_owned(),
+            n => format!("seeding {n} links"),
         }
-        self.tell_offline(start, sink, alarm);
-        self.conflicts.tell(self.engine, self.followed, sink)?;
-        self.peer_events(&db, blobs.as_ref(), sink);
-        self.scrub.step();
-        // What is due at once again is for the next look.
-        alarm.is_past(self.scrub.due().max(alarm.now() + Duration::from_millis(1)));
-        for event in self.scrub.news() {
+    }
+
+    /// Reads the file, begins with links that are new in it and ends with those that are not in it any more.
+    fn read_file(&mut self, sink: &mut dyn Sink) -> Result<(), CommandError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let named = file.read()?;
+        let path = file.shown();
+        let bad = named.bad.len();
+        for event in named.bad {
             sink.tell(event);
         }
-        self.stats(&db, blobs.as_ref(), sink, alarm);
-        if !until.is_empty() && until.iter().all(|k| self.synced.contains(k)) {
-            return Ok(Some(Over::Synced));
+        let wanted: Vec<(String, &PearLink)> =
+            named.links.iter().map(|l| (PearLink::new(l.key).to_string(), l)).collect();
+        let mut removed = 0;
+        self.links.retain(|s| {
+            let stays = wanted.iter().any(|(link, _)| link == s.link());
+            if !stays {
+                removed += 1;
+                Named { link: s.link(), sink: &mut *sink }.event(SeedEvent::Removed.into());
+            }
+            stays
+        });
+        // What failed is tried anew: the file was read again because somebody did something.
+        self.failed.clear();
+        let mut added = 0;
+        for (name, link) in &wanted {
+            if self.links.iter().any(|s| s.link() == name) {
+                continue;
+            }
+            let interval = self.interval();
+            let begun =
+                Seeding::begin(self.engine, link, interval, &mut Named { link: name, sink: &mut *sink });
+            match begun {
+                Ok(seeding) => {
+                    added += 1;
+                    self.links.push(seeding);
+                }
+                Err(e) => self.fail((*link).clone(), &e, sink),
+            }
         }
-        if let Some(ms) = request.timeout_ms
+        // In the file's order: the first ones are the last to be left out for want of room.
+        self.links.sort_by_key(|s| wanted.iter().position(|(link, _)| link == s.link()));
+        sink.tell(SeedEvent::Links { file: path, links: self.links.len(), added, removed, bad });
+        Ok(())
+    }
+
+    /// A link cannot be seeded; the others go on.
+    fn fail(&mut self, link: PearLink, e: &CommandError, sink: &mut dyn Sink) {
+        let name = PearLink::new(link.key).to_string();
+        let told = e.told();
+        Named { link: &name, sink }.event(
+            SeedEvent::Failed { code: told.code, message: told.message.clone(), hint: told.hint }.into(),
+        );
+        self.failed.push((link, told.message));
+    }
+
+    /// Reads the file again if somebody asked for it. What runs goes on when it cannot be read.
+    fn reload(&mut self, sink: &mut dyn Sink, alarm: &mut Alarm) {
+        let reloads = self.engine.reload.load(Ordering::SeqCst);
+        let asked = std::mem::replace(&mut self.reloads, reloads) != reloads;
+        let due = asked || self.file_changed(alarm);
+        if due
+            && self.file.is_some()
+            && let Err(e) = self.read_file(sink)
+        {
+            let file = self.file.as_ref().map(LinksFile::shown).unwrap_or_default();
+            let why = e.causes().first().cloned().unwrap_or_else(|| e.message().to_owned());
+            sink.tell(SeedEvent::LinksUnreadable { file, why });
+        }
+    }
+
+    /// Without a signal that says so, whether the file looks different.
+    #[cfg(windows)]
+    fn file_changed(&mut self, alarm: &mut Alarm) -> bool {
+        let Some(file) = self.file.as_ref().filter(|_| alarm.has_passed(self.file_looked, FILE)) else {
+            return false;
+        };
+        self.file_looked = alarm.now();
+        alarm.has_passed(self.file_looked, FILE);
+        file.has_changed()
+    }
+
+    #[cfg(not(windows))]
+    fn file_changed(&mut self, _: &mut Alarm) -> bool {
+        false
+    }
+
+    /// One look at all of them.
+    fn look(
+        &mut self,
+        node: &Arc<Node>,
+        sink: &mut dyn Sink,
+        alarm: &mut Alarm,
+    ) -> Result<Option<()>, CommandError> {
+        self.reload(sink, alarm);
+        let many = self.file.is_some();
+        if many
+            && let Some(looked) = self.looked
+            && !alarm.has_passed(looked, LOOK)
+        {
+            return Ok(None);
+        }
+        self.looked = Some(alarm.now());
+        let net = node.status();
+        self.tell_offline(sink, alarm);
+        let mut failed = Vec::new();
+        for (at, seeding) in self.links.iter_mut().enumerate() {
+            if !many {
+                seeding.look(&net, sink, alarm)?;
+                continue;
+            }
+            let name = seeding.link().to_owned();
+            match seeding.look(&net, &mut Named { link: &name, sink: &mut *sink }, alarm) {
+                Ok(()) => {}
+                // The store is the same for all.
+                Err(e) if e.kind() == ErrorKind::Store => return Err(e),
+                Err(e) => failed.push((at, e)),
+            }
+        }
+        for (at, e) in failed.into_iter().rev() {
+            let seeding = self.links.remove(at);
+            let link = parse_whole_link(seeding.link())?;
+            drop(seeding);
+            self.fail(link, &e, sink);
+        }
+        self.fetch(sink);
+        if let Some(every) = self.request.peers_interval_ms.map(Duration::from_millis)
+            && alarm.has_passed(self.peers_told, every)
+        {
+            self.peers_told = alarm.now();
+            alarm.has_passed(self.peers_told, every);
+            self.tell_peers(node, sink);
+        }
+        self.post(node, &net, alarm);
+        let Some(first) = self.links.first().filter(|_| !many) else { return Ok(None) };
+        if !self.until.is_empty() && self.until.iter().all(|k| first.synced.contains(k)) {
+            return Ok(Some(()));
+        }
+        let db = first.db();
+        if let Some(ms) = self.request.timeout_ms
             && db.length == 0
-            && alarm.has_passed(start, Duration::from_millis(ms))
+            && alarm.has_passed(self.start, Duration::from_millis(ms))
         {
             return Err(timed_out(&db));
         }
         Ok(None)
     }
 
+    /// Fetches what may be fetched, and tells what may not and what may again.
+    fn fetch(&mut self, sink: &mut dyn Sink) {
+        let many = self.file.is_some();
+        let Some(most) = self.request.max_disk else {
+            self.links.iter_mut().for_each(|s| s.fetch(false, true));
+            return;
+        };
+        let needs: Vec<Option<disk::Need>> = self.links.iter().map(Seeding::need).collect();
+        let counted: Vec<disk::Need> = needs.iter().flatten().copied().collect();
+        let mut fits = disk::fits(&counted, most).into_iter();
+        for (seeding, need) in self.links.iter_mut().zip(needs) {
+            let fits = need.is_none() || fits.next().unwrap_or(false);
+            let needed = need.filter(|_| !fits).map(|n| n.whole);
+            let told = std::mem::replace(&mut seeding.limited, needed);
+            if told != needed && (told.is_some() != needed.is_some()) {
+                let event = match needed {
+                    Some(needed_bytes) => SeedEvent::DiskLimit { needed_bytes, limit_bytes: most },
+                    None => SeedEvent::DiskRoom,
+                };
+                let name = seeding.link().to_owned();
+                match many {
+                    true => Named { link: &name, sink: &mut *sink }.event(event.into()),
+                    false => sink.tell(event),
+                }
+            }
+            seeding.fetch(true, fits);
+        }
+    }
+
+    /// Who is connected, and what each has.
+    fn tell_peers(&self, node: &Node, sink: &mut dyn Sink) {
+        let net = node.status();
+        for seeding in &self.links {
+            let event = seeding.peer_table(&net);
+            match self.file.is_some() {
+                true => Named { link: seeding.link(), sink: &mut *sink }.event(event.into()),
+                false => sink.tell(event),
+            }
+        }
+    }
+
+    /// What machines are told of all this, anew.
+    fn post(&self, node: &Arc<Node>, net: &bosc_node::NetStatus, alarm: &mut Alarm) {
+        if self.request.metrics.is_none() {
+            return;
+        }
+        alarm.has_passed(alarm.now(), BOARD);
+        let failed = self.failed.iter().map(|(link, why)| LinkFacts {
+            link: PearLink::new(link.key).to_string(),
+            failed: Some(why.clone()),
+            ..LinkFacts::default()
+        });
+        let links = self.links.iter().map(Seeding::facts).chain(failed).collect();
+        self.board.post(net.clone(), node.relay(), self.engine.store.stats(), links, alarm.now());
+    }
+
     /// Says once that no DHT node answers, and once that one does again.
-    fn tell_offline(&mut self, start: Instant, sink: &mut dyn Sink, alarm: &mut Alarm) {
+    fn tell_offline(&mut self, sink: &mut dyn Sink, alarm: &mut Alarm) {
         // The first datagram that arrives raises no signal.
         if self.offline {
             alarm.is_past(alarm.now() + OFFLINE_LOOK);
-        } else if !alarm.has_passed(start, OFFLINE_AFTER) {
+        } else if !alarm.has_passed(self.start, OFFLINE_AFTER) {
             return;
         }
         let tried = self.engine.unanswered();
@@ -186,131 +393,4 @@ impl Seeding<'_> {
             false => SeedEvent::Online { tried },
         });
     }
-
-    /// The blobs core's key follows from the db's manifest, which a new seeder has to receive first.
-    fn find_blobs(&mut self, sink: &mut dyn Sink) -> Result<(), CommandError> {
-        if !self.blobs
-            && let Some(blobs) = self.followed.blobs()?
-        {
-            self.blobs = true;
-            self.downloads.push(blobs.live().download(Download::live()));
-            sink.tell(SeedEvent::Key(id::encode(blobs.core().key())));
-            self.scrub.add(blobs.core(), true);
-        }
-        Ok(())
-    }
-
-    fn peer_events(&mut self, db: &CoreStatus, blobs: Option<&CoreStatus>, sink: &mut dyn Sink) {
-        let now: BTreeSet<PublicKey> = db.peers.iter().map(|p| p.key).collect();
-        for key in now.difference(&self.peers) {
-            sink.tell(SeedEvent::PeerAdd(id::encode(key)));
-        }
-        for key in self.peers.difference(&now) {
-            sink.tell(SeedEvent::PeerRemove(id::encode(key)));
-        }
-        self.peers = now;
-        let needed = self.blobs_needed(db);
-        let whole = |s: &CoreStatus, key: &PublicKey| {
-            s.length == 0 || s.peers.iter().any(|p| p.key == *key && p.holds(s.fork, s.length))
-        };
-        let mut synced = BTreeSet::new();
-        for key in &self.peers {
-            if db.length > 0 && whole(db, key) && blobs.is_some_and(|b| b.length >= needed && whole(b, key)) {
-                if !self.synced.contains(key) {
-                    sink.tell(SeedEvent::PeerSync(id::encode(key)));
-                }
-                synced.insert(*key);
-            }
-        }
-        // A peer that had everything and left has still had it.
-        self.synced.retain(|k| !self.peers.contains(k));
-        self.synced.extend(synced);
-    }
-
-    /// How long the blobs core must be for every file of the db; endless while the db is not all here.
-    fn blobs_needed(&mut self, db: &CoreStatus) -> u64 {
-        if db.length == 0 || db.contiguous_length < db.length {
-            return u64::MAX;
-        }
-        let at = (db.fork, db.length);
-        match self.needed {
-            Some((known, length)) if known == at => length,
-            _ => {
-                let length = self.followed.cores().blobs_needed().unwrap_or(u64::MAX);
-                self.needed = Some((at, length));
-                length
-            }
-        }
-    }
-
-    fn stats(&mut self, db: &CoreStatus, blobs: Option<&CoreStatus>, sink: &mut dyn Sink, alarm: &mut Alarm) {
-        let none = CoreStatus::default();
-        let b = blobs.unwrap_or(&none);
-        let progress = SeedProgress {
-            fork: db.fork,
-            length: db.length,
-            db_whole: is_whole(db, self.followed.db()),
-            blobs_length: b.length,
-            // A core that is still too short for the files of the db is not whole, whatever it holds.
-            blobs_whole: self.followed.known_blobs().is_some_and(|core| is_whole(b, core))
-                && b.length >= self.blobs_needed(db),
-            found: self.scrub.found(),
-            conflicts: db.conflicts.len() + b.conflicts.len(),
-        };
-        let elapsed = self.last.elapsed();
-        let changed = self.told.as_ref() != Some(&progress);
-        if !changed && !alarm.has_passed(self.last, self.interval) {
-            return;
-        }
-        let seconds = elapsed.as_secs_f64().max(0.001);
-        let (up, down) = (db.uploaded_bytes + b.uploaded_bytes, db.downloaded_bytes + b.downloaded_bytes);
-        let speed = |now: u64, before: u64| (now.saturating_sub(before) as f64 / seconds) as u64;
-        let (up_speed, down_speed) = (speed(up, self.rates.up), speed(down, self.rates.down));
-        self.rates = Rates { up, down };
-        self.last = Instant::now();
-        alarm.has_passed(self.last, self.interval);
-        self.told = Some(progress.clone());
-        let drive = self.followed.cores();
-        let net: NetStatus = self.followed.node().status();
-        sink.tell(SeedEvent::Stats(Box::new(SeedStats {
-            peers: db.peers.len(),
-            drive_key: id::encode(drive.key()),
-            drive_length: db.length,
-            drive_fork: db.fork,
-            drive_byte_length: db.byte_length,
-            drive_synced: progress.db_whole && db.length > 0,
-            blobs_length: b.length,
-            blobs_byte_length: b.byte_length,
-            blobs_synced: progress.blobs_whole,
-            discovery_key: id::encode(drive.db.discovery_key()),
-            content_key: self
-                .followed
-                .known_blobs()
-                .map_or("pending".to_owned(), |b| id::encode(b.core().key())),
-            verlink: drive.verlink(),
-            whoami: id::encode(self.followed.node().public_key()),
-            firewalled: net.firewalled,
-            nat_type: if net.randomized { NatType::Random } else { NatType::Consistent },
-            full_copies: db.full_copies().min(b.full_copies()),
-            upload: Traffic {
-                total_bytes: up,
-                total_blocks: db.uploaded_blocks + b.uploaded_blocks,
-                speed: up_speed,
-            },
-            download: Traffic {
-                total_bytes: down,
-                total_blocks: db.downloaded_blocks + b.downloaded_blocks,
-                speed: down_speed,
-            },
-            network: NetworkTraffic { received_bytes: net.received, sent_bytes: net.sent },
-            connections: net.connections.len(),
-            scrub: self.scrub.stats(),
-            conflicts: db.conflicts.len() + b.conflicts.len(),
-        })));
-    }
-}
-
-/// Whether every block is here, damage that the scrub counts already left out: the store knows of it before the status.
-fn is_whole(status: &CoreStatus, core: &FollowedCore) -> bool {
-    status.contiguous_length.min(core.core().contiguous_length()) >= status.length
 }

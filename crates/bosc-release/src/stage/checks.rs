@@ -9,7 +9,7 @@ use crate::folder::ignore_file::IgnoreFile;
 use crate::folder::portable_names::check_drive;
 use crate::folder::said_version::{Mismatch, mismatches};
 use crate::folder::scan::{FileList, ListedKind, Scan, links};
-use crate::secrets::{Allow, Found, StorePlaces, Suspect, find_suspect_keys, with_keys};
+use crate::secrets::{Allow, Found, StorePlaces, Suspect, check_names, find_suspect_keys, with_keys};
 use bosc_drive::drive::DriveEntry;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(super) fn ignore_file(
     }))
 }
 
-/// Refuses what belongs to the store in use.
+/// Refuses what belongs to the store in use, and what is named by a key in use.
 pub(super) fn places(
     root: &Path,
     files: &FileList,
@@ -61,7 +61,12 @@ pub(super) fn places(
         ListedKind::Symlink { .. } => (f.key, None),
     });
     let path = |key: &str| files.path(key);
-    Ok(places.unwrap_or_default().check_files(root, &found.folders, states, path)?)
+    places.unwrap_or_default().check_files(root, &found.folders, states, path)?;
+    let names = files.iter().map(|f| match f.kind {
+        ListedKind::Symlink { target } => (f.key, Some(target)),
+        ListedKind::File { .. } => (f.key, None),
+    });
+    Ok(check_names(root, names, &options.keys)?)
 }
 
 /// Tells what matched nothing.

@@ -6,10 +6,13 @@ use super::{
 };
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
-use crate::engine::drive::{CoreSource, DriveCores, blobs_head, check_batch_end, drive_error, parse_link};
+use crate::engine::drive::{
+    CoreSource, DriveCores, blobs_head, check_batch_end, drive_error, parse_whole_link,
+};
 use crate::engine::errors::{not_writable, store_error};
 use crate::engine::folders::{DRY_BUILD_FOLDER, WORK_FOLDER};
 use crate::engine::follow::stopped;
+use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::{Package, PackageError};
 use crate::folder::scan::errors::unreadable;
@@ -127,7 +130,23 @@ impl Engine {
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<(Staged, StageSummary), CommandError> {
-        let link = parse_link(&request.link)?;
+        let newest = match request.dry_run && request.sole_copy {
+            // What would be staged once it was said.
+            true => Newest::Learned,
+            false => Newest::of_flags(request.newest),
+        };
+        self.stage_on(request, newest, sink, stop)
+    }
+
+    /// As [`Engine::stage`], by who may know that this store has the newest version.
+    pub(super) fn stage_on(
+        &self,
+        request: &Stage,
+        newest: Newest,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<(Staged, StageSummary), CommandError> {
+        let link = parse_whole_link(&request.link)?;
         let package = read_package(request)?;
         let drive = self.open_drive(&link)?;
         let _alone = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,8 +154,7 @@ impl Engine {
         if request.truncate.is_none() {
             self.refuse_forked(&drive, sink)?;
         }
-        let known = request.newest || (request.dry_run && request.sole_copy);
-        let _lock = self.before_writing(&drive, known, sink, stop)?;
+        let _lock = self.before_writing(&drive, newest, sink, stop)?;
         if !drive.db.writable() {
             return Err(not_writable());
         }

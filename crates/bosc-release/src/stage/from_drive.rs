@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::engine::drive::{check_batch_end, parse_link};
 use crate::engine::errors::{not_writable, store_error};
 use crate::engine::follow::stopped;
+use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::folder::scan::{FileList, FileStat, LocalKind};
@@ -95,7 +96,7 @@ impl Engine {
         let _lock = {
             let mut sink = shared.lock().unwrap_or_else(PoisonError::into_inner);
             self.refuse_forked(&drive, &mut **sink)?;
-            self.before_writing(&drive, true, &mut **sink, stop)?
+            self.before_writing(&drive, Newest::Learned, &mut **sink, stop)?
         };
         if !drive.db.writable() {
             return Err(not_writable());

@@ -8,6 +8,7 @@ use crate::engine::drive::{CoreSource, DriveCores, drive_error, parse_link};
 use crate::engine::errors::not_writable;
 use crate::engine::folders::WORK_FOLDER;
 use crate::engine::open::{Opened, PACKAGE_MAX};
+use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::folder::diff::DiffCount;
@@ -94,7 +95,7 @@ impl Engine {
         Err(not_writable().hint(hint))
     }
 
-    /// Stages a folder as the next release: its version must be above what the link holds, unless nothing changed.
+    /// Stages a folder as the next release, by who learned the newest version: its version must be above what the link holds, unless nothing changed.
     pub(crate) fn release(
         &self,
         stage: &Stage,
@@ -112,14 +113,14 @@ impl Engine {
         if !released.changed {
             return Ok(released);
         }
-        self.stage(stage, sink, stop)?;
+        self.stage_on(stage, Newest::Learned, sink, stop)?;
         Ok(Released { verlink: drive.verlink(), ..released })
     }
 
     /// How much a stage would change, without a word.
     fn dry_stage(&self, stage: &Stage, stop: &Stop) -> Result<DiffCount, CommandError> {
         let dry = Stage { dry_run: true, ..stage.clone() };
-        let (_, summary) = self.stage(&dry, &mut |_: Event| {}, stop)?;
+        let (_, summary) = self.stage_on(&dry, Newest::Learned, &mut |_: Event| {}, stop)?;
         Ok(summary.count)
     }
 

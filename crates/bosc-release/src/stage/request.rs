@@ -6,9 +6,10 @@ use std::path::PathBuf;
 /// `bosc stage`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
-    /// The link to stage to; its version part is ignored.
+    /// The link to stage to, without a version.
     pub link: String,
     /// The folder to stage; absolute.
+    #[serde(with = "crate::wire_path")]
     pub dir: PathBuf,
     /// Only tell what would change.
     pub dry_run: bool,

@@ -35,6 +35,15 @@ impl Updater {
         health::can_start(self.installer()?, program)
     }
 
+    /// Whether a build is on trial, which is what [`Updater::relaunch_and_watch`] starts: to be asked before the application ends
+    /// for it.
+    ///
+    /// # Errors
+    /// `Refused` when none is, `Input` without an application, `Disk` when it cannot be known.
+    pub fn can_relaunch_and_watch(&self) -> Result<(), UpdateError> {
+        health::on_trial(self.installer()?).map(drop)
+    }
+
     /// Starts the application again, detached, without watching it. Exit afterwards.
     ///
     /// # Errors
@@ -55,6 +64,8 @@ impl Updater {
         on_event: &mut dyn FnMut(WatchEvent) -> bool,
     ) -> Result<Outcome, UpdateError> {
         let installer = Arc::clone(self.installer()?);
+        // Without one the updater goes on.
+        health::on_trial(&installer)?;
         // The new build needs the store.
         self.0.end();
         let Some(path) = &self.0.sentinel else { return health::watch(&installer, program, on_event) };

@@ -57,9 +57,9 @@ impl Settings {
 }
 
 /// The folder in which applications of this name keep this user's data, as Pear has it: in `$XDG_CONFIG_HOME` or `~/.config`, in
-/// `~/Library/Application Support`, in `%LOCALAPPDATA%`. `None` where the environment names none.
+/// `~/Library/Application Support`, in `%LOCALAPPDATA%`. `None` where the environment names none; a relative path is none.
 pub fn data_folder(name: &str) -> Option<PathBuf> {
-    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let var = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = if cfg!(windows) {
         var("LOCALAPPDATA")
     } else if cfg!(target_os = "macos") {

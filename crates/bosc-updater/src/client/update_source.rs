@@ -1,5 +1,7 @@
 //! Where an application says that its updates come from, and whom it believes.
 
+use crate::manifest::url::shown;
+
 /// An Ed25519 public key that may sign a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey(pub(crate) String);
@@ -13,7 +15,7 @@ impl PublicKey {
 }
 
 /// Where updates come from, and whom to believe.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UpdateSource {
     pub(crate) upgrade: String,
     pub(crate) public_keys: Vec<PublicKey>,
@@ -43,7 +45,15 @@ pub(crate) struct Https {
 #[cfg(feature = "http")]
 impl std::fmt::Debug for Https {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Https").field("mirrors", &self.mirrors).finish_non_exhaustive()
+        let mirrors: Vec<String> = self.mirrors.iter().map(|url| shown(url)).collect();
+        f.debug_struct("Https").field("mirrors", &mirrors).finish_non_exhaustive()
+    }
+}
+
+/// A URL may hold a token.
+impl std::fmt::Debug for UpdateSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpdateSource").field("upgrade", &shown(&self.upgrade)).finish_non_exhaustive()
     }
 }
 

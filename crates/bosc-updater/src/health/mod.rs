@@ -41,4 +41,5 @@ pub use launch::end_started;
 pub use launch::{can_start, executable_of as executable, relaunch};
 pub use outcome::{Outcome, WatchEvent};
 pub use program::Program;
+pub(crate) use watch::on_trial;
 pub use watch::watch;

@@ -4,7 +4,7 @@ use super::launch::{command, end, executable, left_something, spawn};
 use super::outcome::{Outcome, WatchEvent};
 use super::program::Program;
 use crate::error::{ErrorKind, UpdateError};
-use crate::install::{Installer, Kind, Reason, RolledBack};
+use crate::install::{Build, Installer, Kind, Reason, RolledBack};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,6 +47,17 @@ enum Ended {
     Stopped,
 }
 
+/// The build on trial, by its generation and what [`Installer::trial`] says of it.
+///
+/// # Errors
+/// `Refused` when there is none.
+pub(crate) fn on_trial(installer: &Installer) -> Result<(u64, Build), UpdateError> {
+    installer.recover(SystemTime::now())?;
+    installer.trial()?.ok_or_else(|| {
+        UpdateError::new(ErrorKind::Refused, "no build is on trial").hint("install an update first")
+    })
+}
+
 /// Starts the build on trial and stays until it is healthy, or puts the build before it back and starts that one.
 ///
 /// Blocks for at most the policy's window, half as much again, and the time of the starts. `on_event` returns `false` to stop
@@ -61,12 +72,7 @@ pub fn watch(
     program: &Program,
     on_event: &mut dyn FnMut(WatchEvent) -> bool,
 ) -> Result<Outcome, UpdateError> {
-    installer.recover(SystemTime::now())?;
-    let Some((generation, new)) = installer.trial()? else {
-        return Err(
-            UpdateError::new(ErrorKind::Refused, "no build is on trial").hint("install an update first")
-        );
-    };
+    let (generation, new) = on_trial(installer)?;
     if installer.kind() == Kind::Package {
         return Ok(Outcome::WhenEnded);
     }

@@ -229,7 +229,7 @@ impl<'a> Http<'a> {
         let left = self.left().map_err(last)?;
         let proxy = self.options.proxies.of(url).map_err(last)?;
         let agent = self.agent(list, url).map_err(last)?;
-        let mut request = agent.get(url.to_string()).header("accept-encoding", "identity");
+        let mut request = agent.get(url.whole()).header("accept-encoding", "identity");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -297,8 +297,8 @@ impl<'a> Http<'a> {
             None => String::new(),
         };
         let error = UpdateError::new(ErrorKind::Network, format!("updater: no answer from {url}{through}"))
-            .hint("check the network, then try again; what was received is kept")
-            .because(e);
+            .hint("check the network, then try again; what was received is kept");
+        let error = if url.is_hidden_in(&e.to_string()) { error.because(e) } else { error };
         if again { Fault::Again(error, None) } else { Fault::Final(error) }
     }
 

@@ -471,7 +471,7 @@ impl<'a, 'b> Download<'a, 'b> {
     }
 
     fn load_meta(&self) -> Meta {
-        let url = self.asset.url.to_string();
+        let url = self.asset.url.whole();
         let text = files::read_text(&self.files.meta(), MAX_META).ok().flatten().unwrap_or_default();
         match serde_json::from_str::<Meta>(&text) {
             Ok(meta) if meta.url == url => meta,
@@ -480,7 +480,7 @@ impl<'a, 'b> Download<'a, 'b> {
     }
 
     fn save_meta(&self, etag: Option<String>) -> Result<(), UpdateError> {
-        let meta = Meta { url: self.asset.url.to_string(), etag };
+        let meta = Meta { url: self.asset.url.whole(), etag };
         if meta == self.load_meta() {
             return Ok(());
         }

@@ -132,7 +132,7 @@ impl HttpOptions {
 impl fmt::Debug for HttpOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpOptions")
-            .field("manifest_url", &self.manifest_url)
+            .field("manifest_url", &crate::manifest::url::shown(&self.manifest_url))
             .field("public_keys", &self.public_keys)
             .field("platform", &self.platform)
             .field("app", &self.app)

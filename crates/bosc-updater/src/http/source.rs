@@ -82,7 +82,7 @@ impl HttpSource {
     /// may not be fetched; `Disk` when the state file cannot be read.
     pub fn new(options: HttpOptions) -> Result<Self, UpdateError> {
         let (keys, identity, url) = Self::checked(&options)?;
-        let seen = Seen::load(options.state.as_deref(), &options.public_keys, &url.to_string())?;
+        let seen = Seen::load(options.state.as_deref(), &options.public_keys, &url.whole())?;
         let canceller = Canceller::default();
         Ok(Self { options, keys, identity, canceller, seen, cached: None, offered: None, unpacked: None })
     }
@@ -376,7 +376,7 @@ impl Offer {
         Release {
             version: self.manifest.version.clone(),
             id: ReleaseId(self.asset.sha256),
-            origin: self.asset.url.to_string(),
+            origin: self.asset.url.whole(),
             notes: self.manifest.notes.clone(),
             size: self.asset.size,
         }

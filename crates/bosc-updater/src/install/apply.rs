@@ -104,6 +104,7 @@ impl Session<'_> {
     fn check_kind(&self, staged: &Path, contents: &Contents) -> Result<(), UpdateError> {
         tree::check_contents(contents)?;
         let place = self.place();
+        place.is_there()?;
         let kind = self.app.kind;
         let file = matches!(contents.entries.first().map(|e| &e.kind), Some(EntryKind::File { .. }));
         if file != (kind == Kind::File) {

@@ -23,6 +23,22 @@ pub(crate) enum Kept {
 /// Names that are tried for a kept build. Somebody who uses more of them has to clear them away.
 pub(crate) const MAX_SLOTS: u32 = 64;
 
+/// Whether there is anything at a path where a build is to be, or was kept. No pipe, socket or device is replaced, removed or put
+/// in the application's place.
+///
+/// # Errors
+/// `Input` for one of those, with what it is.
+pub(crate) fn holds_build(path: &Path) -> Result<bool, UpdateError> {
+    let Some(found) = fs::look(path).at("look at", path)? else { return Ok(false) };
+    let kind = found.file_type();
+    if kind.is_file() || kind.is_dir() || kind.is_symlink() {
+        return Ok(true);
+    }
+    let is = bosc_files::refuse_special(path).err().map_or_else(String::new, |e| format!(": {e}"));
+    Err(UpdateError::new(ErrorKind::Input, format!("{} cannot be replaced{is}", path.display()))
+        .hint("Give the path of the executable, AppImage, folder or .app that is installed."))
+}
+
 /// The application's path and everything that is named after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -59,7 +75,7 @@ impl Place {
         let folder = folder::of(&parent, name)?;
         let place = Self { target: parent.join(name), folder, name: name.to_owned(), parent };
         let exists = |path: &Path| fs::look(path).map(|meta| meta.is_some()).at("look at", path);
-        if exists(&place.target)? || exists(&place.prev())? || exists(&place.outgoing())? {
+        if place.is_there()? || exists(&place.prev())? || exists(&place.outgoing())? {
             Ok(place)
         } else {
             Err(nothing())
@@ -93,6 +109,14 @@ impl Place {
             Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
             done => done.at("remove", &self.folder),
         }
+    }
+
+    /// Whether a build is at the target, or a link took its place. Asked again right before another one is put there.
+    ///
+    /// # Errors
+    /// As [`holds_build`].
+    pub(crate) fn is_there(&self) -> Result<bool, UpdateError> {
+        holds_build(&self.target)
     }
 
     fn sibling(&self, ending: &str) -> PathBuf {
@@ -327,6 +351,43 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    /// Where a build is to be replaced, and where the one before is to be kept or put back from: they stay what they are.
+    #[cfg(unix)]
+    #[test]
+    fn no_pipe_or_socket_is_a_build() {
+        use super::*;
+        use crate::install::plain;
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let fifo = |path: PathBuf| {
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success())
+        };
+        fifo(at("Pipe"));
+        let _socket = std::os::unix::net::UnixListener::bind(at("Socket")).unwrap();
+        symlink("Pipe", at("Link")).unwrap();
+        for (name, is) in [("Pipe", "a pipe"), ("Socket", "a socket"), ("Link", "a pipe")] {
+            let error = Place::find(&at(name)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Input);
+            assert!(error.to_string().contains(is), "{error}");
+            std::fs::write(at("new"), b"new").unwrap();
+            assert_eq!(plain::put(&at("new"), &at(name)).unwrap_err().kind(), ErrorKind::Input);
+        }
+        std::fs::write(at("App"), b"app").unwrap();
+        let place = Place::find(&at("App")).unwrap();
+        fifo(place.prev());
+        assert_eq!(plain::put(&at("new"), &at("App")).unwrap_err().kind(), ErrorKind::Input);
+        assert_eq!(plain::put_back(&at("App")).unwrap_err().kind(), ErrorKind::Input);
+        assert_eq!(std::fs::read(at("App")).unwrap(), b"app");
+        for path in [at("Pipe"), place.prev()] {
+            assert!(std::fs::symlink_metadata(path).unwrap().file_type().is_fifo());
+        }
+        // It came after the application was found.
+        std::fs::remove_file(at("App")).unwrap();
+        fifo(at("App"));
+        assert_eq!(place.is_there().unwrap_err().kind(), ErrorKind::Input);
+    }
+
     #[cfg(unix)]
     #[test]
     fn where_everybody_makes_files_a_folder_that_others_may_write_to_is_not_ours() {

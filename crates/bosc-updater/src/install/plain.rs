@@ -11,7 +11,7 @@
 use super::errors::At;
 use super::fs::Owner;
 use super::fs::{self, Metadata};
-use super::place::{Kept, Place};
+use super::place::{Kept, Place, holds_build};
 use super::session::lock;
 use super::tree;
 use super::trial::no_backup;
@@ -48,6 +48,7 @@ pub(crate) fn put(staged: &Path, target: &Path) -> Result<(), UpdateError> {
     };
     settle(staged, Owner::of(&old), Some(&place.target))?;
     let prev = place.kept(Kept::Previous, 1);
+    holds_build(&prev)?;
     place.discard(&prev)?;
     exchange(&place, staged, &old, &new, &prev)?;
     place.sync()?;
@@ -99,7 +100,7 @@ fn exchange(
 pub(crate) fn put_back(target: &Path) -> Result<(), UpdateError> {
     let place = Place::find(target)?;
     let prev = place.kept(Kept::Previous, 1);
-    if fs::look(&prev).at("look at", &prev)?.is_none() {
+    if !holds_build(&prev)? {
         return Err(no_backup());
     }
     let _lock = enter(&place)?;

@@ -29,7 +29,7 @@ impl fmt::Display for UrlKind {
 }
 
 /// A URL that may be fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecureUrl {
     https: bool,
     /// Lower case; an IPv6 address has its brackets.
@@ -45,10 +45,7 @@ impl SecureUrl {
     /// # Errors
     /// `Refused`, with Perry's texts.
     pub fn parse(kind: UrlKind, text: &str) -> Result<Self, UpdateError> {
-        let invalid = || {
-            let shown: String = text.chars().take(200).filter(|c| !c.is_control()).collect();
-            refused(format!("updater: {kind} URL is not a valid URL: {shown}"))
-        };
+        let invalid = || refused(format!("updater: {kind} URL is not a valid URL: {}", shown(text)));
         if text.len() > MAX_URL_LEN || text.chars().any(|c| c.is_control() || c == '\\') {
             return Err(invalid());
         }
@@ -152,6 +149,18 @@ impl SecureUrl {
         host == "localhost" || host.ends_with(".localhost") || resolved_v4(host).is_some_and(is_here)
     }
 
+    /// All of it, as it is fetched and compared.
+    pub fn whole(&self) -> String {
+        format!("{}{}", self.origin(), self.target)
+    }
+
+    /// Whether a message does not repeat the query.
+    #[cfg(any(feature = "http", test))]
+    pub(crate) fn is_hidden_in(&self, message: &str) -> bool {
+        let query = self.target.split_once('?').map(|(_, query)| query).filter(|query| !query.is_empty());
+        query.is_none_or(|query| !message.contains(query))
+    }
+
     /// The last part of the path, percent-decoding left alone; empty when the path ends in `/`.
     pub fn file_name(&self) -> &str {
         let path = self.target.split('?').next().unwrap_or_default();
@@ -159,10 +168,31 @@ impl SecureUrl {
     }
 }
 
+/// For people: without the query, which may hold a token. [`SecureUrl::whole`] is what is fetched.
 impl fmt::Display for SecureUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin(), self.target)
+        let path = self.target.split('?').next().unwrap_or_default();
+        let more = if path.len() < self.target.len() { "?\u{2026}" } else { "" };
+        write!(f, "{}{path}{more}", self.origin())
     }
+}
+
+impl fmt::Debug for SecureUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecureUrl({self})")
+    }
+}
+
+/// What may be shown of a text that is or should be a URL: nothing behind `?` or `#`, nor before `@`.
+pub(crate) fn shown(text: &str) -> String {
+    let open = text.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = open.split_once("://").map_or(("", open), |(scheme, rest)| (scheme, rest));
+    let text = match rest.rsplit_once('@') {
+        Some((_, host)) if scheme.is_empty() => format!("\u{2026}@{host}"),
+        Some((_, host)) => format!("{scheme}://\u{2026}@{host}"),
+        None => open.to_owned(),
+    };
+    text.chars().take(200).filter(|c| !c.is_control()).collect()
 }
 
 fn is_here(address: Ipv4Addr) -> bool {
@@ -297,7 +327,7 @@ mod tests {
     }
 
     fn parse(text: &str) -> Result<String, String> {
-        SecureUrl::parse(UrlKind::Asset, text).map(|u| u.to_string()).map_err(|e| e.to_string())
+        SecureUrl::parse(UrlKind::Asset, text).map(|u| u.whole()).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -316,6 +346,30 @@ mod tests {
             ("http://[::1]/x", "http://[::1]/x"),
         ] {
             assert_eq!(parse(text).as_deref(), Ok(want), "{text}");
+        }
+    }
+
+    /// A token in a query, or a password in what is no URL, is in no text for people.
+    #[test]
+    fn no_query_and_no_password_is_shown() {
+        let url = SecureUrl::parse(UrlKind::Manifest, "https://e.com/m.json?token=hunter2#x").unwrap();
+        assert_eq!(url.to_string(), "https://e.com/m.json?\u{2026}");
+        assert_eq!(url.whole(), "https://e.com/m.json?token=hunter2");
+        assert!(!format!("{url:?}").contains("hunter2"));
+        assert!(
+            !url.is_hidden_in("bad uri: https://e.com/m.json?token=hunter2") && url.is_hidden_in("timed out")
+        );
+        for bad in [
+            "https://e.com:99999/m?token=hunter2",
+            "https://me:hunter2@e.com/m",
+            "https://me:hunter2@e.com:x/m?a",
+            "e.com/m?token=hunter2",
+            "me:hunter2@e.com",
+            "https://e.com\\m?hunter2",
+            "https://#hunter2",
+        ] {
+            let e = SecureUrl::parse(UrlKind::Manifest, bad).unwrap_err();
+            assert!(!e.to_string().contains("hunter2"), "{bad}: {e}");
         }
     }
 

@@ -174,3 +174,20 @@ fn nothing_stays_of_the_build_before_when_it_is_not_kept() {
         assert!(!app.dir.path().join(".App.bosc/trash").exists(), "not even an empty folder");
     }
 }
+
+/// One that came into the application's place after the installer was opened.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_applications_place_is_not_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let app = App::new(Shape::File);
+    let installer = app.as_version("1.0.0");
+    let staged = staged(&app.stage("1.0.1"), "1.0.1");
+    fs::remove_file(app.target()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(app.target()).status().unwrap().success());
+    assert_eq!(kind(installer.install(&staged, now()).map(drop)), ErrorKind::Input);
+    assert!(fs::symlink_metadata(app.target()).unwrap().file_type().is_fifo());
+    assert!(!app.prev().exists());
+    let again = Installer::open(Options::new(app.target(), version("1.0.0")));
+    assert_eq!(kind(again.map(drop)), ErrorKind::Input);
+}

@@ -63,6 +63,7 @@ impl Publisher {
             bootstrap: network.bootstrap(),
             relay: Vec::new(),
             primary_key: None,
+            ..EngineConfig::default()
         };
         let engine = Arc::new(Engine::open(&config).unwrap());
         let touched =

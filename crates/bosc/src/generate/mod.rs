@@ -9,6 +9,7 @@ use args::{Completions, Man, Shell};
 use bosc_files::{Durability, Replace};
 use bosc_release::error::CommandError;
 use bosc_release::event::Output;
+use bosc_release::output_file::{OutputFile, OutputKind};
 use clap::CommandFactory;
 use serde::Serialize;
 
@@ -46,8 +47,12 @@ pub(super) fn man(a: &Man, printer: &Printer) -> Ended {
         return Ok(Output::Nothing.into());
     };
     let how = Replace::new(Durability::Whole).make_folders().follow_links();
+    let all = crate::help::man::all_pages().map_err(unmade)?;
+    for (name, _) in &all {
+        OutputFile::new(&dir.join(name), OutputKind::Plain).check()?;
+    }
     let mut pages = Vec::new();
-    for (name, page) in crate::help::man::all_pages().map_err(unmade)? {
+    for (name, page) in all {
         how.write(&dir.join(&name), &page)
             .map_err(|e| failed(&format!("cannot write to {}", dir.display()), e))?;
         pages.push(name);

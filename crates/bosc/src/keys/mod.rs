@@ -10,22 +10,15 @@ use crate::values::absolute;
 use args::Keys;
 use bosc_release::command::Stop;
 use bosc_release::error::CommandError;
+use bosc_release::keys::refuse_existing;
+use bosc_release::output_file::OutputKind;
 use bosc_release::request::Request;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn keys(a: &Keys, printer: &Printer, stop: &Stop) -> Result<Request, CommandError> {
-    let refuse_early = |file: &Path, force: bool| {
-        // Before anyone is asked for a passphrase.
-        if !force && file.exists() {
-            return Err(CommandError::new(
-                bosc_release::error::ErrorKind::Input,
-                "ERR_EXISTS",
-                format!("{} exists", file.display()),
-            )
-            .hint("name another file, or replace it with --force"));
-        }
-        Ok(())
-    };
+    // Before anyone is asked for a passphrase.
+    let refuse_early =
+        |file: &Path, force: bool, kind: OutputKind| refuse_existing(file, force, kind, primary::key_file());
     Ok(match a {
         Keys::Export(a) => {
             let file = match &a.out {
@@ -36,14 +29,14 @@ pub(crate) fn keys(a: &Keys, printer: &Printer, stop: &Stop) -> Result<Request, 
                 }
             };
             let file = absolute(&file)?;
-            refuse_early(&file, a.force)?;
+            refuse_early(&file, a.force, OutputKind::LinkKey)?;
             let passphrase = passphrase::get(&a.passphrase, true, printer, stop)?;
             let link = Some(a.link.clone());
             Request::KeysExport(bosc_release::keys::KeysExport { link, file, force: a.force, passphrase })
         }
         Keys::Backup(a) => {
             let file = absolute(&a.file)?;
-            refuse_early(&file, a.force)?;
+            refuse_early(&file, a.force, OutputKind::Backup)?;
             let passphrase = passphrase::get(&a.passphrase, true, printer, stop)?;
             Request::KeysExport(bosc_release::keys::KeysExport {
                 link: None,

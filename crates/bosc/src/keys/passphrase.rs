@@ -90,7 +90,7 @@ fn prompt(new: bool, printer: &Printer, stop: &Stop) -> Result<Zeroizing<String>
             .map_err(|_| CommandError::input("the passphrase is not UTF-8"))
     };
     let first = ask("Passphrase: ")?;
-    if new && *ask("The same again: ")? != *first {
+    if new && !first.is_empty() && *ask("The same again: ")? != *first {
         return Err(CommandError::input("the two passphrases differ").hint("run the command again"));
     }
     Ok(first)

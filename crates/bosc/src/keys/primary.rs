@@ -4,20 +4,26 @@ use super::passphrase::passphrase_from_environment;
 use bosc_release::error::CommandError;
 use bosc_release::keys::backup;
 use std::io::Read;
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Names the file with an encrypted primary key.
 const KEY_FILE: &str = "BOSC_PRIMARY_KEY_FILE";
 
+/// The file that BOSC_PRIMARY_KEY_FILE names.
+pub(super) fn key_file() -> Option<PathBuf> {
+    std::env::var_os(KEY_FILE).filter(|v| !v.is_empty()).map(PathBuf::from)
+}
+
 /// The primary key in the file that BOSC_PRIMARY_KEY_FILE names, decrypted with BOSC_PASSPHRASE.
 pub(crate) fn encrypted_primary_key() -> Result<Option<Zeroizing<[u8; 32]>>, CommandError> {
-    let Some(path) = std::env::var_os(KEY_FILE).filter(|v| !v.is_empty()) else { return Ok(None) };
+    let Some(path) = key_file() else { return Ok(None) };
     let unusable = |why: &str| {
         CommandError::input(format!("the file of {KEY_FILE} cannot be used: {why}"))
             .hint("write one with `bosc keys backup FILE`, and set BOSC_PASSPHRASE to its passphrase")
     };
     let mut text = String::new();
-    bosc_files::open_plain(path.as_ref())
+    bosc_files::open_plain(&path)
         .and_then(|f| f.take(backup::MAX_FILE as u64 + 1).read_to_string(&mut text))
         .map_err(|e| unusable("it cannot be read").because(e))?;
     let passphrase = passphrase_from_environment()?.ok_or_else(|| unusable("BOSC_PASSPHRASE is not set"))?;

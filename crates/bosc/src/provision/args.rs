@@ -29,7 +29,8 @@ pub(crate) struct Provision {
     /// Do not wait before writing
     #[arg(long, short, conflicts_with = "cooldown")]
     pub(crate) yes: bool,
-    /// Do not ask peers for the newest version: this store has it, although other machines have the key
+    /// Do not ask peers for the newest version: this store has it, although other machines have the key (not for a
+    /// copied store)
     #[arg(long)]
     pub(crate) newest: bool,
     /// No other copy of this store is in use: it was moved or restored from a backup, and may write again

@@ -26,7 +26,8 @@ pub(crate) struct Stage {
     /// First cut the drive back to this length, as in a verlink; only for links that were not released
     #[arg(long, value_name = "LENGTH")]
     pub(crate) truncate: Option<u64>,
-    /// Do not ask peers for the newest version: this store has it, although other machines have the key
+    /// Do not ask peers for the newest version: this store has it, although other machines have the key (not for a
+    /// copied store)
     #[arg(long)]
     pub(crate) newest: bool,
     /// No other copy of this store is in use: it was moved or restored from a backup, and may write again

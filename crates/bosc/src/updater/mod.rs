@@ -177,7 +177,7 @@ fn keygen(a: &Keygen, printer: &Printer) -> Ended {
         return Ok(Final::of(shown));
     };
     if let Some(old) = key.write(path)? {
-        printer.say(Tone::Warn, &format!("the key pair that was there is now {}", old.display()));
+        printer.say(Tone::Warn, &format!("what was there is now {}", old.display()));
     }
     printer.say(Tone::Plain, &format!("wrote keypair to {}", path.display()));
     Ok(Final::of(KeyWritten { path: path.display().to_string(), public_key: key.public_base64() }))
@@ -218,6 +218,7 @@ fn manifest(a: &ManifestArgs, printer: &Printer) -> Ended {
         version: a.version.clone(),
         app: a.app.clone(),
         notes: a.notes.clone(),
+        key_file: a.secret.secret_key.clone(),
         min_schema: a.min_schema,
         mandatory: a.mandatory,
         minimum_system: a.minimum_system.clone(),

@@ -3,6 +3,7 @@
 use super::errors::command_error;
 use crate::global::Global;
 use bosc_release::error::CommandError;
+use bosc_release::output_file::{OutputFile, OutputKind, check_output_folder};
 use bosc_updater::client::data_folder;
 use bosc_updater::health::Program;
 use bosc_updater::http::{ClientCertificate, Roots};
@@ -137,6 +138,7 @@ pub(super) fn options(a: &Watch, g: &Global) -> Result<(UpdaterBuilder, Option<U
                 .hint("give one with `--dir DIR`")
         })?,
     };
+    check_output_folder(&dir, &[])?;
     let (source, fault) = match source(a, g) {
         Err(e) if is_on_trial(a) => {
             let fault = UpdateError::new(ErrorKind::Input, e.message()).hint(e.hint_text().to_owned());
@@ -162,6 +164,7 @@ pub(super) fn options(a: &Watch, g: &Global) -> Result<(UpdaterBuilder, Option<U
         .keep_previous(!a.no_previous)
         .allow_downgrade(a.allow_downgrade);
     let app = absolute(&a.app)?;
+    check_output_folder(&app, &[])?;
     builder = if a.any_app { builder.app(app) } else { builder.installed_app(app) };
     if let Some(path) = &a.sentinel {
         let path = absolute(path)?;
@@ -169,6 +172,7 @@ pub(super) fn options(a: &Watch, g: &Global) -> Result<(UpdaterBuilder, Option<U
             CommandError::input(format!("--sentinel {} cannot be written: {e}", path.display()))
                 .hint("name a file")
         })?;
+        OutputFile::new(&path, OutputKind::Plain).check()?;
         builder = builder.perry_sentinel(path);
     }
     Ok((builder, fault))

@@ -58,9 +58,9 @@ impl Source {
     }
 
     fn item(&mut self, line: &str) {
-        if line.starts_with("impl") {
+        if let Some(what) = line.strip_prefix("impl") {
             let name = line.rsplit(" for ").next().unwrap_or_default();
-            let name = if line.contains(" for ") { name } else { after_generics(&line["impl".len()..]) };
+            let name = if line.contains(" for ") { name } else { after_generics(what) };
             let end = name.find(|c: char| !is_name(c) && c != ':').unwrap_or(name.len());
             self.implements.extend(name[..end].rsplit("::").next().map(str::to_owned));
             return;
@@ -180,11 +180,11 @@ fn modules_elsewhere(text: &str) -> BTreeMap<String, Option<String>> {
     for line in text.lines() {
         if let Some(path) = line.strip_prefix("#[path = \"") {
             file = path.split('"').next();
-        } else if let Some(name) = without_visibility(line).strip_prefix("mod ") {
-            if let Some(file) = file.take() {
-                let stem = file.strip_suffix(".rs").filter(|stem| !stem.contains('/'));
-                found.insert(name.trim_end_matches(';').to_owned(), stem.map(str::to_owned));
-            }
+        } else if let Some(name) = without_visibility(line).strip_prefix("mod ")
+            && let Some(file) = file.take()
+        {
+            let stem = file.strip_suffix(".rs").filter(|stem| !stem.contains('/'));
+            found.insert(name.trim_end_matches(';').to_owned(), stem.map(str::to_owned));
         }
     }
     found
@@ -197,8 +197,8 @@ fn code(text: &str) -> String {
     while let Some(c) = rest.chars().next() {
         let skipped = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("r#\"") {
-            rest[3..].find("\"#").map_or(rest.len(), |end| end + 5)
+        } else if let Some(raw) = rest.strip_prefix("r#\"") {
+            raw.find("\"#").map_or(rest.len(), |end| end + 5)
         } else if c == '"' {
             string_end(rest)
         } else if rest.starts_with("'\\") {

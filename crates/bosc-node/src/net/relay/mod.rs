@@ -37,8 +37,10 @@
 //! # Files
 //!
 //! - `session`: a session, on either side. `client`: relays that we use. `server`: being a relay.
+//! - `offer`: relays that peers are, and being one for peers.
 
 pub(in crate::net) mod client;
+pub(in crate::net) mod offer;
 pub(in crate::net) mod server;
 pub(in crate::net) mod session;
 
@@ -76,13 +78,26 @@ impl Default for RelayBounds {
     }
 }
 
+/// Who may use a relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RelayFor {
+    /// Everyone.
+    Anyone,
+    /// Those with these keys.
+    Keys(BTreeSet<PublicKey>),
+    /// Those who share a core with this node at the moment, as they proved on a connection, and those at the same IP addresses.
+    Peers,
+}
+
 /// How a node is a relay.
 #[derive(Debug, Clone)]
 pub struct RelaySetup {
     /// The key that peers name. Another one than the node's own: who connects to it is a client of the relay, not a peer.
     pub key_pair: KeyPair,
-    /// Who may use it; `None`: everyone.
-    pub allow: Option<BTreeSet<PublicKey>>,
+    /// Who may use it.
+    pub allow: RelayFor,
+    /// Tell peers that share a core with us that there is this relay; see `offer`.
+    pub offer: bool,
     /// Bounds.
     pub bounds: RelayBounds,
 }

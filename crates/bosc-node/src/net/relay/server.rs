@@ -1,11 +1,11 @@
 //! Being a relay: sessions of clients, their pairs, and the packets between them.
 
 use super::session::{Role, Said};
-use super::{RelaySetup, RelayStatus};
+use super::{RelayFor, RelaySetup, RelayStatus};
 use crate::net::connection::Established;
 use crate::net::machine::NetMachine;
 use bosc_dht::ListenId;
-use bosc_dht::connect::ServerOptions;
+use bosc_dht::connect::{Approach, ServerOptions};
 use bosc_format::crypto::PublicKey;
 use bosc_udx::{RelayEnd, RelayOver, RelayTable};
 use bosc_wire::blind_relay::{Answer, Ended, Half, Message, Pair, Paired, Pairings, Unpair};
@@ -64,6 +64,10 @@ impl RelayServer {
     }
 }
 
+fn refusing(refuse: impl FnMut(Approach<'_>) -> bool + Send + 'static) -> ServerOptions {
+    ServerOptions { refuse: Some(Box::new(refuse)), ..ServerOptions::default() }
+}
+
 impl NetMachine {
     pub(in crate::net) fn has_relay_id(&self, id: u32) -> bool {
         self.relay_server.as_ref().is_some_and(|s| s.table.has_id(id))
@@ -72,10 +76,14 @@ impl NetMachine {
     /// Makes the relay's key reachable.
     pub(in crate::net) fn start_relay(&mut self, now: Duration) {
         let Some(server) = &mut self.relay_server else { return };
-        let mut options = ServerOptions::default();
-        if let Some(allow) = server.setup.allow.clone() {
-            options.refuse = Some(Box::new(move |a| !allow.contains::<PublicKey>(a.remote_public_key)));
-        }
+        let options = match server.setup.allow.clone() {
+            RelayFor::Anyone => ServerOptions::default(),
+            RelayFor::Keys(keys) => refusing(move |a| !keys.contains::<PublicKey>(a.remote_public_key)),
+            RelayFor::Peers => {
+                let shares = self.offers.shares();
+                refusing(move |a| !shares(a.remote_public_key, *a.address.ip()))
+            }
+        };
         let key_pair = server.setup.key_pair.clone();
         match self.dialer.connector.listen(&mut self.dht, &key_pair, options, now) {
             Ok(id) => server.listen = Some(id),

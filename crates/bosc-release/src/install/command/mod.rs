@@ -42,6 +42,7 @@ use crate::engine::errors::{invalid_manifest, store_error};
 use crate::engine::follow::stopped;
 use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
+use crate::output_file::check_output_folder;
 use crate::versions::command::said;
 use bosc_drive::drive::DriveEntry;
 use bosc_files::{Dir, Work};
@@ -92,6 +93,9 @@ impl Engine {
             .iter()
             .map(|item| split(&item.dest).map(|(folder, _)| folder.to_owned()))
             .collect::<Result<_, _>>()?;
+        for folder in &folders {
+            check_output_folder(folder, &[])?;
+        }
         let old = Receipt::of_place(&self.dir, opened.drive.key(), &folders)?;
         if let Some(done) = already(old.as_ref(), &items, length)? {
             return Ok(done);

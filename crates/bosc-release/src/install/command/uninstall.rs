@@ -7,7 +7,7 @@ use super::receipt::{Receipt, ReceiptState};
 use super::{io, split, work_prefix};
 use crate::command::Sink;
 use crate::engine::Engine;
-use crate::engine::drive::parse_link;
+use crate::engine::drive::parse_whole_link;
 use crate::error::{CommandError, ErrorKind};
 use crate::install::Install;
 use crate::install::event::{InstallEvent, Uninstalled};
@@ -22,7 +22,7 @@ impl Engine {
         request: &Install,
         sink: &mut dyn Sink,
     ) -> Result<Uninstalled, CommandError> {
-        let link = parse_link(&request.link)?;
+        let link = parse_whole_link(&request.link)?;
         let mut receipts = Receipt::all(&self.dir, &link.key)?;
         if receipts.is_empty() {
             return Err(CommandError::not_found("nothing was installed from the link with this store")

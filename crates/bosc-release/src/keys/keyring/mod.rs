@@ -11,6 +11,7 @@
 use super::files;
 use super::signing_key::{EncryptedKey, SigningKey, SigningKeyError};
 use crate::error::{CommandError, ErrorKind};
+use crate::output_file::{OutputFile, OutputKind, check_output_folder};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use std::io::Read;
@@ -181,7 +182,7 @@ pub fn bytes_argument(argument: &str) -> Result<Vec<u8>, CommandError> {
 
 fn home() -> Option<PathBuf> {
     let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 impl Keyring {
@@ -329,6 +330,7 @@ impl Keyring {
                 .hint("give the two halves of one key"));
         }
         let paths = paths_in(&self.dir, name);
+        check_output_folder(&self.dir, &[])?;
         files::make_dir(&self.dir, self.own).map_err(|e| unwritable(&self.dir, e))?;
         if let Some(key) = private {
             let bytes = key.clone().with_public_key(*public_key).encode();
@@ -344,6 +346,7 @@ impl Keyring {
     /// When it cannot be written.
     pub fn replace(&self, name: &str, key: &EncryptedKey) -> Result<KeyPaths, CommandError> {
         let paths = self.paths(name)?;
+        OutputFile::new(&paths.private, OutputKind::SigningKey).check()?;
         files::replace(&paths.private, &key.encode()).map_err(|e| unwritable(&paths.private, e))?;
         Ok(paths)
     }
@@ -395,6 +398,7 @@ fn paths_in(dir: &Path, name: &str) -> KeyPaths {
 /// # Errors
 /// When it cannot be written, or is there already.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    OutputFile::new(path, OutputKind::SigningKey).check()?;
     files::create(path, bytes).map_err(|e| {
         if e.kind() == std::io::ErrorKind::AlreadyExists {
             CommandError::input(format!("{} is there already", path.display()))

@@ -15,6 +15,7 @@ use crate::engine::drive::parse_link;
 use crate::engine::errors::no_dht;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Output;
+use crate::output_file::{OutputFile, OutputKind, alone};
 use crate::touch::Touch;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -44,6 +45,13 @@ impl Engine {
                 None => Ok(listed.into()),
             };
         }
+        if !matches!(request.action, Action::Promote(_)) {
+            OutputFile::new(&request.file, OutputKind::Edited).check()?;
+        }
+        let _file = match request.action {
+            Action::Promote(_) => None,
+            _ => alone(&request.file)?,
+        };
         // One at a time changes the file, or releases.
         let _alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         match &request.action {

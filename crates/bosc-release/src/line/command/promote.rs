@@ -9,6 +9,7 @@
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::parse_link;
+use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
 use crate::line::file::{Declared, LineFile, LineKind};
 use crate::line::{
@@ -118,7 +119,7 @@ impl Engine {
     ) -> Result<PromotedStage, CommandError> {
         let drive = self.open_drive(target)?;
         self.refuse_forked(&drive, sink)?;
-        let _lock = self.before_writing(&drive, false, sink, stop)?;
+        let _lock = self.before_writing(&drive, Newest::Unknown, sink, stop)?;
         self.check_stage_link(
             &drive,
             "promote on the machine that made the line, or bring its key with `bosc keys import`",

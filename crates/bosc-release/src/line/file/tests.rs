@@ -92,3 +92,15 @@ fn seeds_are_a_number_or_keys() {
     assert_eq!(Seeds::parse(&format!("{key}, {key}")).unwrap().wanted(), 2);
     assert!(Seeds::parse("x").is_err());
 }
+
+#[test]
+fn lines_that_end_as_on_windows_go_on_to() {
+    let text = format!("# mine\r\n[line.rc]\r\nkind = \"stage\"\r\nlink = \"{A}\"\r\n");
+    let mut file = LineFile::parse(&text).unwrap();
+    assert_eq!(file.text(), text);
+    file.put(&Declared { name: "next".into(), source: Some("rc".into()), ..Declared::default() }).unwrap();
+    assert!(file.text().starts_with(&text) && file.text().contains("[line.next]\r\n"), "{:?}", file.text());
+    assert_eq!(file.text().matches('\n').count(), file.text().matches("\r\n").count());
+    file.remove("next").unwrap();
+    assert_eq!(file.text().matches('\n').count(), file.text().matches("\r\n").count());
+}

@@ -26,6 +26,7 @@ use crate::engine::Engine;
 use crate::engine::drive::{check_batch_end, drive_error, parse_link};
 use crate::engine::errors::store_error;
 use crate::engine::follow::stopped;
+use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
 use crate::stage::TargetError;
 use bosc_follow::Fetch;
@@ -84,7 +85,7 @@ impl Engine {
             false => {
                 let target = self.open_drive(&links.target)?;
                 self.refuse_forked(&target, sink)?;
-                self.before_writing(&target, request.newest, sink, stop)?
+                self.before_writing(&target, Newest::of_flags(request.newest), sink, stop)?
             }
         };
         let cx = Context::new(self, Duration::from_millis(request.timeout_ms), sink, stop);

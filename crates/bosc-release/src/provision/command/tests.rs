@@ -32,6 +32,7 @@ impl Fixture {
             bootstrap: vec!["127.0.0.1:1".into()],
             relay: Vec::new(),
             primary_key: None,
+            ..EngineConfig::default()
         };
         Self { engine: Engine::open(&config).unwrap(), dir }
     }

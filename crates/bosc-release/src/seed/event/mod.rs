@@ -39,6 +39,82 @@ pub enum SeedEvent {
     Damaged(Rot),
     /// Blocks that were damaged are here again.
     Repaired(Rot),
+    /// A file of links was read.
+    Links {
+        /// The file.
+        file: String,
+        /// How many links are seeded now.
+        links: usize,
+        /// How many of them are new.
+        added: usize,
+        /// How many are not seeded any more.
+        removed: usize,
+        /// How many lines are no links.
+        bad: usize,
+    },
+    /// A line of a file of links that is none; the others are seeded.
+    BadLine {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// Its beginning.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file of links could not be read again; what was seeded is.
+    LinksUnreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// The link is seeded no more: the file of links does not name it any more.
+    Removed,
+    /// One of many links cannot be seeded; the others are.
+    Failed {
+        /// The code of the error.
+        code: String,
+        /// Its message.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Nothing is fetched of the link: all of it does not fit into what may be kept. What is here is seeded.
+    DiskLimit {
+        /// Bytes of all its blocks.
+        needed_bytes: u64,
+        /// What may be kept of all links.
+        limit_bytes: u64,
+    },
+    /// It fits now, and is fetched.
+    DiskRoom,
+    /// Metrics and health are served over HTTP.
+    Metrics {
+        /// Where: an address and a port.
+        address: String,
+        /// Only this machine reaches it.
+        loopback: bool,
+    },
+    /// This seeder is a blind relay as well.
+    RelayFor {
+        /// The relay's key.
+        key: String,
+        /// Everyone may use it, not only peers that share a link with it.
+        anyone: bool,
+    },
+    /// Who is connected, those that got most first, and which version each has.
+    Peers {
+        /// Fork of the version here.
+        fork: u64,
+        /// Its length.
+        length: u64,
+        /// At most 1000 peers.
+        peers: Vec<PeerRow>,
+        /// How many are left out.
+        more: usize,
+    },
     /// How many peers hold a full copy changed; reported by commands that wait for that.
     Copies {
         /// Peers that hold a full copy.
@@ -52,6 +128,40 @@ pub enum SeedEvent {
         /// Bytes given to others, of both cores.
         uploaded_bytes: u64,
     },
+}
+
+/// A peer that has the link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerRow {
+    /// Its public key.
+    pub key: String,
+    /// Where its packets go and come from: its own address, or that of the relay between; none when it is just leaving.
+    pub address: Option<String>,
+    /// Whether a blind relay is between.
+    pub relayed: bool,
+    /// Fork of the version it has.
+    pub fork: u64,
+    /// Length of the version it has.
+    pub length: u64,
+    /// It holds everything that is here.
+    pub full: bool,
+    /// Length of the content it knows of, in blocks.
+    pub content_length: u64,
+    /// How many blocks of it the peer holds from the first on.
+    pub content_held: u64,
+    /// Bytes of blocks that were sent to it on this connection.
+    pub sent_bytes: u64,
+}
+
+/// An event of one of several links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfLink {
+    /// The link. In its JSON line it stands beside `tag` and `data`.
+    pub link: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: SeedEvent,
 }
 
 /// How a drive that is seeded stands.

@@ -7,10 +7,20 @@ pub(super) const PAGES: &[Page] = &[
         path: "seed",
         details: "\
 Downloads all of the drive, keeps up with new versions, and serves them to other peers until
-Ctrl+C. Beside that it reads what it has once a day, and fetches damaged blocks again.",
+Ctrl+C. Beside that it reads what it has once a day, and fetches damaged blocks again.
+It takes many links from a file, has bounds, metrics and an end in peace: see
+docs/operators.md.",
         examples: &[
             ("Seed until Ctrl+C", "bosc seed pear://KEY"),
             ("Without the live table, for a service", "bosc seed pear://KEY --no-tty"),
+            (
+                "Many links, and Prometheus metrics on port 9464 of this machine",
+                "bosc seed --links FILE --metrics 9464",
+            ),
+            (
+                "Leave some of the line and of the disk to others",
+                "bosc seed pear://KEY --upload-limit 8M --max-disk 20G",
+            ),
             ("Until a certain peer holds a full copy", "bosc seed pear://KEY --until-sync PEER-KEY"),
         ],
     },
