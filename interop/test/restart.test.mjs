@@ -1,10 +1,11 @@
 // A node that knew others before it ended: it finds the network again when every bootstrap node is gone.
 import test from 'node:test'
 import assert from 'node:assert/strict'
+import dgram from 'node:dgram'
 import { isStandIn } from '../lib/bosc.mjs'
 import { assertFailed } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
-import { jsNetwork, sleep } from '../lib/net.mjs'
+import { LOOPBACK, jsNetwork, sleep } from '../lib/net.mjs'
 
 const skip = isStandIn() && 'JavaScript keeps no nodes'
 const timeout = 120_000
@@ -26,7 +27,12 @@ test('a killed seeder is found again without any bootstrap node', { timeout, ski
     run.child.kill('SIGKILL')
     await run.exited
   }
+  const { port } = f.net.nodes[0].address()
   await f.net.nodes[0].destroy({ force: true })
+  // The port stays taken, and silent: another test's network would begin there otherwise, and answer.
+  const silent = dgram.createSocket('udp4')
+  t.after(() => silent.close())
+  await new Promise((resolve) => silent.bind(port, LOOPBACK, resolve))
 
   const stranger = f.bosc()
   assertFailed(await stranger.end(['info', link, '--timeout', '4']), 'ERR_NO_DHT')

@@ -138,6 +138,9 @@ test('doctor says what is wrong with a link nobody has, and with one nobody seed
   assert.equal(away.last('client').updates, false)
 })
 
+// Beside a folder application: the list of what was installed, by which its own updates know what was added.
+const UPDATERS = '.Demo.bosc'
+
 test('install puts an application in its place, once, and takes it away', { timeout, skip }, async (t) => {
   const f = await fixture(t)
   const js = f.js()
@@ -170,7 +173,8 @@ test('install puts an application in its place, once, and takes it away', { time
   const to = path.join(other, 'not/there/yet')
   const second = f.bosc({ env: otherEnv })
   await second.ok('install', link, '--to', to, '--only', 'Demo')
-  assert.deepEqual(fs.readdirSync(to), ['Demo'])
+  assert.deepEqual(fs.readdirSync(to).sort(), [UPDATERS, 'Demo'])
+  assert.match(fs.readdirSync(path.join(to, UPDATERS)).sort().join(), /^LOCK,journal\.json(,shipped-[0-9a-f]{64})+$/)
   assert.deepEqual(snapshot(path.join(to, 'Demo')), expected)
 
   const removed = await bosc.ok('install', '--uninstall', link)
@@ -200,7 +204,7 @@ test('install knows each place it installed to, and a refused one costs no other
   const part = await bosc.ok('install', '--uninstall', link, '--to', two)
   assert.deepEqual(part.last('final').removed.map((gone) => path.dirname(gone)).filter((dir) => dir === two), [two, two])
   assert.deepEqual(fs.readdirSync(two), [])
-  assert.equal(fs.readdirSync(one).length, 2)
+  assert.deepEqual(fs.readdirSync(one).sort(), [UPDATERS, 'Demo', 'democtl'])
   const nothing = await bosc.end(['install', '--uninstall', link, '--to', two])
   assertFailed(nothing, 'ERR_NOT_FOUND')
   assert.ok(nothing.last('error').hint.includes(one), nothing.describe())
@@ -554,7 +558,7 @@ test('install killed at any moment goes on when run again', { timeout, skip }, a
   assert.ok(killed > 2, `${killed} were killed in time`)
   await bosc.ok('install', link, '--to', to)
   assert.equal(JSON.stringify(snapshot(dest)), whole)
-  assert.deepEqual(fs.readdirSync(to).sort(), ['Demo', 'democtl'], 'no work folder is left')
+  assert.deepEqual(fs.readdirSync(to).sort(), [UPDATERS, 'Demo', 'democtl'], 'no work folder is left')
   await bosc.ok('install', '--uninstall', link)
   assert.deepEqual(fs.readdirSync(to), [])
 })

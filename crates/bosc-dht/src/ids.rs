@@ -12,7 +12,7 @@ pub struct QueryId(pub(crate) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenId(pub(crate) u64);
 
-/// A bound of [`Limits`] is reached; try again when something is over.
+/// A bound of [`Limits`](crate::Limits) is reached; try again when something is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too much is going on at once")]
 pub struct Busy;

@@ -74,7 +74,7 @@
 //!
 //! # Files
 //!
-//! - `dht/`: the node. `rpc/`: requests, replies, retries, tokens. `query`: one query. `table`: who we know. `nat`: our own
+//! - `dht/`: the node, its id and when that changes. `rpc/`: requests, replies, retries, tokens. `query`: one query. `table`: who we know, sorted by it. `nat`: our own
 //!   address.
 //! - `records/`: what is kept for others, and what a request must show before it is stored (`records/store`).
 //! - `messages`: the values inside requests and replies. `router`: handshakes on their way through us.

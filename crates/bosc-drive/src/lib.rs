@@ -16,7 +16,7 @@
 //!
 //! # Files
 //!
-//! - `bee/`, `drive/`, `blobs/`, `chunker/`: see above. `source`: where blocks come from. `walk`: walks that stop and go on.
+//! - `bee/`: `tree` reads, `batch` puts, deletes and rebalances, `diff`, `history`. `drive/`, `blobs/`, `chunker/`: see above. `source`: where blocks come from. `walk`: walks that stop and go on.
 //! - `json`: JSON as JavaScript writes it. `error`: what can go wrong.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

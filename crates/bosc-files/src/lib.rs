@@ -33,7 +33,7 @@
 //! # Files
 //!
 //! - `unix` and `other`: folders ([`Dir`]) by handle, and where there are none. `resolve`: the way to one. `tree`: whole ones.
-//! - `replace`: a file replaced in one step. `small`: a program's small files and locks. `sparse`: zeros that take no room.
+//! - `replace`: a file replaced in one step. `small`: a program's small files and locks (the installer's lock: `bosc-updater/src/install/fs/lock`). `sparse`: zeros that take no room.
 //! - `work`: a folder to work in. `plain`: a file that is read by its path.
 //! - `meta`: what a name stands for. `names`: names and whose they are. `windows`: one call of that system.
 //! - `op`, `step`, `faults`: calls that a test makes fail. `full`: whether a disk is full. `given`: whose a new file is.

@@ -16,7 +16,7 @@
 //! - [`codec`], [`crypto`], [`id`]: bytes, hashes and signatures, keys as text.
 //! - [`flat_tree`], [`merkle`]: the numbering of tree nodes; growing, cutting and reading trees.
 //! - [`proof`]: answering requests, and checking answers before anything is believed.
-//! - [`manifest`], [`corestore`]: who may sign a core, its key, keys derived from it or from a primary key.
+//! - [`manifest`], [`corestore`]: who may sign a core, its key, signatures joined into one and checked; keys derived from it or from a primary key.
 //! - [`link`]: `pear://` links. [`signing`]: requests and responses of a quorum.
 //! - `testing`: trees and vectors for the tests of this crate.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]

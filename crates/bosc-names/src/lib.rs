@@ -20,6 +20,7 @@
 //!
 //! # Files
 //!
+//! - Here: the rules for one name.
 //! - `twins`: names that a file system takes for one. `link`: where a symlink inside a build may lead.
 //! - `target`: the systems that a name is meant for.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]

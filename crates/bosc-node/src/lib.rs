@@ -45,7 +45,8 @@
 //!
 //! # Files
 //!
-//! - `net/`, `live/`: the two threads. `between`: what they are told. `credit`: how much may wait between them.
+//! - `net/`, `live/`: the two threads. `between`: what they are told. `credit`: how much may wait between them
+//!   (what one connection may have unsent or unacknowledged: `net/share`).
 //! - `swarm/`: who to look for and to connect to. `bootstrap`: the DHT nodes that are known at the start. `nodes`: those of an earlier
 //!   run.
 //! - `status`: what callers can see. `signal`: waiting until it has changed.

@@ -227,7 +227,7 @@ fn a_running_store_does_not_go_on_with_a_database_that_went_back() {
                 store.set_user_data("x", Some(b"y")),
             ] {
                 let e = refused.unwrap_err();
-                assert!(e.to_string().contains("opened anew"), "{at}: {e}");
+                assert!(e.to_string().contains("opened again"), "{at}: {e}");
             }
         }
         drop((core, store));

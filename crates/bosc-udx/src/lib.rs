@@ -63,10 +63,10 @@
 //!
 //! # Files
 //!
-//! - `stream/`: the state machine: packets in (`input`) and out (`output`), time (`timers`), a peer that moves (`stray`). `table`: the
+//! - `stream/`: the state machine: packets in (`input`) and out (`output`), time (`timers`), a peer that moves (`stray`, `strays`). `table`: the
 //!   streams of a node.
 //! - `relay`: packets passed on between two streams of others.
-//! - `send/`: what waits to be sent or acknowledged: acknowledgements (`ack`), loss (`loss`). `recv`: order and the window.
+//! - `send/`: what is sent next, first time or again (`mod`); acknowledgements (`ack`); what counts as lost, and when a probe is due (`loss`). `recv`: order and the window.
 //! - `bbr`: congestion control, with `filter`. `pacer`: when a packet may go. `rtt`: round trips. `mtu`: packet size.
 //! - `header`: the wire format. `sequence`: its numbers. `ranges`: sets of them.
 //! - `config`, `event`, `stats`: what the owner chooses, is told, and may count.

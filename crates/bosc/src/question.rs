@@ -134,6 +134,8 @@ pub(crate) fn confirm(
     Ok(matches!(typed.bytes().trim_ascii().to_ascii_lowercase().as_slice(), b"y" | b"yes"))
 }
 
+#[cfg(unix)]
+pub(crate) use system::leave;
 pub(crate) use system::restore_echo;
 
 /// Why there is no answer.
@@ -201,6 +203,14 @@ mod system {
     pub(crate) fn restore_echo() {
         if let Some((fd, before)) = &*ECHO.lock().unwrap_or_else(PoisonError::into_inner) {
             let _ = tcsetattr(fd, OptionalActions::Now, before);
+        }
+    }
+
+    /// The same for a process that ends at once, in the middle of a question: what comes next begins a line.
+    pub(crate) fn leave() {
+        restore_echo();
+        if let Some((fd, _)) = &*ECHO.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = rustix::io::write(fd, b"\n");
         }
     }
 

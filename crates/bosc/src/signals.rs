@@ -10,7 +10,7 @@ use crate::{question, screen};
 use bosc_release::command::Stop;
 use bosc_release::error::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// How long a command that was asked to end may take before it is looked at what it waits for.
@@ -98,7 +98,7 @@ pub(crate) fn restore_at_quit() {
         let _ = std::thread::Builder::new().name("quit".into()).spawn(move || {
             rt.block_on(async {
                 quit.recv().await;
-                question::restore_echo();
+                question::leave();
                 std::process::exit(CODE);
             });
         });
@@ -142,7 +142,7 @@ async fn reloads(reload: &AtomicU64, stop: &Stop) {
         if had_terminal && !stderr().is_terminal() {
             return;
         }
-        reload.fetch_add(1, Ordering::SeqCst);
+        reload.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         stop.wake();
     }
 }

@@ -101,8 +101,8 @@ pub enum ConnectEvent {
         /// Why.
         error: ConnectError,
     },
-    /// A stream is to be paired at a blind relay: connect to `relay`, and tell [`Connector::relayed`] or
-    /// [`Connector::relay_failed`] what became of it.
+    /// A stream is to be paired at a blind relay: connect to `relay`, and tell [`Connector::relayed`](super::Connector::relayed) or
+    /// [`Connector::relay_failed`](super::Connector::relay_failed) what became of it.
     Relay {
         /// The stream that goes through it.
         local_id: u32,

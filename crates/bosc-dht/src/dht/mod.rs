@@ -43,8 +43,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-/// How often a request is sent when nobody answers, unless it says otherwise (`Outgoing::new`).
-const USUAL_SENDS: u32 = 4;
+/// Sends to a bootstrap node that were in vain when we say that nobody answers: one more than requests usually have, so that a
+/// machine that wakes up has some 8 s to come into its network.
+const SENT_IN_VAIN: u32 = 5;
 /// Nodes that a walk asks at once.
 const AT_ONCE: usize = 10;
 /// Most nodes of an earlier run that are asked at the start.
@@ -450,11 +451,11 @@ impl Dht {
         self.boot == Boot::Done
     }
 
-    /// Whether every bootstrap node was asked as often as a node usually is, and nothing ever answered: there is no network, or none
-    /// of them is there. The first walk asks them two times more; false again with the first answer.
+    /// Whether every bootstrap node was asked five times, and nothing ever answered: there is no network, or none of them is there.
+    /// The first walk asks them once more; false again with the first answer.
     pub fn is_unanswered(&self) -> bool {
         // They are asked all at once; of more, the last ones may not have been asked.
-        let asked = self.bootstrap.len() <= AT_ONCE && self.io.most_sent() > USUAL_SENDS;
+        let asked = self.bootstrap.len() <= AT_ONCE && self.io.most_sent() > SENT_IN_VAIN;
         !self.bootstrap.is_empty() && self.io.stats.responses == 0 && (asked || self.is_bootstrapped())
     }
 

@@ -49,7 +49,7 @@ pub struct UpgradeProof {
     pub signature: Vec<u8>,
 }
 
-/// An answer to a [`ProofRequest`] (hypercore's `data` message without the request id).
+/// An answer to a [`ProofRequest`](super::ProofRequest) (hypercore's `data` message without the request id).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proof {
     /// Fork of the head it was made from.

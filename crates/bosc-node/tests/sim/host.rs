@@ -286,6 +286,11 @@ impl Host {
         [self.net.next_timeout(), self.live.next_timeout()].into_iter().flatten().min()
     }
 
+    /// Whether it rests: nothing is read then.
+    pub(super) fn is_suspended(&self) -> bool {
+        self.net.is_suspended()
+    }
+
     /// When the live machine alone has something to do.
     pub(super) fn live_timeout(&self) -> Option<Duration> {
         self.live.next_timeout()

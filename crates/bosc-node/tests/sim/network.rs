@@ -253,6 +253,9 @@ impl Network {
                     if self.places[n].hidden.as_ref().is_some_and(|h| !h.contains(&(d.to.port(), d.from))) {
                         continue;
                     }
+                    if self.places[n].host.is_suspended() {
+                        continue;
+                    }
                     let now = self.net.now();
                     self.places[n].host.receive(d.to.port(), d.from, &d.payload, now);
                     self.work(n);

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::portable_names::check_drive;
 use crate::folder::said_version::{Mismatch, mismatches};
-use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
+use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, check_named, scan};
 use crate::secrets::{KeysInUse, StorePlaces, check_files};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +25,7 @@ pub(super) fn check(
     let carried = plan.carried.iter().map(|(path, name)| (path.clone(), format!("/{name}")));
     let artifacts = plan.artifacts.iter().map(|a| (a.origin.clone(), format!("/{}", a.file)));
     for (origin, key) in artifacts.chain(carried) {
+        check_named(&origin)?;
         let mut found = match origin.is_dir() {
             true => scan(&origin, &Ignore::default(), &Only::default())?,
             false => Scan { files: vec![one(&origin)], ..Scan::default() },

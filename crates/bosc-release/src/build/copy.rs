@@ -7,7 +7,7 @@ use super::plan::BuildPlan;
 use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::{Ignore, Only};
-use crate::folder::scan::{FileStat, LocalKind, ScanError, executable, links, scan};
+use crate::folder::scan::{FileStat, LocalKind, ScanError, executable, links, open_named, scan};
 use bosc_files::Dir;
 use bosc_files::open_plain;
 use std::fs;
@@ -77,7 +77,10 @@ fn one(
 ) -> Result<(), CommandError> {
     let read = |e| io_error("cannot copy", from, e);
     let write = |e| io_error("cannot write", &to.path().join(name), e);
-    let mut source = open_plain(from).map_err(read)?;
+    let mut source = match found {
+        Some(_) => open_plain(from).map_err(read)?,
+        None => open_named(from)?,
+    };
     let meta = source.metadata().map_err(read)?;
     if !meta.is_file() || found.is_some_and(|f| !FileStat::new(&meta).same_times(f)) {
         return Err(read(std::io::Error::other("it changed while it was read")));
@@ -182,7 +185,7 @@ mod tests {
         crate::folder::make_fifo(&from);
         let mut done = FilesCopied::default();
         let e = one(&from, None, &Dir::open(&to).unwrap(), "file", &mut done).unwrap_err();
-        assert!(e.to_string().contains("cannot copy"), "{e}");
+        assert!(e.to_string().contains("it is a pipe"), "{e}");
         assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
     }
 }

@@ -20,7 +20,7 @@
 //!
 //! # Files
 //!
-//! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json. `plan`: what goes where. `checks`: secrets and
+//! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json. `plan`: what goes where, and which paths, names and targets are refused. `checks`: secrets and
 //!   names.
 //! - `copy`: files into the tree. `place`: the target and the work folder beside it. `event`: what is reported. `errors`: of files.
 
@@ -79,7 +79,8 @@ pub(crate) fn check(request: &Build) -> Result<(), CommandError> {
 /// `bad-name`.
 pub fn run(request: &Build, sink: &mut dyn Sink, stop: &Stop) -> Result<Built, CommandError> {
     let (project, plan) = planned(request)?;
-    check_output_folder(&plan.target, std::slice::from_ref(&project.file))?;
+    let inputs = if plan.target.is_dir() { std::slice::from_ref(&project.file) } else { &[] };
+    check_output_folder(&plan.target, inputs)?;
     make(&project, &plan, request.force, sink, stop)
 }
 

@@ -14,6 +14,12 @@ pub(crate) fn no_dht(tried: &[SocketAddrV4]) -> CommandError {
     .hint("check that this machine is online and may send UDP; other nodes are given with `--bootstrap HOST:PORT,...`")
 }
 
+/// The store has another primary key than it was given.
+pub(crate) fn other_primary_key() -> CommandError {
+    CommandError::input("BOSC_PRIMARY_KEY is not the primary key of this store")
+        .hint("unset it, or use a new store with `--store DIR`")
+}
+
 /// The ways back from a damaged store.
 pub(crate) const DAMAGED_HINT: &str = "nothing was removed. Put back what is missing from a backup of the folder; or move \
      the folder aside, take your keys into a new store with `bosc keys import FILE` (the file of `bosc keys backup`) and \

@@ -8,7 +8,7 @@
 //! - `follow`: followed drives, and what they fail with in this crate's words. `copies`: seeding until peers hold full copies of a drive.
 //! - `shared`: links whose key more than one machine has, or whose store was copied: nothing is written to them before peers
 //!   showed the newest version. `run_lock`: runs about to write one link see each other. `conflict`: two histories of one link.
-//! - `pace`: how fast all scrubs together read. `folders`: names of work folders in the store. `errors`: what the store and the
+//! - `prepare`: what the node has to be for a request. `pace`: how fast all scrubs together read. `folders`: names of work folders in the store. `errors`: what the store and the
 //!   network fail with, in words.
 
 pub(crate) mod conflict;
@@ -20,11 +20,11 @@ pub(crate) mod follow;
 pub(crate) mod look;
 pub(crate) mod open;
 pub(crate) mod pace;
+mod prepare;
 pub(crate) mod run_lock;
 pub(crate) mod shared;
 
 use crate::error::{CommandError, ErrorKind};
-use crate::request::Request;
 use bosc_follow::Topics;
 use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_node::bootstrap::{BootstrapError, resolve};
@@ -121,7 +121,7 @@ impl Engine {
         let relay = public_keys(&config.relay, "--relay")?;
         let store = Store::open(&config.store, Options::default()).map_err(store_error)?;
         if let Some(key) = &config.primary_key {
-            store.set_primary_key(key).map_err(|e| crate::owner::caller::other_primary_key().because(e))?;
+            store.set_primary_key(key).map_err(|e| errors::other_primary_key().because(e))?;
         }
         Ok(Self::with_store(store, config, bootstrap, relay))
     }
@@ -168,19 +168,7 @@ impl Engine {
         &self.store
     }
 
-    /// Takes note of what the node has to be for this request. To be called before anything else runs.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub fn prepare(&self, request: &Request) -> Result<(), CommandError> {
-        if let Request::Seed(seed) = request {
-            let wishes = self.seed_wishes(seed)?;
-            *self.wishes() = wishes;
-        }
-        Ok(())
-    }
-
-    fn wishes(&self) -> MutexGuard<'_, NodeWishes> {
+    pub(super) fn wishes(&self) -> MutexGuard<'_, NodeWishes> {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

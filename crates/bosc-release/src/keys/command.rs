@@ -5,6 +5,7 @@
 
 use super::backup::{BackupError, Contents, LinkKey, MAX_FILE, MAX_LINKS, PrimaryKey};
 use super::event::{KeyFileKind, KeysEvent, KeysExported, KeysImported};
+use super::existing::refuse_existing;
 use super::{KeysExport, KeysImport, backup};
 use crate::command::Sink;
 use crate::engine::Engine;
@@ -12,7 +13,7 @@ use crate::engine::drive::{DriveCores, parse_whole_link};
 use crate::engine::errors::{not_writable, store_error};
 use crate::engine::shared::SharedKey;
 use crate::error::{CommandError, ErrorKind};
-use crate::output_file::{OutputFile, OutputKind};
+use crate::output_file::OutputKind;
 use bosc_files::{Durability, Replace};
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
@@ -20,7 +21,7 @@ use bosc_format::link::{PearLink, Version};
 use bosc_format::manifest::Manifest;
 use bosc_store::Core;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Shortest passphrase a file is encrypted under, in characters. Files travel; they can be guessed at leisure.
@@ -236,24 +237,6 @@ fn read(file: &Path) -> Result<String, CommandError> {
         .read_to_end(&mut bytes)
         .map_err(io)?;
     String::from_utf8(bytes).map_err(|_| file_error(BackupError::Malformed("it is not text")))
-}
-
-/// Refuses what may not be replaced, or not without being asked to. `primary`: the file that the primary key is read from.
-///
-/// # Errors
-/// `ERR_EXISTS`.
-pub fn refuse_existing(
-    file: &Path,
-    force: bool,
-    kind: OutputKind,
-    primary: Option<PathBuf>,
-) -> Result<(), CommandError> {
-    OutputFile::new(file, kind).apart_from(primary).check()?;
-    if !force && std::fs::symlink_metadata(file).is_ok() {
-        return Err(CommandError::new(ErrorKind::Input, "ERR_EXISTS", format!("{} exists", file.display()))
-            .hint("name another file, or replace it with --force"));
-    }
-    Ok(())
 }
 
 /// Writes a file that only its owner can ever read, whole or not at all.

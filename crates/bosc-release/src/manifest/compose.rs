@@ -14,10 +14,9 @@ use crate::folder::glob::{Ignore, Only};
 use crate::folder::package::Package;
 use crate::folder::portable_names::check_archive;
 use crate::folder::said_version::{Mismatch, mismatches};
-use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, scan};
+use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, ScanError, check_named, open_named, scan};
 use crate::output_file::{OutputFile, OutputKind};
 use crate::secrets::{Allow, Found, KeysInUse, StorePlaces, check_files, check_text, refused, with_keys};
-use bosc_files::open_plain;
 use bosc_files::{Durability, Replace};
 use bosc_updater::manifest::iso_8601;
 use bosc_updater::manifest::url::{SecureUrl, UrlKind};
@@ -182,6 +181,7 @@ fn check_source(
     allow_key: &Allow,
     sink: &mut dyn Sink,
 ) -> Result<(), CommandError> {
+    check_named(source)?;
     let is_folder = source.is_dir();
     let found = match is_folder {
         true => scan(source, &Ignore::default(), &Only::default())?,
@@ -286,7 +286,7 @@ pub(super) fn artifact(
         inner?;
         written.map_err(|e| failed(&path, e))?;
     } else {
-        let mut from = open_plain(source).map_err(|e| failed(source, e))?;
+        let mut from = open_named(source)?;
         replace(&path, |f| io::copy(&mut from, f).map(|_| ())).map_err(|e| failed(&path, e))?;
     }
     Ok(file)
@@ -389,20 +389,24 @@ fn checked_notes(
 
 /// Where the release notes are, and what they say.
 fn notes(c: &Compose, version: &str) -> Result<(PathBuf, String), CommandError> {
-    let read = |path: &Path| -> io::Result<String> {
+    let read = |path: &Path| -> Result<Option<String>, CommandError> {
+        let file = match open_named(path) {
+            Ok(file) => file,
+            Err(ScanError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(ScanError::Io { error, .. }) => return Err(failed(path, error)),
+            Err(e) => return Err(e.into()),
+        };
         let mut text = String::new();
-        open_plain(path)?.take(MAX_CHANGELOG).read_to_string(&mut text)?;
-        Ok(text)
+        file.take(MAX_CHANGELOG).read_to_string(&mut text).map_err(|e| failed(path, e))?;
+        Ok(Some(text))
     };
     if let Some(path) = &c.notes {
-        return read(path).map(|text| (path.clone(), text)).map_err(|e| failed(path, e));
+        let text = read(path)?.ok_or_else(|| failed(path, io::ErrorKind::NotFound.into()))?;
+        return Ok((path.clone(), text));
     }
     let path = c.dir.join("CHANGELOG.md");
-    match read(&path) {
-        Ok(text) => Ok((path, section(&text, version).unwrap_or_default())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok((path, String::new())),
-        Err(e) => Err(failed(&path, e)),
-    }
+    let text = read(&path)?.and_then(|text| section(&text, version)).unwrap_or_default();
+    Ok((path, text))
 }
 
 /// The part of a change log below `## <version>`, with or without a leading `v` or brackets.

@@ -6,10 +6,11 @@
 //! # Files
 //!
 //! - `compose`: a whole manifest. `pack`: a folder into `.tar.gz`. `sign`: one artifact.
-//! - `keypair`: the key that signs. `event/`: what is told.
+//! - `keypair`: the key that signs. `keygen`: writing one into a file. `event/`: what is told.
 
 pub mod compose;
 pub(crate) mod event;
+mod keygen;
 pub mod keypair;
 pub mod pack;
 pub mod sign;

@@ -178,11 +178,15 @@ fn whoever_writes_where_the_user_says_asks() {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]\n").next().unwrap();
+        let tests = ["#[cfg(test)]\n", "#[cfg(all(test", "#[cfg(all(unix, test"];
+        let end = tests.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+        let code = &text[..end];
         // Tests that come first are followed by no code.
         let writes =
             code.lines().any(|l| !l.trim_start().starts_with("//") && WRITES.iter().any(|w| l.contains(w)));
-        let asks = ["OutputFile::new(", "check_output_folder("].iter().any(|ask| code.contains(ask));
+        let asks = ["OutputFile::new(", "check_output_folder(", "refuse_existing("]
+            .iter()
+            .any(|ask| code.contains(ask));
         let allowed = ALLOWED.iter().any(|(file, _)| *file == name);
         assert!(!writes || asks || allowed, "{name} writes a file and does not ask crate::output_file");
         assert!(!(allowed && asks), "{name} asks");

@@ -10,6 +10,7 @@
 //! | `--bootstrap`, `--relay` | are those of the store's owner, which has one node |
 //! | `TZ`, `LANG` | decide nothing: times are UTC, texts are English |
 
+use crate::engine::errors::other_primary_key;
 use crate::error::{CommandError, ErrorKind};
 use crate::request::Request;
 use crate::secrets::KeysInUse;
@@ -67,12 +68,6 @@ impl Caller {
     }
 }
 
-/// The store has another primary key than it was given.
-pub(crate) fn other_primary_key() -> CommandError {
-    CommandError::input("BOSC_PRIMARY_KEY is not the primary key of this store")
-        .hint("unset it, or use a new store with `--store DIR`")
-}
-
 fn digest(primary_key: &[u8; 32]) -> Hash {
     hash(&[b"bosc primary key of a caller", primary_key])
 }
@@ -109,17 +104,21 @@ fn writes_outside(request: &Request) -> bool {
 #[cfg(unix)]
 pub(crate) fn umask() -> Option<u32> {
     use rustix::fs::Mode;
+    use std::path::Path;
     // To ask for it is to change it, for every thread: Linux also tells it.
-    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
-        let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-        if let Some(mask) = line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()) {
+    if let Ok(Some(status)) = bosc_files::read_bounded(Path::new("/proc/self/status"), 64 << 10) {
+        let line = status.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"Umask:"));
+        let text = line.and_then(|text| std::str::from_utf8(text).ok());
+        if let Some(mask) = text.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()) {
             return Some(mask);
         }
     }
     // Whatever is made in between is for its owner alone.
     let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
     rustix::process::umask(mask);
-    Some(u32::from(mask.as_raw_mode()))
+    #[allow(clippy::useless_conversion, reason = "16 bits on macOS")]
+    let mask = u32::from(mask.as_raw_mode());
+    Some(mask)
 }
 
 #[cfg(not(unix))]

@@ -8,7 +8,7 @@ use super::seeding::Seeding;
 use super::serve::Service;
 use super::{GRACE, Seed, SeedRelay, disk};
 use crate::command::{Sink, Stop};
-use crate::engine::drive::parse_whole_link;
+use crate::engine::drive::parse_link;
 use crate::engine::follow::timed_out;
 use crate::engine::{Engine, NodeWishes, OFFLINE_AFTER};
 use crate::error::{CommandError, ErrorKind};
@@ -97,7 +97,7 @@ impl Engine {
                     .hint("it is the `whoami` of the peer's stats: 52 characters of z-base-32 or 64 of hex")
             })?);
         }
-        let one = request.links.is_none().then(|| parse_whole_link(&request.link)).transpose()?;
+        let one = request.links.is_none().then(|| parse_link(&request.link)).transpose()?;
         let mut seeds = Seeds {
             engine: self,
             request,
@@ -291,7 +291,7 @@ impl<'a> Seeds<'a> {
         }
         for (at, e) in failed.into_iter().rev() {
             let seeding = self.links.remove(at);
-            let link = parse_whole_link(seeding.link())?;
+            let link = parse_link(seeding.link())?;
             drop(seeding);
             self.fail(link, &e, sink);
         }

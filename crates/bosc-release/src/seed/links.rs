@@ -6,7 +6,7 @@
 //! * At most [`MOST`] links and [`MAX_FILE`] bytes.
 
 use super::event::SeedEvent;
-use crate::engine::drive::parse_whole_link;
+use crate::engine::drive::parse_link;
 use crate::error::CommandError;
 use bosc_format::crypto::CoreKey;
 use bosc_format::link::PearLink;
@@ -96,7 +96,7 @@ fn parse(text: &str, file: &str) -> Links {
         if line.is_empty() {
             continue;
         }
-        let why = match parse_whole_link(line) {
+        let why = match parse_link(line) {
             Err(e) => e.message().to_owned(),
             Ok(link) if known.contains(&link.key) => "the link is named twice".to_owned(),
             Ok(_) if out.links.len() >= MOST => format!("a file names at most {MOST} links"),

@@ -34,10 +34,10 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// `bosc seed`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed {
-    /// The link to seed; empty with `links`.
+    /// The link to seed; a version of it stands for the link, with all its versions. Empty with `links`.
     pub link: String,
     /// A file of links, instead of one.
-    #[serde(default)]
+    #[serde(default, with = "crate::wire_path")]
     pub links: Option<PathBuf>,
     /// Stop when these peers (z32 public keys) have everything.
     pub until_sync: Vec<String>,

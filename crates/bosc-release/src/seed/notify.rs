@@ -17,16 +17,17 @@ pub(super) struct Notifier {
 impl Notifier {
     /// As the environment asks for it.
     pub(super) fn from_env() -> Self {
-        let mut out = Self::default();
         #[cfg(unix)]
         {
-            out.socket = std::env::var_os("NOTIFY_SOCKET").and_then(|name| connect(&name));
+            let socket = std::env::var_os("NOTIFY_SOCKET").and_then(|name| connect(&name));
             let of_us =
                 std::env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
             let usec = std::env::var("WATCHDOG_USEC").ok().and_then(|usec| usec.parse::<u64>().ok());
-            out.watchdog = usec.filter(|n| of_us && *n > 0 && out.socket.is_some()).map(half);
+            let watchdog = usec.filter(|n| of_us && *n > 0 && socket.is_some()).map(half);
+            Self { socket, watchdog, last: None }
         }
-        out
+        #[cfg(not(unix))]
+        Self::default()
     }
 
     /// Everything is up.

@@ -14,10 +14,16 @@
 //!   are answered: the end of the peer with an acknowledgement, anything on a destroyed stream with another DESTROY
 //!   (a few times; libudx sends it once and hopes).
 //! - **Finished**: nothing happens any more.
+//!
+//! # Files
+//!
+//! - `input`: packets in. `output`: packets out. `timers`: what time demands.
+//! - `stray`: a peer that speaks from elsewhere. `strays`: what is known of where it speaks from.
 
 mod input;
 mod output;
 mod stray;
+mod strays;
 mod timers;
 
 use crate::config::{Config, Firewall};
@@ -93,7 +99,7 @@ pub struct Stream {
     last_received: u64,
     surfaced: VecDeque<(SocketTag, SocketAddr)>,
     proven: VecDeque<SocketAddr>,
-    strays: stray::Strays,
+    strays: strays::Strays,
     stats: Stats,
 }
 
@@ -133,7 +139,7 @@ impl Stream {
             last_received: now,
             surfaced: VecDeque::new(),
             proven: VecDeque::new(),
-            strays: stray::Strays::default(),
+            strays: strays::Strays::default(),
             stats: Stats::default(),
             config,
         }

@@ -8,6 +8,7 @@
 //! To be led astray a stream needs somebody who knows its 32-bit id and roughly both sequence numbers, and keeps the peer's
 //! answer from arriving: who can do that can cut the connection anyway. What the owner reads is authenticated above.
 
+use super::strays::Stray;
 use super::{State, Stream, canonical, micros};
 use crate::event::{Event, SocketTag};
 use crate::header::Packet;
@@ -22,26 +23,6 @@ const HALF_MAX: u64 = 1_000_000;
 const REST: u64 = 1_000_000;
 /// How far from ours the numbers of a believable packet are.
 const NEAR: u64 = 1 << 16;
-
-/// Somebody speaks from there.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stray {
-    socket: SocketTag,
-    from: SocketAddr,
-    /// When the old place is asked again.
-    half: u64,
-    asked: bool,
-    until: u64,
-}
-
-/// What is known of where the peer speaks from.
-#[derive(Debug, Default)]
-pub(super) struct Strays {
-    now: Option<Stray>,
-    /// When something came from where we send to.
-    path_heard: u64,
-    quiet_until: u64,
-}
 
 impl Stream {
     /// Looks where a packet came from.

@@ -7,11 +7,12 @@
 use super::errors::At;
 use super::fs;
 use super::fs::Owner;
-use super::place::MAX_SLOTS;
 use crate::error::UpdateError;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+/// Names that are tried, for the folder and for a kept build. Somebody who uses more of them has to clear them away.
+pub(crate) const MAX_SLOTS: u32 = 64;
 /// The file that says whose the folder is.
 const MARK: &str = "LOCK";
 const TEXT: &[u8] = b"bosc-updater: what it keeps of the application beside this folder\n";

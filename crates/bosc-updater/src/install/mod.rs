@@ -20,7 +20,6 @@
 //! finds the same journal. Who may write beside the application may write in the folder, nobody else (see `owner`). What is beside the
 //! application under one of these names and is not what the journal says is left alone, and a folder `.App.bosc` that somebody made
 //! for themselves is not used: another name is taken (`.App.bosc-2`).
-
 //!
 //! # How builds change places
 //!
@@ -86,8 +85,8 @@
 //! - `types`: what goes in and comes out, and the health policy with its defaults. `place`: names on the disk. `folder`: the one that is ours. `forget`: all of it
 //!   goes with the application. `owner`: owners
 //!   and permissions.
-//! - `session`: one call under the lock, after a recovery. `journal`: where the application stands. `remember`: `admit`, and
-//!   what it keeps: floor, rejections, news.
+//! - `session`: one call under the lock, after a recovery. `journal`: where the application stands. `remember`: reads and
+//!   writes what is kept: floor, rejected releases, news (`admission` judges).
 //! - `apply`: a staged build goes in. `swap`: two builds change places. `trial`: it proves itself, or goes back.
 //! - `tree`: builds on disk. `fs/`: every file operation. `errors`: its failures.
 //! - `package`, `msix/`: applications that came in an MSIX package. `plain`: Perry's two paths without a journal.

@@ -1,7 +1,7 @@
 //! Names on the disk.
 
 use super::errors::{At, io_error};
-use super::folder;
+use super::folder::{self, MAX_SLOTS};
 use super::fs;
 use super::fs::Owner;
 use super::tree;
@@ -19,9 +19,6 @@ pub(crate) enum Kept {
     /// The last one that was rolled back: `<target>.broken`.
     Broken,
 }
-
-/// Names that are tried for a kept build. Somebody who uses more of them has to clear them away.
-pub(crate) const MAX_SLOTS: u32 = 64;
 
 /// Whether there is anything at a path where a build is to be, or was kept. No pipe, socket or device is replaced, removed or put
 /// in the application's place.

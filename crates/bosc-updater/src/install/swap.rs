@@ -1,9 +1,10 @@
 //! Two builds change places.
 
 use super::errors::{At, busy, io_error};
+use super::folder::MAX_SLOTS;
 use super::fs;
 use super::journal::Piece;
-use super::place::{Kept, MAX_SLOTS, Place};
+use super::place::{Kept, Place};
 use super::tree;
 use super::types::Method;
 use crate::error::{ErrorKind, UpdateError};

@@ -24,6 +24,10 @@
 //! * What a client holds, waiting and paired, is bounded by [`Limits`], and so is what all hold. When the table of those that wait is
 //!   full, the client that has most in it loses its oldest: one client cannot keep others out.
 //! * A half that waits is forgotten after [`Limits::pair_timeout`]. (npm keeps it as long as the session.)
+//!
+//! # Files
+//!
+//! - `messages`: the wire format. `pairings`: tokens that wait or are paired, and when they end.
 
 mod messages;
 mod pairings;

@@ -33,7 +33,7 @@
 //!
 //! - `access`: the seam to whatever keeps the core. `event`: what else goes in and comes out. `messages`: the wire format.
 //! - `capability`: who may replicate. `incoming`: reading messages, blocks of one batch hashed together.
-//! - `peer`: what is kept for each peer. `wants`: which parts each side is told about. `announce`: telling what we hold;
+//! - `peer`: what is kept for each peer, and how long a refusal or a failure keeps us from asking it. `wants`: which parts each side is told about. `announce`: telling what we hold;
 //!   `news`: what is still to be told.
 //! - `selection`: what is to be fetched. `request`: what to ask whom for. `window`: how much at once.
 //! - `receive`: taking answers. `serve`: answering. `timers`: silence, and news that are due.

@@ -216,11 +216,13 @@ fn stage_publishes_nothing_of_others() {
 fn small_files_are_not_written_through_links_of_others() {
     let Some(place) = Place::as_root() else { return };
     let outside = place.own("outside");
-    place::write(&outside, &[("f", "# a file of root\n")]);
+    let names = ["bosc.toml", "key.bosc-key", "pair.json", "bosc.1"];
+    // One each: a key of one kind is not written over one of another.
+    place::write(&outside, &names.map(|name| (name, "# a file of root\n")));
     let shared = place.shared("shared");
     let at = |name: &str| shared.join(name).to_str().unwrap().to_owned();
-    for name in ["bosc.toml", "key.bosc-key", "pair.json", "bosc.1"] {
-        symlink(outside.join("f"), at(name)).unwrap();
+    for name in names {
+        symlink(outside.join(name), at(name)).unwrap();
         lchown(at(name), Some(intruder::UID), Some(intruder::UID)).unwrap();
     }
     // A file of a project is written through links, but not through his.
@@ -240,7 +242,8 @@ fn small_files_are_not_written_through_links_of_others() {
         let text = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && text.contains("link of another user"), "{text}");
     }
-    assert_eq!(contents(&outside), [("f".to_owned(), "# a file of root\n".to_owned())].into());
+    let untouched = names.map(|name| (name.to_owned(), "# a file of root\n".to_owned()));
+    assert_eq!(contents(&outside), untouched.into());
     for name in ["key.bosc-key", "pair.json", "bosc.1"] {
         lchown(at(name), Some(0), Some(0)).unwrap();
     }
@@ -250,8 +253,8 @@ fn small_files_are_not_written_through_links_of_others() {
     for name in ["key.bosc-key", "pair.json", "bosc.1"] {
         assert!(fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
     }
-    // The key pair that keygen found there (the backup) was kept beside it, under the name of the file itself.
-    assert!(outside.join("f.old").is_file());
+    // What keygen found there was kept beside it, under the name of the file itself.
+    assert!(outside.join("pair.json.old").is_file());
 }
 
 /// A store in a folder of the other user, or with links of his: root's process id and keys go nowhere.

@@ -21,6 +21,7 @@ mod list;
 mod types;
 mod walk;
 
+pub(crate) use foreign::{check_named, open_named};
 pub(crate) use list::{FileList, ListedFile, ListedKind};
 pub use types::{FileStat, FolderId, LocalFile, LocalKind, Scan, ScanError, Skipped};
 pub(crate) use types::{executable, folder_id};

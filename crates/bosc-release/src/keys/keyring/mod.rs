@@ -9,7 +9,7 @@
 //! so a key that shows in a list and was made here can sign.
 
 use super::files;
-use super::signing_key::{EncryptedKey, SigningKey, SigningKeyError};
+use super::signing_key::{EncryptedKey, SigningKey};
 use crate::error::{CommandError, ErrorKind};
 use crate::output_file::{OutputFile, OutputKind, check_output_folder};
 use bosc_format::crypto::PublicKey;
@@ -17,13 +17,16 @@ use bosc_format::id;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+mod one_key;
 #[cfg(test)]
 mod tests;
 
+use one_key::as_text;
+pub(crate) use one_key::private_from;
+pub use one_key::{check_name, key_error};
+
 /// Name of the key when none is given.
 pub const DEFAULT_NAME: &str = "default";
-/// Longest key name.
-const NAME_MAX: usize = 128;
 /// Largest key file that is read, in bytes: no key takes more.
 const FILE_MAX: u64 = 4096;
 /// Most keys listed.
@@ -63,46 +66,6 @@ pub struct ListedKey {
     pub paths: KeyPaths,
 }
 
-/// Checks a key's name.
-///
-/// # Errors
-/// Names that are not plain file names.
-pub fn check_name(name: &str) -> Result<(), CommandError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(plain) {
-        return Err(CommandError::input(
-            "Key name must contain only letters, numbers, hyphens, or underscores",
-        )
-        .hint("choose a name like `default` or `release-2026`"));
-    }
-    Ok(())
-}
-
-/// A key file that cannot be used, with what to do about it.
-pub fn key_error(e: SigningKeyError, name: &str) -> CommandError {
-    use super::signing_key::SigningKeyError as E;
-    let (kind, code, hint) = match e {
-        E::Decrypt => {
-            (ErrorKind::Permission, "ERR_PERMISSION_REQUIRED", "check the passphrase and try again")
-        }
-        E::Memory(_) => {
-            (ErrorKind::Failed, "ERR_OPERATION_FAILED", "close other programs, or sign on another machine")
-        }
-        E::Randomness => {
-            (ErrorKind::Failed, "ERR_OPERATION_FAILED", "check that the system's random source works")
-        }
-        E::UnknownVersion(_) => {
-            (ErrorKind::Input, "ERR_INVALID_INPUT", "update Bosc, or export the key with what made it")
-        }
-        _ => (
-            ErrorKind::Input,
-            "ERR_INVALID_INPUT",
-            "restore the key file from a backup; do not trust this one",
-        ),
-    };
-    CommandError::new(kind, code, format!("{e} (key {name:?})")).hint(hint)
-}
-
 fn unreadable(path: &Path, e: std::io::Error) -> CommandError {
     CommandError::new(ErrorKind::Permission, "ERR_UNREADABLE", format!("{} cannot be read", path.display()))
         .because(e)
@@ -135,23 +98,11 @@ fn read_small(path: &Path) -> Result<Option<Vec<u8>>, CommandError> {
     Ok(Some(bytes))
 }
 
-fn as_text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().map(str::trim).filter(|t| t.is_ascii() && !t.is_empty())
-}
-
 /// A public key as bytes, z-base-32 or hex.
 pub(crate) fn public_from(bytes: &[u8]) -> Option<PublicKey> {
     match as_text(bytes).and_then(|t| id::decode(t).ok()) {
         Some(key) => Some(key),
         None => bytes.try_into().ok(),
-    }
-}
-
-/// An encrypted key as bytes or z-base-32.
-pub(crate) fn private_from(bytes: &[u8]) -> Result<EncryptedKey, SigningKeyError> {
-    match as_text(bytes).and_then(|t| id::decode_bytes(t).ok()) {
-        Some(decoded) => EncryptedKey::decode(&decoded),
-        None => EncryptedKey::decode(bytes),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! # Files
 //!
-//! - `request`: makes a request, once enough peers hold a full copy of the source. `inspect`: what a signer is shown.
+//! - `request`: makes a request, once enough peers hold a full copy of the source. `inspect`: finds the drive that a request names, here or at peers; what a signer is shown.
 //!   `version`: whether the length of a source is one of its versions. `earlier`: what a key signed before, against what it
 //!   is asked to sign.
 //! - `commit/`: the state machine of `verify` and `commit`. `target/`: what production is, seen from a source. `claim/`: two

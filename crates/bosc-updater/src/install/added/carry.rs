@@ -3,7 +3,8 @@
 //! A file gets a second name in the other build where the file system has such (it costs no room, and whoever writes to it writes to
 //! both), else it is copied. Links are made again. Sockets, pipes and devices are of no use without what made them.
 
-use super::{Aside, DEPTH, MAX_ADDED, Shipped, join};
+use super::aside::Aside;
+use super::shipped::{DEPTH, MAX_ADDED, Shipped, join};
 use crate::install::fs;
 use bosc_files::{Dir, Meta, give_folder_to_owner, give_to_owner};
 use std::ffi::OsStr;

@@ -1,7 +1,7 @@
 //! The list on the disk: `shipped-<digest>` in the updater's folder. The journal names it, so that a list and the build that it is of
 //! change together.
 
-use super::Shipped;
+use super::shipped::Shipped;
 use crate::error::UpdateError;
 use crate::install::errors::At;
 use crate::install::fs;

@@ -7,7 +7,7 @@ pub(super) const PAGES: &[Page] = &[
         path: "seed",
         details: "\
 Downloads all of the drive, keeps up with new versions, and serves them to other peers until
-Ctrl+C. Beside that it reads what it has once a day, and fetches damaged blocks again.
+Ctrl+C. Once a day it also reads back everything it holds, and fetches damaged blocks again.
 It takes many links from a file, has bounds, metrics and an end in peace: see
 docs/operators.md.",
         examples: &[

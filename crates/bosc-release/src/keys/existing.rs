@@ -1,0 +1,23 @@
+//! What a file of keys may replace.
+
+use crate::error::{CommandError, ErrorKind};
+use crate::output_file::{OutputFile, OutputKind};
+use std::path::{Path, PathBuf};
+
+/// Refuses what may not be replaced, or not without being asked to. `primary`: the file that the primary key is read from.
+///
+/// # Errors
+/// `ERR_EXISTS`.
+pub fn refuse_existing(
+    file: &Path,
+    force: bool,
+    kind: OutputKind,
+    primary: Option<PathBuf>,
+) -> Result<(), CommandError> {
+    OutputFile::new(file, kind).apart_from(primary).check()?;
+    if !force && std::fs::symlink_metadata(file).is_ok() {
+        return Err(CommandError::new(ErrorKind::Input, "ERR_EXISTS", format!("{} exists", file.display()))
+            .hint("name another file, or replace it with --force"));
+    }
+    Ok(())
+}
