@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use bosc_node::{Download, LiveCore, Node, NodeConfig, Part, Role};
-use bosc_store::{CreateOptions, Options, Store};
+use bosc_node::{Download, DownloadHandle, LiveCore, Node, NodeConfig, Part, Role};
+use bosc_store::{Core, CreateOptions, Options, Store};
 use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -29,6 +29,28 @@ fn peer(bootstrap: &[SocketAddrV4]) -> (Node, Store) {
     (Node::start(config, Some(store.clone())).unwrap(), store)
 }
 
+/// A node that has announced a core with these blocks.
+fn seeder(bootstrap: &[SocketAddrV4], blocks: &[Bytes]) -> (Node, Core, LiveCore) {
+    let (node, store) = peer(bootstrap);
+    let core = store.create_core(CreateOptions::new()).unwrap();
+    core.append(blocks).unwrap();
+    let topic = *core.discovery_key();
+    let served = node.attach(&core);
+    node.join(topic, Part { server: true, ..Part::default() });
+    wait(&node, &served, "announced", || node.is_flushed(&topic));
+    (node, core, served)
+}
+
+/// A node that fetches all of a core, as long as the download is held.
+fn downloader(bootstrap: &[SocketAddrV4], core: &Core) -> (Node, Core, LiveCore, DownloadHandle) {
+    let (node, store) = peer(bootstrap);
+    let replica = store.open_core(core.key()).unwrap();
+    let live = node.attach(&replica);
+    let download = live.download(Download::live());
+    node.join(*core.discovery_key(), Part { client: true, ..Part::default() });
+    (node, replica, live, download)
+}
+
 fn wait(node: &Node, live: &LiveCore, what: &str, mut ready: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(40);
     let done = node.signal().wait(Some(deadline), || ready().then_some(()));
@@ -38,20 +60,9 @@ fn wait(node: &Node, live: &LiveCore, what: &str, mut ready: impl FnMut() -> boo
 #[test]
 fn a_core_is_found_fetched_live_and_followed_through_a_truncation() {
     let (_nodes, bootstrap) = network(4);
-    let (seeder, store) = peer(&bootstrap);
-    let core = store.create_core(CreateOptions::new()).unwrap();
     let blocks: Vec<Bytes> = (0..200u32).map(|i| vec![i as u8; 1000 + i as usize].into()).collect();
-    core.append(&blocks).unwrap();
-    let topic = *core.discovery_key();
-    let served = seeder.attach(&core);
-    seeder.join(topic, Part { server: true, ..Part::default() });
-    wait(&seeder, &served, "announced", || seeder.is_flushed(&topic));
-
-    let (downloader, other) = peer(&bootstrap);
-    let replica = other.open_core(core.key()).unwrap();
-    let live = downloader.attach(&replica);
-    let download = live.download(Download::live());
-    downloader.join(topic, Part { client: true, ..Part::default() });
+    let (seeder, core, served) = seeder(&bootstrap, &blocks);
+    let (downloader, replica, live, download) = downloader(&bootstrap, &core);
     wait(&downloader, &live, "whole", || replica.contiguous_length() == 200);
     assert_eq!(replica.head().tree_hash(), core.head().tree_hash());
     for (i, block) in blocks.iter().enumerate() {
@@ -78,18 +89,8 @@ fn a_core_is_found_fetched_live_and_followed_through_a_truncation() {
 #[test]
 fn a_node_that_rests_sends_nothing_and_goes_on_afterwards() {
     let (_nodes, bootstrap) = network(4);
-    let (seeder, store) = peer(&bootstrap);
-    let core = store.create_core(CreateOptions::new()).unwrap();
-    core.append(&["one".into()]).unwrap();
-    let topic = *core.discovery_key();
-    let served = seeder.attach(&core);
-    seeder.join(topic, Part { server: true, ..Part::default() });
-    wait(&seeder, &served, "announced", || seeder.is_flushed(&topic));
-    let (downloader, other) = peer(&bootstrap);
-    let replica = other.open_core(core.key()).unwrap();
-    let live = downloader.attach(&replica);
-    let _download = live.download(Download::live());
-    downloader.join(topic, Part { client: true, ..Part::default() });
+    let (seeder, core, _served) = seeder(&bootstrap, &["one".into()]);
+    let (downloader, replica, live, _download) = downloader(&bootstrap, &core);
     wait(&downloader, &live, "the first block", || replica.contiguous_length() == 1);
 
     for node in [&downloader, &seeder] {

@@ -454,9 +454,9 @@ impl Dht {
     /// Whether every bootstrap node was asked five times, and nothing ever answered: there is no network, or none of them is there.
     /// The first walk asks them once more; false again with the first answer.
     pub fn is_unanswered(&self) -> bool {
-        // They are asked all at once; of more, the last ones may not have been asked.
-        let asked = self.bootstrap.len() <= AT_ONCE && self.io.most_sent() > SENT_IN_VAIN;
-        !self.bootstrap.is_empty() && self.io.stats.responses == 0 && (asked || self.is_bootstrapped())
+        // They are asked all at once; of more, the last ones may not have been asked. Looked at only where nothing ever answered.
+        let asked = || self.bootstrap.len() <= AT_ONCE && self.io.most_sent() > SENT_IN_VAIN;
+        !self.bootstrap.is_empty() && self.io.stats.responses == 0 && (self.is_bootstrapped() || asked())
     }
 
     /// Whether the node has no id and stores nothing for others.

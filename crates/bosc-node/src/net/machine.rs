@@ -117,7 +117,7 @@ pub struct NetSetup {
 }
 
 /// What may change without an event that says so, cheap to look at.
-type Facts = (bool, usize, Option<SocketAddrV4>, bool, bool, usize, bool);
+type Facts = (bool, usize, bool, Option<SocketAddrV4>, bool, bool, usize, bool);
 
 /// See the module's documentation.
 pub struct NetMachine {
@@ -139,8 +139,6 @@ pub struct NetMachine {
     pub(super) flushed: BTreeSet<Topic>,
     pub(super) to_live: VecDeque<FromNet>,
     pub(super) changed: bool,
-    /// As it was in the last snapshot.
-    unanswered: bool,
     pub(super) closing: Option<Duration>,
     pub(super) rest: Option<Rest>,
     /// Until then the end waits for the other sides' good-byes, too.
@@ -197,7 +195,6 @@ impl NetMachine {
             flushed: BTreeSet::new(),
             to_live: VecDeque::new(),
             changed: true,
-            unanswered: false,
             closing: None,
             rest: None,
             closing_soon: None,
@@ -347,6 +344,7 @@ impl NetMachine {
         let facts = (
             dht.is_bootstrapped(),
             dht.node_count(),
+            dht.is_unanswered(),
             dht.remote_address(),
             dht.is_firewalled(),
             dht.is_randomized(),
@@ -472,8 +470,6 @@ impl NetMachine {
 
     /// Whether the snapshot may have changed since the last call.
     pub fn take_changed(&mut self) -> bool {
-        let unanswered = self.dht.is_unanswered();
-        self.changed |= std::mem::replace(&mut self.unanswered, unanswered) != unanswered;
         std::mem::take(&mut self.changed)
     }
 

@@ -1,13 +1,11 @@
 //! The folder beside the application for what was added to it and cannot come along: `App.added/<version>/`, as it lay in the build
 //! of that version. Nothing in it is ever removed.
 
+use crate::install::folder::MAX_SLOTS;
 use bosc_files::{Dir, give_folder_to_owner, user};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
-
-/// Names that are tried, as for builds that are kept.
-const MAX_SLOTS: u32 = 64;
 
 /// Where it is, or would be: made when the first file goes there.
 #[derive(Debug)]
