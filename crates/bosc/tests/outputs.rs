@@ -339,7 +339,6 @@ fn what_a_link_says_beside_its_key_is_refused_where_it_means_nothing() {
     for args in [
         &["stage", &path, "app"][..],
         &["stage", &version, "app"],
-        &["seed", &version],
         &["seed", &path],
         &["gc", "cores", &path, "--force", "--dry-run"],
         &["gc", "cores", &version, "--force", "--dry-run"],
