@@ -6,7 +6,7 @@
 // They settle for as long as they are then measured. With --alone nobody seeds the drive: what is counted then is their own.
 // An application that embeds the updater is measured as well if it is there, beside `bosc`:
 // cargo build --release -p bosc-updater --features p2p --example rest
-// Below the table: which threads of bosc were woken, and where its memory is. Linux only.
+// Below the table: which threads of bosc were woken, where its memory is, and what of it was used while it was measured. Linux only.
 import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,18 +35,22 @@ function wakes(pid) {
 
 const sum = (threads) => [...threads.values()].reduce((n, { count }) => n + count, 0)
 
-/** Resident MiB by what they are: of the program file (shared with others that run it), of libraries, anonymous. */
-function places(pid) {
+/** Resident MiB by what they are: of the program file (shared with others that run it), of libraries, anonymous. With 'Referenced':
+ * what of it was used since the last look at that (`forget`). */
+function places(pid, field = 'Rss') {
   const out = { program: 0, 'of that written to': 0, libraries: 0, heap: 0, other: 0 }
   const program = fs.readlinkSync(`/proc/${pid}/exe`)
   for (const map of fs.readFileSync(`/proc/${pid}/smaps`, 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)) {
     const mib = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(map)?.[1] ?? 0) / 1024
     const file = /^\S+ \S+ \S+ \S+ \S+ *(.*)/.exec(map)?.[1] ?? ''
     if (file === program) out['of that written to'] += mib('Anonymous')
-    out[file === program ? 'program' : file.startsWith('/') ? 'libraries' : file === '[heap]' ? 'heap' : 'other'] += mib('Rss')
+    out[file === program ? 'program' : file.startsWith('/') ? 'libraries' : file === '[heap]' ? 'heap' : 'other'] += mib(field)
   }
   return Object.entries(out).map(([name, n]) => `${name} ${n.toFixed(1)}`).join(', ')
 }
+
+/** From now on the kernel notes anew which pages are used. */
+const forget = (pid) => fs.writeFileSync(`/proc/${pid}/clear_refs`, '1')
 
 /** Memory of the process now, in MiB: all, and what is its own (not pages of its program file). */
 function memory(pid) {
@@ -86,6 +90,7 @@ try {
   }
   await sleep(seconds * 1000)
   const before = running.map(({ p }) => ({ wakes: wakes(p.pid), cpu: usage(p.pid).cpu }))
+  for (const { p } of running) forget(p.pid)
   await sleep(seconds * 1000)
   console.log(`| an updater at rest, ${seconds} s | wake-ups a second | CPU ms a second | memory, MiB | of that its own |\n| --- | ---: | ---: | ---: | ---: |`)
   running.forEach(({ side, p }, i) => {
@@ -97,7 +102,7 @@ try {
     if (side === 'JavaScript') return
     const each = [...wakes(p.pid)].map(([tid, { name, count }]) => [name, count - (before[i].wakes.get(tid)?.count ?? 0)])
     const woken = each.filter(([, n]) => n > 0).map(([name, n]) => `${name} ${n}`)
-    console.log(`\n${side}: ${each.length} threads; woken in ${seconds} s: ${woken.join(', ') || 'none'}\nMiB: ${places(p.pid)}`)
+    console.log(`\n${side}: ${each.length} threads; woken in ${seconds} s: ${woken.join(', ') || 'none'}\nMiB: ${places(p.pid)}\nused in ${seconds} s: ${places(p.pid, 'Referenced')}`)
   })
 } finally {
   for (const { p } of running) {

@@ -1,6 +1,6 @@
 //! How long it takes a new node to find a core on loopback and fetch it.
 //!
-//! `cargo run -p bosc-node --example fetch [RUNS]` starts a private network and a seeder, then starts a node, fetches a
+//! `cargo run --release -p bosc-node --example fetch [RUNS]` starts a private network and a seeder, then starts a node, fetches a
 //! core of 20 blocks and ends it, again and again, and prints half, nine of ten, 99 of 100 and all of the times, from the
 //! start of the node to the last block.
 

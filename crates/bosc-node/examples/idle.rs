@@ -1,6 +1,6 @@
 //! How often a node that has nothing to do wakes up.
 //!
-//! `cargo run -p bosc-node --example idle [SECONDS]` starts a private network on loopback and lets five nodes rest: one
+//! `cargo run --release -p bosc-node --example idle [SECONDS]` starts a private network on loopback and lets five nodes rest: one
 //! alone on a topic as client, one alone as client and server, one with an idle peer, that peer, and one whose bootstrap
 //! node never answers. It lets them settle for as long as it then measures (60 seconds), and counts how often their
 //! threads were put to sleep (`voluntary_ctxt_switches`), which is how often they were woken. Linux only.

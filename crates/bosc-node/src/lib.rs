@@ -29,7 +29,7 @@
 //! | a lookup of each topic | 10 to 12 min, sooner and then ever later while nobody is found | hyperswarm |
 //!
 //! A node that can be reached becomes one of the DHT's own after 20 minutes and answers others, as often as they ask.
-//! `cargo run -p bosc-node --example idle` measures all this on loopback, and the test `who_has_nothing_to_do_sleeps`
+//! `cargo run --release -p bosc-node --example idle` measures all this on loopback, and the test `who_has_nothing_to_do_sleeps`
 //! counts it in virtual time: a client alone, and one without a network, wake less than once in ten seconds.
 //!
 //! # Another network

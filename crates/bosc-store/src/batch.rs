@@ -150,6 +150,14 @@ impl Batch {
         }
     }
 
+    /// Hash and length of a staged block.
+    pub fn leaf(&self, core: &Core, index: u64) -> Result<Option<(Hash, u64)>> {
+        let staged = self.cores.get(&core.shared.id).filter(|s| index < s.appender.length());
+        let Some(staged) = staged.filter(|s| index >= s.base.length) else { return Ok(None) };
+        let node = staged.edits.node(&self.inner, index.saturating_mul(2))?;
+        Ok(node.map(|n| (n.hash, n.size)))
+    }
+
     /// Sets the signature of the core's new head, made elsewhere; [`Batch::commit`] checks it. Without one the
     /// core's own key pair signs.
     pub fn set_signature(&mut self, core: &Core, signature: Vec<u8>) -> Result<()> {

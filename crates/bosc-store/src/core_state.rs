@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::events::Listeners;
+use crate::recent::Recent;
 use crate::record::Record;
 use bosc_format::crypto::{CoreKey, DiscoveryKey, KeyPair};
 use bosc_format::manifest::{Manifest, Verifier};
@@ -19,6 +20,7 @@ pub(crate) struct CoreShared {
     pub(crate) state: RwLock<State>,
     pub(crate) listeners: Arc<Mutex<Listeners>>,
     pub(crate) damage: Counters,
+    pub(crate) recent: Recent,
 }
 
 /// What changes about a core.

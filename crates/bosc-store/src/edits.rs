@@ -101,6 +101,11 @@ impl Edits {
         Ok(())
     }
 
+    pub(crate) fn node(&self, inner: &Inner, index: u64) -> Result<Option<Node>> {
+        let Some((key, slot)) = tree_slot(self.core, index) else { return Ok(None) };
+        Ok(self.peek(inner, &key)?.and_then(|p| p.tree()?.get(slot, index)))
+    }
+
     pub(crate) fn place(&self, inner: &Inner, block: u64) -> Result<Option<Place>> {
         let page = self.peek(inner, &PageKey::places(self.core, block))?;
         Ok(page.and_then(|p| p.place()?.get(block)))

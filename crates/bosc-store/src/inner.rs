@@ -23,6 +23,7 @@ use crate::lock::lock;
 use crate::options::Options;
 use crate::page::{ASIDE, PLACES, Page, PageKey, Place, SharedPage, tree_slot};
 use crate::pending::CommitState;
+use crate::recent::Recent;
 use crate::record::{KeySource, Record};
 use crate::rows::{name_row, user_row};
 use crate::segment::{SegmentWriter, Segments};
@@ -214,6 +215,7 @@ impl Inner {
             state: RwLock::new(State { record, verifier, pair, persisted, kept: persisted, removed: false }),
             listeners: Arc::default(),
             damage: Counters::default(),
+            recent: Recent::default(),
         });
         if open.by_discovery.len() >= 1024 && open.by_discovery.len().is_power_of_two() {
             open.by_discovery.retain(|_, c| c.strong_count() > 0);

@@ -55,8 +55,8 @@
 //!   that a core changed.
 //! - `open`: opens a folder, by the rules in `folder_state`. `options`: how. `owner`: what handles hold, and the thread that
 //!   commits beside downloads. `identity/`: whether this store is a copy.
-//! - `inner`: what all handles share, and the order of locks. `core_state`: what all handles of one core share. `lock`:
-//!   taking a lock.
+//! - `inner`: what all handles share, and the order of locks. `core_state`: what all handles of one core share; `recent`: blocks
+//!   of it that came just now. `lock`: taking a lock.
 //! - `commit`: everything pending, in one transaction. `pending`: a commit on its way. `edits`, `delta`: a change to one
 //!   core before it is made. `sequence`: `SEQ`.
 //! - `db`: the database. `page`, `record`, `rows`: its rows. `cache`: pages in memory.
@@ -88,6 +88,7 @@ mod owner;
 mod page;
 mod pending;
 mod random;
+mod recent;
 mod record;
 mod rows;
 mod segment;
@@ -95,7 +96,7 @@ mod sequence;
 mod store;
 
 pub use batch::Batch;
-pub use core::{Applied, Checked, Core, CoreInfo, Damage, ReadAhead, ReorgSession};
+pub use core::{Applied, AsItComes, Checked, Core, CoreInfo, Damage, ReadAhead, ReorgSession};
 pub use db::FORMAT_VERSION;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{CoreChange, Listener, Subscription};

@@ -29,7 +29,7 @@ pub(super) struct Memory {
 impl Memory {
     /// Lets go of what was read for peers whose turn is over.
     pub(super) fn rest(&mut self) {
-        self.ahead = ReadAhead::default();
+        self.ahead.rest();
     }
 
     /// Of the error that the replicator calls [`bosc_wire::replication::Event::CoreFailed`].
@@ -182,7 +182,7 @@ impl CoreAccess for Access<'_> {
 
     fn expect(&mut self, blocks: &[u64]) {
         if blocks.first().is_some_and(|b| !self.memory.ahead.holds(*b)) {
-            self.memory.ahead = self.core.read_ahead(blocks, TURN);
+            self.core.read_more(&mut self.memory.ahead, blocks, TURN);
         }
     }
 

@@ -33,10 +33,8 @@ pub(super) struct Connection {
     pub(super) proved: bool,
     /// Bytes of frames since the swarm heard last that it is busy.
     pub(super) moved: usize,
-    /// Bytes of frames that the stream has taken and not brought below its limit: they count as waiting.
+    /// Bytes of frames that are being sealed for the stream: they count as waiting.
     pub(super) held: usize,
-    /// What it may have unacknowledged.
-    pub(super) limit: usize,
     /// Bytes given to its stream.
     pub(super) written: u64,
     pub(super) earned: Earned,

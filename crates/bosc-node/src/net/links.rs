@@ -76,7 +76,6 @@ impl NetMachine {
             proved: e.proved,
             moved: 0,
             held: 0,
-            limit: self.share.first(),
             written: 0,
             earned: Earned::new(now),
             initiator: e.initiator,
@@ -346,20 +345,17 @@ impl NetMachine {
                 break;
             }
             let Some(frame) = link.queue.pop_front() else { break };
-            if link.secret.send_parts(frame.parts(), now).is_err() {
+            let len = frame.len();
+            if link.secret.send_shared(frame.into_parts(), now).is_err() {
                 break;
             }
-            link.held = link.held.saturating_add(frame.len());
-            moved = moved.saturating_add(frame.len());
+            link.held = link.held.saturating_add(len);
+            moved = moved.saturating_add(len);
         }
-        // No block is made for a reader that has not taken the one before. A large one keeps its memory until its last byte is
-        // acknowledged, so there the next one waits for that.
+        // No block is made for a reader that has not taken the one before. Of a large one the stream holds what is on its way, and
+        // what was acknowledged is free.
         if link.held > 0 && link.sealed.is_empty() && stream.write_capacity() > 0 {
-            if link.held <= link.limit || stream.unacknowledged() == 0 {
-                wake |= link.credit.sent_out(std::mem::take(&mut link.held));
-            } else {
-                stream.flush();
-            }
+            wake |= link.credit.sent_out(std::mem::take(&mut link.held));
         }
         // Who has nothing to send, or has to wait for its peer, does not wait for its turn.
         if link.sealed.is_empty() || stream.write_capacity() == 0 {
@@ -519,7 +515,6 @@ impl NetMachine {
                 let acknowledged = link.written.saturating_sub(waiting as u64);
                 let limit = link.earned.limit(acknowledged, waiting, share, now);
                 stream.set_write_limit(limit);
-                link.limit = limit;
                 link.credit.allow(limit.max(LEAST_QUEUED));
             }
         }

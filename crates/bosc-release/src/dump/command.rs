@@ -299,6 +299,7 @@ impl<'a> Dumping<'a> {
             &KeysInUse::of_environment(),
             removed.chain(written),
         )?;
+        let _memory = live.as_ref().map(|live| live.core().read_as_it_comes());
         let _all = match &live {
             Some(live) if !request.dry_run => Some(self.prefetch(live, &source, &plan.writes)?),
             _ => None,

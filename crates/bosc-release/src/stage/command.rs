@@ -92,6 +92,9 @@ impl StageTarget for StoreTarget {
     }
 
     fn blob_leaf(&self, index: u64) -> Result<Leaf, TargetError> {
+        if let Some((hash, size)) = self.batch.leaf(&self.blobs, index).map_err(failed)? {
+            return Ok(Leaf { hash, size });
+        }
         let node = self.blobs.node(index.saturating_mul(2)).map_err(failed)?;
         node.map(|n| Leaf { hash: n.hash, size: n.size }).ok_or(TargetError::Missing(index))
     }

@@ -60,8 +60,8 @@ pub enum TargetError {
 
 /// A writable drive: its db and blobs cores.
 ///
-/// What is appended is seen by no reader, and by no method here but [`StageTarget::commit`], until that succeeds; then
-/// all of it is. All methods are called from one thread.
+/// What is appended is seen by no reader, and by no method here but [`StageTarget::blob_leaf`] and [`StageTarget::commit`], until
+/// that succeeds; then all of it is. All methods are called from one thread.
 pub trait StageTarget {
     /// State of the committed cores.
     fn state(&self) -> Result<TargetState, TargetError>;
@@ -81,7 +81,7 @@ pub trait StageTarget {
         Err(TargetError::Failed("the db takes blocks with the commit only".into()))
     }
 
-    /// A leaf of the committed blobs core.
+    /// A leaf of the blobs core, of what was appended to it as well.
     fn blob_leaf(&self, index: u64) -> Result<Leaf, TargetError>;
 
     /// A block of the committed blobs core; only block maps are asked for.

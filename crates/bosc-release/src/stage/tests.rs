@@ -66,7 +66,9 @@ impl StageTarget for MemoryTarget {
         &self.db
     }
     fn blob_leaf(&self, index: u64) -> Result<Leaf, TargetError> {
-        self.leaves.get(index as usize).copied().ok_or(TargetError::Missing(index))
+        let pending = (index as usize).checked_sub(self.leaves.len()).and_then(|at| self.pending.get(at));
+        let appended = pending.map(|b| Leaf { hash: b.hash, size: b.bytes.len() as u64 });
+        self.leaves.get(index as usize).copied().or(appended).ok_or(TargetError::Missing(index))
     }
     fn blob_block(&self, index: u64) -> Result<Bytes, TargetError> {
         self.blobs.block(index).map_err(|_| TargetError::Missing(index))

@@ -2,7 +2,7 @@
 
 use super::blocks::KnownBlocks;
 use super::compare::Old;
-use super::target::{BlobBlock, CoreState, Leaf, StageTarget, TargetError};
+use super::target::{BlobBlock, CoreState, StageTarget, TargetError};
 use bosc_drive::blobs::{BlobId, ContentMap, Placement};
 use bosc_format::crypto::{Hash, leaf_hash};
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub(crate) struct ContentWriter<'a, T> {
     known: KnownBlocks,
     /// Blocks not yet given to the target.
     group: Vec<BlobBlock>,
+    /// Index of the first of them.
+    appended: u64,
     group_bytes: usize,
     /// Bytes of the group that came through somebody's budget.
     group_taken: usize,
@@ -42,6 +44,7 @@ impl<'a, T: StageTarget> ContentWriter<'a, T> {
             target,
             known: KnownBlocks::default(),
             group: Vec::new(),
+            appended: blobs.length,
             group_bytes: 0,
             group_taken: 0,
             next_block: blobs.length,
@@ -65,7 +68,11 @@ impl<'a, T: StageTarget> ContentWriter<'a, T> {
     ) -> Result<Option<bosc_drive::blobs::BlockRef>, TargetError> {
         match old.and_then(|old| old.find(hash)).filter(|r| r.byte_length == size) {
             Some(known) => Ok(Some(known)),
-            None => self.known.find(self.target, hash, size),
+            None => {
+                let first = self.appended;
+                let held = |index: u64| self.group.get(usize::try_from(index.checked_sub(first)?).ok()?);
+                self.known.find(self.target, &held, hash, size)
+            }
         }
     }
 
@@ -90,7 +97,7 @@ impl<'a, T: StageTarget> ContentWriter<'a, T> {
             }
             Placement::New(new) => {
                 self.file_new += size as u64;
-                self.known.add(new.index, Leaf { hash, size: size as u64 });
+                self.known.add(new.index, &hash);
                 self.push(BlobBlock { hash, bytes }, release)
             }
         }
@@ -153,7 +160,9 @@ impl<'a, T: StageTarget> ContentWriter<'a, T> {
     pub(crate) fn flush(&mut self, release: Option<&dyn Fn(usize)>) -> Result<(), TargetError> {
         self.group_bytes = 0;
         if !self.group.is_empty() {
-            self.target.append_blobs(std::mem::take(&mut self.group))?;
+            let group = std::mem::take(&mut self.group);
+            self.appended = self.appended.saturating_add(group.len() as u64);
+            self.target.append_blobs(group)?;
         }
         if let Some(release) = release {
             release(std::mem::take(&mut self.group_taken));

@@ -15,6 +15,6 @@ mod replicate;
 mod write;
 
 pub use damage::{Checked, Damage};
-pub use group::ReadAhead;
+pub use group::{AsItComes, ReadAhead};
 pub use handle::{Core, CoreInfo};
 pub use replicate::{Applied, ReorgSession};

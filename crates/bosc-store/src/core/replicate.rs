@@ -145,6 +145,12 @@ impl Core {
         if mended {
             self.shared.damage.mended(1);
         }
+        if let Some((i, value)) = block.filter(|(_, value)| self.shared.recent.takes(value.len())) {
+            let state = self.shared.read();
+            if let Some(leaf) = self.leaf(&state, i)? {
+                self.shared.recent.put(i, leaf.hash, &value);
+            }
+        }
         Ok((applied, changes))
     }
 

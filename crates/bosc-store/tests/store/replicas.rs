@@ -1,6 +1,8 @@
 //! Cores that come from peers.
 
 use super::*;
+use bosc_store::ReadAhead;
+use bosc_store::disk::Disk;
 
 #[test]
 fn a_replica_takes_blocks_in_any_order_and_proves_them_on() {
@@ -161,4 +163,73 @@ fn a_reorg_keeps_what_both_trees_share() {
         }
         assert_eq!(b.stats().live_bytes, source.head().byte_length);
     }
+}
+
+/// Whether two are the same piece of memory.
+fn same(a: &Bytes, b: &Bytes) -> bool {
+    a.as_ptr() == b.as_ptr()
+}
+
+#[test]
+fn a_large_block_that_somebody_has_is_not_read_again() {
+    let store = memory();
+    let core = store.create_core(CreateOptions::named("x")).unwrap();
+    let large: Vec<Bytes> = (1..4u8).map(|n| vec![n; 200 << 10].into()).collect();
+    core.append(&large).unwrap();
+    let mut ahead = ReadAhead::default();
+    let mut served = |index, max| {
+        core.read_more(&mut ahead, &[index, index + 1], max);
+        let what = ProofRequest { block: Some(NodeRequest { index, nodes: 0 }), ..ProofRequest::default() };
+        let proof = core.prove_ahead(&what, &ahead).unwrap();
+        let held = (ahead.holds(index), ahead.holds(index + 1));
+        ahead.rest();
+        (proof.map(|p| p.block.unwrap().value), held)
+    };
+    let (first, held) = served(0, 1000);
+    assert_eq!(held, (true, false), "the first, whatever its size");
+    let first = first.unwrap();
+    let (again, _) = served(0, 1000);
+    assert!(same(&first, &again.unwrap()) && first == large[0]);
+    let (second, held) = served(1, 1 << 20);
+    assert_eq!((second.as_ref(), held), (Some(&large[1]), (true, true)));
+    assert!(same(&first, &served(0, 1 << 20).0.unwrap()));
+    core.clear(0, 1).unwrap();
+    assert_eq!(served(0, 1 << 20).0, None, "it was given up, though somebody has it");
+    core.truncate(1, 1).unwrap();
+    core.append(&large[2..]).unwrap();
+    assert_eq!(served(1, 1 << 20).0.unwrap(), large[2], "another one is there now");
+}
+
+#[test]
+fn what_comes_for_a_reader_is_read_from_memory_once() {
+    let disk = MemoryDisk::new();
+    let (a, b) = (memory(), on(&disk));
+    let source = a.create_core(CreateOptions::named("x")).unwrap();
+    let large: Vec<Bytes> = (0..12u8).map(|n| vec![n; 1 << 20].into()).collect();
+    source.append(&large).unwrap();
+    let replica = b.open_core(source.key()).unwrap();
+    let reader = replica.read_as_it_comes();
+    replicate(&source, &replica, 0..10);
+    // Whatever rots on the disk: what came for the reader is in memory.
+    for (name, mut bytes) in disk.image() {
+        if name.ends_with(".seg") {
+            bytes.fill(7);
+            disk.open(&name, false).unwrap().unwrap().write_at(0, &bytes).unwrap();
+        }
+    }
+    assert_eq!(replica.blocks(&[1, 2, 3], 2 << 20).unwrap(), large[1..3], "as many as are asked for");
+    assert_eq!(replica.blocks(&[3], 0).unwrap(), large[3..4], "at least one");
+    for gone in [1, 8] {
+        assert_eq!(
+            replica.blocks(&[gone], 9).unwrap_err().kind(),
+            ErrorKind::Corrupt,
+            "{gone} is on the disk"
+        );
+    }
+    replicate(&source, &replica, 10..11);
+    assert_eq!(replica.blocks(&[0], 9).unwrap(), large[..1]);
+    replica.clear(10, 11).unwrap();
+    assert_eq!(replica.blocks(&[10], 9).unwrap(), Vec::<Bytes>::new(), "given up meanwhile");
+    drop(reader);
+    assert_eq!(replica.blocks(&[4], 9).unwrap_err().kind(), ErrorKind::Corrupt, "nobody reads as it comes");
 }

@@ -23,6 +23,11 @@ impl Frame {
         &self.parts
     }
 
+    /// The parts themselves, for [`SecretStream::send_shared`](crate::secret_stream::SecretStream::send_shared).
+    pub fn into_parts(self) -> Vec<Bytes> {
+        self.parts
+    }
+
     /// Bytes of the whole frame.
     pub fn len(&self) -> usize {
         self.len

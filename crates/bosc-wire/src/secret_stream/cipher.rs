@@ -62,12 +62,13 @@ impl StreamCipherState {
         let Some((body, mac_slot)) = rest.split_last_chunk_mut::<MAC>() else { return false };
         let (sealed_tag, sealing) = self.begin(tag);
         *tag_slot = sealed_tag;
-        *mac_slot = sealing.finish(body);
+        *mac_slot = sealing.finish(self, body);
         true
     }
 
-    /// Begins a message that is sealed piece by piece: its sealed tag byte, and what takes the pieces.
-    pub(super) fn begin(&mut self, tag: u8) -> (u8, Sealing<'_>) {
+    /// Begins a message that is sealed piece by piece: its sealed tag byte, and what takes the pieces. No other is sealed before
+    /// that one is finished.
+    pub(super) fn begin(&self, tag: u8) -> (u8, Sealing) {
         let (cipher, mut mac, mut tag_block) = self.start();
         let mut sealed_tag = tag;
         if let Some(b) = tag_block.first_mut() {
@@ -75,7 +76,7 @@ impl StreamCipherState {
             sealed_tag = *b;
         }
         mac.update(Block::slice_as_chunks(&tag_block).0);
-        (sealed_tag, Sealing { state: self, tag, cipher, mac, len: 0 })
+        (sealed_tag, Sealing { tag, cipher, mac, len: 0 })
     }
 
     /// Opens in place what [`seal`](Self::seal) made and returns its tag; the plain bytes are
@@ -158,15 +159,14 @@ impl StreamCipherState {
 }
 
 /// A message in the course of being sealed. One that is not finished leaves the state as if it had not begun.
-pub(super) struct Sealing<'a> {
-    state: &'a mut StreamCipherState,
+pub(super) struct Sealing {
     tag: u8,
     cipher: ChaCha20,
     mac: Poly1305,
     len: usize,
 }
 
-impl Sealing<'_> {
+impl Sealing {
     /// Seals the next piece in place. All but the last, which [`Sealing::finish`] takes, are a multiple of 16 bytes long.
     pub(super) fn piece(&mut self, piece: &mut [u8]) {
         debug_assert!(piece.len().is_multiple_of(16));
@@ -177,14 +177,14 @@ impl Sealing<'_> {
         }
     }
 
-    /// Seals the last piece in place; the authenticator that follows it.
-    pub(super) fn finish(mut self, piece: &mut [u8]) -> [u8; MAC] {
+    /// Seals the last piece in place, and moves on the state that it was begun with; the authenticator that follows it.
+    pub(super) fn finish(mut self, state: &mut StreamCipherState, piece: &mut [u8]) -> [u8; MAC] {
         let total = self.len.saturating_add(piece.len());
         let (whole, last) = piece.split_at_mut(piece.len() / CHUNK * CHUNK);
         self.piece(whole);
         self.cipher.apply_keystream(last);
         let sum = finish_mac(self.mac, last, total);
-        self.state.advance(self.tag, &sum);
+        state.advance(self.tag, &sum);
         sum
     }
 }

@@ -3,7 +3,7 @@
 //! Every byte is copied once, into the buffer it will be decrypted in. Small frames share a buffer; a large one
 //! has its own, which grows as bytes arrive, so that three bytes cannot make us take 16 MiB.
 
-use super::cipher::{OVERHEAD, StreamCipherState, TAG_MESSAGE};
+use super::cipher::{OVERHEAD, Sealing, StreamCipherState, TAG_MESSAGE};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
@@ -19,11 +19,12 @@ const FIRST_STEP: usize = 512 * 1024;
 /// Sealed messages up to this many bytes share an output buffer.
 const JOIN: usize = 8 * 1024;
 
-/// A longer message is sealed and handed on in pieces of so many bytes, each with memory of its own: what was acknowledged of a
-/// block of several MiB is free before its end is. All take the same room, which an allocator gives to the next one.
-const PIECE: usize = 256 * 1024;
+/// A longer message is sealed and handed on in pieces of so many bytes, each when it is taken and with memory of its own: of a
+/// block of several MiB only what is on its way is there twice, and several streams can send from the same one. All pieces take
+/// the same room, which an allocator gives to the next one.
+const PIECE: usize = 64 * 1024;
 /// Messages longer than this are sealed in pieces.
-pub(super) const LONG: usize = 2 * PIECE;
+pub(super) const LONG: usize = 8 * PIECE;
 
 /// A frame is longer or shorter than allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,12 +143,25 @@ fn take(data: &mut &[u8], n: usize, sink: impl FnOnce(&[u8])) {
     }
 }
 
-/// The sending half: sealed frames waiting to be written, small ones joined.
-#[derive(Debug, Default)]
+/// The sending half: sealed frames waiting to be written, small ones joined, and behind them a long one that is sealed as it is
+/// taken.
+#[derive(Default)]
 pub(super) struct Output {
     done: VecDeque<Bytes>,
     joined: BytesMut,
+    long: Option<Box<Long>>,
+    /// Of all of them, sealed.
     bytes: usize,
+}
+
+/// The rest of a long frame: what was not sealed yet.
+struct Long {
+    /// Length and tag, before the first piece.
+    head: [u8; PREFIX + 1],
+    begun: bool,
+    parts: VecDeque<Bytes>,
+    left: usize,
+    sealing: Sealing,
 }
 
 impl Output {
@@ -176,49 +190,56 @@ impl Output {
         }
     }
 
-    /// Appends a frame of all `parts`, which are `len` bytes, sealed piece by piece.
-    pub(super) fn long_frame<P: AsRef<[u8]>>(
-        &mut self,
-        len: usize,
-        parts: &[P],
-        state: &mut StreamCipherState,
-    ) {
+    /// Appends a frame of all `parts`, which are `len` bytes. Before the next frame, [`Output::seal_long`].
+    pub(super) fn long_frame(&mut self, len: usize, parts: Vec<Bytes>, state: &mut StreamCipherState) {
+        self.seal_long(state);
         self.flush_joined();
         let [a, b, c, ..] = (len.saturating_add(OVERHEAD) as u32).to_le_bytes();
-        let (tag, mut sealing) = state.begin(TAG_MESSAGE);
-        let mut head: &[u8] = &[a, b, c, tag];
-        let mut parts = parts.iter().map(AsRef::as_ref);
-        let (mut part, mut left): (&[u8], usize) = (&[], len);
-        loop {
-            let mut piece = BytesMut::with_capacity(PIECE + PREFIX + OVERHEAD);
-            piece.extend_from_slice(head);
-            let start = std::mem::take(&mut head).len();
-            let mut room = left.min(PIECE);
-            left = left.saturating_sub(room);
-            while room > 0 {
-                if part.is_empty() {
-                    let Some(next) = parts.next() else { break };
-                    part = next;
-                }
-                let (now, later) = part.split_at(room.min(part.len()));
-                piece.extend_from_slice(now);
-                (part, room) = (later, room.saturating_sub(now.len()));
-            }
-            let body = piece.get_mut(start..).unwrap_or_default();
-            if left == 0 {
-                let sum = sealing.finish(body);
-                piece.extend_from_slice(&sum);
-                self.push(piece);
-                return;
-            }
-            sealing.piece(body);
-            self.push(piece);
+        let (tag, sealing) = state.begin(TAG_MESSAGE);
+        self.bytes = self.bytes.saturating_add(len.saturating_add(PREFIX + OVERHEAD));
+        let (head, parts) = ([a, b, c, tag], parts.into());
+        self.long = Some(Box::new(Long { head, begun: false, parts, left: len, sealing }));
+    }
+
+    /// Whether a long frame is not sealed to its end.
+    pub(super) fn has_long(&self) -> bool {
+        self.long.is_some()
+    }
+
+    /// Seals what is left of a long frame.
+    pub(super) fn seal_long(&mut self, state: &mut StreamCipherState) {
+        while let Some(piece) = self.next_piece(state) {
+            self.done.push_back(piece);
         }
     }
 
-    fn push(&mut self, piece: BytesMut) {
-        self.bytes = self.bytes.saturating_add(piece.len());
-        self.done.push_back(piece.freeze());
+    fn next_piece(&mut self, state: &mut StreamCipherState) -> Option<Bytes> {
+        let mut long = self.long.take()?;
+        let mut piece = BytesMut::with_capacity(PIECE + PREFIX + OVERHEAD);
+        if !std::mem::replace(&mut long.begun, true) {
+            piece.extend_from_slice(&long.head);
+        }
+        let start = piece.len();
+        let mut room = long.left.min(PIECE);
+        long.left = long.left.saturating_sub(room);
+        while room > 0 {
+            let Some(part) = long.parts.front_mut() else { break };
+            let now = part.split_to(room.min(part.len()));
+            piece.extend_from_slice(&now);
+            room = room.saturating_sub(now.len());
+            if part.is_empty() {
+                long.parts.pop_front();
+            }
+        }
+        let body = piece.get_mut(start..).unwrap_or_default();
+        if long.left == 0 {
+            let sum = long.sealing.finish(state, body);
+            piece.extend_from_slice(&sum);
+        } else {
+            long.sealing.piece(body);
+            self.long = Some(long);
+        }
+        Some(piece.freeze())
     }
 
     /// Bytes waiting.
@@ -226,12 +247,12 @@ impl Output {
         self.bytes
     }
 
-    /// The next chunk to write.
-    pub(super) fn take(&mut self) -> Option<Bytes> {
+    /// The next chunk to write, sealed now if it is of a long frame.
+    pub(super) fn take(&mut self, state: Option<&mut StreamCipherState>) -> Option<Bytes> {
         if self.done.is_empty() {
             self.flush_joined();
         }
-        let chunk = self.done.pop_front()?;
+        let chunk = self.done.pop_front().or_else(|| self.next_piece(state?))?;
         self.bytes = self.bytes.saturating_sub(chunk.len());
         Some(chunk)
     }

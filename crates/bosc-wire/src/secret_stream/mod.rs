@@ -317,20 +317,54 @@ impl SecretStream {
         self.send_parts(&[message], now)
     }
 
-    /// Sends one message made of several slices, each copied once into the sealed frame.
+    /// Sends one message made of several slices, each copied once into the sealed frame. A long message is better given to
+    /// [`send_shared`](Self::send_shared).
     pub fn send_parts<P: AsRef<[u8]>>(&mut self, parts: &[P], now: Duration) -> Result<(), StreamError> {
+        let len = self.may_send(parts)?;
+        if len > LONG {
+            let copies = parts.iter().map(|p| Bytes::copy_from_slice(p.as_ref())).collect();
+            return self.send_long(len, copies, now);
+        }
+        self.send_short(len, parts, now)
+    }
+
+    /// Sends one message made of several slices. Of a message over 512 KiB nothing is copied before
+    /// [`take_output`](Self::take_output) comes to it, and then a piece at a time.
+    pub fn send_shared(&mut self, parts: Vec<Bytes>, now: Duration) -> Result<(), StreamError> {
+        let len = self.may_send(&parts)?;
+        if len > LONG { self.send_long(len, parts, now) } else { self.send_short(len, &parts, now) }
+    }
+
+    /// The length of a message that can be sent.
+    fn may_send<P: AsRef<[u8]>>(&self, parts: &[P]) -> Result<usize, StreamError> {
         if matches!(self.state, State::Failed) {
             return Err(StreamError::Failed);
         }
         let len = parts.iter().fold(0usize, |n, p| n.saturating_add(p.as_ref().len()));
-        if len > MAX_MESSAGE {
-            return Err(StreamError::TooLong(len));
-        }
+        if len > MAX_MESSAGE { Err(StreamError::TooLong(len)) } else { Ok(len) }
+    }
+
+    fn send_long(&mut self, len: usize, parts: Vec<Bytes>, now: Duration) -> Result<(), StreamError> {
         let encrypt = self.encrypt.as_mut().ok_or(StreamError::NotOpen)?;
-        if len > LONG {
-            self.output.long_frame(len, parts, encrypt);
-            self.last_write = now;
-            return Ok(());
+        self.output.long_frame(len, parts, encrypt);
+        self.last_write = now;
+        Ok(())
+    }
+
+    fn send_short<P: AsRef<[u8]>>(
+        &mut self,
+        len: usize,
+        parts: &[P],
+        now: Duration,
+    ) -> Result<(), StreamError> {
+        let encrypt = self.encrypt.as_mut().ok_or(StreamError::NotOpen)?;
+        if self.output.has_long() {
+            if len == 0 {
+                // What is on its way says that we are here, and where it cannot go no keep-alive can.
+                self.last_write = now;
+                return Ok(());
+            }
+            self.output.seal_long(encrypt);
         }
         let mut sealed = false;
         self.output.frame(len + OVERHEAD, |frame| {
@@ -345,9 +379,9 @@ impl SecretStream {
         if sealed { Ok(()) } else { self.check(Err(StreamError::TooLong(len))) }
     }
 
-    /// The next chunk of bytes for the transport.
+    /// The next chunk of bytes for the transport. Takes the next piece of a long message when all before it is taken.
     pub fn take_output(&mut self) -> Option<Bytes> {
-        self.output.take()
+        self.output.take(self.encrypt.as_mut())
     }
 
     /// Bytes waiting for [`take_output`](Self::take_output).

@@ -272,6 +272,37 @@ fn long_messages_go_out_in_pieces_and_come_back_whole() {
 }
 
 #[test]
+fn a_shared_message_is_sealed_as_it_is_taken() {
+    let (mut a, mut b) = pair(Config::default());
+    let block = Bytes::from(pattern(3 << 20));
+    let shared =
+        |head: &'static [u8]| vec![Bytes::from_static(head), block.clone(), Bytes::from_static(b"end")];
+    a.send_shared(shared(b"first"), ZERO).unwrap();
+    let all = a.output_len();
+    assert_eq!(all, 3 + OVERHEAD + 5 + block.len() + 3);
+    let piece = a.take_output().unwrap();
+    assert_eq!(a.output_len(), all - piece.len());
+    b.feed(&piece, ZERO).unwrap();
+    // A keep-alive would say what the rest says.
+    a.send(b"", Duration::from_secs(5)).unwrap();
+    assert_eq!(a.output_len(), all - piece.len());
+    assert_eq!(a.poll_timeout(), Some(Duration::from_secs(10)));
+    // Whatever comes before the end of it comes after it, another one too.
+    a.send(b"second", ZERO).unwrap();
+    a.send_shared(shared(b"third"), ZERO).unwrap();
+    a.send_shared(shared(b"fourth"), ZERO).unwrap();
+    assert!(!block.is_unique(), "nobody has copied the last one yet");
+    a.send_shared(vec![Bytes::from_static(b"fi"), Bytes::from_static(b"fth")], ZERO).unwrap();
+    b.feed(&drain(&mut a), ZERO).unwrap();
+    let got = messages(&mut b);
+    let long = |head: &[u8]| [head, &block, b"end"].concat();
+    assert_eq!(got.len(), 5);
+    assert!(got[0] == long(b"first") && got[1] == "second" && got[4] == "fifth");
+    assert!(got[2] == long(b"third") && got[3] == long(b"fourth"));
+    assert!(block.is_unique(), "what was sent is let go");
+}
+
+#[test]
 fn keep_alives_of_the_other_side_stand_for_ours_for_a_while() {
     let seconds = Duration::from_secs;
     let plain = Config { keep_alive: seconds(4), ..Config::default() };

@@ -196,6 +196,9 @@ impl StageTarget for Prefixed<'_, '_> {
     }
 
     fn blob_leaf(&self, index: u64) -> Result<Leaf, TargetError> {
+        if let Some((hash, size)) = self.batch.leaf(&self.blobs, index).map_err(failed)? {
+            return Ok(Leaf { hash, size });
+        }
         // All of it is in the target: a block that is not found would make another result.
         self.base.leaf(index).map_err(failed)
     }
