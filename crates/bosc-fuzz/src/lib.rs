@@ -14,7 +14,7 @@
 //!
 //! - `format`: encodings, ids, links, manifests, proofs. `drive`: bees, entries, block maps, paths, the chunker. `store`:
 //!   damaged files of a store.
-//! - `wire`: what comes over a connection. `udx`: its packets. `dht`: datagrams of the DHT.
+//! - `delta`: patches between files. `wire`: what comes over a connection. `udx`: its packets. `dht`: datagrams of the DHT.
 //! - `release`: package.json, patterns, the change index, what another process says. `input`: numbers and steps out of a
 //!   fuzzer's bytes.
 #![forbid(unsafe_code)]
@@ -26,6 +26,7 @@
     reason = "a failed expectation is a finding"
 )]
 
+pub mod delta;
 pub mod dht;
 pub mod drive;
 pub mod format;
@@ -62,6 +63,8 @@ pub const TARGETS: &[Target] = &[
     ("bee_header", drive::bee_header),
     ("entry", drive::entry),
     ("block_map", drive::block_map),
+    ("delta_patch", delta::patch),
+    ("delta_files", delta::files),
     ("path", drive::path),
     ("chunker", drive::chunker),
     ("noise", wire::noise),

@@ -5,7 +5,7 @@
 //!
 //! # Files
 //!
-//! - `formats`: encodings, links, manifests, proofs, drives. `peers`: what a connected peer says. `datagrams`: of the DHT and of
+//! - `formats`: encodings, links, manifests, proofs, drives. `deltas`: patches between files. `peers`: what a connected peer says. `datagrams`: of the DHT and of
 //!   UDX. `local`: what lies on this machine. `samples`: where they are gathered.
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +17,7 @@
 )]
 
 mod datagrams;
+mod deltas;
 mod formats;
 mod local;
 mod peers;
@@ -34,6 +35,7 @@ fn main() {
     peers::replication(&mut c);
     datagrams::networks(&mut c);
     datagrams::udx(&mut c);
+    deltas::deltas(&mut c);
     local::releases(&mut c);
     local::stores(&mut c);
     let mut total = 0;

@@ -1,0 +1,92 @@
+//! Small differences between two versions of a program.
+//!
+//! [`make`] finds what is nearly the same in two files and writes down the rest; [`apply`] makes the new file from the old one
+//! and that. Between two builds of a program most bytes that differ are addresses: something grew, and everything behind it
+//! moved. So both sides find the references in the *old* file, know where each target went, and expect the moved reference; a
+//! patch holds only what this gets wrong. ELF, PE and Mach-O (universal ones too), x86-64 and arm64, Go's tables; any other
+//! file by the same matcher.
+//!
+//! ```
+//! # #[cfg(feature = "make")] {
+//! use bosc_delta::{MakeOptions, apply, inspect, make};
+//!
+//! let (old, new) = (b"what was there".repeat(50), b"what is there".repeat(50));
+//! let patch = make(&old, &new, &MakeOptions::default())?;
+//! assert_eq!(inspect(&patch)?.new_len, new.len() as u64);
+//!
+//! let mut out = Vec::new();
+//! apply(&old[..], &patch, &mut out)?;
+//! assert_eq!(out, new);
+//! # }
+//! # Ok::<(), bosc_delta::Error>(())
+//! ```
+//!
+//! An application that updates itself needs no [`make`]: leave the feature of that name out. No IO here beyond what a caller
+//! hands in; no clock, no threads, no randomness, no floating point.
+//!
+//! # What always holds
+//!
+//! 1. [`apply`] succeeds only if the result has the hash that the maker's file had. A wrong expectation costs bytes, never
+//!    correctness. Who does not trust the maker compares [`Applied::hash`] with what they know.
+//! 2. Maker and client expect the same. References come from the bytes of the old file and the tables in the patch alone: a
+//!    client reads no header of an executable. The finder is frozen behind its version; recorded patches
+//!    (`tests/vectors`) have to apply for ever.
+//! 3. The same two files give the same patch on every machine.
+//! 4. A patch is never much larger than the new file packed alone: [`make`] falls back to that.
+//! 5. Whatever a patch says, [`apply`] reads nothing outside the old file, does not panic, holds at most 64 MiB beside the
+//!    patch itself, and works in proportion to the files: copies, corrections, tables, reads of blocks and bytes that are held back
+//!    have bounds, checked before memory is taken.
+//!
+//! # How a patch is read
+//!
+//! The format is drawn in docs/formats.md of the repository. Header; tables: layouts of both files, ranges that are derived;
+//! the script, arithmetic-coded: copies, then how far the expectation holds and what is there instead; the bytes that no copy
+//! gives.
+//!
+//! # Files
+//!
+//! - `base`, `error`, `inspect`, `hash`: what callers see beside the two verbs.
+//! - `format`: a patch's bytes. `coder`: the arithmetic coder. `script`, `literals`: its symbols.
+//! - `layout`: addresses and regions. `field`: a reference. `extract`: references found. `map`: where bytes went. `walk`: the
+//!   expectation, the same for both sides. `derive`: ranges that are computed.
+//! - `apply`, `make`: the verbs.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+mod apply;
+mod base;
+mod coder;
+mod derive;
+mod error;
+mod extract;
+mod field;
+mod format;
+mod hash;
+mod inspect;
+mod layout;
+mod literals;
+#[cfg(feature = "make")]
+mod make;
+mod map;
+mod script;
+mod walk;
+
+pub use apply::apply;
+pub use base::Base;
+pub use error::Error;
+pub(crate) use hash::{digest, hasher};
+pub use inspect::{Inspection, inspect};
+#[cfg(feature = "make")]
+pub use make::{MakeOptions, make};
+
+/// Longest file, in bytes.
+pub const MAX_FILE: u64 = u32::MAX as u64;
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// Its length in bytes.
+    pub len: u64,
+    /// Its BLAKE2b-256.
+    pub hash: [u8; 32],
+}

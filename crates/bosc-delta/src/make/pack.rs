@@ -1,0 +1,95 @@
+//! New bytes, packed; and the patch that needs no base.
+
+use crate::apply::back;
+use crate::coder::Encoder;
+use crate::format::{Header, Packing, Parts};
+use crate::literals::{self, Literals};
+use crate::{Error, digest, hasher};
+use lzma_rust2::{EncodeMode, LzmaOptions, LzmaWriter, MfType};
+use std::io::Write;
+
+/// Models are tried on no more bytes than this: LZMA is quicker to read.
+const MODELLED: usize = 2 << 20;
+/// A piece of the new file that is packed to see how well it packs.
+const SAMPLE: usize = 64 << 10;
+
+fn lzma(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let options =
+        LzmaOptions::new(back(bytes.len() as u64), 3, 0, 2, EncodeMode::Normal, 273, MfType::Bt4, 0);
+    let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false).map_err(Error::Write)?;
+    writer.write_all(bytes).map_err(Error::Write)?;
+    writer.finish().map_err(Error::Write)
+}
+
+fn models(bytes: &[u8]) -> Vec<u8> {
+    let mut literals = Literals::new(Encoder::new());
+    for byte in bytes {
+        literals.byte(*byte);
+    }
+    literals.coder.finish()
+}
+
+/// The smallest form of new bytes.
+pub(super) fn extra(bytes: &[u8]) -> Result<(Packing, Vec<u8>), Error> {
+    if bytes.is_empty() {
+        return Ok((Packing::Raw, Vec::new()));
+    }
+    let mut best = (Packing::Lzma, lzma(bytes)?);
+    if bytes.len() <= MODELLED.min(literals::MOST as usize) {
+        let modelled = models(bytes);
+        if modelled.len() < best.1.len() {
+            best = (Packing::Models, modelled);
+        }
+    }
+    if bytes.len() <= best.1.len() {
+        best = (Packing::Raw, bytes.to_vec());
+    }
+    Ok(best)
+}
+
+/// The patch, or the one that needs no base if it is smaller.
+pub(super) fn smaller(patch: Option<Vec<u8>>, old: &[u8], new: &[u8]) -> Result<Vec<u8>, Error> {
+    match patch {
+        Some(patch) if patch.len() < 256 || !promising(patch.len(), new)? => Ok(patch),
+        patch => {
+            let whole = whole(old, new)?;
+            Ok(patch.filter(|p| p.len() <= whole.len()).unwrap_or(whole))
+        }
+    }
+}
+
+/// Whether the new file alone could pack into less: samples say how well it packs.
+fn promising(len: usize, new: &[u8]) -> Result<bool, Error> {
+    if len > new.len() / 16 || new.len() <= 8 * SAMPLE {
+        return Ok(true);
+    }
+    let (mut packed, mut seen) = (0, 0);
+    for i in 0..8 {
+        let from = (new.len() - SAMPLE) / 7 * i;
+        let piece = new.get(from..from + SAMPLE).unwrap_or(&[]);
+        packed += lzma(piece)?.len();
+        seen += piece.len();
+    }
+    Ok(packed as u64 * new.len() as u64 / (seen as u64 * 4) < len as u64)
+}
+
+fn whole(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Error> {
+    let (packing, packed) = extra(new)?;
+    let hash = |bytes: &[u8]| {
+        let mut h = hasher();
+        h.update(bytes);
+        digest(&h)
+    };
+    let header = Header {
+        extractor: crate::extract::VERSION,
+        old_len: old.len() as u64,
+        new_len: new.len() as u64,
+        old_hash: hash(old),
+        new_hash: hash(new),
+        tables_len: 0,
+        copies: 0,
+        extra_len: new.len() as u64,
+        packing,
+    };
+    Ok(Parts { header, tables: &[], script: &[], extra: &packed }.write())
+}

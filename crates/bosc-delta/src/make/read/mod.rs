@@ -1,0 +1,63 @@
+//! The layout of an executable, read from its headers. Only who makes a patch reads them; what they say travels in the patch.
+//!
+//! - Here: which format a file has. `bytes`: numbers at positions. `elf`, `pe`, `macho`: the formats. `signature`: Mach-O's page hashes.
+//! - `go`: where Go keeps its tables.
+
+mod bytes;
+mod elf;
+mod go;
+mod macho;
+mod pe;
+mod signature;
+
+use crate::derive::Derived;
+use crate::layout::{Layout, Region, RegionKind};
+
+/// What is known of a file.
+#[derive(Debug, Default)]
+pub(super) struct Structure {
+    pub(super) layout: Layout,
+    /// Ranges that follow from the rest, and whether they do so in this file.
+    pub(super) derived: Vec<(Derived, bool)>,
+    /// Places that hold nothing but will hold an address: position and target.
+    pub(super) filled: Vec<(u64, u64)>,
+    /// Names of sections and their addresses.
+    pub(super) names: Vec<(String, u64)>,
+}
+
+/// Reads a file; of what is no executable that is known, nothing.
+pub(super) fn structure(file: &[u8]) -> Structure {
+    let mut s = elf::read(file).or_else(|| pe::read(file)).or_else(|| macho::read(file)).unwrap_or_default();
+    tidy(&mut s, file.len() as u64);
+    s
+}
+
+/// Puts regions in order, without overlaps and within the file.
+fn tidy(s: &mut Structure, len: u64) {
+    let layout = &mut s.layout;
+    for segment in &mut layout.segments {
+        segment.file_len = segment.file_len.min(len.saturating_sub(segment.offset));
+        segment.offset = segment.offset.min(len);
+    }
+    layout.segments.truncate(200);
+    let within = |r: &Region| r.len > 0 && r.end() <= len;
+    layout.walks.retain(within);
+    layout.walks.truncate(16);
+    layout.regions.retain(|r| within(r) && r.kind != RegionKind::Nothing);
+    layout.regions.sort_by_key(|r| (r.offset, r.len));
+    let mut end = 0;
+    layout.regions.retain(|r| {
+        let keep = r.offset >= end;
+        end = if keep { r.end() } else { end };
+        keep
+    });
+    let mut code = 0;
+    layout.regions.retain(|r| {
+        code += usize::from(r.kind.is_code());
+        !r.kind.is_code() || code <= 60
+    });
+    layout.regions.truncate(2000);
+    s.derived.retain(|(d, _)| d.offset.checked_add(d.len).is_some_and(|end| end <= len) && d.fits(len));
+    s.derived.sort_by_key(|(d, _)| d.offset);
+    s.derived.truncate(60);
+}

@@ -1,0 +1,92 @@
+//! The longest match of some bytes in a text.
+
+/// A text's suffixes in order.
+pub(super) struct Suffixes {
+    order: Vec<i32>,
+    /// For each pair of bytes, where the suffixes that begin with it start.
+    pairs: Vec<u32>,
+    /// Which stretches of [`SHORTEST`] bytes the text has: one bit for each value of a hash.
+    known: Vec<u64>,
+}
+
+/// Matches that are shorter are not found.
+const SHORTEST: usize = 8;
+const FILTER_BITS: u32 = 27;
+/// Matches are not followed further than this.
+const LONGEST: usize = 1 << 14;
+
+fn filter(bytes: &[u8]) -> Option<usize> {
+    let v = u64::from_le_bytes(*bytes.first_chunk::<SHORTEST>()?);
+    Some((v.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS)) as usize)
+}
+
+impl Suffixes {
+    /// None if the text is too long or memory is short.
+    pub(super) fn new(text: &[u8]) -> Option<Suffixes> {
+        i32::try_from(text.len()).ok()?;
+        let mut order = vec![0; text.len()];
+        if !text.is_empty() && libsais_rs::libsais(text, &mut order, 0, None) != 0 {
+            return None;
+        }
+        let mut pairs = vec![0u32; 65_537];
+        let mut known = vec![0u64; 1 << (FILTER_BITS - 6)];
+        for i in 0..text.len() {
+            let pair = usize::from(*text.get(i)?) << 8 | text.get(i + 1).map_or(0, |b| usize::from(*b));
+            *pairs.get_mut(pair + 1)? += 1;
+            if let Some(hash) = text.get(i..).and_then(filter) {
+                *known.get_mut(hash >> 6)? |= 1 << (hash & 63);
+            }
+        }
+        let mut sum = 0;
+        for count in &mut pairs {
+            sum += *count;
+            *count = sum;
+        }
+        Some(Suffixes { order, pairs, known })
+    }
+
+    /// Where the longest match of the start of `query` is, and its length.
+    pub(super) fn longest(&self, text: &[u8], query: &[u8]) -> (usize, usize) {
+        let query = query.get(..LONGEST).unwrap_or(query);
+        let known = filter(query).and_then(|h| Some(self.known.get(h >> 6)? >> (h & 63) & 1 == 1));
+        if known != Some(true) {
+            return (0, 0);
+        }
+        let [a, b, ..] = query else { return (0, 0) };
+        let pair = usize::from(*a) << 8 | usize::from(*b);
+        let at = |i: usize| self.pairs.get(i).map_or(0, |v| *v as usize);
+        let (mut low, mut high) = (at(pair), at(pair + 1));
+        let (mut best, mut low_len, mut high_len) = ((0, 0), 2, 2);
+        while low < high {
+            let middle = (low + high) / 2;
+            let Some(place) = self.order.get(middle).map(|p| *p as usize) else { break };
+            let suffix = text.get(place..).unwrap_or(&[]);
+            let from = low_len.min(high_len).min(suffix.len());
+            let len = from + common(suffix.get(from..).unwrap_or(&[]), query.get(from..).unwrap_or(&[]));
+            if len > best.1 {
+                best = (place, len);
+            }
+            if len == query.len() {
+                break;
+            }
+            if suffix.get(len) < query.get(len) {
+                (low, low_len) = (middle + 1, len);
+            } else {
+                (high, high_len) = (middle, len);
+            }
+        }
+        best
+    }
+}
+
+/// How many bytes two texts have in common at their starts.
+pub(super) fn common(a: &[u8], b: &[u8]) -> usize {
+    let mut n = 0;
+    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        if x != y {
+            break;
+        }
+        n += 8;
+    }
+    n + a.iter().skip(n).zip(b.iter().skip(n)).take_while(|(x, y)| x == y).count()
+}
