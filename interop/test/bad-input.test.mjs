@@ -133,7 +133,8 @@ test('no DHT node answers: said, with those tried, whatever the command waits fo
     assert.equal(p.all('line').length, 1)
   })
   await t.test('publish', { timeout: 30_000 }, async () => {
-    const p = await bosc.end(['publish', dir, '--yes', '--copies', '1', '--wait', '2'], { timeout: 25_000 })
+    assertFailed(await bosc.end(['publish', dir, '--yes'], { timeout: 25_000 }), 'ERR_LINK_MINTED')
+    const p = await bosc.end(['publish', dir, '--copies', '1', '--wait', '2'], { timeout: 25_000 })
     offline(p)
     assert.match(p.last('error').causes?.join() ?? '', /is in this store/)
   })

@@ -28,6 +28,13 @@ const networks = {
     while (nodes.length < 5) nodes.push(await boscNode([nodes[0].address]))
     return { bootstrap: [nodes[0].address], nodes, close: () => Promise.all(nodes.map((n) => n.close())) }
   },
+  'bosc dht --local': async () => {
+    const p = new Bosc({ bootstrap: [] }).start('dht', '--local', '--port', '0')
+    const { bootstrap, nodes } = await p.until('local')
+    assert.ok(nodes >= 4, 'fewer are too few for JavaScript clients')
+    const [host, port] = bootstrap.split(':')
+    return { bootstrap: [{ host, port: Number(port) }], close: () => p.stop() }
+  },
   'mixed, bosc first': async () => {
     const first = await boscNode()
     const bootstrap = [first.address]

@@ -2,6 +2,7 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
+import path from 'node:path'
 import { docsDir, readPage, runPage } from '../docs-run.mjs'
 import { PageError, missing, parsePage } from '../lib/docs-page.mjs'
 import { isStandIn } from '../lib/bosc.mjs'
@@ -10,16 +11,19 @@ const timeout = 900_000
 const standIn = isStandIn() ? 'the stand-in has no release pipeline' : false
 const skip = standIn || (process.platform === 'win32' ? 'the pages are typed into a POSIX shell' : false)
 /** Pages with commands. A page that is missing here, and one that has commands and is not here, is an error. */
-const PAGES = ['ten-minutes.md', 'release-lines.md', 'signing-ceremony.md', 'recovery.md', 'ci.md', 'operators.md']
+const PAGES = ['../README.md', 'ten-minutes.md', 'release-lines.md', 'signing-ceremony.md', 'recovery.md', 'ci.md', 'operators.md']
+
+/** Typed at a terminal: see first-app.test.mjs. */
+const AT_TERMINALS = ['first-app.md']
 
 test('every page with commands is run', () => {
   const found = fs.readdirSync(docsDir).filter((n) => n.endsWith('.md') && /^\s*```console/m.test(fs.readFileSync(`${docsDir}/${n}`, 'utf8')))
-  assert.deepEqual(found.sort(), [...PAGES].sort())
-  for (const name of PAGES) {
+  assert.deepEqual(found.sort(), [...PAGES.filter((name) => !name.startsWith('..')), ...AT_TERMINALS].sort())
+  for (const name of [...PAGES, ...AT_TERMINALS]) {
     const page = readPage(name)
     for (const link of fs.readFileSync(`${docsDir}/${name}`, 'utf8').matchAll(/\]\(([^)#\s]*)(?:#([^)]+))?\)/g)) {
       if (/^https?:/.test(link[1])) continue
-      const target = link[1] || name
+      const target = path.join(path.dirname(name), link[1] || path.basename(name))
       assert.ok(fs.existsSync(`${docsDir}/${target}`), `${name} links to ${target}`)
       if (!link[2]) continue
       const anchors = [...fs.readFileSync(`${docsDir}/${target}`, 'utf8').matchAll(/^#{2,3} (.+)$/gm)].map((m) => anchor(m[1].trim()))

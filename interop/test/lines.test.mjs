@@ -56,6 +56,24 @@ function setVersion(dir, version) {
   fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/"version": "[^"]*"/, `"version": "${version}"`))
 }
 
+/** The first `publish`: it makes the link, writes it down and releases nothing. The link. */
+async function mint(bosc, dir, ...flags) {
+  const p = await bosc.end(['publish', dir, '--yes', ...flags])
+  assertFailed(p, 'ERR_LINK_MINTED')
+  assert.equal(p.code, 8, p.describe())
+  const { link } = p.last('minted')
+  assert.match(p.last('error').message, new RegExp(`${link} is new`))
+  assert.match(p.last('error').hint, /build it again.*bosc publish/)
+  assert.deepEqual(p.all('addendum'), [], 'nothing was released')
+  return link
+}
+
+/** The first release of a folder, minted and published. */
+async function release(bosc, dir, ...flags) {
+  await mint(bosc, dir, ...flags)
+  return (await bosc.ok('publish', dir, '--copies', 0, ...flags)).last('final')
+}
+
 /** A JavaScript reader of a link that holds all of its newest version. */
 async function readAll(f, link, length) {
   const js = f.js()
@@ -82,10 +100,11 @@ test('publish makes a link, writes it down, and the next one continues it', { ti
   assertFailed(await bosc.end(['publish', dir]), 'ERR_NO_UPGRADE_LINK')
   assert.equal(fs.readFileSync(path.join(dir, 'package.json'), 'utf8'), packageText('1.0.0'))
 
-  const first = await bosc.ok('publish', dir, '--yes', '--copies', 0)
-  const { link, length } = first.last('final')
-  assert.equal(first.last('minted').link, link)
+  const link = await mint(bosc, dir)
   assert.equal(fs.readFileSync(path.join(dir, 'package.json'), 'utf8'), packageText('1.0.0', link), 'one line more')
+  const first = (await bosc.ok('publish', dir, '--copies', 0)).last('final')
+  assert.deepEqual([first.link, first.minted, first.version], [link, false, '1.0.0'], 'the next one releases')
+  const { length } = first
 
   const v1 = snapshot(dir)
   // The same again: nothing to do, and said so.
@@ -115,7 +134,7 @@ test('publish makes a link, writes it down, and the next one continues it', { ti
   drive.core.download({ start: 0, end: -1 })
   drive.getBlobs().then((b) => b.core.download({ start: 0, end: -1 }), () => {})
   await js.join(drive)
-  const second = await bosc.ok('publish', dir, '--wait', 60)
+  const second = await bosc.ok('publish', dir, '--copies', 2, '--wait', 60)
   assert.equal(second.last('final').copies, 2, second.describe())
   assert.deepEqual(second.all('byte-diff').map((d) => d.message).sort(), ['/new.txt', '/package.json'])
   await one.running.until('stats', holds(second.last('final').length))
@@ -130,9 +149,86 @@ test('publish makes a link, writes it down, and the next one continues it', { ti
 test('nobody takes it: publish ends when the time is up and says so', { timeout, skip }, async (t) => {
   const f = await fixture(t)
   const dir = project(f)
-  const done = await f.bosc().ok('publish', dir, '--yes', '--wait', 1)
-  assert.equal(done.last('final').copies, 0)
-  assert.equal(done.last('few-copies').wanted, 2)
+  const bosc = f.bosc()
+  const link = await mint(bosc, dir)
+  const done = await bosc.end(['publish', dir, '--copies', 2, '--wait', 1])
+  assertFailed(done, 'ERR_NOT_SEEDED')
+  assert.equal(done.code, 4)
+  assert.deepEqual(done.last('few-copies'), { full: 0, wanted: 2, link })
+  assert.match(done.last('error').message, /0 of 2 peers hold it: no peer came for it/)
+  assert.ok(done.last('error').hint.includes(`bosc seed ${link}`))
+  assert.equal((await bosc.info(link)).length, done.last('addendum').version, 'it is released in this store')
+})
+
+test('alone, publish waits for one peer, and not for long when none comes', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const dir = project(f)
+  const bosc = f.bosc()
+  const link = await mint(bosc, dir)
+  const begin = performance.now()
+  const alone = await bosc.end(['publish', dir], { timeout: 120_000 })
+  assertFailed(alone, 'ERR_NOT_SEEDED')
+  assert.equal(alone.last('few-copies').wanted, 1)
+  assert.ok(performance.now() - begin < 100_000, 'it does not wait for ten minutes')
+  // With a seeder of one's own that is all it takes.
+  await seeder(f, link, alone.last('addendum').version)
+  setVersion(dir, '1.1.0')
+  assert.equal((await bosc.ok('publish', dir)).last('final').copies, 1)
+})
+
+test('a build that did not change under a new version is named', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const dir = f.tree({
+    'by-arch/linux-x64/app/Demo': { data: noise(1, 1000), mode: 0o755 },
+    'by-arch/darwin-arm64/app/Demo': { data: noise(2, 1000), mode: 0o755 }
+  })
+  fs.writeFileSync(path.join(dir, 'package.json'), packageText('1.0.0'))
+  const bosc = f.bosc()
+  await release(bosc, dir)
+  setVersion(dir, '1.1.0')
+  writeTree(dir, { 'by-arch/linux-x64/app/Demo': { data: noise(3, 1000), mode: 0o755 } })
+  for (const flags of [['--dry-run'], ['--copies', 0]]) {
+    const p = await bosc.ok('publish', dir, ...flags)
+    assert.deepEqual(p.all('same-platform'), [{ platform: 'darwin-arm64', version: '1.1.0', before: '1.0.0' }], `${flags}`)
+  }
+})
+
+test('a folder of builds without a package.json takes it from Cargo.toml or tauri.conf.json above', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const built = { 'dist/by-arch/linux-x64/app/demo': { data: noise(1, 1000), mode: 0o755 }, 'src/main.rs': 'fn main() {}' }
+  const projects = [
+    ['Cargo.toml', '[package]\nname = "demo"\nversion = "1.0.0"\n'],
+    ['src-tauri/tauri.conf.json', '{\n  "productName": "demo",\n  "version": "1.0.0"\n}\n']
+  ]
+  for (const [name, text] of projects) {
+    const dir = f.tree({ ...built, [name]: text })
+    const [dist, file] = [path.join(dir, 'dist'), path.join(dir, name)]
+    const bosc = f.bosc()
+    const link = await mint(bosc, dist)
+    assert.match(fs.readFileSync(file, 'utf8'), new RegExp(link), 'the link is in the project')
+    for (const args of [['publish', dist, '--dry-run'], ['publish', dist, '--copies', 0]]) {
+      const p = await bosc.ok(...args)
+      assert.deepEqual(p.last('package'), { file, name: 'demo', version: '1.0.0' })
+      assert.deepEqual(p.all('byte-diff').map((d) => d.message).sort(), ['/by-arch/linux-x64/app/demo', '/package.json'])
+    }
+    // The same again is the same: what is made of the same file has the same bytes.
+    assert.equal((await bosc.ok('publish', dist, '--copies', 0)).last('final').changed, false)
+    await bosc.seed(link)
+    const { drive } = await readAll(f, link, 2)
+    const made = JSON.parse(await drive.get('/package.json'))
+    assert.equal(made.upgrade, link)
+    assert.equal(made.version, '1.0.0')
+    assert.ok(!fs.existsSync(path.join(dist, 'package.json')), 'nothing is written into the folder')
+    const other = await bosc.touch()
+    assert.deepEqual((await bosc.ok('stage', other.link, dist)).last('package'), { file, name: 'demo', version: '1.0.0' })
+    // A whole project is not released by mistake; with what was built it is what publish wants.
+    assertFailed(await bosc.end(['stage', other.link, dir]), 'ERR_INVALID_PROJECT_DIR')
+    assertFailed(await bosc.end(['publish', dir]), 'ERR_INVALID_PROJECT_DIR')
+    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('1.0.0', '1.1.0'))
+    const out = path.join(dist, 'by-arch/linux-x64/app/demo')
+    const p = await bosc.ok('publish', dir, '--copies', 0, '--linux-x64-app', out)
+    assert.equal(p.last('final').version, '1.1.0')
+  }
 })
 
 test('publish builds what it is given', { timeout, skip }, async (t) => {
@@ -145,8 +241,10 @@ test('publish builds what it is given', { timeout, skip }, async (t) => {
   })
   const bosc = f.bosc()
   const target = f.fresh('deploy')
-  const done = await bosc.ok('publish', dir, '--yes', '--copies', 0, '--linux-x64-app', path.join(dir, 'dist/Demo'), '--target', target)
-  assert.equal(done.last('minted').artifacts, true)
+  const flags = ['--linux-x64-app', path.join(dir, 'dist/Demo'), '--target', target]
+  await mint(bosc, dir, ...flags)
+  assert.ok(!fs.existsSync(target), 'nothing is built either')
+  const done = await bosc.ok('publish', dir, '--copies', 0, ...flags)
   const out = f.fresh()
   await bosc.dump(done.last('final').link, out)
   assert.deepEqual(snapshot(out), snapshot(target))
@@ -159,17 +257,18 @@ test('publish killed at any moment goes on when it is run again', { timeout, ski
   const dir = project(f)
   writeTree(dir, { big: noise(9, 12_000_000) })
   const bosc = f.bosc()
+  const link = await mint(bosc, dir)
   let lastTag = ''
   const moments = [['publishing', 0], ['staging', 0], ['byte-diff', 0], ['seeding', 0], ['staging', 25], ['staging', 60]]
   for (const [tag, delay] of moments) {
-    const p = bosc.start('publish', dir, '--yes', '--copies', 1, '--wait', 60)
+    const p = bosc.start('publish', dir, '--copies', 1, '--wait', 60)
     await Promise.race([p.until(tag).catch(() => {}), p.exited, p.until('seeding').catch(() => {})])
     await sleep(delay)
     p.child.kill('SIGKILL')
     await p.exited
     lastTag = p.lines.at(-1)?.tag ?? lastTag
   }
-  const { link } = (await bosc.ok('publish', dir, '--yes', '--copies', 0)).last('final')
+  await bosc.ok('publish', dir, '--copies', 0)
   assert.equal(JSON.parse(fs.readFileSync(path.join(dir, 'package.json'))).upgrade, link)
   const { length } = await bosc.info(link)
   const undisturbed = f.bosc()
@@ -190,7 +289,7 @@ test('a JavaScript updater follows a published link', { timeout, skip }, async (
   const dir = f.tree(release('1.0.0', 1))
   fs.writeFileSync(path.join(dir, 'package.json'), packageText('1.0.0'))
   const bosc = f.bosc()
-  const { link } = (await bosc.ok('publish', dir, '--yes', '--copies', 0)).last('final')
+  const { link } = await release(bosc, dir)
   const js = f.js()
   const target = path.join(f.fresh('installed'), 'Demo')
   const data = f.fresh('data')

@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Permission,
     /// A signature, hash or proof is wrong. Exit code 7.
     Integrity,
+    /// Nothing failed: one step is done, and the next one is the user's. Exit code 8.
+    Unfinished,
     /// Stopped by the user (Ctrl+C). Exit code 130.
     Interrupted,
 }
@@ -37,6 +39,7 @@ impl ErrorKind {
             Self::Store => 5,
             Self::Permission => 6,
             Self::Integrity => 7,
+            Self::Unfinished => 8,
             Self::Interrupted => 130,
         }
     }
@@ -50,6 +53,7 @@ impl ErrorKind {
             5 => Self::Store,
             6 => Self::Permission,
             7 => Self::Integrity,
+            8 => Self::Unfinished,
             130 => Self::Interrupted,
             _ => Self::Failed,
         }
@@ -154,6 +158,7 @@ impl CommandError {
                 "run the command on the machine, and with the store, that made the link"
             }
             (None, ErrorKind::Integrity) => "do not trust what was received; fetch it again from other peers",
+            (None, ErrorKind::Unfinished) => "do what is said above, then run the command again",
             (None, ErrorKind::Interrupted) => "run the command again; what was done is kept",
             (None, ErrorKind::Failed) => "run the command again with --verbose to see more",
         }

@@ -245,6 +245,18 @@ fn headers_and_tokens_stay_with_the_server_they_were_given_for() {
 }
 
 #[test]
+fn an_authority_that_nobody_knows_can_be_named_as_the_hint_says() {
+    let server = Server::start(Cert::Good, |r| serve_file(r, b"new"));
+    let mut o = options(&server, &Signing::new(7));
+    (o.tries, o.roots) =
+        (1, Roots::Only(vec![Server::start(Cert::Good, |r| serve_file(r, b"x")).ca.clone()]));
+    let e = update(o).unwrap_err();
+    assert!(e.to_string().contains("certificate"), "{e}");
+    let hint = e.next_step().unwrap();
+    assert!(hint.contains("`--ca FILE`") && hint.contains("`add_certificates`"), "{hint}");
+}
+
+#[test]
 fn a_client_certificate_is_shown_to_the_server_it_was_given_for() {
     let clients = Authority::new();
     let other = Server::start_for(Cert::Good, Clients::Asked, &clients, |r| serve_file(r, b"new"));

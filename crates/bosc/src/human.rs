@@ -3,7 +3,7 @@
 
 pub(crate) mod link;
 
-use crate::lines::{changed, dry, unmatched};
+use crate::lines::{changed, count, dry, unmatched};
 use crate::plain::{Tone, one_line};
 use crate::printer::{Printer, bytes};
 use crate::stage::human;
@@ -34,6 +34,8 @@ pub(crate) struct Progress {
     /// Bytes in all, and bytes a second.
     pub(crate) up: (u64, u64),
     pub(crate) down: (u64, u64),
+    /// Bytes that are written, of how many; where an end is known.
+    pub(crate) done: Option<(u64, u64)>,
 }
 
 impl Progress {
@@ -45,6 +47,7 @@ impl Progress {
             length: 0,
             up: sum(self.up, other.up),
             down: sum(self.down, other.down),
+            done: None,
         }
     }
 }
@@ -56,6 +59,7 @@ impl From<&SeedStats> for Progress {
             length: s.drive_length,
             up: (s.upload.total_bytes, s.upload.speed),
             down: (s.download.total_bytes, s.download.speed),
+            done: None,
         }
     }
 }
@@ -106,6 +110,7 @@ impl<'a> Human<'a> {
                 length: s.drive_length,
                 up: (s.upload.total_bytes, 0),
                 down: (s.download.total_bytes, 0),
+                done: None,
             }),
             Event::Provision(event) => crate::provision::line(p, event),
             Event::Line(event) => crate::line::human::line(p, event),
@@ -123,6 +128,14 @@ impl<'a> Human<'a> {
             Event::Multisig(event) => crate::multisig::human::line(p, event),
             Event::Demo(DemoEvent::Step { text, .. }) => p.data_name(text),
             Event::Relay(event) => crate::relay::human::relay(p, event),
+            Event::Dht(DhtEvent::Local { bootstrap, nodes }) => {
+                p.say(
+                    Tone::Good,
+                    &format!("{nodes} nodes on loopback until Ctrl+C. In every other terminal, first:"),
+                );
+                let set = if cfg!(windows) { "set" } else { "export" };
+                p.data(&format!("{set} BOSC_BOOTSTRAP={bootstrap}"));
+            }
             Event::Dht(DhtEvent::Ready { host, port }) => p.data(&format!("{host}:{port}")),
         }
     }
@@ -168,6 +181,7 @@ impl<'a> Human<'a> {
                 peers: s.peers,
                 length: s.drive_length,
                 down: (s.download.total_bytes, 0),
+                done: s.content.as_ref().map(|c| (c.written, c.bytes)),
                 ..Progress::default()
             }),
         }
@@ -189,11 +203,17 @@ impl<'a> Human<'a> {
     pub(crate) fn progress(&mut self, at: Progress) {
         let what = match self.links.len() {
             0 => format!("length {}", at.length),
-            n => format!("{n} links"),
+            n => count(n, "link"),
         };
+        let of = at.done.filter(|(_, of)| *of > 0).map(|(done, of)| {
+            // Not yet all, whatever it rounds to.
+            let percent = (u128::from(done) * 100 / u128::from(of)).min(99);
+            format!(", {percent} % of {}", bytes(of))
+        });
+        let of = of.unwrap_or_default();
         let line = format!(
-            "{} peers, {what}, up {} ({}/s), down {} ({}/s)",
-            at.peers,
+            "{}, {what}, up {} ({}/s), down {} ({}/s){of}",
+            count(at.peers, "peer"),
             bytes(at.up.0),
             bytes(at.up.1),
             bytes(at.down.0),

@@ -3,6 +3,7 @@
 use crate::plain::{Tone, one_line};
 use crate::printer::{Printer, bytes};
 use bosc_release::folder::diff::{ByteDiff, DiffKind};
+use std::fmt::Display;
 use std::path::Path;
 
 /// Nothing will be written.
@@ -33,7 +34,24 @@ pub(crate) fn change(diff: &ByteDiff) -> (Tone, &'static str, String) {
     (tone, mark, format!(" {} ({})", one_line(&diff.key), sizes.join(", ")))
 }
 
+/// `1 peer`, `2 peers`.
+pub(crate) fn count<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
+    let plural = if n == N::from(1_u8) { "" } else { "s" };
+    format!("{n} {noun}{plural}")
+}
+
 /// A path on one line.
 pub(crate) fn shown(path: &Path) -> String {
     one_line(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!([count(0_u64, "peer"), count(1_u64, "peer")], ["0 peers", "1 peer"]);
+        assert_eq!(count(2_usize, "bad line"), "2 bad lines");
+    }
 }

@@ -5,7 +5,7 @@ use crate::global::{Color, Global};
 use crate::plain::{Tone, json_line, one_line, printable, render, sentence};
 use crate::screen::{Full, Question, Screen, Stream, Worth, direct};
 use bosc_release::command::Stop;
-use bosc_release::error::CommandError;
+use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::event::Output;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -242,7 +242,11 @@ impl Printer {
 
     /// The same on stderr, also under --json: stdout cannot be written.
     pub(crate) fn failure_text(&self, e: &CommandError) {
-        self.err(&[(Tone::Bad, &format!("error: {}", sentence(e.message())))]);
+        let (tone, word) = match e.kind() {
+            ErrorKind::Unfinished => (Tone::Warn, "unfinished"),
+            _ => (Tone::Bad, "error"),
+        };
+        self.err(&[(tone, &format!("{word}: {}", sentence(e.message())))]);
         let plain = |line: String| self.err_worth(&[(Tone::Plain, &line)], Worth::Keep);
         for cause in e.causes() {
             plain(format!("  because: {}", sentence(&cause)));

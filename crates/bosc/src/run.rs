@@ -10,6 +10,7 @@ use crate::global::Global;
 use crate::human::Human;
 use crate::install::install;
 use crate::keys::keys;
+use crate::lines::count;
 use crate::on_store::{primary_key, with_store, with_store_reloading};
 use crate::plain::{Tone, one_line};
 use crate::printer::{Ended, Final, Printer, bytes};
@@ -35,6 +36,12 @@ pub(crate) fn main() -> ExitCode {
     crate::panics::hide_caught();
     let stop = Stop::new();
     let json_wanted = std::env::args_os().any(|a| a == "--json");
+    if std::env::args_os().len() <= 1 {
+        let printer = Printer::new("bosc", &without_flags(false), &stop);
+        printer.help(help::start_page());
+        printer.close();
+        return lost(&printer).unwrap_or(ExitCode::SUCCESS);
+    }
     let cli = match help::parse() {
         Ok(cli) => cli,
         Err(e) if json_wanted && e.use_stderr() => {
@@ -212,6 +219,10 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
         Command::Tools(t) => return t.run(g, printer, stop),
         Command::Dht(a) => {
             let mut human = Human::new(printer, false, false);
+            if a.local {
+                return dht::run_local(a.port, &mut |event: Event| human.event(&event), stop)
+                    .map(Final::from);
+            }
             let config = dht::DhtConfig {
                 host: a.host,
                 port: a.port,
@@ -231,7 +242,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
         (Request::Dump(r), Output::Dump(dumped)) if r.dir.is_some() && !r.list => {
             let (files, differed) = (dumped.count.files, dumped.count.differed());
             let verb = if r.dry_run { "would be written or removed" } else { "written or removed" };
-            printer.say(Tone::Good, &format!("{files} files in the drive, {differed} {verb}"));
+            printer.say(Tone::Good, &format!("{} in the drive, {differed} {verb}", count(files, "file")));
         }
         (_, Output::Provision(done)) => crate::provision::done(printer, done),
         _ => {}
@@ -247,15 +258,15 @@ fn ending(request: &Request, output: &Output, p: &Printer) {
             &format!("{} of {} versions; * where the SemVer changed", of.shown, of.versions),
         ),
         Output::Cores(of) => {
-            let (count, writable, size) = (of.count, of.writable, bytes(of.bytes));
-            p.say(Tone::Plain, &format!("{count} cores, {writable} writable, {size}"));
+            let (cores, writable, size) = (count(of.count, "core"), of.writable, bytes(of.bytes));
+            p.say(Tone::Plain, &format!("{cores}, {writable} writable, {size}"));
         }
         Output::Gc(of) => {
             let verb = if of.dry_run { "would go" } else { "gone" };
             // What the other kinds remove is counted in blocks; this one rewrites files.
             let store = matches!(request, Request::Gc(r) if r.what == bosc_release::gc::GcWhat::Store);
             let size = bytes(if store && !of.dry_run { of.disk_bytes } else { of.bytes });
-            p.say(Tone::Good, &format!("{verb}: {} blocks, {size}", of.blocks));
+            p.say(Tone::Good, &format!("{verb}: {}, {size}", count(of.blocks, "block")));
         }
         Output::DhtNodes(of) => {
             for node in &of.nodes {
@@ -277,8 +288,7 @@ fn ending(request: &Request, output: &Output, p: &Printer) {
         }
         Output::KeysExported(of) => {
             p.data_name(&of.file.display().to_string());
-            let keys = if of.links == 1 { "key" } else { "keys" };
-            p.say(Tone::Good, &format!("{} {keys}, encrypted", of.links));
+            p.say(Tone::Good, &format!("{}, encrypted", count(of.links, "key")));
             p.say(Tone::Warn, "Without the passphrase the file is worth nothing: keep both, apart");
         }
         Output::KeysImported(of) => {
@@ -289,7 +299,7 @@ fn ending(request: &Request, output: &Output, p: &Printer) {
             );
         }
         Output::StoreChecked(of) => {
-            p.say(Tone::Good, &format!("{} blocks, {}, all as stored", of.blocks, bytes(of.bytes)));
+            p.say(Tone::Good, &format!("{}, {}, all as stored", count(of.blocks, "block"), bytes(of.bytes)));
             if of.unnamed_bytes > 0 {
                 p.say(
                     Tone::Warn,
@@ -302,7 +312,7 @@ fn ending(request: &Request, output: &Output, p: &Printer) {
             }
         }
         Output::StoreRepaired(of) if of.blocks == 0 => p.say(Tone::Good, "Nothing is damaged"),
-        Output::StoreRepaired(of) => p.say(Tone::Good, &format!("{} blocks repaired", of.blocks)),
+        Output::StoreRepaired(of) => p.say(Tone::Good, &format!("{} repaired", count(of.blocks, "block"))),
         _ => {}
     }
 }

@@ -37,6 +37,21 @@ fn a_publish_that_is_refused_makes_no_link() {
     }
 }
 
+/// What the environment says is not in the usage, as if it had to be typed; and `bosc` alone is no mistake.
+#[test]
+fn a_usage_shows_what_must_be_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = bosc(dir.path(), &["stage"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("Usage: bosc stage") && text.contains("<LINK>"), "{text}");
+    assert!(!text.contains("--store") && !text.contains("--bootstrap"), "{text}");
+    let output = bosc(dir.path(), &[]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(text.contains("First steps:") && text.contains("bosc publish DIR"), "{text}");
+}
+
 /// A name that does not resolve is the network's fault, separators alone are the caller's.
 #[test]
 fn bootstrap_nodes_that_do_not_resolve_are_a_failure_of_the_network() {

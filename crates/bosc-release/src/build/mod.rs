@@ -20,7 +20,8 @@
 //!
 //! # Files
 //!
-//! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json. `plan`: what goes where, and which paths, names and targets are refused. `checks`: secrets and
+//! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json. `release_package`: that of a folder which `stage` or
+//!   `publish` is given. `plan`: what goes where, and which paths, names and targets are refused. `checks`: secrets and
 //!   names.
 //! - `copy`: files into the tree. `place`: the target and the work folder beside it. `event`: what is reported. `errors`: of files.
 
@@ -31,12 +32,14 @@ pub(crate) mod event;
 mod package;
 mod place;
 pub(crate) mod plan;
+mod release_package;
 #[cfg(test)]
 mod tests;
 
 pub use event::{BuildEvent, Built};
 pub use package::{PackageKind, ProjectPackage, find_package, read_project};
 pub use plan::{ARCHITECTURES, Artifact};
+pub use release_package::ReleasePackage;
 
 use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};

@@ -1,6 +1,6 @@
 //! The package a deployment directory is made from: a package.json as it is, or one made from a Rust project.
 //!
-//! `Cargo.toml`: `[package.metadata.bosc]` holds what package.json would (`productName` or `product-name`, `upgrade`,
+//! `Cargo.toml`: `[package.metadata.bosc]`, which may be missing, holds what package.json would (`productName` or `product-name`, `upgrade`,
 //! `name`, ...); `name`, `version`, `description`, `license`, `repository` and `homepage` come from `[package]`, those
 //! with `workspace = true` from the workspace above.
 //!
@@ -28,7 +28,7 @@ pub enum PackageKind {
     /// A package.json, carried byte for byte.
     #[serde(rename = "package.json")]
     Npm,
-    /// A Cargo.toml with `[package.metadata.bosc]`.
+    /// A Cargo.toml.
     #[serde(rename = "Cargo.toml")]
     Cargo,
     /// A tauri.conf.json.
@@ -93,7 +93,7 @@ fn invalid(file: &Path, what: impl std::fmt::Display) -> CommandError {
 }
 
 /// Which file to read. A folder, or none given, is searched for package.json, Cargo.toml with
-/// `[package.metadata.bosc]`, tauri.conf.json and src-tauri/tauri.conf.json, in this order.
+/// `[package.metadata.bosc]`, tauri.conf.json, src-tauri/tauri.conf.json and any other Cargo.toml of a package, in this order.
 pub fn find_package(given: Option<&Path>, cwd: &Path) -> Result<PathBuf, CommandError> {
     let folder = match given {
         Some(path) if path.is_dir() => path,
@@ -113,17 +113,22 @@ pub fn find_package(given: Option<&Path>, cwd: &Path) -> Result<PathBuf, Command
         .into_iter()
         .chain(has_metadata(&cargo).then_some(cargo))
         .chain([folder.join("tauri.conf.json"), folder.join("src-tauri").join("tauri.conf.json")])
-        .find(|p| p.is_file());
+        .find(|p| p.is_file())
+        // Beside a tauri.conf.json it is a part of it.
+        .or_else(|| is_package(&folder.join("Cargo.toml")).then(|| folder.join("Cargo.toml")));
     found.ok_or_else(|| {
         CommandError::new(
             ErrorKind::Input,
             "ERR_INVALID_PROJECT_DIR",
             format!("no package.json in {}", folder.display()),
         )
-        .hint(
-            "name one with --package; a Cargo.toml with [package.metadata.bosc] or a tauri.conf.json will do as well",
-        )
+        .hint("name one with --package; a Cargo.toml or a tauri.conf.json will do as well")
     })
+}
+
+/// Whether a Cargo.toml is that of a package, and not of a workspace alone.
+pub(super) fn is_package(cargo: &Path) -> bool {
+    cargo.is_file() && read_toml(cargo).is_ok_and(|t| sub(&t, &["package"]).is_some())
 }
 
 fn has_metadata(cargo: &Path) -> bool {
@@ -219,11 +224,6 @@ fn settings(out: &mut Map<String, Value>, from: &Map<String, Value>) {
 fn from_cargo(file: &Path) -> Result<Vec<u8>, CommandError> {
     let table = read_toml(file)?;
     let package = sub(&table, &["package"]).ok_or_else(|| invalid(file, "it has no [package]"))?;
-    let Some(own) = sub(package, &["metadata", "bosc"]) else {
-        return Err(invalid(file, "it has no [package.metadata.bosc]").hint(
-            "add it, with productName and the upgrade link in it, or name a package.json with --package",
-        ));
-    };
     let mut out = Map::new();
     if let Some(name) = package.get("name").and_then(toml::Value::as_str) {
         out.insert("name".into(), Value::from(name));
@@ -247,8 +247,10 @@ fn from_cargo(file: &Path) -> Result<Vec<u8>, CommandError> {
             _ => {}
         }
     }
-    let own: Map<String, Value> = own.iter().map(|(k, v)| (k.clone(), to_json(v))).collect();
-    settings(&mut out, &own);
+    if let Some(own) = sub(package, &["metadata", "bosc"]) {
+        let own: Map<String, Value> = own.iter().map(|(k, v)| (k.clone(), to_json(v))).collect();
+        settings(&mut out, &own);
+    }
     write(out)
 }
 

@@ -17,13 +17,14 @@ pub use event::{DemoDone, DemoEvent, DemoRelease, DemoUpdates, Received, StepDat
 pub use updates::{EXAMPLE, EXAMPLE_ENV, end_with_demo};
 
 use crate::command::{Sink, Stop};
+use crate::dht::{LOCAL_NODES, start_local};
 use crate::engine::{Engine, EngineConfig};
 use crate::error::CommandError;
 use crate::touch::Touch;
 use bosc_node::Node;
 use files::{TempDir, compare, edit, made_app};
 use pipeline::Machines;
-use show::{DHT_NODES, Demo, StopOnDrop, dht, received, seed, size, wrong};
+use show::{Demo, StopOnDrop, received, seed, size, wrong};
 use std::path::Path;
 use std::time::Instant;
 
@@ -47,10 +48,10 @@ impl Demo<'_> {
             Some(dir) => dir.to_owned(),
             None => made_app(&self.temp.join("app"))?,
         };
-        let nodes = dht()?;
+        let nodes = start_local(0)?;
         let bootstrap: Vec<String> = nodes.iter().map(|n| format!("127.0.0.1:{}", n.port())).collect();
         self.step(
-            format!("1. A DHT of {DHT_NODES} nodes runs on loopback"),
+            format!("1. A DHT of {LOCAL_NODES} nodes runs on loopback"),
             StepData::Dht { bootstrap: bootstrap.clone() },
         );
 

@@ -2,7 +2,6 @@
 
 use super::event::{DemoEvent, StepData};
 use crate::command::{Sink, Stop};
-use crate::dht::{DhtConfig, start};
 use crate::dump::Dump;
 use crate::engine::Engine;
 use crate::error::{CommandError, ErrorKind};
@@ -10,14 +9,9 @@ use crate::event::Event;
 use crate::seed::Seed;
 use crate::seed::event::{SeedEvent, SeedStats};
 use crate::stage::{Stage, StageEvent};
-use bosc_node::Node;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
-
-/// Nodes of the demo's DHT; fewer than four make JavaScript clients believe they are alone.
-pub(crate) const DHT_NODES: usize = 4;
 
 /// How long any step may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -131,15 +125,6 @@ pub(crate) fn seed<'s, 'e: 's>(
         let _ = engine.seed(&request, &mut sink, &stop);
     });
     rx
-}
-
-pub(crate) fn dht() -> Result<Vec<Node>, CommandError> {
-    let mut nodes: Vec<Node> = Vec::new();
-    for _ in 0..DHT_NODES {
-        let bootstrap = nodes.first().map(|n| format!("127.0.0.1:{}", n.port())).into_iter().collect();
-        nodes.push(start(&DhtConfig { host: Ipv4Addr::LOCALHOST, port: 0, public_host: None, bootstrap })?);
-    }
-    Ok(nodes)
 }
 
 /// For what is told elsewhere.

@@ -13,6 +13,13 @@ pub enum DhtEvent {
         /// Its UDP port.
         port: u16,
     },
+    /// A whole network on loopback answers.
+    Local {
+        /// The node to start from: `HOST:PORT`.
+        bootstrap: String,
+        /// How many nodes it has.
+        nodes: usize,
+    },
 }
 
 /// What `data dht` ends with.

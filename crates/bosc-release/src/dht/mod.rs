@@ -1,4 +1,4 @@
-//! `dht`: a node of the DHT itself, for private networks.
+//! `dht`: a node of the DHT itself, for private networks, or all nodes of one on loopback.
 
 mod command;
 pub mod event;
@@ -49,6 +49,40 @@ pub fn start(config: &DhtConfig) -> Result<Node, CommandError> {
     })
 }
 
+/// Nodes of a network on loopback: as many as JavaScript peers need to find each other.
+pub(crate) const LOCAL_NODES: usize = 4;
+
+/// Starts a whole network of its own on loopback. The first node is at `port`, or at a free one when that is 0.
+pub(crate) fn start_local(port: u16) -> Result<Vec<Node>, CommandError> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for _ in 0..LOCAL_NODES {
+        let first = nodes.first().map(Node::port);
+        nodes.push(start(&DhtConfig {
+            host: Ipv4Addr::LOCALHOST,
+            port: if first.is_none() { port } else { 0 },
+            public_host: None,
+            bootstrap: first.map(|port| format!("127.0.0.1:{port}")).into_iter().collect(),
+        })?);
+    }
+    Ok(nodes)
+}
+
+/// Runs a whole network on loopback until stopped.
+///
+/// # Errors
+/// `ERR_CONNECTION` when the port is taken.
+pub fn run_local(port: u16, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
+    let nodes = start_local(port)?;
+    if let Some(first) = nodes.first() {
+        let bootstrap = format!("127.0.0.1:{}", first.port());
+        sink.tell(DhtEvent::Local { bootstrap, nodes: nodes.len() });
+        // Nothing but a stop ends it.
+        let _: Result<Option<()>, FollowError> = Wait::new(stop).run(first.signal(), |_| Ok(None));
+    }
+    nodes.into_iter().for_each(Node::close);
+    Ok(Output::Nothing)
+}
+
 /// Runs a node until stopped.
 pub fn run(config: &DhtConfig, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
     let node = start(config)?;
@@ -77,10 +111,13 @@ mod tests {
 
     #[test]
     fn its_event_has_the_names_that_others_read() {
-        crate::golden::events(vec![(
-            DhtEvent::Ready { host: "h".into(), port: 1 },
-            "ready",
-            r#"{"host":"h","port":1}"#,
-        )]);
+        crate::golden::events(vec![
+            (DhtEvent::Ready { host: "h".into(), port: 1 }, "ready", r#"{"host":"h","port":1}"#),
+            (
+                DhtEvent::Local { bootstrap: "h:1".into(), nodes: 4 },
+                "local",
+                r#"{"bootstrap":"h:1","nodes":4}"#,
+            ),
+        ]);
     }
 }

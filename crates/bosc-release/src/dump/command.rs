@@ -1,7 +1,7 @@
 //! `dump`: a drive's files to a folder or to the caller.
 
 use super::actions::DumpOptions;
-use super::event::{DumpEvent, DumpStats, Dumped, FilePart, Received, Sent};
+use super::event::{Content, DumpEvent, DumpStats, Dumped, FilePart, Received, Sent};
 use super::plan::plan;
 use super::request::{Dump, DumpError};
 use super::root::Root;
@@ -43,6 +43,8 @@ pub(crate) struct Dumping<'a> {
     pub(crate) stop: &'a Stop,
     pub(crate) sink: &'a mut dyn Sink,
     pub(crate) told: Instant,
+    /// What is written in all, once that is known.
+    pub(crate) content: Option<Content>,
 }
 
 impl Engine {
@@ -87,6 +89,7 @@ impl Engine {
             stop,
             sink,
             told: Instant::now(),
+            content: None,
         };
         if version != head.length {
             let source = opened.entries();
@@ -305,6 +308,9 @@ impl<'a> Dumping<'a> {
             _ => None,
         };
         let writes = std::mem::take(&mut plan.writes);
+        let bytes =
+            writes.iter().filter_map(|w| w.content()).fold(0, |sum, c| c.byte_length.saturating_add(sum));
+        self.content = Some(Content { bytes, written: 0 });
         for action in &writes {
             let content = action.content();
             // A dry run compares as far as it can without fetching.
@@ -320,6 +326,9 @@ impl<'a> Dumping<'a> {
                 let mut reader = BlobReader::new(source.clone(), id);
                 while let Some(part) = self.next_part(&mut reader, live)? {
                     writer.push(&part).map_err(dump_error)?;
+                    if let Some(content) = &mut self.content {
+                        content.written = content.written.saturating_add(part.len() as u64);
+                    }
                 }
             }
             if let Written::Written(diff) = writer.finish().map_err(dump_error)? {
@@ -426,6 +435,7 @@ impl<'a> Dumping<'a> {
                 total_bytes: s.downloaded_bytes,
             },
             upload: Sent { bytes: s.uploaded_bytes, blocks: s.uploaded_blocks },
+            content: self.content,
         }));
     }
 }

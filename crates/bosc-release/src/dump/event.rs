@@ -71,6 +71,18 @@ pub struct DumpStats {
     pub download: Received,
     /// What was given to others.
     pub upload: Sent,
+    /// What is to be written, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+}
+
+/// The files that a dump writes, together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Bytes of those that differ from what is there.
+    pub bytes: u64,
+    /// Bytes of them that are written.
+    pub written: u64,
 }
 
 /// Blocks of content that came.

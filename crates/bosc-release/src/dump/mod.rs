@@ -42,7 +42,7 @@ mod write;
 pub use actions::Removal;
 pub use actions::{DumpContext, DumpOptions, DumpPlan, WriteAction, WriteKind};
 pub use check::{LinkError, check_link};
-pub use event::{DumpEvent, DumpStats, Dumped, FilePart, Received, Sent};
+pub use event::{Content, DumpEvent, DumpStats, Dumped, FilePart, Received, Sent};
 pub use plan::plan;
 pub use request::{Dump, DumpError};
 pub use root::Root;

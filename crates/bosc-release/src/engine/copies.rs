@@ -9,42 +9,69 @@ use bosc_follow::{FollowError, Wait};
 use bosc_format::id;
 use std::time::Duration;
 
+/// Most peers that are named.
+const MAX_NAMED: usize = 4;
+
+/// Who has a drive that was seeded.
+#[derive(Debug, Default)]
+pub(crate) struct HeldBy {
+    /// How many have all of it.
+    pub(crate) full: usize,
+    /// Some that are connected and do not: how their keys begin.
+    pub(crate) partial: Vec<String>,
+}
+
 impl Engine {
-    /// Seeds a drive that is whole here until `wanted` others hold it, `wait` is over, or it is stopped. How many hold it.
+    /// Seeds a drive that is whole here until `wanted` others hold it, `wait` is over, or it is stopped; with a `stall` also
+    /// until so long no peer came and nothing was fetched. Who has it.
     pub(crate) fn seed_until(
         &self,
         drive: DriveCores,
         wanted: usize,
         wait: Duration,
+        stall: Option<Duration>,
         sink: &mut dyn Sink,
         stop: &Stop,
-    ) -> Result<usize, CommandError> {
+    ) -> Result<HeldBy, CommandError> {
         sink.tell(SeedEvent::Seeding { key: id::encode(drive.key()), link: drive.plain_link() });
         let followed = self.follow_drive(&drive, true)?;
         let needed = drive.blobs_needed();
         let (mut announced, mut told) = (false, None);
-        let waited = followed.wait(&mut Wait::new(stop).timeout(wait), |_| {
+        let limit = Wait::new(stop).timeout(wait);
+        let mut limit = match stall {
+            Some(stall) => limit.stall(stall),
+            None => limit,
+        };
+        let waited = followed.wait(&mut limit, |alarm| {
             if !announced && followed.topic().is_flushed() && followed.node().status().listening {
                 announced = true;
                 sink.tell(SeedEvent::Announced);
             }
             let copies = followed.copies(needed);
             let full = copies.full.len();
+            let (db, blobs) = followed.statuses();
+            let uploaded = db.uploaded_bytes.saturating_add(blobs.uploaded_bytes);
+            alarm.came(uploaded.saturating_add(u64::try_from(copies.peers).unwrap_or(0)));
             if told.as_ref() != Some(&copies) {
-                let (db, blobs) = followed.statuses();
                 sink.tell(SeedEvent::Copies {
                     full,
                     wanted,
                     peers: copies.peers,
                     length: db.length,
-                    uploaded_bytes: db.uploaded_bytes + blobs.uploaded_bytes,
+                    uploaded_bytes: uploaded,
                 });
                 told = Some(copies);
             }
             Ok((full >= wanted).then_some(()))
         });
         match waited {
-            Ok(_) | Err(FollowError::Stopped) => Ok(followed.copies(needed).full.len()),
+            Ok(_) | Err(FollowError::Stopped) => {
+                let full = followed.copies(needed).full;
+                let partial =
+                    followed.statuses().0.peers.into_iter().map(|p| p.key).filter(|k| !full.contains(k));
+                let start = |key| id::encode(&key).chars().take(12).collect();
+                Ok(HeldBy { full: full.len(), partial: partial.take(MAX_NAMED).map(start).collect() })
+            }
             Err(e) => Err(e.into()),
         }
     }

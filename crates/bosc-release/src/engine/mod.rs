@@ -6,6 +6,7 @@
 //! - `drive`: a drive's two cores in the store. `open`: a drive brought up to date as far as peers allow, and its small files.
 //!   `look`: a link opened to see who holds it.
 //! - `follow`: followed drives, and what they fail with in this crate's words. `copies`: seeding until peers hold full copies of a drive.
+//!   `seeded`: which drives `seed` keeps available.
 //! - `shared`: links whose key more than one machine has, or whose store was copied: nothing is written to them before peers
 //!   showed the newest version. `run_lock`: runs about to write one link see each other. `conflict`: two histories of one link.
 //! - `prepare`: what the node has to be for a request. `pace`: how fast all scrubs together read. `folders`: names of work folders in the store. `errors`: what the store and the
@@ -22,6 +23,7 @@ pub(crate) mod open;
 pub(crate) mod pace;
 mod prepare;
 pub(crate) mod run_lock;
+pub(crate) mod seeded;
 pub(crate) mod shared;
 
 use crate::error::{CommandError, ErrorKind};
@@ -100,6 +102,8 @@ pub struct Engine {
     pub(crate) committing: Mutex<()>,
     /// One release at a time is compared with what its link holds, and written.
     pub(crate) releasing: Mutex<()>,
+    /// What `seed` keeps available.
+    pub(crate) seeded: seeded::Seeded,
     /// The primary key is on other machines too, so that names of it do not tell this one apart.
     common_key: bool,
     pub(crate) topics: Topics,
@@ -155,6 +159,7 @@ impl Engine {
             staging: Mutex::new(()),
             committing: Mutex::new(()),
             releasing: Mutex::new(()),
+            seeded: seeded::Seeded::default(),
             common_key: config.primary_key.is_some(),
             topics: Topics::default(),
             scrub_pace: pace::Pace::default(),

@@ -2,6 +2,7 @@
 //!
 //! It must lie in the folder itself: looking in the folders above, as Pear up to 3.3 does, stages the wrong tree.
 
+use crate::error::{CommandError, ErrorKind};
 use bosc_files::open_plain;
 use serde_json::{Map, Value};
 use std::io::Read;
@@ -56,11 +57,24 @@ impl PackageError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { above: Some(dir), .. } => Some(format!("did you mean {}?", dir.display())),
-            Self::NotFound { above: None, .. } => Some("give the folder that holds package.json".into()),
+            Self::NotFound { above: None, .. } => Some(format!(
+                "create it with two fields, {}, or name the folder that has one",
+                r#"{"name": "my-app", "version": "1.0.0"}"#
+            )),
             Self::Unusable { problem, .. } => Some(problem.hint().into()),
             _ => None,
         }
     }
+}
+
+/// A `package.json` that cannot be used.
+pub(crate) fn package_error(e: PackageError) -> CommandError {
+    let code = match &e {
+        PackageError::Invalid { .. } | PackageError::Unusable { .. } => "ERR_INVALID_MANIFEST",
+        _ => "ERR_INVALID_PROJECT_DIR",
+    };
+    let hint = e.hint().unwrap_or_else(|| "correct its package.json and run the command again".into());
+    CommandError::new(ErrorKind::Input, code, e.to_string()).hint(hint)
 }
 
 /// Why clients cannot use a `package.json` that can be read.

@@ -2,9 +2,10 @@
 
 use super::snapshot::write_shared;
 use super::{Ci, Publish, PublishEvent, Published, own_files, package_edit};
-use crate::build::{self, Artifact, Build};
+use crate::build::{self, Artifact, Build, ReleasePackage};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
+use crate::engine::copies::HeldBy;
 use crate::engine::drive::{DriveCores, parse_link};
 use crate::engine::errors::{no_dht, store_error};
 use crate::engine::folders::DRY_BUILD_FOLDER;
@@ -14,7 +15,6 @@ use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::MAX_PACKAGE_LEN;
 use crate::folder::package::Package;
 use crate::output_file::{OutputFile, OutputKind, alone, check_output_folder};
-use crate::stage::next_release::package_error;
 use crate::stage::{Stage, link_rules};
 use crate::touch::Touch;
 use bosc_format::link::PearLink;
@@ -32,16 +32,20 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Published, CommandError> {
         let alone = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
-        let package = Package::read_for_release(&request.dir).map_err(package_error)?;
+        let found = package_of(request)?;
+        let package = &found.package;
         link_rules::version(package.version.as_deref())?;
-        check_outputs(request)?;
+        check_outputs(request, &found.file)?;
         let (drive, minted, mut lock) = match &request.ci {
             Some(ci) => {
                 own_files::left_out(&request.dir, ci)?;
-                let (drive, minted) = self.ci_drive(request, ci, &package, sink, stop)?;
+                let (drive, minted) = self.ci_drive(request, ci, &found, sink, stop)?;
                 (drive, minted, None)
             }
-            None => self.own_drive(request, &package, sink, stop)?,
+            None => {
+                let (drive, lock) = self.own_drive(request, &found, sink, stop)?;
+                (drive, false, lock)
+            }
         };
         let link = drive.plain_link();
         sink.tell(PublishEvent::Publishing {
@@ -52,7 +56,7 @@ impl Engine {
         });
         let (dir, _gone_afterwards) = match request.artifacts.is_empty() {
             true => (request.dir.clone(), None),
-            false => self.deployment(request, sink, stop)?,
+            false => self.deployment(request, &found, sink, stop)?,
         };
         if let Some(ci) = request.ci.as_ref().filter(|_| !request.dry_run) {
             lock = Some(self.run_lock(&drive, ci, sink, stop)?);
@@ -106,14 +110,21 @@ impl Engine {
         }
         drop(alone);
         let mut failed = None;
-        if request.copies > 0 {
+        // Whoever said nothing of copies has what is needed: somebody who stays.
+        let here = request.stall_ms > 0 && self.seeded.has(drive.key());
+        if here {
+            sink.tell(PublishEvent::SeededHere { link: drive.plain_link() });
+        }
+        if request.copies > 0 && !here {
             let wait = Duration::from_millis(request.wait_ms);
+            let stall = Some(request.stall_ms).filter(|ms| *ms > 0).map(Duration::from_millis);
             let own = drive.clone();
             // What peers saw is to be noted whatever became of the seeding.
-            let copies = self.seed_until(own, request.copies, wait, sink, stop).unwrap_or_else(|e| {
+            let held = self.seed_until(own, request.copies, wait, stall, sink, stop).unwrap_or_else(|e| {
                 failed = Some(e);
-                0
+                HeldBy::default()
             });
+            let copies = held.full;
             done.copies = Some(copies);
             kept |= copies > 0;
             if let Some(tried) = self.unanswered().filter(|_| failed.is_none()) {
@@ -127,6 +138,9 @@ impl Engine {
                     wanted: request.copies,
                     link: drive.plain_link(),
                 });
+                if request.ci.is_none() && failed.is_none() && !stop.is_stopped() {
+                    failed = Some(few_copies(&drive, &held, request.copies));
+                }
             }
         }
         if let (Some(ci), Some(learned)) = (&request.ci, learned) {
@@ -149,32 +163,33 @@ impl Engine {
         Ok(done)
     }
 
-    /// The drive of `upgrade` in package.json, or a new one that is written there.
+    /// The drive of `upgrade` in package.json. Where that names none, a link is made and written there, and nothing else is
+    /// done: no build could know it.
     fn own_drive(
         &self,
         request: &Publish,
-        package: &Package,
+        found: &ReleasePackage,
         sink: &mut dyn Sink,
         stop: &Stop,
-    ) -> Result<(DriveCores, bool, Option<RunLock>), CommandError> {
-        let (link, minted) = match upgrade(package)? {
-            Some(link) => (link, false),
+    ) -> Result<(DriveCores, Option<RunLock>), CommandError> {
+        let link = match upgrade(&found.package)? {
+            Some(link) => link,
             None => {
-                may_mint(request)?;
+                may_mint(request, &found.file)?;
                 if request.dry_run {
                     return Err(CommandError::input("a dry run makes no link").hint(
                         "publish once without --dry-run, or put a link of `bosc touch` into package.json",
                     ));
                 }
-                self.before_minting(request, stop)?;
-                let _alone = alone(&request.dir.join("package.json"))?;
+                self.before_minting(request, found, stop)?;
+                let _alone = alone(&found.file)?;
                 // Another store may have published the folder meanwhile: there is one link in the end.
-                match upgrade(&Package::read_for_release(&request.dir).map_err(package_error)?)? {
-                    Some(link) => (link, false),
+                match upgrade(&package_of(request)?.package)? {
+                    Some(link) => link,
                     None => {
                         let link = self.touch(&Touch::default(), stop)?.link;
-                        self.write_upgrade(request, &link, sink)?;
-                        (link, true)
+                        self.write_upgrade(request, found, &link, sink)?;
+                        return Err(only_minted(&link, request, &found.file));
                     }
                 }
             }
@@ -186,7 +201,7 @@ impl Engine {
             &drive,
             "publish with the store that made the link, bring its key here with `bosc keys import`, or use --ci",
         )?;
-        Ok((drive, minted, lock))
+        Ok((drive, lock))
     }
 
     /// Sees to it that no other run publishes to the link until the lock is dropped.
@@ -207,7 +222,7 @@ impl Engine {
         &self,
         request: &Publish,
         ci: &Ci,
-        package: &Package,
+        found: &ReleasePackage,
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<(DriveCores, bool), CommandError> {
@@ -221,15 +236,15 @@ impl Engine {
             .hint("give the command a store of its own with `--store DIR`"));
         }
         let mut minted = false;
-        let known = upgrade(package)?;
+        let known = upgrade(&found.package)?;
         let mut held = None;
         let known = match known {
             None if !request.dry_run => {
-                may_mint(request)
+                may_mint(request, &found.file)
                     .map_err(|e| e.hint(format!("put it into package.json: \"upgrade\": \"{link}\"")))?;
-                self.before_minting(request, stop)?;
-                held = alone(&request.dir.join("package.json"))?;
-                upgrade(&Package::read_for_release(&request.dir).map_err(package_error)?)?
+                self.before_minting(request, found, stop)?;
+                held = alone(&found.file)?;
+                upgrade(&package_of(request)?.package)?
             }
             known => known,
         };
@@ -245,7 +260,7 @@ impl Engine {
             }
             None if request.dry_run => {}
             None => {
-                self.write_upgrade(request, &link, sink)?;
+                self.write_upgrade(request, found, &link, sink)?;
                 minted = true;
             }
         }
@@ -256,9 +271,14 @@ impl Engine {
     }
 
     /// Refuses what cannot be released, secrets above all, before a link is made and written into package.json.
-    fn before_minting(&self, request: &Publish, stop: &Stop) -> Result<(), CommandError> {
+    fn before_minting(
+        &self,
+        request: &Publish,
+        found: &ReleasePackage,
+        stop: &Stop,
+    ) -> Result<(), CommandError> {
         if !request.artifacts.is_empty() {
-            return build::check(&Self::build_of(request, request.dir.join("package.json"), None));
+            return build::check(&Self::build_of(request, found.file.clone(), None));
         }
         self.would_stage(
             &Stage {
@@ -286,8 +306,14 @@ impl Engine {
         }
     }
 
-    fn write_upgrade(&self, request: &Publish, link: &str, sink: &mut dyn Sink) -> Result<(), CommandError> {
-        let file = request.dir.join("package.json");
+    fn write_upgrade(
+        &self,
+        request: &Publish,
+        found: &ReleasePackage,
+        link: &str,
+        sink: &mut dyn Sink,
+    ) -> Result<(), CommandError> {
+        let file = found.file.clone();
         let unwritable = |e: std::io::Error| {
             CommandError::unwritable(
                 format!("the link could not be written to {}", file.display()),
@@ -300,7 +326,7 @@ impl Engine {
                 String::from_utf8(b).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))
             })
             .map_err(unwritable)?;
-        let text = package_edit::set_string(&text, "upgrade", link)
+        let text = package_edit::set_upgrade(found.kind, &text, link)
             .map_err(|why| unwritable(std::io::Error::new(std::io::ErrorKind::InvalidData, why)))?;
         write_shared(&file, text.as_bytes()).map_err(unwritable)?;
         let (link, artifacts) = (link.to_owned(), !request.artifacts.is_empty());
@@ -314,10 +340,11 @@ impl Engine {
     fn deployment(
         &self,
         request: &Publish,
+        found: &ReleasePackage,
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<(PathBuf, Option<DryBuild>), CommandError> {
-        let package = request.dir.join("package.json");
+        let package = found.file.clone();
         let project = build::read_project(&package)?;
         let target = request.target.clone().unwrap_or_else(|| request.dir.join(project.folder_name()));
         let aside = request.dry_run.then(|| DryBuild(self.dir.join(DRY_BUILD_FOLDER)));
@@ -339,13 +366,20 @@ impl Engine {
     }
 }
 
+/// What says name, version and link of what is published.
+fn package_of(request: &Publish) -> Result<ReleasePackage, CommandError> {
+    match request.artifacts.is_empty() {
+        true => ReleasePackage::of_folder(&request.dir),
+        false => ReleasePackage::of_project(&request.dir),
+    }
+}
+
 /// Refuses to write where nothing of this may be, before anything is written.
-fn check_outputs(request: &Publish) -> Result<(), CommandError> {
-    let package = request.dir.join("package.json");
-    OutputFile::new(&package, OutputKind::Edited).check()?;
+fn check_outputs(request: &Publish, package: &Path) -> Result<(), CommandError> {
+    OutputFile::new(package, OutputKind::Edited).check()?;
     let Some(ci) = &request.ci else { return Ok(()) };
     if let Some(snapshot) = &ci.snapshot {
-        OutputFile::new(snapshot, OutputKind::Edited).apart_from([package]).check()?;
+        OutputFile::new(snapshot, OutputKind::Edited).apart_from([package.to_owned()]).check()?;
     }
     // A mirror may be a store that another runner left, but is in none.
     match ci.mirror.as_deref().and_then(Path::parent) {
@@ -389,20 +423,52 @@ fn upgrade(package: &Package) -> Result<Option<String>, CommandError> {
     }
 }
 
-fn may_mint(request: &Publish) -> Result<(), CommandError> {
+fn may_mint(request: &Publish, file: &Path) -> Result<(), CommandError> {
     if request.mint {
         return Ok(());
     }
     Err(CommandError::new(
         ErrorKind::Input,
         "ERR_NO_UPGRADE_LINK",
-        format!("{} has no `upgrade` link", shown(&request.dir)),
+        format!("{} has no `upgrade` link", file.display()),
     )
     .hint("run it with --yes to make a link and write it there, or set `upgrade` to a link of `bosc touch`"))
 }
 
-fn shown(dir: &Path) -> String {
-    dir.join("package.json").display().to_string()
+/// A link that was made, and no release: that is the next run's.
+fn only_minted(link: &str, request: &Publish, file: &Path) -> CommandError {
+    CommandError::new(
+        ErrorKind::Unfinished,
+        "ERR_LINK_MINTED",
+        format!("{link} is new and in {}; nothing was released, because no build could know it", file.display()),
+    )
+    .hint(format!(
+        "put the link into the application (`UpdateSource::pear(\"{link}\")`, or `bosc watch --upgrade {link}`), build it \
+         again, then run `bosc publish {}` once more",
+        request.dir.display()
+    ))
+}
+
+/// A release that too few peers hold: who is missing.
+fn few_copies(drive: &DriveCores, held: &HeldBy, wanted: usize) -> CommandError {
+    let who = match held.partial.as_slice() {
+        [] if held.full == 0 => "no peer came for it".to_owned(),
+        [] => "no other peer came for it".to_owned(),
+        all => format!("{} did not fetch all of it", all.join(", ")),
+    };
+    CommandError::new(
+        ErrorKind::Network,
+        "ERR_NOT_SEEDED",
+        format!(
+            "the release {} is in this store, and {} of {wanted} peers hold it: {who}",
+            drive.verlink(),
+            held.full
+        ),
+    )
+    .hint(format!(
+        "run `bosc seed {}` here, or on a machine that stays online; `--copies 0` does not wait for a peer",
+        drive.plain_link()
+    ))
 }
 
 /// Whether a peer may have seen the head that came between two looks: it was there before, or came since.

@@ -43,6 +43,20 @@ pub enum PublishEvent {
         /// Files it has.
         files: u64,
     },
+    /// `seed` runs in this store and keeps the release available: no peer is waited for.
+    SeededHere {
+        /// The link.
+        link: String,
+    },
+    /// A build that the release does not change.
+    SamePlatform {
+        /// Its platform, such as `linux-x64`.
+        platform: String,
+        /// The version of the release.
+        version: String,
+        /// The version it has been the same since, or longer.
+        before: String,
+    },
     /// Time is up, and fewer peers than wanted hold a full copy.
     FewCopies {
         /// How many do.

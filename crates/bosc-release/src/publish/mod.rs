@@ -3,8 +3,8 @@
 //! # Steps
 //!
 //! ```text
-//! link known? --no--> minted and written to package.json
-//!   |                                    (--ci) made from primary key and name
+//! link known? --no--> minted and written to package.json; the end: builds have to name it
+//!   |                 (--ci) made from primary key and name, written to package.json
 //!   v
 //! built (when artifacts are given) --> (--ci, shared keys) run lock taken, newest head learned and proved
 //!   --> version checked --> staged --> (--ci) mirror written --> seeded until enough others hold it
@@ -26,13 +26,13 @@
 //!    learned until the release is out.
 //! 4. With a mirror no peer sees a head before the mirror has it: whatever happens to the runner, the next one goes on.
 //! 5. A head that a peer may have seen is in the snapshot when the command ends, kept or not.
-//! 6. `package.json` is changed by one value and keeps its bytes otherwise.
+//! 6. `package.json` (or what it is made of) is changed by one value and keeps its bytes otherwise.
 //!
 //! # Files
 //!
 //! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `own_files`: what that keeps is not published. `snapshot`: the file that a repository keeps. `mirror`: the folder that
 //!   a runner keeps.
-//! - `package_edit`: one value of package.json. `event`: what is reported.
+//! - `package_edit`: the link in package.json, tauri.conf.json or Cargo.toml. `event`: what is reported.
 
 pub(crate) mod ci;
 pub(crate) mod command;
@@ -47,8 +47,14 @@ pub use event::{CiEvent, PublishEvent, Published, Voucher};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// How many other peers have to hold a release before `publish` ends.
-pub const COPIES: usize = 2;
+/// How many other peers have to hold a release before `publish` ends, when nothing else is said: one, such as the seeder of
+/// somebody who works alone.
+pub const COPIES: usize = 1;
+/// The same where it must outlive this machine: with `--ci`, and for the last release that `rotate` makes.
+pub const KEPT_COPIES: usize = 2;
+/// How long `publish` seeds after a peer last came or fetched something, when nothing is said of copies and time, in
+/// milliseconds.
+pub const STALL_MS: u64 = 30_000;
 /// How long `publish` seeds at most when nothing else is said: ten minutes, in milliseconds.
 pub const WAIT_MS: u64 = 600_000;
 /// How long `--ci` looks for peers that hold the link, when nothing else is said, in milliseconds.
@@ -87,6 +93,9 @@ pub struct Publish {
     pub copies: usize,
     /// Seed at most so long, in milliseconds.
     pub wait_ms: u64,
+    /// Also no longer than so after a peer last came or fetched something, in milliseconds; 0: however long that is.
+    #[serde(default)]
+    pub stall_ms: u64,
     /// Publish from a machine that has only the primary key.
     pub ci: Option<Ci>,
 }

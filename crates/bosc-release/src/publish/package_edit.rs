@@ -1,8 +1,70 @@
-//! Changes one value of a `package.json` and nothing else: its order, indentation, line ends and the rest of its bytes
-//! stay.
+//! Changes one value of a `package.json`, `tauri.conf.json` or `Cargo.toml` and nothing else: order, indentation, line ends
+//! and the rest of the bytes stay.
 
+use crate::build::PackageKind;
 use serde_json::{Map, Value};
 use std::ops::Range;
+use toml_edit::{DocumentMut, Item, Table, TableLike};
+
+/// The text of such a file with this link as `upgrade`, where `build` reads it.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_upgrade(kind: PackageKind, text: &str, link: &str) -> Result<String, String> {
+    match kind {
+        PackageKind::Npm => set_string(text, "upgrade", link),
+        PackageKind::Tauri => set_below(text, &["plugins", "bosc"], "upgrade", link),
+        PackageKind::Cargo => set_cargo(text, link),
+    }
+}
+
+/// [`set_string`] in an object below; objects on the way there that are missing are made.
+fn set_below(text: &str, path: &[&str], key: &str, value: &str) -> Result<String, String> {
+    let Some((first, rest)) = path.split_first() else { return set_string(text, key, value) };
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lead = text.len() - body.len();
+    let all = members(body).ok_or("it is not a JSON object")?;
+    match all.iter().rev().find(|m| m.key == *first) {
+        Some(member) => {
+            let at = member.value_at.start + lead..member.value_at.end + lead;
+            let inner = text.get(at.clone()).unwrap_or_default();
+            let inner = set_below(inner, rest, key, value).map_err(|why| format!("{first}: {why}"))?;
+            let (before, after) = (text.get(..at.start), text.get(at.end..));
+            Ok([before.unwrap_or_default(), &inner, after.unwrap_or_default()].concat())
+        }
+        None => {
+            let mut made = Value::from(Map::from_iter([(key.to_owned(), Value::from(value))]));
+            for name in rest.iter().rev() {
+                made = Value::from(Map::from_iter([((*name).to_owned(), made)]));
+            }
+            set(text, first, made)
+        }
+    }
+}
+
+fn set_cargo(text: &str, link: &str) -> Result<String, String> {
+    let mut doc: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.message().to_owned())?;
+    let package = doc.get_mut("package").and_then(Item::as_table_like_mut).ok_or("it has no [package]")?;
+    let metadata = below(package, "metadata", true)?;
+    let bosc = below(metadata, "bosc", false)?;
+    bosc.insert("upgrade", toml_edit::value(link));
+    let out = doc.to_string();
+    Ok(if text.contains("\r\n") { out.replace("\r\n", "\n").replace('\n', "\r\n") } else { out })
+}
+
+/// The table called so, made where it is missing.
+fn below<'t>(
+    table: &'t mut dyn TableLike,
+    name: &str,
+    implicit: bool,
+) -> Result<&'t mut dyn TableLike, String> {
+    if table.get(name).is_none() {
+        let mut made = Table::new();
+        made.set_implicit(implicit);
+        table.insert(name, Item::Table(made));
+    }
+    table.get_mut(name).and_then(Item::as_table_like_mut).ok_or_else(|| format!("{name} is not a table"))
+}
 
 /// A member of the outermost object, as byte ranges.
 struct Member {
@@ -18,13 +80,17 @@ struct Member {
 /// # Errors
 /// What is wrong with the text.
 pub fn set_string(text: &str, key: &str, value: &str) -> Result<String, String> {
+    set(text, key, Value::from(value))
+}
+
+fn set(text: &str, key: &str, value: Value) -> Result<String, String> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lead = text.len() - body.len();
     let mut wanted: Map<String, Value> =
         serde_json::from_str(body).map_err(|e| format!("not a JSON object: {e}"))?;
-    wanted.insert(key.to_owned(), Value::from(value));
+    let (quoted_key, quoted) = (Value::from(key).to_string(), value.to_string());
+    wanted.insert(key.to_owned(), value);
     let members = members(body).ok_or("its members could not be separated")?;
-    let (quoted_key, quoted) = (Value::from(key).to_string(), Value::from(value).to_string());
     let mut out = String::with_capacity(text.len() + quoted.len() + 64);
     let part = |range: Range<usize>| body.get(range).unwrap_or_default();
     out.push_str(text.get(..lead).unwrap_or_default());
@@ -160,6 +226,31 @@ mod tests {
         for bad in ["", "[]", "1", "{\"a\":}", "{\"a\":1,}", "{"] {
             assert!(set_string(bad, "upgrade", "x").is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_link_is_written_where_build_reads_it() {
+        let tauri = |text: &str| set_upgrade(PackageKind::Tauri, text, "pear://x").unwrap();
+        assert_eq!(
+            tauri("{\n  \"version\": \"1.0.0\",\n  \"app\": {}\n}\n"),
+            "{\n  \"version\": \"1.0.0\",\n  \"plugins\": {\"bosc\":{\"upgrade\":\"pear://x\"}},\n  \"app\": {}\n}\n"
+        );
+        assert_eq!(
+            tauri("\u{feff}{\"plugins\": {\"bosc\": {\"upgrade\": \"\", \"a\": 1}}}"),
+            "\u{feff}{\"plugins\": {\"bosc\": {\"upgrade\": \"pear://x\", \"a\": 1}}}"
+        );
+        assert!(set_upgrade(PackageKind::Tauri, "{\"plugins\": 1}", "x").is_err());
+        let cargo = |text: &str| set_upgrade(PackageKind::Cargo, text, "pear://x").unwrap();
+        assert_eq!(
+            cargo("[package] # mine\nname = 'a'\n\n[dependencies]\nb = \"1\"\n"),
+            "[package] # mine\nname = 'a'\n\n[package.metadata.bosc]\nupgrade = \"pear://x\"\n\n[dependencies]\nb = \"1\"\n"
+        );
+        assert_eq!(
+            cargo("[package]\nname = 'a'\n[package.metadata.bosc]\nproductName = 'A'\n"),
+            "[package]\nname = 'a'\n[package.metadata.bosc]\nproductName = 'A'\nupgrade = \"pear://x\"\n"
+        );
+        assert_eq!(cargo("[package]\r\nname = 'a'\r\n").matches("\r\n").count(), 5);
+        assert!(set_upgrade(PackageKind::Cargo, "[workspace]\n", "x").is_err());
     }
 
     proptest! {

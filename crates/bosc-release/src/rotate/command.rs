@@ -73,7 +73,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<usize, CommandError> {
         let wait = Duration::from_millis(request.wait_ms);
-        let full = self.seed_until(self.open_drive(old)?, request.copies, wait, sink, stop)?;
+        let full = self.seed_until(self.open_drive(old)?, request.copies, wait, None, sink, stop)?.full;
         if full < request.copies {
             sink.tell(RotateEvent::FewCopies { full, wanted: request.copies, link: old.to_string() });
         }

@@ -7,6 +7,7 @@ use super::scrub::{Scrub, ScrubFound};
 use crate::command::Sink;
 use crate::engine::Engine;
 use crate::engine::conflict::Conflicts;
+use crate::engine::seeded::SeededHere;
 use crate::error::CommandError;
 use bosc_follow::{Alarm, FollowedCore, FollowedDrive, Urgent};
 use bosc_format::crypto::PublicKey;
@@ -22,6 +23,8 @@ const MAX_ROWS: usize = 1000;
 /// A drive being seeded.
 pub(super) struct Seeding<'a> {
     engine: &'a Engine,
+    /// `publish` of the link needs no other peer while it is here.
+    _seeded: SeededHere,
     /// Dropped before the drive: they belong to its cores.
     fetching: [Fetching; 2],
     /// Somebody has to bring something before there is anything to seed.
@@ -91,6 +94,7 @@ impl<'a> Seeding<'a> {
         scrub.add(&drive.db, false);
         Ok(Self {
             engine,
+            _seeded: engine.seeded.note(drive.key()),
             fetching: Default::default(),
             waiting: (drive.db.length() == 0).then(|| followed.topic().urgent()),
             link: drive.plain_link(),

@@ -4,6 +4,7 @@ use super::{
     Addendum, BlobBlock, BlobsSize, CoreState, Leaf, Stage, StageError, StageEvent, StageNews, StageOptions,
     StageSummary, StageTarget, Staged, Summary, TargetError, TargetState, stage,
 };
+use crate::build::{PackageKind, ReleasePackage};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::{
@@ -14,16 +15,17 @@ use crate::engine::folders::{DRY_BUILD_FOLDER, WORK_FOLDER};
 use crate::engine::follow::stopped;
 use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
-use crate::folder::package::{Package, PackageError};
+use crate::folder::package::Package;
 use crate::folder::scan::errors::unreadable;
 use crate::secrets::{self, Found, KeysInUse};
 use bosc_drive::BlockSource;
 use bosc_drive::drive::Drive;
+use bosc_files::Work;
 use bosc_format::crypto::Hash;
 use bosc_format::id;
 use bosc_store::{Batch, Core, CreateOptions, Options, Store};
 use bytes::Bytes;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 /// Folder in the store for what is remembered of staged folders.
@@ -150,7 +152,8 @@ impl Engine {
         stop: &Stop,
     ) -> Result<(Staged, StageSummary), CommandError> {
         let link = parse_whole_link(&request.link)?;
-        let package = read_package(request)?;
+        let found = read_package(request)?;
+        let package = &found.package;
         let drive = self.open_drive(&link)?;
         let _alone = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         // Cutting back is the way out of two histories.
@@ -177,8 +180,10 @@ impl Engine {
         if request.dry_run {
             sink.tell(StageEvent::Dry);
         }
-        let mut options = self.stage_options(request, &package, &drive)?;
+        let mut options = self.stage_options(request, package, &drive)?;
         options.stop = stop.clone();
+        let made = self.made_package(&found, sink)?;
+        options.package = made.as_ref().map(|(_, path)| path.clone());
         let mut target = StoreTarget::new(&self.store, drive.db.clone(), blobs.clone(), pretend);
         let summary = stage(&mut target, &request.dir, &options, &mut |step| {
             if let Some(event) = told(step) {
@@ -193,16 +198,40 @@ impl Engine {
     /// Fails as a stage of the folder to a new link would, whatever that link is: for those who make one only for a folder
     /// that can be released.
     pub(crate) fn would_stage(&self, request: &Stage, stop: &Stop) -> Result<(), CommandError> {
-        let package = read_package(request)?;
+        let found = read_package(request)?;
         let store = Store::memory(Options::default()).map_err(store_error)?;
         let core = store.create_core(CreateOptions::named("looked at")).map_err(store_error)?;
         let drive = DriveCores::new(&store, core);
         let blobs = drive.blobs()?.ok_or_else(not_writable)?;
-        let mut options = self.stage_options(request, &package, &drive)?;
+        let mut options = self.stage_options(request, &found.package, &drive)?;
+        let made = self.made_package(&found, &mut |_: crate::event::Event| {})?;
+        options.package = made.as_ref().map(|(_, path)| path.clone());
         (options.dry_run, options.index, options.stop) = (true, None, stop.clone());
         let mut target = StoreTarget::new(&store, drive.db.clone(), blobs, None);
         stage(&mut target, &request.dir, &options, &mut |_| {}).map_err(stage_error)?;
         Ok(())
+    }
+
+    /// The package.json of a folder that has none, in a file that goes with the returned folder.
+    fn made_package(
+        &self,
+        found: &ReleasePackage,
+        sink: &mut dyn Sink,
+    ) -> Result<Option<(Work, PathBuf)>, CommandError> {
+        let Some(text) = &found.made else { return Ok(None) };
+        let (work, tree) = self.work()?;
+        let path = tree.with_file_name("package.json");
+        std::fs::write(&path, text).map_err(|e| {
+            CommandError::new(ErrorKind::Store, "ERR_STORE", format!("{} cannot be written", path.display()))
+                .because(e)
+                .hint("check the store's folder, its disk and its permissions")
+        })?;
+        sink.tell(StageEvent::Package {
+            file: found.file.clone(),
+            name: found.package.name.clone(),
+            version: found.package.version.clone(),
+        });
+        Ok(Some((work, path)))
     }
 
     pub(super) fn tell(
@@ -337,7 +366,7 @@ pub(super) fn told(step: StageNews) -> Option<StageEvent> {
     })
 }
 
-fn read_package(request: &Stage) -> Result<Package, CommandError> {
+fn read_package(request: &Stage) -> Result<ReleasePackage, CommandError> {
     let dir: &Path = &request.dir;
     match std::fs::metadata(dir) {
         Ok(m) if m.is_dir() => {}
@@ -361,16 +390,17 @@ fn read_package(request: &Stage) -> Result<Package, CommandError> {
     }
     if request.skip_package {
         // What it says of the stage still counts when it can be read.
-        return Ok(Package::read(dir).unwrap_or_default());
+        let package = Package::read(dir).unwrap_or_default();
+        return Ok(ReleasePackage {
+            file: dir.join("package.json"),
+            kind: PackageKind::Npm,
+            package,
+            made: None,
+        });
     }
-    Package::read_for_release(dir).map_err(|e| {
-        let code = match &e {
-            PackageError::Invalid { .. } | PackageError::Unusable { .. } => "ERR_INVALID_MANIFEST",
-            _ => "ERR_INVALID_PROJECT_DIR",
-        };
-        let hint = e.hint().unwrap_or_else(|| "correct its package.json and stage again".into());
-        let hint = format!("{hint}; `bosc stage --skip-package-json` stages without a look at it");
-        CommandError::new(ErrorKind::Input, code, e.to_string()).hint(hint)
+    ReleasePackage::of_folder(dir).map_err(|e| {
+        let hint = format!("{}; `bosc stage --skip-package-json` stages without a look at it", e.hint_text());
+        e.hint(hint)
     })
 }
 

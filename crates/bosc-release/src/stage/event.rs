@@ -27,6 +27,16 @@ pub enum StageEvent {
         #[serde(serialize_with = "crate::event::fields::path")]
         dir: PathBuf,
     },
+    /// The folder has no package.json: the drive's is made of a project's file.
+    Package {
+        /// The Cargo.toml or tauri.conf.json.
+        #[serde(serialize_with = "crate::event::fields::path")]
+        file: PathBuf,
+        /// The name in it.
+        name: Option<String>,
+        /// The version in it.
+        version: Option<String>,
+    },
     /// Nothing will be written.
     Dry,
     /// Something in the folder that cannot be staged and is left out.

@@ -178,6 +178,7 @@ fn stats(s: &crate::provision::ProvisionStats) -> DumpEvent {
             total_bytes: s.download.total_bytes,
         },
         upload: Sent { bytes: s.upload.bytes, blocks: s.upload.blocks },
+        content: None,
     })
 }
 

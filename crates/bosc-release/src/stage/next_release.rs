@@ -2,6 +2,7 @@
 
 use super::link_rules::Gate;
 use super::{Stage, link_rules};
+use crate::build::ReleasePackage;
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::{CoreSource, DriveCores, drive_error, parse_link};
@@ -14,9 +15,11 @@ use crate::event::Event;
 use crate::folder::diff::DiffCount;
 use crate::folder::package::Package;
 use crate::publish::PublishEvent;
+use crate::stage::StageEvent;
 use bosc_drive::blobs::BlobReader;
-use bosc_drive::drive::Drive;
+use bosc_drive::drive::{DirEntry, Drive};
 use bosc_files::{Dir, Work};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,7 +106,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Released, CommandError> {
         let drive = self.open_drive(&parse_link(&stage.link)?)?;
-        let package = Package::read(&stage.dir).map_err(package_error)?;
+        let package = ReleasePackage::of_folder(&stage.dir)?.package;
         let version = link_rules::version(package.version.as_deref())?.to_string();
         let unchanged = || {
             let dry = self.dry_stage(stage, stop)?;
@@ -113,7 +116,20 @@ impl Engine {
         if !released.changed {
             return Ok(released);
         }
-        self.stage_on(stage, Newest::Learned, sink, stop)?;
+        let mut changed = BTreeSet::new();
+        let mut watched = |event: Event| {
+            if let Event::Stage(StageEvent::ByteDiff(diff)) = &event {
+                changed.extend(platform_of(&diff.key).map(str::to_owned));
+            }
+            sink.event(event);
+        };
+        self.stage_on(stage, Newest::Learned, &mut watched, stop)?;
+        if let Some(before) = &released.before {
+            for platform in platforms(&drive)?.into_iter().filter(|p| !changed.contains(p)) {
+                let (version, before) = (released.version.clone(), before.clone());
+                sink.tell(PublishEvent::SamePlatform { platform, version, before });
+            }
+        }
         Ok(Released { verlink: drive.verlink(), ..released })
     }
 
@@ -125,7 +141,7 @@ impl Engine {
     }
 
     /// A folder of the store for one tree, which is not there yet. What a killed process left is removed first.
-    pub(super) fn work(&self) -> Result<(Work, PathBuf), CommandError> {
+    pub(crate) fn work(&self) -> Result<(Work, PathBuf), CommandError> {
         let failed = |e: std::io::Error| {
             CommandError::new(ErrorKind::Store, "ERR_STORE", format!("{} cannot be used", self.dir.display()))
                 .because(e)
@@ -162,13 +178,22 @@ impl Engine {
     }
 }
 
-/// A `package.json` that cannot be used.
-pub(crate) fn package_error(e: crate::folder::package::PackageError) -> CommandError {
-    let code = match &e {
-        crate::folder::package::PackageError::Invalid { .. }
-        | crate::folder::package::PackageError::Unusable { .. } => "ERR_INVALID_MANIFEST",
-        _ => "ERR_INVALID_PROJECT_DIR",
-    };
-    let hint = e.hint().unwrap_or_else(|| "correct its package.json and run the command again".into());
-    CommandError::new(ErrorKind::Input, code, e.to_string()).hint(hint)
+/// Most platforms of a drive that are looked at.
+const MAX_PLATFORMS: usize = 256;
+
+/// The platform of a build in a deployment directory: `linux-x64` of `/by-arch/linux-x64/app/Demo`.
+fn platform_of(key: &str) -> Option<&str> {
+    key.strip_prefix("/by-arch/")?.split_once('/').map(|(platform, _)| platform)
+}
+
+/// The platforms that a drive has builds for.
+fn platforms(drive: &DriveCores) -> Result<BTreeSet<String>, CommandError> {
+    let mut out = BTreeSet::new();
+    let drive = Drive::new(CoreSource::new(&drive.db));
+    for entry in drive.read_dir("/by-arch").map_err(drive_error)?.take(MAX_PLATFORMS) {
+        if let DirEntry::Folder(name) = entry.map_err(drive_error)? {
+            out.insert(name);
+        }
+    }
+    Ok(out)
 }

@@ -26,6 +26,8 @@ pub struct StageOptions {
     /// File that remembers which files were unchanged. Made when absent, ignored when damaged or of another drive,
     /// folder or state.
     pub index: Option<PathBuf>,
+    /// A file that is the package.json of a folder without one.
+    pub package: Option<PathBuf>,
     /// How many threads hash; `None`: one fewer than the machine has, at most 4.
     pub hashers: Option<usize>,
     /// The time, for the index; `None`: the system's clock.

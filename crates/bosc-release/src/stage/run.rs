@@ -29,6 +29,9 @@ use std::time::SystemTime;
 const AHEAD_FILES: usize = 512;
 const AHEAD_BLOCKS: usize = 64 * 1024;
 
+/// What clients read of a release.
+const PACKAGE: &str = "/package.json";
+
 /// Makes `target` hold what `root` holds. On an error nothing was written.
 pub fn stage<T: StageTarget>(
     target: &mut T,
@@ -53,7 +56,13 @@ fn run<T: StageTarget>(
     let ignore = Ignore::new(&options.ignore)?.with_file(checks::ignore_file(root, on)?);
     let (only, allowed) = (Only::new(&options.only)?, Allowed::of(options)?);
     let before = target.state()?;
-    let (files, found) = scan_list(root, &ignore, &only)?;
+    let (mut files, found) = scan_list(root, &ignore, &only)?;
+    if let Some(path) =
+        options.package.as_deref().filter(|_| only.takes(PACKAGE) && files.find(PACKAGE).is_none())
+    {
+        let unreadable = |error| StageError::Read { path: path.to_owned(), error };
+        files.push_apart(PACKAGE, path).map_err(unreadable)?;
+    }
     checks::places(root, &files, &found, options)?;
     let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     let bytes = files.iter().map(|f| f.size()).fold(0u64, u64::saturating_add);
@@ -242,7 +251,7 @@ impl<T: StageTarget> Writer<'_, T> {
             match task {
                 Task::Same => {}
                 Task::Put(value, diff) => self.put(value, diff),
-                Task::Read(task) => self.read(&file.to_local(files.root()), *task, pipeline)?,
+                Task::Read(task) => self.read(&file.to_local(files), *task, pipeline)?,
             }
             self.summary.count.files += 1;
             done = (done.0 + 1, done.1.saturating_add(file.size()));

@@ -277,8 +277,8 @@ impl<'a> Http<'a> {
                     format!("updater: the certificate of {url} is not valid"),
                 )
                 .hint(
-                    "check the clock of this machine, and whether something intercepts its connections: the authority of a company \
-                     belongs into the system's store or SSL_CERT_FILE",
+                    "check the clock of this machine, and whether something intercepts its connections; a company's or a test server's own \
+                     authority is named with `--ca FILE` (in Rust `add_certificates`), SSL_CERT_FILE, or the system's store",
                 )
                 .because(e),
             );

@@ -95,10 +95,6 @@ impl HttpSource {
     fn checked(options: &HttpOptions) -> Result<(Vec<PublicKey>, Identity, SecureUrl), UpdateError> {
         let keys: Vec<PublicKey> =
             options.public_keys.iter().map(|k| PublicKey::parse(k)).collect::<Result<_, _>>()?;
-        if keys.is_empty() {
-            return Err(UpdateError::new(ErrorKind::Input, "no public key was given")
-                .hint("give the `public_key` of the file that `bosc updater keygen` wrote"));
-        }
         // What was seen belongs to the address as it was written, whatever version asks.
         let url = SecureUrl::parse(UrlKind::Manifest, &options.manifest_url)?;
         for address in options.addresses() {
@@ -106,6 +102,11 @@ impl HttpSource {
                 UrlKind::Manifest,
                 &expand(address, &options.platform, &Version::new(1, 0, 0))?,
             )?;
+        }
+        // After the addresses: one that may not be fetched is wrong whatever the key is.
+        if keys.is_empty() {
+            return Err(UpdateError::new(ErrorKind::Input, "no public key was given")
+                .hint("give the `public_key` of the file that `bosc updater keygen` wrote"));
         }
         let identity = Identity::new(&options.headers, options.client_certificate.as_ref())?;
         Ok((keys, identity, url))
@@ -377,7 +378,8 @@ impl Offer {
             version: self.manifest.version.clone(),
             id: ReleaseId(self.asset.sha256),
             origin: self.asset.url.whole(),
-            notes: self.manifest.notes.clone(),
+            // A link without notes has none either.
+            notes: self.manifest.notes.clone().filter(|n| !n.trim().is_empty()),
             size: self.asset.size,
         }
     }
@@ -520,6 +522,35 @@ mod tests {
     use super::*;
     use ed25519_dalek::{Signer, SigningKey};
     use sha2::{Digest, Sha256};
+
+    #[test]
+    fn a_url_that_may_not_be_fetched_is_named_before_a_key_that_is_missing() {
+        let said = |url: &str| {
+            let options = HttpOptions { public_keys: Vec::new(), ..HttpOptions::new(url, "") };
+            HttpSource::check_options(&options).unwrap_err().to_string()
+        };
+        assert!(said("http://example.com/m.json").contains("must use https://"));
+        assert!(said("https://example.com/m.json").contains("no public key"));
+    }
+
+    #[test]
+    fn notes_without_a_word_are_none() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let base64 = |b: &[u8]| data_encoding::BASE64.encode(b);
+        let mut payload = Sha256::digest(b"x").to_vec();
+        payload.extend_from_slice(b"1.0.1");
+        let url = "https://example.com/m";
+        for (notes, wanted) in [("", None), (" \n", None), ("new", Some("new"))] {
+            let options = HttpOptions::new(url, base64(key.verifying_key().as_bytes()));
+            let manifest = serde_json::json!({ "schemaVersion": 2, "version": "1.0.1", "notes": notes, "platforms": {
+                options.platform.clone(): { "url": "https://example.com/x", "sha256": data_encoding::HEXLOWER.encode(&Sha256::digest(b"x")),
+                    "signature": base64(&key.sign(&payload).to_bytes()), "size": 1 } } });
+            let mut source = HttpSource::new(options).unwrap();
+            let from = SecureUrl::parse(UrlKind::Manifest, url).unwrap();
+            let offer = source.offer(&from, manifest.to_string().as_bytes(), None).unwrap().unwrap();
+            assert_eq!(offer.release().notes.as_deref(), wanted, "{notes:?}");
+        }
+    }
 
     #[test]
     fn a_server_elsewhere_cannot_make_us_ask_this_machine() {

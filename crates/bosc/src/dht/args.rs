@@ -5,6 +5,9 @@ use clap::Args;
 /// `bosc dht`
 #[derive(Debug, Args)]
 pub(crate) struct Dht {
+    /// Run a whole private network on this machine's loopback, and print the line that has commands use it
+    #[arg(long, conflicts_with_all = ["host", "public_host"])]
+    pub(crate) local: bool,
     /// UDP port; 0 takes any free one
     #[arg(long, default_value_t = 49737)]
     pub(crate) port: u16,

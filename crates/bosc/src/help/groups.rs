@@ -14,9 +14,30 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
     ("Learn", &["demo", "help", "completions", "man"]),
 ];
 
+/// What a newcomer needs: what is typed, and what it does.
+pub(super) const FIRST: [(&str, &str); 5] = [
+    ("bosc demo", "See the whole job done once, on this machine only"),
+    ("bosc publish DIR", "Put a folder of builds on a link, and release it"),
+    ("bosc seed LINK", "Keep what a link holds available to others"),
+    ("bosc watch", "Keep an application up to date; in Rust, the library bosc-updater"),
+    ("bosc doctor LINK", "Find out what is wrong with a link, and why clients do not update"),
+];
+
+/// The first steps, with one line each.
+pub(super) fn first() -> String {
+    let mut out = String::new();
+    heading(&mut out, "First steps");
+    for (line, about) in FIRST {
+        let gap = 18_usize.saturating_sub(line.len());
+        let _ = writeln!(out, "  {}{:gap$}{about}", literal(line), "");
+    }
+    out.push('\n');
+    out
+}
+
 /// All commands with one line each, for the help of `bosc` alone.
 pub(super) fn listing(root: &Command) -> String {
-    let mut out = String::new();
+    let mut out = first();
     for (group, names) in GROUPS {
         heading(&mut out, group);
         for name in names {

@@ -40,6 +40,7 @@ use bosc_release::event::Output;
 
 use clap::builder::Resettable;
 use clap::builder::StyledStr;
+use clap::error::ContextKind;
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
@@ -61,10 +62,34 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
 /// Arguments, parsed; an error says what was probably meant.
 fn parse_from(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-    without_variables(command(), &is_empty)
-        .try_get_matches_from(help_is_a_flag(arguments))
-        .and_then(|matches| Cli::from_arg_matches(&matches))
+    let arguments = help_is_a_flag(arguments);
+    parse_without(&is_empty, arguments.clone())
+        .map_err(|e| {
+            // The usage of clap lists what was given, by the environment too, as if it had to be.
+            let what = |e: &clap::Error| (e.kind(), e.get(ContextKind::InvalidArg).map(ToString::to_string));
+            match parse_without(&|_| true, arguments) {
+                Err(plain) if what(&plain) == what(&e) => plain,
+                _ => e,
+            }
+        })
         .map_err(mistakes::suggest)
+}
+
+/// Arguments, parsed without the environment variables that `out` names.
+fn parse_without(out: &dyn Fn(&OsStr) -> bool, arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let matches = without_variables(command(), out).try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// What `bosc` alone shows.
+pub(crate) fn start_page() -> String {
+    let about = Cli::command().get_about().map(ToString::to_string).unwrap_or_default();
+    format!(
+        "{about}\n\n{}All commands: {}. One of them: {}.\nA first application, step by step: docs/first-app.md\n",
+        groups::first(),
+        literal("bosc --help"),
+        literal("bosc help COMMAND")
+    )
 }
 
 /// A command that does not ask for these environment variables: one that is empty counts as not set, as in every program

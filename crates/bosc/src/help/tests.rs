@@ -183,6 +183,22 @@ fn a_mistake_shows_what_was_meant() {
 }
 
 #[test]
+fn a_newcomer_sees_five_commands_first() {
+    let five = strip(&groups::first());
+    assert!(
+        strip(&command().render_help().ansi().to_string()).contains(&format!("\n\n{five}Make what")),
+        "{five}"
+    );
+    let start = strip(&start_page());
+    assert!(start.contains(&five) && start.contains("bosc --help") && start.lines().count() <= 12, "{start}");
+    for (line, _) in groups::FIRST {
+        let name = line.split(' ').nth(1).unwrap();
+        assert!(Cli::command().find_subcommand(name).is_some(), "{line}");
+        assert!(start.lines().all(|l| l.chars().count() <= 106), "{start}");
+    }
+}
+
+#[test]
 fn topics_are_no_commands_and_have_texts() {
     let root = Cli::command();
     for (topic, _) in topics::TOPICS {

@@ -16,7 +16,7 @@ pub(super) const TOPICS: [(&str, &str); 3] = [
 ];
 
 /// The exit codes.
-pub(super) const EXIT_CODES: [(u8, &str); 9] = [
+pub(super) const EXIT_CODES: [(u8, &str); 10] = [
     (0, "done"),
     (1, "failed for any other reason"),
     (2, "wrong input: a flag, link, path, file or package.json"),
@@ -25,6 +25,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 9] = [
     (5, "store: locked, damaged, full, or made by a newer version"),
     (6, "not permitted: no write key, no quorum, no file permission, a wrong passphrase"),
     (7, "a signature, hash or proof is wrong"),
+    (8, "nothing failed: one step is done, and the next one is yours"),
     (130, "stopped with Ctrl+C before it was done; a second Ctrl+C ends it at once"),
 ];
 

@@ -49,8 +49,12 @@ pub(crate) fn line(p: &Printer, event: &MultisigEvent) {
             p.say(Tone::Warn, &format!("Not the first commit: production is at length {length}"));
         }
         E::Waiting(w) => say(&format!(
-            "Waiting for full copies of the {}'s {} core: {} of {} ({} peers)",
-            w.whose, w.core, w.full_copies, w.need, w.peers
+            "Waiting for full copies of the {}'s {} core: {} of {} ({})",
+            w.whose,
+            w.core,
+            w.full_copies,
+            w.need,
+            crate::lines::count(w.peers, "peer")
         )),
         E::Download { core, blocks, of, .. } => {
             p.detail(&format!("fetching {core}: {blocks} of {of} blocks"));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// `bosc publish`
 #[derive(Debug, Args)]
 pub(crate) struct Publish {
-    /// The folder with package.json: the deployment directory or, with applications, the project
+    /// The deployment directory or, with applications, the project
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
     /// Show what would change, and write nothing
@@ -25,12 +25,12 @@ pub(crate) struct Publish {
     /// Publish these files although a secret key is written out in them; only for keys that open nothing
     #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
     pub(crate) allow_key: Vec<String>,
-    /// Seed until this many peers hold a full copy; 0 does not seed
-    #[arg(long, value_name = "N", default_value_t = bosc_release::publish::COPIES)]
-    pub(crate) copies: usize,
-    /// Seed no longer than this
-    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
-    pub(crate) wait: f64,
+    /// Seed until this many peers hold a full copy; 0 does not seed [default: 1, with --ci 2]
+    #[arg(long, value_name = "N")]
+    pub(crate) copies: Option<usize>,
+    /// Seed no longer than this [default: 600; without --copies and --ci, 30 after a peer last came or fetched]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) wait: Option<f64>,
     /// What is built
     #[command(flatten)]
     pub(crate) build: Artifacts,

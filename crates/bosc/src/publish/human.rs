@@ -26,6 +26,21 @@ pub(crate) fn line(p: &Printer, event: &PublishEvent) {
             // What is there is the result, as after a change: scripts read it.
             p.data(verlink);
         }
+        PublishEvent::SeededHere { link } => {
+            p.say(
+                Tone::Good,
+                &format!("Released: `bosc seed {}` runs in this store and serves it", one_line(link)),
+            );
+        }
+        PublishEvent::SamePlatform { platform, version, before } => p.say(
+            Tone::Warn,
+            &format!(
+                "{} did not change since {}: build it for {} too, if its program has the version in it",
+                one_line(platform),
+                one_line(before),
+                one_line(version)
+            ),
+        ),
         PublishEvent::FewCopies { full, wanted, link } => p.say(
             Tone::Warn,
             &format!("Only {full} of {wanted} hold it: keep it available with `bosc seed {link}`"),

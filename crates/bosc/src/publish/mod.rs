@@ -8,14 +8,14 @@ use crate::printer::Printer;
 use crate::question::confirm;
 use crate::values::{absolute, seconds};
 use args::Publish;
+use bosc_release::build::ReleasePackage;
 use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind};
-use bosc_release::folder::package::Package;
-use bosc_release::publish::Ci;
+use bosc_release::publish::{COPIES, Ci, KEPT_COPIES, STALL_MS, WAIT_MS};
 use bosc_release::request::Request;
 use bosc_release::stage::link_rules;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The request of `bosc publish`. `primary` is the primary key of the environment.
 pub(crate) fn publish(
@@ -29,8 +29,14 @@ pub(crate) fn publish(
     }
     let dir = absolute(&a.dir)?;
     let artifacts = artifacts(a)?;
-    let ci = if a.ci { Some(ci(a, &dir, primary)?) } else { None };
-    let mint = a.yes || (ci.is_none() && !a.dry_run && lacks_link(&dir) && ask(&dir, printer, stop)?);
+    let ci = if a.ci { Some(ci(a, package_of(&dir, &artifacts), primary)?) } else { None };
+    let found = package_of(&dir, &artifacts);
+    let linkless = found.as_ref().filter(|p| p.package.upgrade.as_ref().is_none_or(|u| u.trim().is_empty()));
+    let mint = a.yes
+        || match linkless {
+            Some(found) if ci.is_none() && !a.dry_run => ask(&found.file, printer, stop)?,
+            _ => false,
+        };
     Ok(Request::Publish(bosc_release::publish::Publish {
         sole_copy: a.sole_copy,
         dir,
@@ -42,13 +48,14 @@ pub(crate) fn publish(
         ignore: a.ignore.clone(),
         allow: a.allow.clone(),
         allow_key: a.allow_key.clone(),
-        copies: a.copies,
-        wait_ms: seconds(a.wait)?,
+        copies: a.copies.unwrap_or(if a.ci { KEPT_COPIES } else { COPIES }),
+        wait_ms: a.wait.map_or(Ok(WAIT_MS), seconds)?,
+        stall_ms: if a.ci || a.copies.is_some() || a.wait.is_some() { 0 } else { STALL_MS },
         ci,
     }))
 }
 
-fn artifacts(a: &Publish) -> Result<Vec<(String, std::path::PathBuf)>, CommandError> {
+fn artifacts(a: &Publish) -> Result<Vec<(String, PathBuf)>, CommandError> {
     let b = &a.build;
     let out = b.apps.named()?;
     if out.is_empty() && (b.target.is_some() || b.force_build) {
@@ -58,7 +65,7 @@ fn artifacts(a: &Publish) -> Result<Vec<(String, std::path::PathBuf)>, CommandEr
     Ok(out)
 }
 
-fn ci(a: &Publish, dir: &Path, primary: Option<&[u8; 32]>) -> Result<Ci, CommandError> {
+fn ci(a: &Publish, found: Option<ReleasePackage>, primary: Option<&[u8; 32]>) -> Result<Ci, CommandError> {
     let Some(primary) = primary else {
         return Err(CommandError::new(
             ErrorKind::Input,
@@ -72,7 +79,7 @@ fn ci(a: &Publish, dir: &Path, primary: Option<&[u8; 32]>) -> Result<Ci, Command
     };
     let name = match &a.name {
         Some(name) => name.clone(),
-        None => Package::read(dir).ok().and_then(|p| p.name).ok_or_else(|| {
+        None => found.and_then(|p| p.package.name).ok_or_else(|| {
             CommandError::input("package.json has no name").hint("name the link with `--name`")
         })?,
     };
@@ -87,20 +94,20 @@ fn ci(a: &Publish, dir: &Path, primary: Option<&[u8; 32]>) -> Result<Ci, Command
     })
 }
 
-/// Whether package.json is fine and has no link.
-fn lacks_link(dir: &Path) -> bool {
-    Package::read(dir).is_ok_and(|p| p.upgrade.is_none_or(|u| u.trim().is_empty()))
+/// What is published, if that can be read.
+fn package_of(dir: &Path, artifacts: &[(String, PathBuf)]) -> Option<ReleasePackage> {
+    match artifacts.is_empty() {
+        true => ReleasePackage::of_folder(dir).ok(),
+        false => ReleasePackage::of_project(dir).ok(),
+    }
 }
 
 /// Asks whether to make a link. False when nobody can be asked.
-fn ask(dir: &Path, printer: &Printer, stop: &Stop) -> Result<bool, CommandError> {
+fn ask(file: &Path, printer: &Printer, stop: &Stop) -> Result<bool, CommandError> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(false);
     }
-    let package = dir.join("package.json");
-    let question = format!(
-        "{} has no `upgrade` link. Make one and write it there?",
-        one_line(&package.to_string_lossy())
-    );
+    let question =
+        format!("{} has no `upgrade` link. Make one and write it there?", one_line(&file.to_string_lossy()));
     confirm(&question, "--yes", printer, stop)
 }

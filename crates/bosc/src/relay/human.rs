@@ -9,7 +9,7 @@ pub(crate) fn relay(p: &Printer, event: &RelayEvent) {
     match event {
         RelayEvent::Relaying { key, port, public, allowed } => {
             p.data(key);
-            let who = if *public { "everyone".to_owned() } else { format!("{allowed} keys") };
+            let who = if *public { "everyone".to_owned() } else { crate::lines::count(*allowed, "key") };
             p.say(Tone::Plain, &format!("Relaying for {who} on UDP port {port}"));
             p.say(Tone::Plain, &format!("Peers use it with: --relay {key}"));
         }

@@ -22,7 +22,7 @@ pub(crate) struct Rotate {
     #[arg(long, conflicts_with = "check")]
     pub(crate) sole_copy: bool,
     /// How many peers must hold full copies of both links
-    #[arg(long, value_name = "N", default_value_t = bosc_release::publish::COPIES)]
+    #[arg(long, value_name = "N", default_value_t = bosc_release::publish::KEPT_COPIES)]
     pub(crate) copies: usize,
     /// Give up when no peer has delivered anything for this long
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]

@@ -1,5 +1,6 @@
 //! What people read of a seeder.
 
+use crate::lines::count;
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
 use crate::printer::bytes;
@@ -27,19 +28,21 @@ pub(crate) fn line(p: &Printer, link: Option<&str>, event: &SeedEvent) {
         SeedEvent::Stats(_) => {}
         SeedEvent::Damaged(rot) => say(
             Tone::Warn,
-            format!(
-                "{} damaged blocks found; they are not given to others and are fetched again",
-                rot.blocks
-            ),
+            format!("{} found: not given to others, and fetched again", count(rot.blocks, "damaged block")),
         ),
-        SeedEvent::Repaired(rot) => say(Tone::Good, format!("{} damaged blocks fetched again", rot.blocks)),
+        SeedEvent::Repaired(rot) => {
+            say(Tone::Good, format!("{} fetched again", count(rot.blocks, "damaged block")))
+        }
         SeedEvent::Links { file, links, added, removed, bad } => {
             let tone = if *bad > 0 { Tone::Warn } else { Tone::Plain };
-            let bad = if *bad > 0 { format!(", {bad} bad lines") } else { String::new() };
-            let noun = if *links == 1 { "link" } else { "links" };
+            let bad = if *bad > 0 { format!(", {}", count(*bad, "bad line")) } else { String::new() };
             p.say(
                 tone,
-                &format!("{links} {noun} of {}: {added} added, {removed} removed{bad}", one_line(file)),
+                &format!(
+                    "{} of {}: {added} added, {removed} removed{bad}",
+                    count(*links, "link"),
+                    one_line(file)
+                ),
             );
         }
         SeedEvent::BadLine { file, line, text, why } => p.say(
@@ -79,7 +82,7 @@ pub(crate) fn line(p: &Printer, link: Option<&str>, event: &SeedEvent) {
         }
         SeedEvent::Peers { fork, length, peers, more } => table(p, link, (*fork, *length), peers, *more),
         SeedEvent::Copies { full, wanted, peers, .. } => {
-            say(Tone::Plain, format!("{full} of {wanted} hold a full copy ({peers} peers)"));
+            say(Tone::Plain, format!("{full} of {wanted} hold a full copy ({})", count(*peers, "peer")));
         }
     }
 }
@@ -87,7 +90,7 @@ pub(crate) fn line(p: &Printer, link: Option<&str>, event: &SeedEvent) {
 /// Who is connected: data, so it goes to stdout.
 fn table(p: &Printer, link: Option<&str>, here: (u64, u64), peers: &[PeerRow], more: usize) {
     let of = link.map(|link| format!("{link}, ")).unwrap_or_default();
-    p.data(&format!("{of}version {}.{}: {} peers", here.0, here.1, peers.len() + more));
+    p.data(&format!("{of}version {}.{}: {}", here.0, here.1, count(peers.len() + more, "peer")));
     for line in rows(peers) {
         p.data(&line);
     }

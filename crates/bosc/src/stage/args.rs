@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub(crate) struct Stage {
     /// The link to stage to
     pub(crate) link: String,
-    /// The folder to stage; it holds a package.json
+    /// The folder to stage; it holds a package.json, or lies in a Rust or Tauri project
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
     /// Show what would change, and write nothing

@@ -1,6 +1,6 @@
 //! `stage`, and what is told of any folder before it is staged, built or packed.
 
-use crate::lines::{changed, dry, shown, unmatched};
+use crate::lines::{changed, count, dry, shown, unmatched};
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
 use bosc_release::folder::portable_names::BadName;
@@ -13,6 +13,18 @@ pub(crate) fn line(p: &Printer, event: &StageEvent) {
         StageEvent::Staging { name, link, .. } => {
             let name = one_line(name.as_deref().unwrap_or_default());
             p.say(Tone::Plain, &format!("Staging {name} into {link}"));
+        }
+        StageEvent::Package { file, name, version } => {
+            let text = |t: &Option<String>| one_line(t.as_deref().unwrap_or_default());
+            p.say(
+                Tone::Plain,
+                &format!(
+                    "No package.json in the folder: the link gets one with {} {} from {}",
+                    text(name),
+                    text(version),
+                    shown(file)
+                ),
+            );
         }
         StageEvent::Dry => dry(p),
         StageEvent::Skipped { path, reason } => left_out(p, path, reason),
@@ -28,7 +40,13 @@ pub(crate) fn line(p: &Printer, event: &StageEvent) {
         StageEvent::ByteDiff(diff) => changed(p, diff),
         StageEvent::Summary(s) => p.say(
             Tone::Plain,
-            &format!("{} files: {} added, {} changed, {} removed", s.files, s.add, s.change, s.remove),
+            &format!(
+                "{}: {} added, {} changed, {} removed",
+                count(s.files, "file"),
+                s.add,
+                s.change,
+                s.remove
+            ),
         ),
         StageEvent::Skipping { reason, .. } => {
             p.say(Tone::Warn, &format!("Not staged: {}", one_line(reason)));

@@ -4,6 +4,13 @@ use crate::golden;
 #[test]
 fn events_and_result_have_the_names_that_others_read() {
     use DumpEvent as E;
+    let stats = || DumpStats {
+        peers: 1,
+        drive_length: 2,
+        download: Received { bytes: 3, blocks: 4, total_bytes: 3 },
+        upload: Sent { bytes: 5, blocks: 6 },
+        content: None,
+    };
     let file = || FilePart { key: "/a".into(), ..FilePart::default() };
     golden::events(vec![
         (
@@ -41,12 +48,15 @@ fn events_and_result_have_the_names_that_others_read() {
         ),
         (E::ByteDiff(ByteDiff::remove("/a", 1)), "byte-diff", r#"{"type":-1,"sizes":[-1],"message":"/a"}"#),
         (
-            E::Stats(DumpStats {
-                peers: 1,
-                drive_length: 2,
-                download: Received { bytes: 3, blocks: 4, total_bytes: 3 },
-                upload: Sent { bytes: 5, blocks: 6 },
-            }),
+            E::Stats(DumpStats { content: Some(Content { bytes: 8, written: 7 }), ..stats() }),
+            "stats",
+            concat!(
+                r#"{"peers":1,"driveLength":2,"download":{"bytes":3,"blocks":4,"totalBytes":3},"#,
+                r#""upload":{"bytes":5,"blocks":6},"content":{"bytes":8,"written":7}}"#
+            ),
+        ),
+        (
+            E::Stats(stats()),
             "stats",
             concat!(
                 r#"{"peers":1,"driveLength":2,"download":{"bytes":3,"blocks":4,"totalBytes":3},"#,

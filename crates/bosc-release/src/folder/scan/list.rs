@@ -16,6 +16,8 @@ pub(crate) struct FileList {
     /// Devices, of which a folder has one or few.
     devices: Vec<u64>,
     targets: Vec<String>,
+    /// A file that lies elsewhere: its key, and where.
+    apart: Option<(String, PathBuf)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,13 +63,13 @@ impl ListedFile<'_> {
         }
     }
 
-    /// As the walk found it, below `root`.
-    pub(crate) fn to_local(self, root: &Path) -> LocalFile {
+    /// As the walk found it, one of `list`.
+    pub(crate) fn to_local(self, list: &FileList) -> LocalFile {
         let kind = match self.kind {
             ListedKind::File { stat, executable } => LocalKind::File { stat, executable },
             ListedKind::Symlink { target } => LocalKind::Symlink { target: target.to_owned() },
         };
-        LocalFile { key: self.key.to_owned(), path: path_of(root, self.key), kind }
+        LocalFile { key: self.key.to_owned(), path: list.path(self.key), kind }
     }
 }
 
@@ -134,14 +136,21 @@ impl FileList {
         self.items.len()
     }
 
-    /// The folder they lie in.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Where one lies.
     pub(crate) fn path(&self, key: &str) -> PathBuf {
-        path_of(&self.root, key)
+        match &self.apart {
+            Some((apart, path)) if apart == key => path.clone(),
+            _ => path_of(&self.root, key),
+        }
+    }
+
+    /// Adds the file at `path` under a key that the folder has nothing at.
+    pub(crate) fn push_apart(&mut self, key: &str, path: &Path) -> std::io::Result<()> {
+        let stat = FileStat::new(&std::fs::metadata(path)?);
+        self.push(key, &LocalKind::File { stat, executable: Some(false) });
+        self.apart = Some((key.to_owned(), path.to_owned()));
+        self.sort();
+        Ok(())
     }
 
     /// The key at this place.
@@ -232,7 +241,7 @@ mod tests {
         let (ignore, only) = (Ignore::default(), Only::default());
         let all = scan(root, &ignore, &only).unwrap();
         let (list, rest) = scan_list(root, &ignore, &only).unwrap();
-        let local: Vec<_> = list.iter().map(|f| f.to_local(list.root())).collect();
+        let local: Vec<_> = list.iter().map(|f| f.to_local(&list)).collect();
         assert_eq!(local, all.files);
         assert_eq!((rest.folders, rest.skipped, rest.files.len()), (all.folders, all.skipped, 0));
         assert_eq!(list.len(), all.files.len());

@@ -206,7 +206,17 @@ impl Engine {
         sink: &'a mut dyn Sink,
     ) -> Result<Dumping<'a>, CommandError> {
         let blobs = opened.drive.blobs()?;
-        Ok(Dumping { opened, blobs, version, timeout, store: &self.dir, stop, sink, told: Instant::now() })
+        Ok(Dumping {
+            opened,
+            blobs,
+            version,
+            timeout,
+            store: &self.dir,
+            stop,
+            sink,
+            told: Instant::now(),
+            content: None,
+        })
     }
 
     /// Whether something was installed from a drive.

@@ -21,6 +21,12 @@ fn events_and_result_have_the_names_that_others_read() {
             "unchanged",
             r#"{"version":"1.0.0","verlink":"v","files":1}"#,
         ),
+        (E::SeededHere { link: "l".into() }, "seeded-here", r#"{"link":"l"}"#),
+        (
+            E::SamePlatform { platform: "p".into(), version: "1.1.0".into(), before: "1.0.0".into() },
+            "same-platform",
+            r#"{"platform":"p","version":"1.1.0","before":"1.0.0"}"#,
+        ),
         (
             E::FewCopies { full: 1, wanted: 2, link: "l".into() },
             "few-copies",

@@ -50,6 +50,11 @@ fn events_and_result_have_the_names_that_others_read() {
             "staging",
             r#"{"name":null,"key":"k","link":"l","verlink":"v","current":1,"dir":"/d"}"#,
         ),
+        (
+            E::Package { file: "/c".into(), name: Some("n".into()), version: Some("1.0.0".into()) },
+            "package",
+            r#"{"file":"/c","name":"n","version":"1.0.0"}"#,
+        ),
         (E::Dry, "dry", "null"),
         (E::Skipped { path: "p".into(), reason: "r".into() }, "skipped", r#"{"path":"p","reason":"r"}"#),
         (E::IgnoreFile { path: "p".into() }, "ignore-file", r#"{"path":"p"}"#),

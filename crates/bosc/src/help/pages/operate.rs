@@ -95,8 +95,10 @@ cut back or removed. Exit code 5 if something is still missing in the end.",
     Page {
         path: "dht",
         details: "\
-Without --bootstrap it is the first node of a private network. It keeps nothing on disk.",
+Without --bootstrap it is the first node of a private network. It keeps nothing on disk.
+--local runs all nodes of one on loopback: to try everything on one machine, alone.",
         examples: &[
+            ("A network on this machine only", "bosc dht --local"),
             ("The first node", "bosc dht --port 49737"),
             (
                 "Another one, behind a router",

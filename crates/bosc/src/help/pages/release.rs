@@ -6,9 +6,10 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         path: "publish",
         details: "\
-Reads the link from `upgrade` in DIR/package.json (or makes one and writes it there), builds
-if per-system applications are given, stages, shows what changed, and seeds until enough
-peers hold it. Clients take only higher versions, so a folder with changes and a version
+Reads the link from `upgrade` in DIR/package.json, builds if per-system applications are
+given, stages, shows what changed, and seeds until enough peers hold it. Without a link, the
+first run makes one, writes it there and stops: put it into the application, build, and
+run it again. Clients take only higher versions, so a folder with changes and a version
 that is not above the link's is refused.
 
 With --ci any machine that has the primary key publishes to the same link. The key comes
@@ -17,7 +18,8 @@ Before it writes, it learns the newest version from a peer that holds a full cop
 --mirror.",
         examples: &[
             ("What would be published", "bosc publish ./dist --dry-run"),
-            ("Publish, and make a link the first time", "bosc publish ./dist --yes"),
+            ("The first time: make a link", "bosc publish ./dist --yes"),
+            ("Publish, with no peer to wait for", "bosc publish ./dist --copies 0"),
             (
                 "Build and publish",
                 "bosc publish . --linux-x64-app out/Hello.AppImage --win32-x64-app out/Hello.exe",
