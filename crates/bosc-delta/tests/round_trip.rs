@@ -53,7 +53,7 @@ fn files_of_no_kind() {
 #[test]
 fn a_function_that_grew_costs_little_in_a_program() {
     for program in Program::all() {
-        let (old, new) = (program.build(400, None), program.build(400, Some(7)));
+        let (old, new) = (program.build(400, None), program.build(400, Some(200)));
         let made = check(&old, &new);
         let plain = MakeOptions::default().without_executables();
         let blind = make(&old, &new, &plain).unwrap();

@@ -17,12 +17,13 @@
 //! # Files
 //!
 //! - `bee/`: `tree` reads, `batch` puts, deletes and rebalances, `diff`, `history`. `drive/`, `blobs/`, `chunker/`: see above. `source`: where blocks come from. `walk`: walks that stop and go on.
-//! - `json`: JSON as JavaScript writes it. `error`: what can go wrong.
+//! - `deltas`: where a drive keeps patches of its files. `json`: JSON as JavaScript writes it. `error`: what can go wrong.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod bee;
 pub mod blobs;
 pub mod chunker;
+pub mod deltas;
 pub mod drive;
 mod error;
 pub mod json;

@@ -28,7 +28,7 @@ pub fn patch(data: &[u8]) {
         };
         number(&mut patch, old.len() as u64);
         number(&mut patch, 20_000);
-        patch.extend_from_slice(&hash(&old));
+        patch.extend_from_slice(&hash(&[&old]));
         patch.extend_from_slice(&[0; 32]);
         for n in [tables, packed, copies, script, extra] {
             number(&mut patch, u64::from(n));
@@ -46,7 +46,7 @@ pub fn patch(data: &[u8]) {
     let mut out = Vec::new();
     if apply(&old[..], &patch, &mut out).is_ok() {
         assert_eq!(out.len() as u64, seen.new_len);
-        assert_eq!(hash(&out), seen.new_hash);
+        assert_eq!(hash(&[&out]), seen.new_hash);
     } else {
         assert!(out.len() as u64 <= seen.new_len);
     }

@@ -110,7 +110,20 @@ impl EntryValue {
     }
 }
 
-fn decode_blob(value: &Value) -> Option<BlobId> {
+/// A blob id as an entry has it.
+pub(crate) fn blob_json(b: &BlobId) -> Value {
+    let mut out = Map::new();
+    out.insert("blockOffset".into(), b.block_offset.into());
+    out.insert("byteOffset".into(), b.byte_offset.into());
+    out.insert("blockLength".into(), b.block_length.into());
+    out.insert("byteLength".into(), b.byte_length.into());
+    if b.block_map {
+        out.insert("blockMap".into(), true.into());
+    }
+    Value::Object(out)
+}
+
+pub(crate) fn decode_blob(value: &Value) -> Option<BlobId> {
     let blob = value.as_object()?;
     let id = BlobId {
         block_offset: whole(blob.get("blockOffset")?)?,

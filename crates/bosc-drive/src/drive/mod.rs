@@ -8,7 +8,7 @@
 //! - `entry`: what is said of a file. `path`: its name. `key`: its key in the bee. `list`: all of them. `batch`: changes as one append.
 
 mod batch;
-mod entry;
+pub(crate) mod entry;
 mod key;
 mod list;
 pub mod path;

@@ -30,6 +30,8 @@ pub enum Cost {
     Store,
     /// What has to be read from this disk and hashed.
     Disk,
+    /// What is made of a patch, which comes from peers, and of what is on this disk.
+    Delta,
     /// What comes from a server of the publisher.
     Server,
     /// What comes from peers.

@@ -18,6 +18,7 @@ use crate::folder::diff::DiffCount;
 use crate::folder::glob::Only;
 use crate::secrets::KeysInUse;
 use bosc_drive::blobs::{BlobReader, content_blocks};
+use bosc_drive::deltas;
 use bosc_drive::drive::{Drive, DriveEntry};
 use bosc_follow::read::Attempt;
 use bosc_follow::{Fetch, FollowedCore};
@@ -227,7 +228,11 @@ impl<'a> Dumping<'a> {
         {
             return Ok(vec![entry]);
         }
-        let out = self.reading(db).all(drive.list(if path.is_empty() { "/" } else { path })?)?;
+        let mut out = self.reading(db).all(drive.list(if path.is_empty() { "/" } else { path })?)?;
+        if path.is_empty() {
+            // They are no part of what was staged: whoever wants them names their folder.
+            out.retain(|entry| !deltas::holds(&entry.key));
+        }
         if out.is_empty() && !path.is_empty() {
             return Err(CommandError::not_found(format!("the drive has no {path}"))
                 .hint("see what it has with `bosc dump <link> --list`"));

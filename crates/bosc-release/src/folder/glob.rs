@@ -10,6 +10,7 @@
 
 use super::ignore_file::IgnoreFile;
 use super::pattern::{GlobError, MAX_PATTERN_LEN, MAX_PATTERNS};
+use bosc_drive::deltas;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -296,6 +297,10 @@ impl Ignore {
     }
 
     fn left_out(&self, path: &str, is_folder: bool) -> bool {
+        // What a dump with its deltas brought is no part of a release: they are made anew.
+        if deltas::holds_bare(path) {
+            return true;
+        }
         let (drop, take) = (any_matches(&self.drop, path), any_matches(&self.take, path));
         match (drop, take) {
             (_, true) => false,

@@ -11,6 +11,7 @@ use crate::folder::diff::ByteDiff;
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::scan::{FileList, ListedFile, ListedKind};
 use crate::secrets::Suspect;
+use bosc_drive::deltas;
 use bosc_drive::drive::{Drive, DriveEntry, EntryValue, path};
 use std::collections::BTreeMap;
 
@@ -54,6 +55,10 @@ pub(super) fn removals(
     options: &StageOptions,
 ) -> Vec<DriveEntry> {
     entries.select_beside_files(|key| {
+        if deltas::holds(key) {
+            // They go with their file.
+            return false;
+        }
         if ignore.ignores(key) { options.purge } else { !options.keep_missing && only.takes(key) }
     })
 }

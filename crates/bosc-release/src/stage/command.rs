@@ -300,6 +300,7 @@ impl Engine {
             keys: self.keys_in_use(),
             app: package.app_names(),
             version: package.version.clone(),
+            deltas: !request.no_deltas,
             ..StageOptions::default()
         })
     }
@@ -362,6 +363,10 @@ pub(super) fn told(step: StageNews) -> Option<StageEvent> {
             StageEvent::Dangling { path: key.trim_start_matches('/').to_owned(), target }
         }
         StageNews::Suspect(found) => StageEvent::LooksSecret(found.told()),
+        StageNews::Delta { key, from, size, whole } => {
+            let path = key.trim_start_matches('/').to_owned();
+            StageEvent::Delta { path, from, bytes: size, instead_of: whole }
+        }
         StageNews::Scanned { .. } | StageNews::Progress { .. } => return None,
     })
 }

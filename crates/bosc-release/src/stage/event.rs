@@ -80,6 +80,17 @@ pub enum StageEvent {
         /// The build's.
         running: String,
     },
+    /// A delta that installed applications update by.
+    Delta {
+        /// The file that it leads to, in the folder.
+        path: String,
+        /// The version of the release that it starts from.
+        from: Option<String>,
+        /// Its bytes.
+        bytes: u64,
+        /// Bytes that it takes the place of.
+        instead_of: u64,
+    },
     /// A file that differs.
     ByteDiff(ByteDiff),
     /// All files were dealt with.

@@ -25,6 +25,7 @@
 //! - `options`: how to stage, and what came of it. `news`: what it comes across. `error`: why it failed. `request`: `bosc stage`.
 //! - `run`: one stage from start to commit. `target`: what it writes to. `event`: what is reported.
 //! - `changes`: folder against drive. `entries`: what the drive holds, in little memory. `compare`: the drive's side of it, as hashes. `index`: what need not be read again.
+//! - `deltas`: patches of builds beside them, from what readers have.
 //! - `checks`: what a folder must pass before it is committed.
 //! - `puts`: the entries that will be written, in little memory.
 //! - `pipeline`: reading and cutting ahead. `blocks`: blocks that are there already. `writer`: content into the blobs core.
@@ -34,6 +35,7 @@ mod changes;
 mod checks;
 pub(crate) mod command;
 pub(crate) mod compare;
+mod deltas;
 mod entries;
 mod error;
 pub(crate) mod event;

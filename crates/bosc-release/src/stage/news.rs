@@ -47,6 +47,17 @@ pub enum StageNews {
     },
     /// Something that looks secret. All of them come before anything is committed.
     Suspect(Found),
+    /// A delta was made, and will be committed with the release.
+    Delta {
+        /// The key of the file that it leads to.
+        key: String,
+        /// The version of the release that it starts from.
+        from: Option<String>,
+        /// Its bytes.
+        size: u64,
+        /// Bytes of blocks that it takes the place of.
+        whole: u64,
+    },
     /// A file differs. Removals come first, then all others in the order of keys.
     Diff(ByteDiff),
     /// A file was dealt with.

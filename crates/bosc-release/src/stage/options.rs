@@ -48,6 +48,8 @@ pub struct StageOptions {
     pub app: Vec<String>,
     /// The version of the release, which its builds should say as well.
     pub version: Option<String>,
+    /// Make deltas to the builds that changed.
+    pub deltas: bool,
     /// Ends the stage before anything is written.
     pub stop: Stop,
 }

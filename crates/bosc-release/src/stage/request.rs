@@ -39,4 +39,7 @@ pub struct Stage {
     /// Fail when anything else looks secret.
     #[serde(default)]
     pub no_suspects: bool,
+    /// Make no deltas from the releases before.
+    #[serde(default)]
+    pub no_deltas: bool,
 }

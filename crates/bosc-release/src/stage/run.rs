@@ -3,6 +3,7 @@
 use super::changes::{self, ReadTask, Task};
 use super::checks::{self, Allowed, CheckedFolder};
 use super::compare::Old;
+use super::deltas::{self, ChangedBuild};
 use super::entries::EntryList;
 use super::error::StageError;
 use super::index::{ChangeIndex, Clock, NextIndex};
@@ -79,6 +80,7 @@ fn run<T: StageTarget>(
         at: 0,
         suspects: BTreeMap::new(),
         sizeless: BTreeSet::new(),
+        builds: Vec::new(),
     };
     let removals = changes::removals(&entries, &ignore, &only, options);
     let checked = CheckedFolder { files: &files, entries: &entries, removals: &removals, options };
@@ -103,9 +105,11 @@ fn run<T: StageTarget>(
         let pipeline = Pipeline::start(scope, hashers, BUDGET, &options.keys).map_err(StageError::Thread)?;
         writer.files(&files, &entries, &index, &pipeline)
     })?;
-    let Writer { content, puts, mut summary, suspects, sizeless, on, .. } = writer;
-    // What is known of blocks is not needed any more, and is large.
-    drop(content);
+    let Writer { mut content, puts, mut summary, suspects, sizeless, builds, on, .. } = writer;
+    if builds.is_empty() {
+        // What is known of blocks is not needed any more, and is large.
+        content.forget_known();
+    }
     summary.suspects = checked.suspects(&suspects, &allowed)?;
     summary.suspects.iter().for_each(|found| on(StageNews::Suspect(found.clone())));
     checks::unmatched(&ignore, &only, &allowed, on);
@@ -113,8 +117,14 @@ fn run<T: StageTarget>(
         return Err(StageError::Stopped);
     }
     if !options.dry_run {
+        let with = (options.version.as_deref(), &options.stop);
+        let builds = if options.deltas { builds.as_slice() } else { &[] };
+        let made = deltas::make(&mut content, (&files, &entries), builds, with, on)?;
+        drop(content);
+        let mut removals = removals;
+        removals.extend(stale_deltas(&files, &entries, &puts, &removals));
         if !puts.is_empty() || !removals.is_empty() {
-            summary.after = commit(target, &files, &puts, &removals)?;
+            summary.after = commit(target, &files, (&puts, &made), &removals)?;
         }
         drop(removals);
         drop(entries);
@@ -144,10 +154,12 @@ const ENTRY_BLOCKS: usize = 256;
 fn commit<T: StageTarget>(
     target: &mut T,
     files: &FileList,
-    puts: &PutList,
+    (puts, deltas): (&PutList, &[(String, EntryValue)]),
     removals: &[DriveEntry],
 ) -> Result<TargetState, StageError> {
     let entries = puts.iter().filter_map(|(at, value)| Some((files.key(at)?, Bytes::from(value.encode()))));
+    let deltas = deltas.iter().map(|(key, value)| (key.as_str(), Bytes::from(value.encode())));
+    let entries = rising(entries, deltas);
     let Some(source) = target.db_beside() else {
         let mut batch = DriveBatch::new(target.db());
         removals.iter().try_for_each(|entry| batch.del(&entry.key).map(drop))?;
@@ -175,6 +187,37 @@ fn commit<T: StageTarget>(
     Ok(target.commit(&mut rest)?)
 }
 
+/// The entries of both, by key, each of which come by key.
+fn rising<'k>(
+    one: impl Iterator<Item = (&'k str, Bytes)>,
+    other: impl Iterator<Item = (&'k str, Bytes)>,
+) -> impl Iterator<Item = (&'k str, Bytes)> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(a), Some(b)) if b.0 < a.0 => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
+}
+
+/// Deltas to what files held before this stage.
+fn stale_deltas(
+    files: &FileList,
+    entries: &EntryList<'_>,
+    puts: &PutList,
+    removals: &[DriveEntry],
+) -> Vec<DriveEntry> {
+    if entries.select_beside_files(bosc_drive::deltas::holds).is_empty() {
+        return Vec::new();
+    }
+    let changed = puts.iter().filter_map(|(at, value)| {
+        let key = files.key(at)?;
+        entries.find(key).is_some_and(|e| e.value.blob != value.blob).then_some(key)
+    });
+    let gone = removals.iter().map(|e| e.key.as_str()).chain(changed).collect();
+    deltas::stale(entries, &gone)
+}
+
 struct Writer<'a, T> {
     content: ContentWriter<'a, T>,
     on: &'a mut dyn FnMut(StageNews),
@@ -188,6 +231,8 @@ struct Writer<'a, T> {
     suspects: BTreeMap<String, Suspect>,
     /// Keys of files that say they are empty and are not: nothing tells when their content changes.
     sizeless: BTreeSet<String>,
+    /// Files of builds whose content changed.
+    builds: Vec<ChangedBuild>,
 }
 
 /// How far the comparison of a file has come.
@@ -419,6 +464,9 @@ impl<T: StageTarget> Writer<'_, T> {
         self.summary.new_blocks += cost.blocks;
         self.summary.new_bytes += cost.bytes;
         self.summary.shared_bytes += task.size.saturating_sub(cost.bytes);
+        if ChangedBuild::is_one(&file.key, task.size, cost.bytes) {
+            self.builds.push(ChangedBuild { at: self.at, new_bytes: cost.bytes });
+        }
         self.put(EntryValue::file(id, executable), diff);
         Ok(())
     }

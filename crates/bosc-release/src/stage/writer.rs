@@ -156,6 +156,11 @@ impl<'a, T: StageTarget> ContentWriter<'a, T> {
         Ok(())
     }
 
+    /// Forgets which blocks hold what: for those who name no more content, or little.
+    pub(crate) fn forget_known(&mut self) {
+        self.known = KnownBlocks::default();
+    }
+
     /// Gives what is held back to the target.
     pub(crate) fn flush(&mut self, release: Option<&dyn Fn(usize)>) -> Result<(), TargetError> {
         self.group_bytes = 0;

@@ -9,6 +9,7 @@
 //! fetch   plan ── all entries of the build, checked (see `plan`, `paths`)
 //!         reuse ── blocks that builds on this disk hold (see `reuse`, `bosc_follow::offer`)
 //!         room ── is there space for the rest and for the build?
+//!         deltas ── patches of what is on this disk, where they are smaller (see `deltas`)
 //!         download ── the rest, from peers
 //!         write ── the build into staging, hashed as it is written (see `write`)
 //! ```
@@ -28,10 +29,11 @@
 //!
 //! - `options`: what the source is made from. `link`: the followed drive. `fetching`: a fetch with progress, which can be stopped.
 //! - `package`: what a release says of itself. `plan`: what it consists of. `paths`: which names it may have.
-//! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `write`: the build into staging.
+//! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `deltas`: what is made of them by patches. `write`: the build into staging.
 //! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.
 
 mod cache;
+mod deltas;
 mod error;
 mod fetching;
 mod link;
@@ -53,6 +55,7 @@ use bosc_drive::blobs::BlobId;
 use bosc_follow::offer::Peers;
 use bosc_follow::{CoreSource, TimedOut};
 use bosc_format::link::PearLink;
+use deltas::Deltas;
 use error::store_error;
 use fetching::Fetching;
 use link::FollowedLink;
@@ -196,7 +199,7 @@ impl P2pSource {
             let mut builds = LocalBuilds::new(&plan, Local::scan(&options.builds));
             fetching.gather(blobs, reuse::needed_first(&plan), &mut [&mut builds])?;
         }
-        let needs = reuse::needs(fetching, blobs, &source, &plan)?;
+        let mut needs = reuse::needs(fetching, blobs, &source, &plan)?;
         let core = blobs.core();
         let missing: Vec<u64> =
             needs.blocks.iter().copied().filter(|b| !core.has(*b).unwrap_or(false)).collect();
@@ -204,7 +207,15 @@ impl P2pSource {
         let local = needs.bytes.saturating_sub(self.weight(&missing, &plan, &source));
         fetching.count(local, needs.bytes);
         fetching.tell_now()?;
-        fetching.gather(blobs, missing, &mut [&mut Peers])?;
+        if local < needs.bytes {
+            let root = format!("/by-arch/{}/app/{name}", options.platform);
+            let at = (&db, found.length);
+            let mut deltas = Deltas::find(fetching, at, &root, &plan, &options.builds)?;
+            fetching.gather(blobs, missing, &mut [&mut deltas, &mut Peers])?;
+            needs.deltas = deltas.used;
+        } else {
+            fetching.gather(blobs, missing, &mut [&mut Peers])?;
+        }
         Ok((plan, needs, source))
     }
 
@@ -248,7 +259,7 @@ impl P2pSource {
         // What the next check, and whoever fetches from this one, reads first.
         let db = CoreSource::cut(self.link.db().core(), found.length);
         let source = db.contents(core);
-        let mut kept = needs.blocks.clone();
+        let mut kept = [needs.blocks.as_slice(), &needs.deltas].concat();
         kept.extend(package::blocks(&db, &source, found.length));
         kept.sort_unstable();
         kept.dedup();

@@ -309,6 +309,8 @@ pub(super) struct Needs {
     pub(super) bytes: u64,
     /// Size of each file, in the order of the plan.
     pub(super) sizes: Vec<u64>,
+    /// Blocks of the deltas that were used: others may want them.
+    pub(super) deltas: Vec<u64>,
 }
 
 /// Reads the maps (fetching those that are not here) and adds up what the build needs.

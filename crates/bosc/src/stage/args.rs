@@ -42,4 +42,7 @@ pub(crate) struct Stage {
     /// Stage these files although a secret key is written out in them; only for keys that open nothing
     #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
     pub(crate) allow_key: Vec<String>,
+    /// Make no deltas from the releases before: installed applications fetch the blocks that changed
+    #[arg(long)]
+    pub(crate) no_deltas: bool,
 }

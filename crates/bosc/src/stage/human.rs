@@ -2,7 +2,7 @@
 
 use crate::lines::{changed, count, dry, shown, unmatched};
 use crate::plain::{Tone, one_line};
-use crate::printer::Printer;
+use crate::printer::{Printer, bytes as bytes_text};
 use bosc_release::folder::portable_names::BadName;
 use bosc_release::secrets::LooksSecret;
 use bosc_release::stage::StageEvent;
@@ -37,6 +37,12 @@ pub(crate) fn line(p: &Printer, event: &StageEvent) {
         ),
         StageEvent::LooksSecret(found) => looks_secret(p, found),
         StageEvent::VersionMismatch { path, release, running } => version_mismatch(p, path, release, running),
+        StageEvent::Delta { path, from, bytes, instead_of } => {
+            let from = from.as_deref().map_or("the version before".into(), one_line);
+            let (bytes, instead_of) = (bytes_text(*bytes), bytes_text(*instead_of));
+            let path = one_line(path);
+            p.say(Tone::Plain, &format!("Update of {path} from {from}: {bytes} instead of {instead_of}"));
+        }
         StageEvent::ByteDiff(diff) => changed(p, diff),
         StageEvent::Summary(s) => p.say(
             Tone::Plain,
