@@ -2,11 +2,13 @@
 //
 //   cargo build --release -p bosc && cargo build --release -p bosc-testkit --example wire
 //   cd interop && BOSC=../target/release/bosc node bench/loss.mjs [--runs 3] [--only ROW] [--sides tcp,js,bosc] [--mib 1,20] [--quick]
+//   node bench/loss.mjs --fair [--runs 3]      flows that share a wire: what each has of it
 //
 // ROW is a part of a row's name. MB/s are of the content, and everything counts from the start: of the process, or of TCP's connection.
 import fs from 'node:fs'
 import os from 'node:os'
 import { cannotMakeWires } from '../lib/sites.mjs'
+import { jain, shares } from '../lib/fair.mjs'
 import { overWire } from '../lib/over-wire.mjs'
 
 const why = cannotMakeWires()
@@ -40,6 +42,10 @@ const titles = { bbr: 'TCP BBR', cubic: 'TCP CUBIC', js: 'JavaScript', bosc: 'bo
 const ratio = (a, b) => (a && b && Number.isFinite(a / b) ? (a / b).toFixed(2) : '-')
 
 console.log(`${os.platform()} ${os.arch()}, ${os.cpus().length} x ${os.cpus()[0]?.model}, node ${process.version}; medians of ${runs}; load ${os.loadavg()[0].toFixed(1)}\n`)
+if (process.argv.includes('--fair')) {
+  await fair()
+  process.exit(0)
+}
 for (const mib of sizes) {
   console.log(`\n${mib} MiB: seconds (MB/s)\n`)
   console.log(`| loss, delay one way, rate, queue | ${sides.map((s) => titles[s]).join(' | ')} | bosc / BBR | bosc / JavaScript |`)
@@ -58,3 +64,26 @@ for (const mib of sizes) {
   }
 }
 process.exit(0)
+
+// Four flows over one wire: parts of what came in the same ten seconds, of the run with the median of Jain's index.
+async function fair() {
+  const seconds = 10
+  console.log('\n| four flows | loss, delay one way, rate, queue | parts of what came | Jain | of the wire |\n|---|---|---|---|---|')
+  for (const wire of [{ loss: 0, delay: 20, rate: 40, queue: 250 }, { loss: 1, delay: 20, rate: 40, queue: 250 }].filter((w) => name(w).includes(only))) {
+    const tables = [['bosc', 'bosc', 'bosc', 'bosc'], ['js', 'js', 'js', 'js'], ['bosc', 'bosc', 'js', 'js'], ['bosc', 'bosc', 'cubic', 'cubic']]
+    if (available.includes('bbr')) tables.push(['bosc', 'bosc', 'bbr', 'bbr'])
+    for (const kinds of tables) {
+      const found = []
+      for (let i = 0; i < runs; i++) {
+        // More than the wire carries in that time, for each.
+        const came = await shares(kinds, { ...wire, seed: i + 1 }, { seconds, mib: 64 })
+        found.push({ came, index: jain(came) })
+      }
+      const { came, index } = found.toSorted((a, b) => a.index - b.index)[Math.floor(runs / 2)]
+      const sum = came.reduce((a, b) => a + b, 0)
+      const parts = came.map((bytes) => (bytes / sum).toFixed(2)).join(' ')
+      const used = sum * 8 / (seconds * wire.rate * 1e6)
+      console.log(`| ${kinds.map((k) => titles[k]).join(', ')} | ${name(wire)} | ${parts} | ${index.toFixed(2)} | ${used.toFixed(2)} |`)
+    }
+  }
+}

@@ -1,6 +1,6 @@
 // The table of NATs: seconds from a fetcher's start to the whole folder (3.3 MB), for each kind of site at either end and each pairing of
 // bosc and JavaScript; then for two symmetric NATs with a blind relay of either kind, which both name. Needs root, iproute2 and nftables:
-// `node bench/nat.mjs [--runs 3] [--only relayed]`.
+// `node bench/nat.mjs [--runs 3] [--only relayed]`. `--only offered`: nobody names a relay, and a third bosc on the public net offers itself.
 import { fetchApart } from '../lib/apart.mjs'
 import { cannotMakeSites } from '../lib/sites.mjs'
 
@@ -16,9 +16,13 @@ const pairings = [['js', 'js'], ['bosc', 'bosc'], ['js', 'bosc'], ['bosc', 'js']
 console.log(`| seeder : fetcher | ${pairings.map(([a, b]) => `${a} → ${b}`).join(' | ')} |`)
 console.log(`|---|${'---|'.repeat(pairings.length)}`)
 const median = (times) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]
-async function row(name, from, to, opts = {}) {
+async function row(name, from, to, opts = {}, which = pairings) {
   const cells = []
   for (const pairing of pairings) {
+    if (!which.includes(pairing)) {
+      cells.push('')
+      continue
+    }
     const times = []
     for (let i = 0; i < runs; i++) {
       const { same, ms } = await fetchApart([from, to], pairing, { timeout: 30, ...opts })
@@ -28,6 +32,11 @@ async function row(name, from, to, opts = {}) {
     cells.push(Number.isFinite(ms) ? (ms / 1000).toFixed(2) : 'fails')
   }
   console.log(`| ${name} | ${cells.join(' | ')} |`)
+}
+if (process.argv.includes('offered')) {
+  const fetches = pairings.filter(([, fetcher]) => fetcher === 'bosc')
+  await row('symmetric : symmetric, an offered relay', 'symmetric', 'symmetric', { third: ['--relay-for', 'peers'], timeout: 60 }, fetches)
+  process.exit(0)
 }
 if (!process.argv.includes('relayed')) {
   for (const from of kinds) for (const to of kinds) await row(`${from} : ${to}`, from, to)

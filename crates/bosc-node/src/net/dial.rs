@@ -63,8 +63,8 @@ impl NetMachine {
                         self.relay_lost(relay, now);
                     } else if let Some(conn) = self.dialer.finish(connect) {
                         tracing::debug!(conn, %error, "connecting failed");
-                        self.note_in_vain(remote_public_key);
                         self.swarm.closed(conn, now);
+                        self.note_in_vain(remote_public_key, now);
                     }
                 }
                 ConnectEvent::SocketUnused { number } => {

@@ -255,9 +255,9 @@ impl NetMachine {
             }
             FromLive::Shares { conn, topic, shared } => {
                 self.swarm.shares(conn, topic, shared, now);
-                self.note_sharer(conn);
+                self.note_sharer(conn, now);
             }
-            FromLive::RelayOffered { conn, key } => self.relay_offered(conn, key),
+            FromLive::RelayOffered { conn, key } => self.relay_offered(conn, key, now),
             FromLive::Delivered { conn } => self.swarm.delivered(conn, now),
         }
     }

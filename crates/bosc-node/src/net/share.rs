@@ -7,7 +7,8 @@
 //! * A connection has more than [`LEAST`] only as far as it was earned: [`EARNS`] times what its peer acknowledged within a second.
 //!   So a hundred that ask for everything at once and read nothing have [`LEAST`] each, from their first byte on.
 //! * What was made for a connection and waits to be written is bounded by the same share, down to [`LEAST_QUEUED`]. What its stream
-//!   took beyond its share counts as waiting. So a peer that does not read costs its share and one message: a block in the
+//!   took beyond its share counts as waiting while it has no more than [`LEAST`]; one that earned more is bounded by what its stream
+//!   takes. So a peer that does not read costs its share and one message: a block in the
 //!   course of being sent.
 //! * While all together wait with more than [`PRESSED`], one whose peer acknowledged nothing for [`STOPPED`] is closed: a block is as large
 //!   as 8 MiB, and one that is sent is kept until its last byte is acknowledged.

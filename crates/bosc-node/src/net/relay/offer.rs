@@ -18,6 +18,8 @@
 //! * Who may use ours is known by the key that it shares a core under, or by its IP address: JavaScript peers ask relays under
 //!   another key than they swarm under (hyperswarm gives its own to no DHT). The address is what the DHT says of a handshake, so
 //!   somebody may lie about it; all that is to be had is a part of the bounded rate.
+//! * Whichever comes second, the failure of a peer's first attempt or an offer, has that peer tried again at once, and once only: who
+//!   offers relays again and again causes no attempts.
 //! * A relay that was configured is taken before any that was offered, and from the first attempt on.
 //! * A relay sees who talks to whom, how much and when, and nothing of what is said; a peer that shares the core learns the
 //!   former from the DHT as well.
@@ -28,16 +30,25 @@ use bosc_format::crypto::PublicKey;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Most peers remembered that could not be reached.
 const IN_VAIN: usize = 256;
+
+/// A peer that could not be reached.
+#[derive(Debug)]
+struct InVain {
+    peer: PublicKey,
+    /// It was tried again for the sake of an offer: no other offer does that once more.
+    hurried: bool,
+}
 
 /// What is known of offers, and who may take ours.
 #[derive(Debug, Default)]
 pub(in crate::net) struct Offers {
     theirs: BTreeMap<ConnId, PublicKey>,
     /// Peers that could not be reached, the last ones.
-    in_vain: VecDeque<PublicKey>,
+    in_vain: VecDeque<InVain>,
     /// Peers that share a core with us, and where they are. Shared with the connector, which asks.
     sharers: Arc<Mutex<BTreeMap<PublicKey, Option<Ipv4Addr>>>>,
 }
@@ -62,31 +73,50 @@ impl Offers {
 }
 
 impl NetMachine {
-    /// A peer could not be reached.
-    pub(in crate::net) fn note_in_vain(&mut self, peer: PublicKey) {
-        if !self.offers.in_vain.contains(&peer) {
-            self.offers.in_vain.push_back(peer);
+    /// An attempt to reach a peer has failed, and the swarm knows.
+    pub(in crate::net) fn note_in_vain(&mut self, peer: PublicKey, now: Duration) {
+        let known = &mut self.offers.in_vain;
+        if !known.iter().any(|other| other.peer == peer) {
+            known.push_back(InVain { peer, hurried: false });
         }
-        if self.offers.in_vain.len() > IN_VAIN {
-            self.offers.in_vain.pop_front();
+        if known.len() > IN_VAIN {
+            known.pop_front();
         }
+        self.try_by_offers(now);
     }
 
     /// A peer offers itself as a relay.
-    pub(in crate::net) fn relay_offered(&mut self, conn: ConnId, key: PublicKey) {
+    pub(in crate::net) fn relay_offered(&mut self, conn: ConnId, key: PublicKey, now: Duration) {
         if self.by_conn.contains_key(&conn) {
             self.offers.theirs.insert(conn, key);
+            self.try_by_offers(now);
         }
     }
 
+    /// Peers that wait for another attempt need not, if there is an offer that the last one did not name.
+    fn try_by_offers(&mut self, now: Duration) {
+        if !self.relay_through.is_empty() || self.usable_offers().next().is_none() {
+            return;
+        }
+        for waiting in self.offers.in_vain.iter_mut().filter(|waiting| !waiting.hurried) {
+            waiting.hurried = true;
+            self.swarm.retry_now(&waiting.peer, now);
+        }
+    }
+
+    fn usable_offers(&self) -> impl Iterator<Item = PublicKey> {
+        self.offers.theirs.iter().filter(|(conn, _)| self.swarm.shares_any(**conn)).map(|(_, key)| *key)
+    }
+
     /// Whether the peer of a connection shares a core with us has changed.
-    pub(in crate::net) fn note_sharer(&mut self, conn: ConnId) {
+    pub(in crate::net) fn note_sharer(&mut self, conn: ConnId, now: Duration) {
         let link = self.by_conn.get(&conn).and_then(|id| self.links.get(id));
         if let Some(link) = link {
             // One that is relayed itself is where its relay is, as far as we know.
             let host = link.via.is_none_or(|v| v.moved).then_some(link.host);
             self.offers.set(link.remote, self.swarm.shares_any(conn).then_some(host));
         }
+        self.try_by_offers(now);
     }
 
     /// A connection is over.
@@ -116,16 +146,10 @@ impl NetMachine {
     /// that a peer offers.
     pub(in crate::net) fn choose_relay_to(&mut self, peer: &PublicKey) -> Option<PublicKey> {
         let configured = self.choose_relay();
-        if configured.is_some() || !self.offers.in_vain.contains(peer) {
+        if configured.is_some() || !self.offers.in_vain.iter().any(|other| other.peer == *peer) {
             return configured;
         }
-        let usable: Vec<PublicKey> = self
-            .offers
-            .theirs
-            .iter()
-            .filter(|(conn, _)| self.swarm.shares_any(**conn))
-            .map(|(_, key)| *key)
-            .collect();
+        let usable: Vec<PublicKey> = self.usable_offers().collect();
         self.choose_of(&usable)
     }
 }
