@@ -69,7 +69,7 @@ async function mint(bosc, dir, ...flags) {
 }
 
 /** The first release of a folder, minted and published. */
-async function release(bosc, dir, ...flags) {
+async function firstRelease(bosc, dir, ...flags) {
   await mint(bosc, dir, ...flags)
   return (await bosc.ok('publish', dir, '--copies', 0, ...flags)).last('final')
 }
@@ -171,9 +171,16 @@ test('alone, publish waits for one peer, and not for long when none comes', { ti
   assert.equal(alone.last('few-copies').wanted, 1)
   assert.ok(performance.now() - begin < 100_000, 'it does not wait for ten minutes')
   // With a seeder of one's own that is all it takes.
-  await seeder(f, link, alone.last('addendum').version)
+  const { running } = await seeder(f, link)
   setVersion(dir, '1.1.0')
-  assert.equal((await bosc.ok('publish', dir)).last('final').copies, 1)
+  const done = (await bosc.ok('publish', dir)).last('final')
+  assert.equal(done.copies, 1)
+  await running.until('stats', holds(done.length))
+  // A seeder on the same store is somebody who stays: nobody else is waited for.
+  await bosc.seed(link)
+  setVersion(dir, '1.2.0')
+  const here = await bosc.ok('publish', dir)
+  assert.deepEqual([here.last('seeded-here'), here.last('final').copies], [{ link }, null])
 })
 
 test('a build that did not change under a new version is named', { timeout, skip }, async (t) => {
@@ -184,7 +191,7 @@ test('a build that did not change under a new version is named', { timeout, skip
   })
   fs.writeFileSync(path.join(dir, 'package.json'), packageText('1.0.0'))
   const bosc = f.bosc()
-  await release(bosc, dir)
+  await firstRelease(bosc, dir)
   setVersion(dir, '1.1.0')
   writeTree(dir, { 'by-arch/linux-x64/app/Demo': { data: noise(3, 1000), mode: 0o755 } })
   for (const flags of [['--dry-run'], ['--copies', 0]]) {
@@ -289,7 +296,7 @@ test('a JavaScript updater follows a published link', { timeout, skip }, async (
   const dir = f.tree(release('1.0.0', 1))
   fs.writeFileSync(path.join(dir, 'package.json'), packageText('1.0.0'))
   const bosc = f.bosc()
-  const { link } = await release(bosc, dir)
+  const { link } = await firstRelease(bosc, dir)
   const js = f.js()
   const target = path.join(f.fresh('installed'), 'Demo')
   const data = f.fresh('data')

@@ -3,7 +3,7 @@
 
 mod common;
 
-use bosc_updater::install::{Installed, Installer, Options, Reason, Shipped};
+use bosc_updater::install::{Installed, InstalledMark, Installer, Options, Reason, Shipped, forget};
 use common::{Shape, later, now, staged, version, write_build};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -204,4 +204,25 @@ fn a_folder_of_the_persons_own_with_the_updaters_name_is_left_alone() {
         assert!(!dir.path().join("App.broken").exists());
         assert_eq!(fs::read_to_string(own.join("letters.txt")).unwrap(), "letters.txt");
     }
+}
+
+#[test]
+fn an_update_on_trial_is_no_strangers_and_goes_with_the_application() {
+    let app = App::new("App");
+    let mark = InstalledMark::of(&app.target()).unwrap();
+    app.update("1.0.0", "1.0.1", 0, |_| {});
+    assert!(mark.is_at(&app.target()).unwrap(), "it was not started yet");
+    assert!(mark.is_untouched_at(&app.target()).unwrap());
+    app.add("mine.txt", "mine");
+    assert!(mark.is_at(&app.target()).unwrap(), "written to since");
+    assert!(!mark.is_untouched_at(&app.target()).unwrap());
+    // Another one in its place is somebody else's.
+    fs::rename(app.target(), app.beside(".aside")).unwrap();
+    write_build(&app.target(), Shape::Folder, "9.9.9");
+    assert!(!mark.is_at(&app.target()).unwrap());
+    fs::remove_dir_all(app.target()).unwrap();
+    assert!(app.beside(".prev").exists());
+    forget(&app.target()).unwrap();
+    assert!(!app.beside(".prev").exists(), "the build before it is ours, too");
+    assert!(!app.dir.path().join(".App.bosc").exists());
 }

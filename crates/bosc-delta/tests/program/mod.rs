@@ -1,5 +1,5 @@
 //! Small programs whose functions call each other: ELF and PE of x86-64, Mach-O of arm64.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(unreachable_pub, dead_code, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 /// What kind of program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

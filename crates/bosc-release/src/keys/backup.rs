@@ -223,6 +223,8 @@ fn parse(text: &str) -> Result<(Header, Vec<u8>), BackupError> {
     if text.len() > MAX_FILE {
         return Err(Malformed("it is too large"));
     }
+    // An editor may have put a mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
     match lines.next() {
         Some(MAGIC) => {}
@@ -254,6 +256,10 @@ fn parse(text: &str) -> Result<(Header, Vec<u8>), BackupError> {
     let nonce = id::decode_bytes(&field("nonce")?).ok().and_then(|n| n.try_into().ok());
     let nonce = nonce.ok_or(Malformed("its nonce is not valid"))?;
     let data = id::decode_bytes(&field("data")?).map_err(|_| Malformed("its data is damaged"))?;
+    // The keys of a second one would be left out without a word.
+    if lines.next().is_some() {
+        return Err(Malformed("something follows it: each file is imported by itself"));
+    }
     Ok((Header { kind, link, cost, salt, nonce }, data))
 }
 
@@ -294,6 +300,16 @@ mod tests {
         assert!(text.contains("kind: backup\nkdf"));
         assert_eq!(open(&text, "p").unwrap(), backup);
         assert_eq!(peek(&text).unwrap(), None);
+    }
+
+    #[test]
+    fn two_files_in_one_are_none() {
+        let text = sealed();
+        for both in [format!("{text}{}", sealed()), format!("{text}more\n")] {
+            let e = open(&both, "correct horse").unwrap_err();
+            assert!(matches!(e, BackupError::Malformed(why) if why.contains("by itself")), "{e:?}");
+        }
+        assert_eq!(open(&format!("\u{feff}{text}\n \n"), "correct horse").unwrap(), contents());
     }
 
     #[test]

@@ -431,7 +431,11 @@ fn declared(name: &str, item: &Item) -> Result<Declared, CommandError> {
         .map_err(|_| bad("kind is stage, provision or multisig"))?;
     let link = text("link")?;
     if let Some(link) = &link {
-        PearLink::parse(link).map_err(|e| bad("link is not a pear link").because(e))?;
+        let link = PearLink::parse(link).map_err(|e| bad("link is not a pear link").because(e))?;
+        // A line moves: promoting would go on from the newest version and never say so.
+        if link.version.is_some() || !matches!(link.pathname.as_str(), "" | "/") {
+            return Err(bad(&format!("link is one without a version or a path: {}", link.origin())));
+        }
     }
     let seeds = match table.get("seeds") {
         None => Seeds::default(),

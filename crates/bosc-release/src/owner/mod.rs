@@ -153,6 +153,8 @@ impl OwnerService {
         let ((close, closing), (ended, closed)) = (oneshot::channel(), mpsc::channel());
         std::thread::Builder::new().name("store-owner".into()).spawn(move || {
             let _ended: mpsc::Sender<()> = ended;
+            // Let go before the end is known: who waits for it closes the store next, and nobody else may have it then.
+            let executor = executor;
             let listening = async {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
                 tokio::select! {
@@ -203,14 +205,17 @@ async fn accept_loop(
             continue;
         };
         shared.meet(id, &stream);
-        let (token, executor, inner) = (token.to_owned(), Arc::clone(executor), Arc::clone(shared));
+        // Whoever says nothing yet keeps nothing open.
+        let (token, executor, inner) = (token.to_owned(), Arc::downgrade(executor), Arc::clone(shared));
         let spawned = std::thread::Builder::new().name("store-command".into()).spawn(move || {
             let ask = first_line(&stream).ok().and_then(|line| serde_json::from_slice::<Ask>(&line).ok());
             let ask = ask.filter(|ask| same(ask.token.as_bytes(), token.as_bytes()));
             inner.met(id);
             if let Some(ask) = ask {
                 let running = inner.active.fetch_add(1, Ordering::SeqCst);
-                let _ = serve(&stream, &ask, executor.as_ref(), running < CONNECTIONS_MAX);
+                if let Some(executor) = executor.upgrade() {
+                    let _ = serve(&stream, &ask, executor.as_ref(), running < CONNECTIONS_MAX);
+                }
                 inner.active.fetch_sub(1, Ordering::SeqCst);
             }
             let _ = stream.shutdown(Shutdown::Both);
@@ -462,6 +467,31 @@ mod tests {
         let mut all = Vec::new();
         s.read_to_end(&mut all).unwrap();
         assert!(all.is_empty());
+    }
+
+    #[test]
+    fn what_runs_commands_is_let_go_before_the_service_has_ended() {
+        let executor: Arc<dyn Executor> = Arc::new(Echo);
+        // Whoever connects and says nothing holds no more of it than a listener does.
+        let dir = tempfile::tempdir().unwrap();
+        let service = OwnerService::start(dir.path(), Arc::clone(&executor)).unwrap();
+        let stranger = TcpStream::connect(("127.0.0.1", port_of(&service))).unwrap();
+        let begun = Instant::now();
+        while service.shared.strangers.lock().unwrap().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nobody was let in");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(service);
+        assert_eq!(
+            Arc::strong_count(&executor),
+            1,
+            "a store that somebody holds at the end of a process is not closed"
+        );
+        drop(stranger);
+        for _ in 0..100 {
+            drop(OwnerService::start(dir.path(), Arc::clone(&executor)).unwrap());
+            assert_eq!(Arc::strong_count(&executor), 1);
+        }
     }
 
     /// An owner that was stopped: the system takes connections for it, nobody reads them.

@@ -3,7 +3,7 @@
 use super::{Followed, MAX_HOPS, Rotate, RotateEvent, Rotated, RotatedBefore, RotationToSign};
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
-use crate::engine::drive::{DriveCores, parse_link};
+use crate::engine::drive::{DriveCores, parse_link, parse_whole_link};
 use crate::engine::errors::no_dht;
 use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
@@ -81,7 +81,9 @@ impl Engine {
     }
 
     pub(crate) fn rotate(&self, request: &Rotate, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
-        let (old, new) = (parse_link(&request.old)?.origin(), parse_link(&request.new)?.origin());
+        let (old, new) = (parse_whole_link(&request.old)?.origin(), parse_whole_link(&request.new)?.origin());
+        // Said before anybody is asked for anything.
+        request.target.as_deref().map(parse_whole_link).transpose()?;
         if old.key == new.key {
             return Err(
                 CommandError::input("old and new are the same link").hint("name the link to move to second")
@@ -163,7 +165,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<RotationToSign, CommandError> {
         let target = match &request.target {
-            Some(target) => parse_link(target)?.origin().to_string(),
+            Some(target) => parse_whole_link(target)?.origin().to_string(),
             None if request.dry_run => {
                 return Err(CommandError::input("a dry run makes no link to prepare the release on")
                     .hint("make one with `bosc touch` and name it with --target"));

@@ -421,6 +421,16 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
     write(&root.join("h/config"), "kind: Config\nusers:\n- user:\n    token: abc\n");
     write(&root.join("i/.yarnrc.yml"), "npmAuthToken: abc\n");
     write(&root.join("i/putty"), "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n");
+    // As `minisign -G` and `tauri signer generate` write them. Public keys and signatures are shorter.
+    let minisign = |comment: &str, bytes: usize| {
+        format!("untrusted comment: {comment}\nRW{}\n", BASE64.encode(&noise(5, bytes)))
+    };
+    let secret = minisign("rsign encrypted secret key", 156);
+    write(&root.join("k/minisign.key"), &secret);
+    write(&root.join("k/tauri.key"), BASE64.encode(secret.as_bytes()));
+    write(&root.join("k/minisign.pub"), minisign("minisign public key 0123", 40));
+    write(&root.join("k/app.sig"), minisign("signature from rsign secret key", 72));
+    write(&root.join("k/age.txt"), format!("# public key: age1x\nAGE-SECRET-KEY-1{}\n", "Q".repeat(58)));
     write(&root.join("i/token"), "ghp_16C7e42F292c6912E7710c838347Ae178B4a\n");
     let seed: [u8; 32] = noise(9, 32).try_into().unwrap();
     let public = bosc_format::crypto::KeyPair::from_seed(&seed).public();
@@ -442,6 +452,9 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
         ("/i/token", Suspect::Credentials),
         ("/id_ed25519", Suspect::SshKey),
         ("/j/vectors.json", Suspect::BareKey),
+        ("/k/age.txt", Suspect::PrivateKey),
+        ("/k/minisign.key", Suspect::PrivateKey),
+        ("/k/tauri.key", Suspect::PrivateKey),
     ];
     let shown = |found: &[Found]| found.iter().map(|f| (f.key.clone(), f.suspect)).collect::<Vec<_>>();
     let expected: Vec<_> = expected.iter().map(|(k, s)| ((*k).to_owned(), *s)).collect();
@@ -469,6 +482,7 @@ fn what_looks_secret_is_told_before_anything_is_committed_and_can_be_refused() {
         "i",
         "id_ed25519",
         "j",
+        "k",
         "typo",
     ]
     .map(str::to_owned)

@@ -6,7 +6,7 @@ use super::links::LinksFile;
 use super::notify::Notifier;
 use super::seeding::Seeding;
 use super::serve::Service;
-use super::{GRACE, Seed, SeedRelay, disk};
+use super::{GRACE, Seed, SeedRelay, disk, serve};
 use crate::command::{Sink, Stop};
 use crate::engine::drive::parse_link;
 use crate::engine::follow::timed_out;
@@ -98,6 +98,7 @@ impl Engine {
             })?);
         }
         let one = request.links.is_none().then(|| parse_link(&request.link)).transpose()?;
+        request.metrics.as_deref().map(serve::parse).transpose()?;
         let mut seeds = Seeds {
             engine: self,
             request,

@@ -68,9 +68,13 @@ impl LinksFile {
             self.seen = look(&self.path);
         }
         let bytes = bosc_files::read_plain(&self.path, MAX_FILE).map_err(unreadable)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|e| unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, e)))?;
-        Ok(parse(&text, &self.shown()))
+        // In UTF-16 no line is one.
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            let why = "it is UTF-16, and is to be UTF-8";
+            return Err(unreadable(std::io::Error::new(std::io::ErrorKind::InvalidData, why)));
+        }
+        // A letter of another encoding spoils its own line, and none when it stands in a comment.
+        Ok(parse(&String::from_utf8_lossy(&bytes), &self.shown()))
     }
 
     /// Whether it looks different from when it was read: for systems without SIGHUP.
@@ -146,6 +150,23 @@ mod tests {
             })
             .collect();
         assert_eq!(lines, [(2, "nonsense"), (3, link(1).as_str())]);
+    }
+
+    #[test]
+    fn a_letter_that_is_not_utf_8_spoils_its_own_line_and_no_comment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("links");
+        let text = format!("{} # f\u{0}r M\u{0}ller\nl\u{0}nk\n{}\n", link(1), link(2));
+        let bytes: Vec<u8> = text.bytes().map(|b| if b == 0 { 0xfc } else { b }).collect();
+        std::fs::write(&path, bytes).unwrap();
+        let got = LinksFile::new(&path).read().unwrap();
+        assert_eq!(got.links.iter().map(|l| l.key).collect::<Vec<_>>(), [[1; 32], [2; 32]]);
+        assert!(matches!(&got.bad[..], [SeedEvent::BadLine { line: 2, .. }]), "{:?}", got.bad);
+        let wide: Vec<u8> =
+            format!("\u{feff}{}\n", link(1)).encode_utf16().flat_map(u16::to_le_bytes).collect();
+        std::fs::write(&path, wide).unwrap();
+        let e = LinksFile::new(&path).read().map(|_| ()).unwrap_err();
+        assert!(e.causes()[0].contains("UTF-16"), "{e}");
     }
 
     #[test]

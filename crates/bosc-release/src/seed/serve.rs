@@ -35,7 +35,7 @@ pub(super) struct Service {
 }
 
 /// A port of this machine only, or an address and a port.
-fn parse(at: &str) -> Result<SocketAddr, CommandError> {
+pub(super) fn parse(at: &str) -> Result<SocketAddr, CommandError> {
     let port = at.parse::<u16>().map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     port.or_else(|_| at.parse()).map_err(|_| {
         CommandError::input(format!("--metrics takes a port, or an IP address and a port: {at:?}")).hint(

@@ -10,7 +10,7 @@ use super::{StoreCheck, StoreRepair};
 use crate::command::{Sink, Stop};
 use crate::doctor::event::RotSeen;
 use crate::engine::Engine;
-use crate::engine::drive::parse_link;
+use crate::engine::drive::parse_whole_link;
 use crate::engine::errors::{DAMAGED_HINT, store_error};
 use crate::engine::follow::stopped;
 use crate::error::{CommandError, ErrorKind};
@@ -171,7 +171,7 @@ impl Engine {
     /// The cores of a link, or all of the store.
     fn parts(&self, link: Option<&str>) -> Result<Vec<CoreToCheck>, CommandError> {
         if let Some(text) = link {
-            let link = parse_link(text)?;
+            let link = parse_whole_link(text)?;
             let drive = self.open_drive(&link)?;
             if drive.db.length() == 0 {
                 return Err(CommandError::not_found("this store has nothing of the link")

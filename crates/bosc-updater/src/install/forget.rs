@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Removes what an [`super::Installer`] of the application that was at `target` keeps beside it, the builds that it kept included. What
-/// was added to the application and kept aside stays. Does nothing while an update is on its way, and where there is nothing of an
+/// was added to the application and kept aside stays. Does nothing while builds change places, and where there is nothing of an
 /// installer.
 ///
 /// # Errors
@@ -23,10 +23,21 @@ pub fn forget(target: &Path) -> Result<(), UpdateError> {
     }
     let lock = lock(&place.lock(), place.owner()?.lock(), Duration::from_secs(10))?;
     let journal = Journal::read(&place.folder, false)?;
-    if journal.state != State::Settled || journal.lost {
+    if journal.lost {
         return Ok(());
     }
-    for (what, piece) in [(Kept::Previous, &journal.kept), (Kept::Broken, &journal.broken)] {
+    let before = match (journal.state, &journal.flight) {
+        (State::Settled, _) => None,
+        // Each has its place, and the one on trial will say nothing any more.
+        (State::Trial, Some(flight)) => Some(&flight.old),
+        _ => return Ok(()),
+    };
+    let kept = [
+        (Kept::Previous, journal.kept.as_ref()),
+        (Kept::Previous, before),
+        (Kept::Broken, journal.broken.as_ref()),
+    ];
+    for (what, piece) in kept {
         let Some(piece) = piece else { continue };
         let name = place.kept(what, piece.slot);
         if piece.is_at(&name)? {

@@ -361,6 +361,11 @@ impl Journal {
         pieces.filter_map(|piece| piece.shipped.as_deref()).chain(put.map(|put| put.shipped.as_str())).next()
     }
 
+    /// The builds that this updater put at the application's path, the one on trial included.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = &Piece> {
+        self.flight.iter().map(|flight| &flight.new).chain(&self.current)
+    }
+
     /// Whether it is known what that build was installed with.
     pub(crate) fn knows(&self, identity: &str) -> bool {
         self.list_of(identity).is_some()

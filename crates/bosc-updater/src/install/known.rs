@@ -37,8 +37,9 @@ impl InstalledMark {
             return Ok(true);
         }
         let journal = Place::find(path).and_then(|place| Journal::read(&place.folder, false));
-        let current = journal.ok().and_then(|journal| journal.current);
-        Ok(current.is_some_and(|piece| there.is(folder, piece.identity.as_ref(), piece.contents)))
+        Ok(journal.is_ok_and(|journal| {
+            journal.placed().any(|piece| there.is(folder, piece.identity.as_ref(), piece.contents))
+        }))
     }
 
     /// Whether the very file or folder that the mark was taken of is at the path, whatever was written to it since.
@@ -60,8 +61,7 @@ impl InstalledMark {
             return Ok(true);
         }
         let journal = Place::find(path).and_then(|place| Journal::read(&place.folder, false));
-        let current = journal.ok().and_then(|journal| journal.current);
-        Ok(current.and_then(|piece| piece.contents) == Some(there))
+        Ok(journal.is_ok_and(|journal| journal.placed().any(|piece| piece.contents == Some(there))))
     }
 
     fn is(&self, folder: bool, identity: Option<&String>, contents: Option<[u8; 32]>) -> bool {

@@ -11,7 +11,7 @@ use super::file::{Declared, LineFile, LineKind};
 use super::{Action, Add, Added, Initialised, Line, LineEvent, Notice, NoticeCode, Removed};
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
-use crate::engine::drive::parse_link;
+use crate::engine::drive::parse_whole_link;
 use crate::engine::errors::no_dht;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Output;
@@ -97,7 +97,7 @@ impl Engine {
         let mut line = Declared {
             name: add.name.clone(),
             kind: add.kind,
-            link: known.map(|l| parse_link(&l).map(|l| l.origin().to_string())).transpose()?,
+            link: known.map(|l| parse_whole_link(&l).map(|l| l.origin().to_string())).transpose()?,
             source: add.source.clone().or_else(|| old.as_ref().and_then(|l| l.source.clone())),
             production: add.production.clone().or_else(|| old.as_ref().and_then(|l| l.production.clone())),
             seeds: add.seeds.clone().or_else(|| old.as_ref().map(|l| l.seeds.clone())).unwrap_or_default(),

@@ -68,6 +68,11 @@ fn what_makes_no_sense_is_refused() {
     }
     let twice = format!("[line.a]\nkind=\"stage\"\nlink=\"{A}\"\n[line.b]\nkind=\"stage\"\nlink=\"{A}\"");
     assert!(LineFile::parse(&twice).is_err());
+    for link in [A.replace("pear://", "pear://0.7."), format!("{A}/sub")] {
+        let error =
+            LineFile::parse(&format!("[line.a]\nkind=\"stage\"\nlink=\"{link}\"")).map(|_| ()).unwrap_err();
+        assert!(error.message().contains(A) || error.to_string().contains(A), "{link}: {error}");
+    }
 }
 
 #[test]

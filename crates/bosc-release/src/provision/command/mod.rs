@@ -23,7 +23,7 @@ use super::write::write;
 use crate::command::{Sink, Stop};
 use crate::dump::command::no_files;
 use crate::engine::Engine;
-use crate::engine::drive::{check_batch_end, drive_error, parse_link};
+use crate::engine::drive::{check_batch_end, drive_error, parse_link, parse_whole_link};
 use crate::engine::errors::store_error;
 use crate::engine::follow::stopped;
 use crate::engine::shared::Newest;
@@ -51,8 +51,11 @@ struct Links {
 
 impl Links {
     fn parse(request: &Provision) -> Result<Self, CommandError> {
-        let (source, target, production) =
-            (parse_link(&request.source)?, parse_link(&request.target)?, parse_link(&request.production)?);
+        let (source, target, production) = (
+            parse_link(&request.source)?,
+            parse_whole_link(&request.target)?,
+            parse_link(&request.production)?,
+        );
         if source.version.is_none() {
             return Err(unversioned("source"));
         }

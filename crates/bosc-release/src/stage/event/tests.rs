@@ -73,6 +73,16 @@ fn events_and_result_have_the_names_that_others_read() {
             "bad-name",
             r#"{"path":"p","system":"s","why":"w"}"#,
         ),
+        (
+            E::Delta { path: "p".into(), from: Some("1.0.0".into()), bytes: 1, instead_of: 2 },
+            "delta",
+            r#"{"path":"p","from":"1.0.0","bytes":1,"insteadOf":2}"#,
+        ),
+        (
+            E::Delta { path: "p".into(), from: None, bytes: 1, instead_of: 2 },
+            "delta",
+            r#"{"path":"p","from":null,"bytes":1,"insteadOf":2}"#,
+        ),
         (E::Dangling { path: "p".into(), target: "t".into() }, "dangling", r#"{"path":"p","target":"t"}"#),
         (E::LooksSecret(secret()), "looks-secret", r#"{"path":"p","what":"w"}"#),
         (

@@ -1,0 +1,76 @@
+// Deltas that bosc keeps beside the builds of a release: JavaScript peers are undisturbed, and carry them as any other file.
+import test from 'node:test'
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import Localdrive from 'localdrive'
+import { assertDump } from '../lib/check.mjs'
+import { fixture } from '../lib/fixture.mjs'
+import { isStandIn } from '../lib/bosc.mjs'
+import { within } from '../lib/net.mjs'
+import { driveSnapshot, noise, snapshot, writeTree } from '../lib/tree.mjs'
+
+const timeout = 120_000
+const skip = isStandIn() && 'not for the stand-in'
+const APP = 'by-arch/linux-x64/app'
+
+/** A program that differs from the release before in a few bytes of every block. */
+function program(release) {
+  const bytes = Buffer.from(noise(1, 2_000_000))
+  for (let n = 0; n < release; n++) {
+    for (let at = 1000 * n; at + 16 < bytes.length; at += 100_000) bytes.fill(n + at, at, at + 16)
+  }
+  return bytes
+}
+
+const app = (release) => ({
+  'package.json': JSON.stringify({ name: 'demo', version: `1.0.${release}` }),
+  [`${APP}/Demo`]: program(release),
+  'by-arch/darwin-arm64/app/Demo.app/Contents/x': `${release}`
+})
+
+test('a drive with deltas is an ordinary drive to JavaScript, and a dump is what was staged', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const dir = f.tree(app(0))
+  const bosc = f.bosc()
+  const { link } = await bosc.touch()
+  await bosc.stage(link, dir)
+  let staged
+  for (const release of [1, 2]) {
+    writeTree(dir, app(release))
+    staged = await bosc.ok('stage', link, dir)
+    const deltas = staged.all('delta')
+    assert.deepEqual(deltas.map((d) => [d.path, d.from]), [1, 2].slice(0, release).map((n) => [`${APP}/Demo`, `1.0.${release - n}`]))
+    for (const d of deltas) assert.ok(d.bytes < 20_000 && d.insteadOf > 1_000_000, JSON.stringify(d))
+  }
+  const { version } = staged.last('addendum')
+  await bosc.seed(link)
+
+  const js = f.js()
+  const drive = await js.drive(link)
+  await js.join(drive, { server: false })
+  await js.head(drive, { length: version })
+  await js.fetchAll(drive)
+  const out = f.fresh()
+  await within(30_000, 'mirror', drive.mirror(new Localdrive(out), { prefix: `/${APP}` }).done())
+  assert.deepEqual(fs.readFileSync(path.join(out, APP, 'Demo')), program(2))
+  assert.deepEqual(Object.keys(snapshot(out)).filter((name) => name.includes('by-delta')), [])
+
+  const all = Object.keys(await driveSnapshot(drive)).filter((name) => name.includes('by-delta/'))
+  assert.equal(all.length, 2)
+  for (const name of all) assert.match(name, /^\/?by-delta\/linux-x64\/app\/Demo\/[0-9a-f]{64}$/)
+  await assertDump(f.bosc(), link, f.fresh(), snapshot(dir))
+
+  // A dump with its deltas, staged again, makes none of them a part of the release; without the file they go.
+  fs.rmSync(path.join(dir, APP, 'Demo'))
+  writeTree(dir, { 'by-delta/linux-x64/app/Demo/x': 'x', 'package.json': JSON.stringify({ name: 'demo', version: '1.0.3' }) })
+  await bosc.ok('stage', link, dir)
+  const list = await f.bosc().end(['dump', `${link}/by-delta`, '--list'])
+  assert.equal(list.last('error').code, 'ERR_NOT_FOUND')
+
+  writeTree(dir, { [`${APP}/Demo`]: program(0) })
+  await bosc.ok('stage', link, dir)
+  writeTree(dir, app(4))
+  const none = await bosc.ok('stage', link, dir, '--no-deltas')
+  assert.deepEqual(none.all('delta'), [])
+})
