@@ -99,11 +99,20 @@ export function snapshot(dir) {
   }
 }
 
-/** The same snapshot of a Hyperdrive, read through its public API (entry values and whole contents). */
+/** Whether this is a patch that bosc keeps beside a file of a build (docs/formats.md). */
+export const isDelta = (name) => /^by-delta\/.+\/[0-9a-f]{64}$/.test(name)
+
+/** The same snapshot of a Hyperdrive, read through its public API (entry values and whole contents). Patches of files that are
+    there are no part of what was staged. */
 export async function driveSnapshot(drive) {
   const out = {}
+  const patches = []
   for await (const entry of drive.list('/')) {
     const name = entry.key.slice(1)
+    if (isDelta(name)) {
+      patches.push(name)
+      continue
+    }
     const { linkname, executable, blob } = entry.value
     if (linkname) {
       out[name] = `link ${linkname}`
@@ -118,6 +127,10 @@ export async function driveSnapshot(drive) {
       }
     }
     out[name] = `file ${executable ? 'x' : '-'} ${size} ${hash.digest('hex')}`
+  }
+  for (const name of patches) {
+    const file = name.slice(0, name.lastIndexOf('/')).replace(/^by-delta/, 'by-arch')
+    if (!out[file]) throw new Error(`${name} leads to no file`)
   }
   return out
 }

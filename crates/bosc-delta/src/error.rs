@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+/// Longest file, in bytes.
+pub const MAX_FILE: u64 = u32::MAX as u64;
+
 /// Why a patch was not made, read or applied.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -30,7 +33,7 @@ pub enum Error {
     #[error("the result is not the file that the patch promises")]
     WrongResult,
     /// A file is too long for this version.
-    #[error("a file of {0} bytes is too long: the limit is {limit}", limit = crate::MAX_FILE)]
+    #[error("a file of {0} bytes is too long: the limit is {limit}", limit = MAX_FILE)]
     TooLong(u64),
     /// The base could not be read.
     #[error("the old file could not be read")]

@@ -1,6 +1,8 @@
 //! A reference: a field of some bytes that stands for an address.
 
-use crate::layout::{IMAGE_SHIFT, RAW, plain};
+use crate::layout::plain;
+#[cfg(feature = "make")]
+use crate::layout::{IMAGE_SHIFT, RAW};
 
 /// How a field stands for its target. The numbers are contexts of the coder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +123,7 @@ impl Field {
     }
 
     /// The target that bytes stand for, if they can. Near `guess` where the bytes do not say everything.
+    #[cfg(feature = "make")]
     pub(crate) fn decode(&self, bytes: [u8; 8], guess: u64) -> Option<u64> {
         let (x, word) = (low(bytes), self.word());
         let here = self.here;

@@ -31,7 +31,10 @@ pub fn holds(key: &str) -> bool {
 
 /// [`holds`] for a key without its first slash.
 pub fn holds_bare(path: &str) -> bool {
-    FOLDER.strip_prefix('/').and_then(|folder| path.strip_prefix(folder)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    FOLDER
+        .strip_prefix('/')
+        .and_then(|folder| path.strip_prefix(folder))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The folder of the deltas of a file or of all files of a folder; `None` when it is in no build.
@@ -100,7 +103,8 @@ impl AboutDelta {
     /// From the metadata of an entry; what cannot be read is not known.
     pub fn of_metadata(metadata: &Value) -> Self {
         let about = metadata.get("bosc");
-        let from = about.and_then(|a| a.get("from")).and_then(Value::as_str).filter(|v| v.len() <= MAX_VERSION);
+        let from =
+            about.and_then(|a| a.get("from")).and_then(Value::as_str).filter(|v| v.len() <= MAX_VERSION);
         let blob = about.and_then(|a| a.get("base")).and_then(entry::decode_blob);
         let size = about.and_then(|a| a.get("size")).and_then(Value::as_u64);
         Self { size, from: from.map(str::to_owned), blob }
@@ -120,7 +124,9 @@ mod tests {
         assert!(holds(&key) && holds(FOLDER) && !holds("/by-deltas/x") && !holds("/x/by-delta"));
         assert_eq!(parse(&key), Some((file.to_owned(), base)));
         assert_eq!(key_of("/package.json", &base), None);
-        for bad in ["", "/by-delta", "/by-delta/", "/by-delta/x", "/by-delta/x/00", &key.to_uppercase(), &key[1..]] {
+        for bad in
+            ["", "/by-delta", "/by-delta/", "/by-delta/x", "/by-delta/x/00", &key.to_uppercase(), &key[1..]]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(parse(&format!("/by-delta//{}", "0".repeat(64))), None);
@@ -128,7 +134,8 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_base_is_read_back() {
-        let blob = BlobId { block_offset: 1, byte_offset: 2, block_length: 3, byte_length: 4, block_map: true };
+        let blob =
+            BlobId { block_offset: 1, byte_offset: 2, block_length: 3, byte_length: 4, block_map: true };
         for base in [
             AboutDelta { size: Some(7), from: Some("1.4.2".into()), blob: Some(blob) },
             AboutDelta { size: None, from: None, blob: Some(BlobId { block_map: false, ..blob }) },

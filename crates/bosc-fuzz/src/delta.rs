@@ -4,7 +4,7 @@ use crate::Input;
 use bosc_delta::{MakeOptions, apply, inspect, make};
 use bosc_format::crypto::hash;
 
-#[allow(unreachable_pub, dead_code, missing_docs)]
+#[allow(missing_docs)]
 #[path = "../../bosc-delta/tests/program/mod.rs"]
 mod program;
 pub use program::Program;

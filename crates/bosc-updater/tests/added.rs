@@ -199,7 +199,7 @@ fn a_folder_of_the_persons_own_with_the_updaters_name_is_left_alone() {
         // Uninstalled: what is ours goes, and nothing else.
         let _ = fs::remove_file(&target);
         let _ = fs::remove_dir_all(&target);
-        bosc_updater::install::forget(&target).unwrap();
+        forget(&target).unwrap();
         assert!(!dir.path().join(".App.bosc-2").exists());
         assert!(!dir.path().join("App.broken").exists());
         assert_eq!(fs::read_to_string(own.join("letters.txt")).unwrap(), "letters.txt");

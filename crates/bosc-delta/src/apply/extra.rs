@@ -1,6 +1,6 @@
 //! The bytes that no copy gives.
 
-use super::output::Output;
+use super::output::{Output, PIECE};
 use crate::Error;
 use crate::coder::Decoder;
 use crate::format::{Packing, Parts};
@@ -55,7 +55,7 @@ impl<'a> Extra<'a> {
         let mut left = len;
         while left > 0 {
             self.piece.clear();
-            self.piece.resize(left.min(super::PIECE as u64) as usize, 0);
+            self.piece.resize(left.min(PIECE as u64) as usize, 0);
             left -= self.piece.len() as u64;
             match &mut self.source {
                 Source::Models(literals) => {

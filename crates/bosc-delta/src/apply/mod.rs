@@ -7,23 +7,30 @@ mod extra;
 mod output;
 mod truth;
 
+use crate::Error;
 use crate::base::Base;
 use crate::coder::Decoder;
 use crate::extract::{BLOCK, Extractor};
 use crate::format::{Parts, Tables};
+use crate::hash::{digest, hasher};
 use crate::map::{Copy, Map};
 use crate::script::{Copies, Script};
 use crate::walk::Walk;
-use crate::{Applied, Error};
 use extra::Extra;
 #[cfg(feature = "make")]
 pub(crate) use extra::back;
-use output::Output;
+use output::{Output, PIECE};
 use std::io::Write;
 use truth::Truth;
 
-/// What is hashed at once.
-const PIECE: usize = 64 << 10;
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// Its length in bytes.
+    pub len: u64,
+    /// Its BLAKE2b-256.
+    pub hash: [u8; 32],
+}
 
 /// Reads of blocks that a patch may cause: more would be work out of proportion to the files.
 pub(crate) fn most_loads(old_len: u64, new_len: u64) -> u64 {
@@ -31,7 +38,7 @@ pub(crate) fn most_loads(old_len: u64, new_len: u64) -> u64 {
 }
 
 /// Writes to `into` what `patch` makes of `old`. The result was proved against the hash in the patch when this returns; until
-/// then what was written is nothing. Reads `old` at positions; holds at most 64 MiB.
+/// then what was written is nothing. Reads `old` at positions; what it holds has bounds (see the crate).
 ///
 /// # Errors
 /// [`Error::WrongBase`] before anything is written, if `old` is another file; [`Error::WrongResult`]; a patch that is damaged or
@@ -40,10 +47,8 @@ pub fn apply<B: Base + ?Sized, W: Write>(old: &B, patch: &[u8], into: W) -> Resu
     let parts = Parts::read(patch)?;
     let h = parts.header;
     // A patch without copies needs no base.
-    if h.copies > 0 {
-        if old.len() != h.old_len || hash(old)? != h.old_hash {
-            return Err(Error::WrongBase);
-        }
+    if h.copies > 0 && (old.len() != h.old_len || hash(old)? != h.old_hash) {
+        return Err(Error::WrongBase);
     }
     let tables = Tables::read(parts.tables, h.tables_len, (h.old_len, h.new_len))?;
     let mut extra = Extra::new(&parts)?;
@@ -85,7 +90,7 @@ fn copies(script: &mut Script<Decoder<'_>>, count: u64, lens: (u64, u64)) -> Res
 }
 
 fn hash<B: Base + ?Sized>(base: &B) -> Result<[u8; 32], Error> {
-    let mut hasher = crate::hasher();
+    let mut hasher = hasher();
     let mut piece = vec![0; PIECE];
     let mut at = 0;
     while at < base.len() {
@@ -94,5 +99,5 @@ fn hash<B: Base + ?Sized>(base: &B) -> Result<[u8; 32], Error> {
         hasher.update(&piece);
         at += piece.len() as u64;
     }
-    Ok(crate::digest(&hasher))
+    Ok(digest(&hasher))
 }

@@ -1,9 +1,12 @@
 //! What is written: in order, hashed, with derived ranges filled in. Bytes whose derived range has to wait are held.
 
-use super::PIECE;
+use crate::Error;
 use crate::derive::{Derived, PageHasher, Rule, frame_index};
-use crate::{Error, digest, hasher};
+use crate::hash::{digest, hasher};
 use std::io::Write;
+
+/// What is hashed at once.
+pub(super) const PIECE: usize = 64 << 10;
 
 pub(super) struct Output<'a, W: Write> {
     into: W,

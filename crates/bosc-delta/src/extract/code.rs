@@ -64,7 +64,7 @@ pub(super) fn arm64(
     // The page that a register holds: where it was set, its index in `out` and its address.
     let mut pages: [Option<(u64, Option<usize>, u64)>; 32] = [None; 32];
     let start = from.saturating_sub(NEAR).max(region.offset);
-    let mut at = region.offset + (start - region.offset + 3) / 4 * 4;
+    let mut at = region.offset + (start - region.offset).div_ceil(4) * 4;
     while at < to {
         let Some(w) = window.u32(at) else { break };
         let here = region.address.wrapping_add(at - region.offset);

@@ -19,7 +19,7 @@ impl Starts {
     }
 
     pub(super) fn insert(&mut self, offset: u64) {
-        if offset % 4 == 0
+        if offset.is_multiple_of(4)
             && let Some(word) = self.bits.get_mut((offset / 256) as usize)
         {
             *word |= 1 << (offset / 4 % 64);
@@ -67,7 +67,7 @@ pub(super) fn tables<B: Base + ?Sized>(
         let code = layout.regions.iter().any(|r| r.kind.is_code() && target.wrapping_sub(r.address) < r.len);
         Ok(code.then_some(Reference { offset: at, kind: Kind::Jump, tail: 0, target, base }))
     };
-    let mut at = (from + 3) / 4 * 4;
+    let mut at = from.div_ceil(4) * 4;
     let least = from.saturating_sub(BACK).max(region.offset);
     let mut start = if starts.has(at) { None } else { starts.before(at, least) };
     loop {

@@ -2,6 +2,8 @@
 //! What is found for the same bytes and the same layout never changes within a version of the extractor ([`VERSION`]): maker
 //! and client must agree.
 //!
+//! # Files
+//!
 //! - Here: blocks, their cache, what is walked at the start.
 //! - `window`: bytes in memory. `x86`: lengths of instructions. `code`: references in code. `data`: references in data, record by record.
 //! - `jumps`: jump tables. `go`: what Go's runtime keeps. `unwind`: compact unwinding of Mach-O.

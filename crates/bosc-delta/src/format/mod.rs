@@ -9,6 +9,7 @@ mod tables;
 pub(crate) use numbers::Numbers;
 #[cfg(feature = "make")]
 pub(crate) use numbers::{put, put_signed};
+use tables::MOST_TABLES;
 pub(crate) use tables::Tables;
 
 use crate::{Error, MAX_FILE};
@@ -18,9 +19,6 @@ const MAGIC: &[u8; 7] = b"boscdlt";
 pub(crate) const VERSION: u8 = 1;
 /// Copies that a patch may have.
 pub(crate) const MOST_COPIES: u64 = 1 << 20;
-/// Bytes of the tables, before they are packed.
-pub(crate) const MOST_TABLES: u64 = 256 << 10;
-
 /// How the new bytes are packed. The numbers are in patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

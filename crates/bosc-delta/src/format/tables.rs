@@ -1,12 +1,15 @@
 //! Layouts, derived ranges and anchors: what maker and client have to know of the two files' structure.
 
-use super::{MOST_TABLES, Numbers};
+use super::Numbers;
 #[cfg(feature = "make")]
 use super::{put, put_signed};
 use crate::Error;
 use crate::coder::{Decoder, Model, context};
 use crate::derive::Derived;
 use crate::layout::{Layout, Region, RegionKind, Segment};
+
+/// Bytes of the tables, before they are packed.
+pub(super) const MOST_TABLES: u64 = 256 << 10;
 
 /// No list is longer than this.
 const MOST: u64 = 4096;

@@ -1,5 +1,7 @@
 //! A patch from two files.
 //!
+//! # Files
+//!
 //! - Here: the order of things. `read`: layouts. `labels`: images without what moves. `suffix`, `matching`: what is nearly the same.
 //! - `truth`: what is written down. `pack`: new bytes, packed, and the patch that needs no base.
 
@@ -14,11 +16,12 @@ use crate::coder::Encoder;
 use crate::extract::Extractor;
 use crate::field::Kind;
 use crate::format::{Header, MOST_COPIES, Parts, Tables};
+use crate::hash::{digest, hasher};
 use crate::layout::{Layout, RAW};
 use crate::map::{Copy, Map};
 use crate::script::{Copies, Script};
 use crate::walk::{Translator, Walk};
-use crate::{Error, MAX_FILE, apply, digest, hasher};
+use crate::{Error, MAX_FILE, apply};
 use read::Structure;
 use suffix::Suffixes;
 use truth::Truth;

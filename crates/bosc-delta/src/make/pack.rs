@@ -1,10 +1,11 @@
 //! New bytes, packed; and the patch that needs no base.
 
+use crate::Error;
 use crate::apply::back;
 use crate::coder::Encoder;
 use crate::format::{Header, Packing, Parts};
+use crate::hash::{digest, hasher};
 use crate::literals::{self, Literals};
-use crate::{Error, digest, hasher};
 use lzma_rust2::{EncodeMode, LzmaOptions, LzmaWriter, MfType};
 use std::io::Write;
 

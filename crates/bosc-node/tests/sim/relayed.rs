@@ -262,10 +262,6 @@ fn one_host_takes_its_share_of_a_relay_and_idle_sessions_make_room() {
 fn a_peer_that_offers_itself_as_a_relay_carries_what_no_direct_way_does() {
     let offers = |allow| RelaySetup { allow, offer: true, ..setup(9) };
     let mut w = Apart::with(30, offers(RelayFor::Peers), [false, false], true);
-    // The attempt without it fails first; nothing is waited for after that.
-    let begun = w.until(SECOND * 60, Apart::begun).expect("through the offered relay");
-    println!("begun after {begun:?}");
-    assert!(begun < SECOND * 5, "{begun:?}");
     assert!(w.until(SECOND * 120, Apart::whole).is_some(), "{}", w.net.places[w.fetcher].host.state());
     w.check();
     assert_eq!(w.of_fetcher().1, 1);

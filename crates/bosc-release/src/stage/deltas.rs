@@ -12,7 +12,8 @@
 //! 3. A delta leads to the present content of its file: when that changes or goes, all deltas to it go.
 //! 4. Nothing rests on them. A base that is not here, or too large, or is not what its delta's name says, has no delta; a
 //!    stage does not fail for one.
-//! 5. Memory: the base, the file and what `bosc-delta` takes, one at a time, of files up to [`MAX_FILE`].
+//! 5. Memory: the base, the file and what `bosc-delta` takes, one at a time, of files up to [`MAX_FILE`]; where the system says that it
+//!    has less to give, there is no delta.
 
 use super::compare::Old;
 use super::entries::EntryList;
@@ -32,8 +33,9 @@ use bosc_files::open_plain;
 use bosc_format::crypto::{hash, leaf_hash};
 use bytes::Bytes;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -105,10 +107,11 @@ pub(super) fn make<T: StageTarget>(
     for build in changed {
         let Some(file) = files.get(build.at).map(|f| f.to_local(files)) else { continue };
         let bases = bases(entries, &known, &file.key, before.as_deref(), version);
-        if bases.is_empty() {
+        let LocalKind::File { stat, .. } = &file.kind else { continue };
+        if bases.is_empty() || !has_memory(stat.size) {
             continue;
         }
-        let Some(new) = read_unchanged(&file).map(Arc::new) else { continue };
+        let Some(new) = read_unchanged(&file, stat).map(Arc::new) else { continue };
         let mut made = BTreeSet::from([hash(&[&new])]);
         for base in bases {
             if stop.is_stopped() {
@@ -119,12 +122,21 @@ pub(super) fn make<T: StageTarget>(
             if base.named.is_some_and(|named| named != name) || !made.insert(name) {
                 continue;
             }
+            if !alike(&old, &new) {
+                continue;
+            }
             let Some(patch) = patch(old, &new, stop)? else { continue };
             let size = patch.len() as u64;
-            let Some(key) = deltas::key_of(&file.key, &name).filter(|_| size < build.new_bytes / 4 * 3) else {
+            let Some(key) = deltas::key_of(&file.key, &name).filter(|_| size < build.new_bytes / 4 * 3)
+            else {
                 continue;
             };
-            on(StageNews::Delta { key: file.key.clone(), from: base.about.from.clone(), size, whole: build.new_bytes });
+            on(StageNews::Delta {
+                key: file.key.clone(),
+                from: base.about.from.clone(),
+                size,
+                whole: build.new_bytes,
+            });
             let metadata = AboutDelta { size: Some(size), ..base.about }.to_metadata();
             puts.push((key, EntryValue { metadata, ..append(content, patch.into())? }));
         }
@@ -173,12 +185,65 @@ fn bases(
     // Of a version that was staged more than once, only the last counts.
     let older = known.get(key).into_iter().flatten();
     let older = older.filter(|b| b.about.from.is_none() || b.about.from.as_deref() != before);
-    present.into_iter().chain(older.cloned()).take(MAX_BASES).collect()
+    // Whoever stages a version again and again waits for one of them only.
+    let most = if again { 1 } else { MAX_BASES };
+    present.into_iter().chain(older.cloned()).take(most).collect()
+}
+
+/// Bytes that a sample of a file has, how many samples are looked for, and one in how many has to be in the base.
+const SAMPLE: usize = 16;
+const SAMPLES: usize = 2048;
+const ONE_IN: usize = 32;
+
+/// Whether a file has so much of its base that a patch may be worth its making: of files that have nothing in common, that takes
+/// longest. One pass over the base.
+fn alike(base: &[u8], file: &[u8]) -> bool {
+    let step = (file.len() / SAMPLES).max(SAMPLE);
+    // Bytes that are all the same are in every file.
+    let wanted: HashSet<&[u8]> = (0..file.len())
+        .step_by(step)
+        .filter_map(|at| file.get(at..at.checked_add(SAMPLE)?))
+        .filter(|sample| sample.iter().any(|b| Some(b) != sample.first()))
+        .collect();
+    let mut starts = vec![false; 1 << 16];
+    let start_of = |window: &[u8]| match window {
+        [a, b, ..] => usize::from(u16::from_le_bytes([*a, *b])),
+        _ => 0,
+    };
+    for sample in &wanted {
+        if let Some(start) = starts.get_mut(start_of(sample)) {
+            *start = true;
+        }
+    }
+    let enough = wanted.len().div_ceil(ONE_IN);
+    let mut found = HashSet::new();
+    for window in base.windows(SAMPLE) {
+        let is_sample = starts.get(start_of(window)).is_some_and(|s| *s) && wanted.contains(window);
+        if is_sample && found.insert(window) && found.len() >= enough {
+            return true;
+        }
+    }
+    wanted.is_empty()
+}
+
+/// Memory that making a delta takes for each byte of the larger file, the files included.
+const TAKES: u64 = 10;
+
+/// Whether the system has the memory for a file of this size; where it cannot be asked, it has.
+fn has_memory(size: u64) -> bool {
+    let Ok(text) = bosc_files::read_plain(Path::new("/proc/meminfo"), 64 << 10) else { return true };
+    available(&text).is_none_or(|bytes| size.saturating_mul(TAKES) <= bytes)
+}
+
+/// The bytes that Linux says can be had without swapping.
+fn available(meminfo: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(meminfo).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// A file that is still what it was when it was found.
-fn read_unchanged(file: &LocalFile) -> Option<Vec<u8>> {
-    let LocalKind::File { stat, .. } = &file.kind else { return None };
+fn read_unchanged(file: &LocalFile, stat: &FileStat) -> Option<Vec<u8>> {
     let size = usize::try_from(stat.size).ok().filter(|_| stat.size <= MAX_FILE)?;
     let opened = open_plain(&file.path).ok()?;
     let mut bytes = Vec::with_capacity(size.saturating_add(1));
@@ -219,7 +284,10 @@ fn patch(old: Vec<u8>, new: &Arc<Vec<u8>>, stop: &Stop) -> Result<Option<Vec<u8>
 }
 
 /// Appends a patch to the blobs, cut as any file.
-fn append<T: StageTarget>(content: &mut ContentWriter<'_, T>, patch: Bytes) -> Result<EntryValue, StageError> {
+fn append<T: StageTarget>(
+    content: &mut ContentWriter<'_, T>,
+    patch: Bytes,
+) -> Result<EntryValue, StageError> {
     let mut map = content.start();
     let mut chunks = ChunkBuffer::new();
     chunks.buffer().extend_from_slice(&patch);
@@ -229,4 +297,44 @@ fn append<T: StageTarget>(content: &mut ContentWriter<'_, T>, patch: Bytes) -> R
     }
     let (id, _) = content.finish(map)?;
     Ok(EntryValue::file(id, false))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_alike_when_some_of_one_is_in_the_other() {
+        let noise = |seed: u64, len: usize| -> Vec<u8> {
+            let mut s = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let next = || {
+                s ^= s << 13;
+                s ^= s >> 7;
+                s ^= s << 17;
+                (s >> 32) as u8
+            };
+            std::iter::repeat_with(next).take(len).collect()
+        };
+        let (a, b) = (noise(1, 300_000), noise(2, 300_000));
+        assert!(!alike(&a, &b));
+        // Moved by one byte, changed every hundred bytes; a tenth of it at another place; nothing but zeros.
+        let mut moved = [&[0][..], &a].concat();
+        moved.iter_mut().step_by(100).for_each(|byte| *byte = byte.wrapping_add(1));
+        assert!(alike(&a, &moved));
+        assert!(alike(&a, &[&b[..], &a[..30_000]].concat()));
+        assert!(alike(&a, &[0; 100_000]));
+        assert!(!alike(&[], &a) && alike(&a, &[]));
+    }
+
+    #[test]
+    fn what_the_system_has_is_read_and_nonsense_is_not() {
+        let text = b"MemTotal:       24000000 kB\nMemFree:  1 kB\nMemAvailable:   2048 kB\n";
+        assert_eq!(available(text), Some(2 << 20));
+        for bad in [&b""[..], b"MemAvailable:", b"MemAvailable: x kB", b"\xff"] {
+            assert_eq!(available(bad), None);
+        }
+        assert!(has_memory(0));
+        assert!(!cfg!(target_os = "linux") || !has_memory(u64::MAX / 2));
+    }
 }

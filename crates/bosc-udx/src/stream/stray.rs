@@ -41,8 +41,7 @@ impl Stream {
             return;
         }
         let wait = self.sender.rtt.quiet().clamp(HALF_MIN, HALF_MAX);
-        let half = now.saturating_add(wait);
-        self.strays.now = Some(Stray { socket, from, half, asked: false, until: half.saturating_add(wait) });
+        self.strays.now = Some(Stray { socket, from, wait, asked: None, due: now.saturating_add(wait) });
         self.heartbeat_pending = true;
     }
 
@@ -54,25 +53,22 @@ impl Stream {
     }
 
     pub(super) fn stray_at(&self) -> Option<u64> {
-        self.strays.now.map(|stray| if stray.asked { stray.until } else { stray.half })
+        self.strays.now.map(|stray| stray.due)
     }
 
     pub(super) fn judge_stray(&mut self, now: u64) {
-        let Some(stray) = &mut self.strays.now else { return };
-        if !stray.asked && stray.half <= now {
-            stray.asked = true;
+        let Some(stray) = self.strays.now.as_mut().filter(|stray| stray.due <= now) else { return };
+        let Some(asked) = stray.asked else {
+            stray.asked = Some(now);
             // A timer that comes late leaves the peer its time.
-            stray.until = stray.until.max(now.saturating_add(HALF_MIN));
-            stray.half = now;
+            stray.due = stray.due.saturating_add(stray.wait).max(now.saturating_add(HALF_MIN));
             self.heartbeat_pending = true;
-        }
-        let stray = *stray;
-        if stray.until > now {
             return;
-        }
+        };
+        let stray = *stray;
         self.strays.now = None;
         self.strays.quiet_until = now.saturating_add(REST);
-        if self.strays.path_heard < stray.half {
+        if self.strays.path_heard < asked {
             self.events.push_back(Event::Elsewhere { socket: stray.socket, from: stray.from });
         }
     }

@@ -8,10 +8,13 @@ use std::net::SocketAddr;
 pub(super) struct Stray {
     pub(super) socket: SocketTag,
     pub(super) from: SocketAddr,
-    /// When the old place is asked again.
-    pub(super) half: u64,
-    pub(super) asked: bool,
-    pub(super) until: u64,
+    /// Half of what is waited for the old place.
+    pub(super) wait: u64,
+    /// When the old place was asked again.
+    pub(super) asked: Option<u64>,
+    /// When it is asked again, and then when the wait is over. One field: chosen from two by a `bool` in an `Option`, the value is
+    /// loaded by LLVM 20 and later before it is known that there is one, at an address that nobody set (rust-lang/rust#159035).
+    pub(super) due: u64,
 }
 
 /// What is known of where the peer speaks from.

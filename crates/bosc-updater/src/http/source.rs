@@ -95,6 +95,24 @@ impl HttpSource {
     fn checked(options: &HttpOptions) -> Result<(Vec<PublicKey>, Identity, SecureUrl), UpdateError> {
         let keys: Vec<PublicKey> =
             options.public_keys.iter().map(|k| PublicKey::parse(k)).collect::<Result<_, _>>()?;
+        let url = Self::checked_addresses(options);
+        // After the addresses: one that may not be fetched is wrong whatever the key is.
+        if keys.is_empty() {
+            let e = match &url {
+                Err(e) => UpdateError::new(ErrorKind::Input, e.to_string())
+                    .hint(e.next_step().unwrap_or("give an address that starts with https://")),
+                Ok(_) => UpdateError::new(ErrorKind::Input, "no public key was given")
+                    .hint("give the `public_key` of the file that `bosc updater keygen` wrote"),
+            };
+            return Err(e);
+        }
+        let url = url?;
+        let identity = Identity::new(&options.headers, options.client_certificate.as_ref())?;
+        Ok((keys, identity, url))
+    }
+
+    /// The address of the manifest; all that are asked may be.
+    fn checked_addresses(options: &HttpOptions) -> Result<SecureUrl, UpdateError> {
         // What was seen belongs to the address as it was written, whatever version asks.
         let url = SecureUrl::parse(UrlKind::Manifest, &options.manifest_url)?;
         for address in options.addresses() {
@@ -103,13 +121,7 @@ impl HttpSource {
                 &expand(address, &options.platform, &Version::new(1, 0, 0))?,
             )?;
         }
-        // After the addresses: one that may not be fetched is wrong whatever the key is.
-        if keys.is_empty() {
-            return Err(UpdateError::new(ErrorKind::Input, "no public key was given")
-                .hint("give the `public_key` of the file that `bosc updater keygen` wrote"));
-        }
-        let identity = Identity::new(&options.headers, options.client_certificate.as_ref())?;
-        Ok((keys, identity, url))
+        Ok(url)
     }
 
     /// What ends a running call.

@@ -88,7 +88,9 @@ impl<'a> Deltas<'a> {
             }
             let Some((file, base)) = deltas::parse(&entry.key) else { continue };
             let size = AboutDelta::of_metadata(&entry.value.metadata).size;
-            let (Some(rel), Some(size), Some(blob)) = (below(root, &file), size, entry.value.blob) else { continue };
+            let (Some(rel), Some(size), Some(blob)) = (below(root, &file), size, entry.value.blob) else {
+                continue;
+            };
             found.by_rel.entry(rel.to_owned()).or_default().push(Delta { base, size, blob });
         }
         Ok(found)
@@ -127,7 +129,8 @@ impl<'a> Deltas<'a> {
         let mut blocks: Vec<u64> = (delta.blob.block_offset..end).collect();
         if delta.blob.block_map {
             to.fetch(blocks.clone())?;
-            let size = load_map(&source, &delta.blob).map(|refs| refs.iter().fold(0, |n: u64, r| n.saturating_add(r.byte_length)));
+            let size = load_map(&source, &delta.blob)
+                .map(|refs| refs.iter().fold(0, |n: u64, r| n.saturating_add(r.byte_length)));
             if size.ok() != Some(delta.size) {
                 return Ok(None);
             }

@@ -1,18 +1,17 @@
 //! How much to ask of a peer at once.
 //!
-//! The window is a number of bytes: four times the best latency's worth of the best rate of the last second, and 50 ms
-//! more of it. While the link is the limit, answers come at the link's rate and the window is about four round
-//! trips: one that is lost holds up everything behind it for one or two, and then the giver must not have run out of
-//! requests. While the window is the limit, each answer raises the rate and with it the window. Asking too much costs
+//! The window is a number of bytes: twice the best latency's worth of the best rate of the last second, and 50 ms
+//! more of it. While the link is the limit, answers come at the link's rate and the window is about two round
+//! trips; while the window is the limit, each answer raises the rate and with it the window. Asking too much costs
 //! the giver a few bytes a request, since answers are made only when the connection takes them.
 
 use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_millis(100);
-const INITIAL: u64 = 4 << 20;
-const MIN: u64 = 1 << 20;
+const INITIAL: u64 = 1 << 20;
+const MIN: u64 = 256 << 10;
 /// Fewest requests in flight, so that one big block does not stop the pipe.
-const MIN_REQUESTS: usize = 4;
+const MIN_REQUESTS: usize = 3;
 /// How long a best latency is believed.
 const LATENCY_LIFE: Duration = Duration::from_secs(10);
 
@@ -112,7 +111,7 @@ impl Window {
         if rate == 0 {
             return if self.measured { MIN } else { INITIAL }.min(max);
         }
-        let span = self.latency.min(LATENCY_LIFE).saturating_mul(4) + Duration::from_millis(50);
+        let span = self.latency.min(LATENCY_LIFE).saturating_mul(2) + Duration::from_millis(50);
         let bytes = u128::from(rate) * span.as_micros() / 1_000_000;
         u64::try_from(bytes).unwrap_or(max).max(MIN).min(max)
     }

@@ -65,6 +65,10 @@ fn parse_from(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     let arguments = help_is_a_flag(arguments);
     parse_without(&is_empty, arguments.clone())
         .map_err(|e| {
+            // Help and version are no mistakes: they name the environment.
+            if !e.use_stderr() {
+                return e;
+            }
             // The usage of clap lists what was given, by the environment too, as if it had to be.
             let what = |e: &clap::Error| (e.kind(), e.get(ContextKind::InvalidArg).map(ToString::to_string));
             match parse_without(&|_| true, arguments) {

@@ -1,7 +1,8 @@
 //! ELF, 64 bits, little-endian, x86-64 and arm64.
 
 use super::bytes::Bytes;
-use super::{Structure, go};
+use super::go;
+use super::structure::Structure;
 use crate::derive::{Derived, Rule, frame_index};
 use crate::layout::{RAW, Region, RegionKind, Segment};
 

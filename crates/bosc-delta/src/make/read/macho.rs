@@ -1,7 +1,8 @@
 //! Mach-O, 64 bits, x86-64 and arm64, and universal files of several.
 
 use super::bytes::Bytes;
-use super::{Structure, go, signature};
+use super::structure::Structure;
+use super::{go, signature};
 use crate::layout::{IMAGE_SHIFT, RAW, Region, RegionKind, Segment};
 
 /// Images of a universal file that are looked at.

@@ -1,6 +1,9 @@
 //! The layout of an executable, read from its headers. Only who makes a patch reads them; what they say travels in the patch.
 //!
+//! # Files
+//!
 //! - Here: which format a file has. `bytes`: numbers at positions. `elf`, `pe`, `macho`: the formats. `signature`: Mach-O's page hashes.
+//! - `structure`: what they find.
 //! - `go`: where Go keeps its tables.
 
 mod bytes;
@@ -9,21 +12,10 @@ mod go;
 mod macho;
 mod pe;
 mod signature;
+mod structure;
 
-use crate::derive::Derived;
-use crate::layout::{Layout, Region, RegionKind};
-
-/// What is known of a file.
-#[derive(Debug, Default)]
-pub(super) struct Structure {
-    pub(super) layout: Layout,
-    /// Ranges that follow from the rest, and whether they do so in this file.
-    pub(super) derived: Vec<(Derived, bool)>,
-    /// Places that hold nothing but will hold an address: position and target.
-    pub(super) filled: Vec<(u64, u64)>,
-    /// Names of sections and their addresses.
-    pub(super) names: Vec<(String, u64)>,
-}
+use crate::layout::{Region, RegionKind};
+pub(super) use structure::Structure;
 
 /// Reads a file; of what is no executable that is known, nothing.
 pub(super) fn structure(file: &[u8]) -> Structure {

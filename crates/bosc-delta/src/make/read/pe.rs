@@ -1,7 +1,8 @@
 //! PE, 64 bits, x86-64 and arm64.
 
 use super::bytes::Bytes;
-use super::{Structure, go};
+use super::go;
+use super::structure::Structure;
 use crate::layout::{Region, RegionKind, Segment};
 
 pub(super) fn read(file: &[u8]) -> Option<Structure> {
