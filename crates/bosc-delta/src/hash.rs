@@ -13,3 +13,11 @@ pub(crate) fn digest(state: &State) -> [u8; 32] {
     }
     out
 }
+
+/// Of bytes that are there whole.
+#[cfg(feature = "make")]
+pub(crate) fn hash(bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = hasher();
+    hasher.update(bytes);
+    digest(&hasher)
+}

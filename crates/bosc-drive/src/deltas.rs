@@ -26,7 +26,7 @@ const MAX_VERSION: usize = 128;
 
 /// Whether this is the key of a delta, or of anything else where deltas are.
 pub fn holds(key: &str) -> bool {
-    key.strip_prefix(FOLDER).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    key.strip_prefix('/').is_some_and(holds_bare)
 }
 
 /// [`holds`] for a key without its first slash.

@@ -16,7 +16,7 @@ use crate::coder::Encoder;
 use crate::extract::Extractor;
 use crate::field::Kind;
 use crate::format::{Header, MOST_COPIES, Parts, Tables};
-use crate::hash::{digest, hasher};
+use crate::hash::hash;
 use crate::layout::{Layout, RAW};
 use crate::map::{Copy, Map};
 use crate::script::{Copies, Script};
@@ -120,11 +120,6 @@ fn delta(old: &[u8], new: &[u8], options: &MakeOptions) -> Result<Vec<u8>, Error
     drop(masked);
     let (tables_len, packed) = tables.write();
     let (packing, packed_extra) = pack::extra(&extra)?;
-    let hash = |bytes: &[u8]| {
-        let mut h = hasher();
-        h.update(bytes);
-        digest(&h)
-    };
     let header = Header {
         extractor: crate::extract::VERSION,
         old_len: lens.0,

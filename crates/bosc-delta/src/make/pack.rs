@@ -4,7 +4,7 @@ use crate::Error;
 use crate::apply::back;
 use crate::coder::Encoder;
 use crate::format::{Header, Packing, Parts};
-use crate::hash::{digest, hasher};
+use crate::hash::hash;
 use crate::literals::{self, Literals};
 use lzma_rust2::{EncodeMode, LzmaOptions, LzmaWriter, MfType};
 use std::io::Write;
@@ -76,11 +76,6 @@ fn promising(len: usize, new: &[u8]) -> Result<bool, Error> {
 
 fn whole(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Error> {
     let (packing, packed) = extra(new)?;
-    let hash = |bytes: &[u8]| {
-        let mut h = hasher();
-        h.update(bytes);
-        digest(&h)
-    };
     let header = Header {
         extractor: crate::extract::VERSION,
         old_len: old.len() as u64,

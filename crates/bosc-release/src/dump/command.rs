@@ -81,17 +81,7 @@ impl Engine {
             ))
             .hint("use a length that a verlink showed"));
         }
-        let mut d = Dumping {
-            blobs: opened.drive.blobs()?,
-            opened: &opened,
-            version,
-            timeout,
-            store: &self.dir,
-            stop,
-            sink,
-            told: Instant::now(),
-            content: None,
-        };
+        let mut d = self.dumping(&opened, version, timeout, stop, sink)?;
         if version != head.length {
             let source = opened.entries();
             d.reading(opened.db()).read(|| check_batch_end(source.clone(), version))?;
@@ -110,6 +100,29 @@ impl Engine {
             .map(|c| c.status().downloaded_bytes)
             .sum::<u64>();
         Ok(Dumped { count, received, version })
+    }
+
+    /// A version of an open drive whose files are to be written.
+    pub(crate) fn dumping<'a>(
+        &'a self,
+        opened: &'a Opened,
+        version: u64,
+        timeout: Duration,
+        stop: &'a Stop,
+        sink: &'a mut dyn Sink,
+    ) -> Result<Dumping<'a>, CommandError> {
+        let blobs = opened.drive.blobs()?;
+        Ok(Dumping {
+            opened,
+            blobs,
+            version,
+            timeout,
+            store: &self.dir,
+            stop,
+            sink,
+            told: Instant::now(),
+            content: None,
+        })
     }
 
     /// The folder to write. That it is in use is told early, before the network is asked; that there is nothing to write,

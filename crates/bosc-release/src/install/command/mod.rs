@@ -40,7 +40,6 @@ use crate::engine::Engine;
 use crate::engine::drive::parse_link;
 use crate::engine::errors::{invalid_manifest, store_error};
 use crate::engine::follow::stopped;
-use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
 use crate::output_file::check_output_folder;
 use crate::versions::command::said;
@@ -52,7 +51,7 @@ use receipt::{Receipt, ReceiptState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 impl Engine {
     pub(crate) fn install(
@@ -194,28 +193,6 @@ impl Engine {
             version: package.version,
             paths: items.into_iter().map(|i| i.dest).collect(),
             link: opened.drive.plain_link(),
-        })
-    }
-
-    fn dumping<'a>(
-        &'a self,
-        opened: &'a Opened,
-        version: u64,
-        timeout: Duration,
-        stop: &'a Stop,
-        sink: &'a mut dyn Sink,
-    ) -> Result<Dumping<'a>, CommandError> {
-        let blobs = opened.drive.blobs()?;
-        Ok(Dumping {
-            opened,
-            blobs,
-            version,
-            timeout,
-            store: &self.dir,
-            stop,
-            sink,
-            told: Instant::now(),
-            content: None,
         })
     }
 
