@@ -3,7 +3,7 @@
 use super::Engine;
 use super::drive::DriveCores;
 use crate::command::{Sink, Stop};
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::seed::event::SeedEvent;
 use bosc_follow::{FollowError, Wait};
 use bosc_format::id;
@@ -19,6 +19,30 @@ pub(crate) struct HeldBy {
     pub(crate) full: usize,
     /// Some that are connected and do not: how their keys begin.
     pub(crate) partial: Vec<String>,
+}
+
+impl HeldBy {
+    /// A release that too few peers hold: who is missing.
+    pub(crate) fn too_few(&self, drive: &DriveCores, wanted: usize) -> CommandError {
+        let who = match self.partial.as_slice() {
+            [] if self.full == 0 => "no peer came for it".to_owned(),
+            [] => "no other peer came for it".to_owned(),
+            all => format!("{} did not fetch all of it", all.join(", ")),
+        };
+        CommandError::new(
+            ErrorKind::Network,
+            "ERR_NOT_SEEDED",
+            format!(
+                "the release {} is in this store, and {} of {wanted} peers hold it: {who}",
+                drive.verlink(),
+                self.full
+            ),
+        )
+        .hint(format!(
+            "run `bosc seed {}` here, or on a machine that stays online; `--copies 0` does not wait for a peer",
+            drive.plain_link()
+        ))
+    }
 }
 
 impl Engine {

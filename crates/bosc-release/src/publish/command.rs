@@ -139,7 +139,7 @@ impl Engine {
                     link: drive.plain_link(),
                 });
                 if request.ci.is_none() && failed.is_none() && !stop.is_stopped() {
-                    failed = Some(few_copies(&drive, &held, request.copies));
+                    failed = Some(held.too_few(&drive, request.copies));
                 }
             }
         }
@@ -446,28 +446,6 @@ fn only_minted(link: &str, request: &Publish, file: &Path) -> CommandError {
         "put the link into the application (`UpdateSource::pear(\"{link}\")`, or `bosc watch --upgrade {link}`), build it \
          again, then run `bosc publish {}` once more",
         request.dir.display()
-    ))
-}
-
-/// A release that too few peers hold: who is missing.
-fn few_copies(drive: &DriveCores, held: &HeldBy, wanted: usize) -> CommandError {
-    let who = match held.partial.as_slice() {
-        [] if held.full == 0 => "no peer came for it".to_owned(),
-        [] => "no other peer came for it".to_owned(),
-        all => format!("{} did not fetch all of it", all.join(", ")),
-    };
-    CommandError::new(
-        ErrorKind::Network,
-        "ERR_NOT_SEEDED",
-        format!(
-            "the release {} is in this store, and {} of {wanted} peers hold it: {who}",
-            drive.verlink(),
-            held.full
-        ),
-    )
-    .hint(format!(
-        "run `bosc seed {}` here, or on a machine that stays online; `--copies 0` does not wait for a peer",
-        drive.plain_link()
     ))
 }
 

@@ -64,20 +64,23 @@ impl Checks<'_> {
 }
 
 impl Engine {
-    /// Seeds the old link until enough others hold it, or the time is up. How many do.
+    /// Seeds the old link until enough others hold it, or the time is up. How many do, and the error when those are too few.
     fn keep_available(
         &self,
         old: &PearLink,
         request: &Rotate,
         sink: &mut dyn Sink,
         stop: &Stop,
-    ) -> Result<usize, CommandError> {
+    ) -> Result<(usize, Option<CommandError>), CommandError> {
         let wait = Duration::from_millis(request.wait_ms);
-        let full = self.seed_until(self.open_drive(old)?, request.copies, wait, None, sink, stop)?.full;
-        if full < request.copies {
-            sink.tell(RotateEvent::FewCopies { full, wanted: request.copies, link: old.to_string() });
+        let drive = self.open_drive(old)?;
+        let held = self.seed_until(drive.clone(), request.copies, wait, None, sink, stop)?;
+        if held.full >= request.copies {
+            return Ok((held.full, None));
         }
-        Ok(full)
+        sink.tell(RotateEvent::FewCopies { full: held.full, wanted: request.copies, link: old.to_string() });
+        let failed = (!stop.is_stopped()).then(|| held.too_few(&drive, request.copies));
+        Ok((held.full, failed))
     }
 
     pub(crate) fn rotate(&self, request: &Rotate, sink: &mut dyn Sink, stop: &Stop) -> Outcome {
@@ -110,7 +113,10 @@ impl Engine {
             // Written before, and maybe stopped before anybody else had it.
             let full = match old_end.full < request.copies && old_end.drive.db.writable() && !request.dry_run
             {
-                true => self.keep_available(&old, request, sink, stop)?,
+                true => match self.keep_available(&old, request, sink, stop)? {
+                    (_, Some(e)) => return Err(e),
+                    (full, None) => full,
+                },
                 false => old_end.full,
             };
             return Ok(RotatedBefore {
@@ -136,11 +142,15 @@ impl Engine {
         let timeout = Duration::from_millis(request.timeout_ms);
         let done = self.restage(&source, &old.to_string(), request.dry_run, timeout, sink, stop)?;
         drop(alone);
-        let mut copies = None;
+        let (mut copies, mut failed) = (None, None);
         if !request.dry_run && request.copies > 0 {
-            copies = Some(self.keep_available(&old, request, sink, stop)?);
+            let (full, too_few) = self.keep_available(&old, request, sink, stop)?;
+            (copies, failed) = (Some(full), too_few);
         }
         sink.tell(RotateEvent::NextStep(look_from_outside(1, &old, &new)));
+        if let Some(e) = failed {
+            return Err(e);
+        }
         Ok(Rotated {
             old: old.to_string(),
             new: new.to_string(),

@@ -1,10 +1,12 @@
 //! What the first bytes of a file tell.
 
 use super::bare::bare_key;
+use super::binary_keys;
 use super::in_use::KeysInUse;
 use super::kinds::{ContentVerdict, HEAD, Secret, Suspect};
 use super::programs;
 use super::search::find;
+use super::text_keys;
 use super::words::{self, Held};
 use crate::keys::signing_key::{V0_BYTES, V1_BYTES};
 use crate::keys::{backup, transfer};
@@ -171,16 +173,15 @@ pub(super) fn is_text(head: &[u8]) -> bool {
 }
 
 fn suspect(path: &Path, head: &[u8], size: u64) -> Option<Suspect> {
+    if let Some(key) = binary_keys::look(head, size) {
+        return Some(key);
+    }
     if !is_text(head) {
         // Every drive in a store starts with it.
         return find(head, HYPERBEE).map(|_| Suspect::Segment);
     }
     let head = head.get(..head.len().min(HEAD))?;
-    if head.starts_with(b"PuTTY-User-Key-File-")
-        || holds_private_key(head)
-        || is_minisign_key(head)
-        || is_age_key(head)
-    {
+    if holds_private_key(head) || text_keys::is_one(head) {
         return Some(Suspect::PrivateKey);
     }
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
@@ -249,28 +250,6 @@ fn tells_a_hash(name: &str) -> bool {
         ["sha", "hash", "sum", "digest", "md5", "crc", "etag", "integrity", "pub", "version", "rev"];
     let name = name.to_ascii_lowercase();
     WORDS.iter().any(|w| name.contains(w)) || name.contains("commit") || name.contains("build")
-}
-
-/// Whether a text is a secret key of minisign, signify or rsign; or one of Tauri, which is that in base64.
-fn is_minisign_key(text: &[u8]) -> bool {
-    const COMMENT: &[u8] = b"untrusted comment:";
-    let text = text.trim_ascii();
-    let decoded = (text.starts_with(b"dW50cnVzdGVkIGNvbW1lbnQ6") && text.len() as u64 <= KEY_MAX)
-        .then(|| data_encoding::BASE64.decode(text).ok().map(Zeroizing::new))
-        .flatten();
-    let mut lines =
-        decoded.as_ref().map_or(text, |key| key.as_slice()).split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
-    let comment = lines.next().is_some_and(|line| line.starts_with(COMMENT));
-    // A public key is 56 characters long.
-    comment && lines.next().is_some_and(|key| key.starts_with(b"RW") && key.len() > 100)
-}
-
-/// Whether a text has an identity of age in it, as `age-keygen` writes them: one a line.
-fn is_age_key(text: &[u8]) -> bool {
-    text.split(|b| *b == b'\n').any(|line| {
-        let key = line.trim_ascii().strip_prefix(b"AGE-SECRET-KEY-1").unwrap_or_default();
-        key.len() >= 50 && key.iter().all(u8::is_ascii_alphanumeric)
-    })
 }
 
 /// Whether a text holds a private key in PEM: its first line, and behind it key material or a header. In JSON and in code

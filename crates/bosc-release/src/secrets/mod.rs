@@ -31,8 +31,9 @@
 //! | Corestore, Pear's platform | the device file (`device/platform`, `device/inode`); `primary-key`, 32 bytes beside `cores/` |
 //!
 //! A suspect is known by its content where it tells (`programs`: files of AWS, Google, Azure, Docker, Kubernetes, git, netrc,
-//! package registries; tokens that begin as those of large services do; a pair of keys as test vectors have it), else by its name
-//! (`looks`).
+//! package registries; tokens that begin as those of large services do; a pair of keys as test vectors have it; `text_keys`: keys of
+//! minisign, age, WireGuard, OpenVPN, GnuPG, JSON Web Keys; `binary_keys`: keys in DER, PKCS #12, key stores of Java and KeePass,
+//! key rings of OpenPGP), else by its name (`looks`).
 //!
 //! 32 bytes alone may be a public key or a checksum as well: unless they are in use, they are a [`Suspect`].
 //!
@@ -51,13 +52,15 @@
 //!
 //! # Files
 //!
-//! - `content`: what the first bytes tell. `looks`: what a name tells. `programs`: secrets of other programs.
+//! - `content`: what the first bytes tell. `looks`: what a name tells. `programs`: secrets of other programs. `text_keys`,
+//!   `binary_keys`: private keys of other programs.
 //! - `places`: where the store in use lies. `names`: what files and folders are called. `found`: what was found. `check`: from there to errors and events.
 //! - `in_use`: keys in use. `writings`: the ways to write one down. `dumps`: what stands in dumps of files. `tests_in_use`: tests of
 //!   these. `stream`: the search through a long file. `tests_long`: tests of both.
 //! - `kinds`: what a file is. `bare`: a key that stands alone. `words`: keys of ours inside of something else. `search`: searching in bytes.
 
 mod bare;
+mod binary_keys;
 pub(crate) mod check;
 mod content;
 mod dumps;
@@ -74,6 +77,7 @@ mod stream;
 mod tests;
 #[cfg(test)]
 mod tests_long;
+mod text_keys;
 mod words;
 mod writings;
 

@@ -1,6 +1,7 @@
 //! How a fetched build differs from the installed one, file by file: the `updating-delta` events.
 
-use crate::release::{EntryKind, Staged};
+use crate::install::Shipped;
+use crate::release::{Contents, EntryKind};
 use bosc_files::open_plain;
 use std::collections::HashSet;
 use std::fs;
@@ -45,17 +46,22 @@ impl ChangeOp {
 /// Most files of the installed build looked for among those that go.
 const MAX_FILES: usize = 1 << 18;
 
-/// Compares the staged build with the one at `installed`. What cannot be read counts as changed.
-pub(crate) fn changes(installed: &Path, staged: &Staged) -> Vec<Change> {
+/// Compares the staged build with the one at `installed`. What cannot be read counts as changed. What was added to the installed
+/// build comes along, so it does not go: it is not in `shipped`, the list of what was installed, as far as that is known.
+pub(crate) fn changes(
+    installed: &Path,
+    (staged, contents): (&Path, &Contents),
+    shipped: Option<&Shipped>,
+) -> Vec<Change> {
     let mut out = Vec::new();
     let mut known = HashSet::new();
-    for entry in &staged.contents.entries {
+    for entry in &contents.entries {
         let EntryKind::File { size, .. } = entry.kind else {
             known.insert(entry.path.as_str());
             continue;
         };
         known.insert(entry.path.as_str());
-        let (old, new) = (place(installed, &entry.path), place(&staged.path, &entry.path));
+        let (old, new) = (place(installed, &entry.path), place(staged, &entry.path));
         let path = format!("/{}", entry.path);
         match fs::symlink_metadata(&old) {
             Ok(meta) if meta.is_file() => {
@@ -66,7 +72,8 @@ pub(crate) fn changes(installed: &Path, staged: &Staged) -> Vec<Change> {
             _ => out.push(Change { op: ChangeOp::Add, path, removed: 0, added: size }),
         }
     }
-    removed(installed, "", &known, &mut out);
+    let goes = |path: &str| !known.contains(path) && shipped.is_none_or(|list| list.has(path));
+    removed(installed, "", &goes, &mut out);
     out
 }
 
@@ -74,15 +81,15 @@ fn place(root: &Path, rel: &str) -> PathBuf {
     rel.split('/').filter(|p| !p.is_empty()).fold(root.to_owned(), |path, part| path.join(part))
 }
 
-fn removed(folder: &Path, rel: &str, known: &HashSet<&str>, out: &mut Vec<Change>) {
+fn removed(folder: &Path, rel: &str, goes: &dyn Fn(&str) -> bool, out: &mut Vec<Change>) {
     let Ok(items) = fs::read_dir(folder) else { return };
     for item in items.flatten() {
         let Some(name) = item.file_name().to_str().map(str::to_owned) else { continue };
         let below = if rel.is_empty() { name } else { format!("{rel}/{name}") };
         let Ok(meta) = item.metadata() else { continue };
         if meta.is_dir() {
-            removed(&item.path(), &below, known, out);
-        } else if !known.contains(below.as_str()) && out.len() < MAX_FILES {
+            removed(&item.path(), &below, goes, out);
+        } else if goes(&below) && out.len() < MAX_FILES {
             let size = if meta.is_file() { meta.len() } else { 0 };
             out.push(Change { op: ChangeOp::Remove, path: format!("/{below}"), removed: size, added: 0 });
         }
@@ -103,5 +110,47 @@ fn same_bytes(a: &Path, b: &Path) -> bool {
         if n == 0 {
             return true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::Entry;
+
+    #[test]
+    fn what_was_added_does_not_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        for (at, text) in [
+            ("old/run", "1"),
+            ("old/gone", "1"),
+            ("old/plugins/mine", "1"),
+            ("new/run", "2"),
+            ("new/fresh", "2"),
+        ] {
+            let path = folder.path().join(at);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let entry = |path: &str| Entry {
+            path: path.to_owned(),
+            kind: EntryKind::File { size: 1, sha256: [0; 32], executable: false },
+        };
+        let contents = Contents { entries: vec![entry("run"), entry("fresh")] };
+        let told = |shipped: Option<&Shipped>| {
+            let mut all: Vec<_> = changes(&old, (&new, &contents), shipped)
+                .into_iter()
+                .map(|c| (c.op.as_str(), c.path))
+                .collect();
+            all.sort();
+            all
+        };
+        let s = |op, path: &str| (op, path.to_owned());
+        let shipped: Shipped = ["run".to_owned(), "gone".to_owned()].into_iter().collect();
+        let expected = vec![s("add", "/fresh"), s("change", "/run"), s("remove", "/gone")];
+        assert_eq!(told(Some(&shipped)), expected);
+        // Where the list is not known, all that is not in the release counts as of the one before.
+        assert_eq!(told(None), [expected, vec![s("remove", "/plugins/mine")]].concat());
     }
 }

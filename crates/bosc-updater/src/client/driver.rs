@@ -291,7 +291,9 @@ impl Driver {
         let kind = match result {
             Ok(staged) => {
                 if let Some(installer) = &desk.installer {
-                    desk.emit(Event::Delta(changes(&installer.installed_build(), &staged)));
+                    let shipped = installer.shipped();
+                    let new = (staged.path.as_path(), &staged.contents);
+                    desk.emit(Event::Delta(changes(&installer.installed_build(), new, shipped.as_ref())));
                 }
                 let release = staged.release.clone();
                 *lock(&desk.ready) = Some(release.id);

@@ -97,7 +97,7 @@ pub(crate) const ERRORS: &[Known] = &[
         "remove what the error names yourself, if you do not want it"),
     known("ERR_NOT_NEWEST", "3, 4", "other machines have the link's key too, and this store may be behind them",
         "start a seeder of the link; `--newest` says that this store has the newest version"),
-    known("ERR_NOT_SEEDED", "4", "`publish`: the release is in this store, but too few peers fetched it",
+    known("ERR_NOT_SEEDED", "4", "`publish`, `rotate`: the release is in this store, but too few peers fetched it",
         "keep this store, start a seeder (`bosc seed`), run again; `--copies 0` does not wait for any"),
     known("ERR_NO_DHT", "4", "no DHT node answers: no network, or wrong bootstrap nodes (the error names those tried). Known after some 8 s",
         "check the network, the firewall (UDP) and `--bootstrap`; with a `--timeout` of more than 30 s it is waited for"),

@@ -84,7 +84,8 @@ impl Shipped {
         Ok(true)
     }
 
-    pub(super) fn has(&self, path: &str) -> bool {
+    /// Whether it was installed at this path.
+    pub(crate) fn has(&self, path: &str) -> bool {
         self.0.contains(path)
     }
 
