@@ -689,3 +689,34 @@ test('rotate moves a JavaScript follower from an old stage link to a new one', {
   const told = JSON.parse(await drive.get('/package.json'))
   assert.equal(parseLink(told.upgrade).key.toString('hex'), parseLink(fresh).key.toString('hex'))
 })
+
+test('rotate ends with an error when nobody fetches what it wrote, and the next one finishes', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const bosc = f.bosc()
+  const other = f.bosc()
+  const [old, fresh] = [(await bosc.touch()).link, (await other.touch()).link]
+  const release = (version, upgrade) => f.tree({
+    'package.json': packageText(version, upgrade),
+    [app]: { data: noise(1, 100_000), mode: 0o755 }
+  })
+  const first = await bosc.stage(old, release('1.0.0', old))
+  await other.stage(fresh, release('2.0.0', fresh))
+  await bosc.seed(old)
+  await other.seed(fresh)
+  const keeper = await seeder(f, old, first.length)
+  await seeder(f, fresh)
+  const rotate = (...flags) => bosc.end(['rotate', old, fresh, '--copies', 1, '--timeout', 20, ...flags])
+
+  // It holds the old version, and is connected; then it stops taking anything.
+  succeeded(await rotate('--dry-run'))
+  process.kill(keeper.running.pid, 'SIGSTOP')
+  f.later(() => { try { process.kill(keeper.running.pid, 'SIGCONT') } catch {} })
+  const alone = await rotate('--wait', 1)
+  assertFailed(alone, 'ERR_NOT_SEEDED')
+  assert.equal(alone.code, 4)
+  assert.deepEqual(alone.last('few-copies'), { full: 0, wanted: 1, link: old })
+  assert.ok(alone.last('error').hint.includes(`bosc seed ${old}`))
+  process.kill(keeper.running.pid, 'SIGCONT')
+  const done = succeeded(await rotate('--wait', 60))
+  assert.deepEqual([done.changed, done.copies, done.done], [false, 1, true])
+})
