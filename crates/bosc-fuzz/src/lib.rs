@@ -15,7 +15,7 @@
 //! - `format`: encodings, ids, links, manifests, proofs. `drive`: bees, entries, block maps, paths, the chunker. `store`:
 //!   damaged files of a store.
 //! - `delta`: patches between files. `wire`: what comes over a connection. `udx`: its packets. `dht`: datagrams of the DHT.
-//! - `release`: package.json, patterns, the change index, what another process says. `input`: numbers and steps out of a
+//! - `policy`: what a quorum allows, what operators say. `release`: package.json, patterns, the change index, what another process says. `input`: numbers and steps out of a
 //!   fuzzer's bytes.
 #![forbid(unsafe_code)]
 #![allow(
@@ -31,6 +31,7 @@ pub mod dht;
 pub mod drive;
 pub mod format;
 mod input;
+pub mod policy;
 pub mod release;
 pub mod store;
 pub mod udx;
@@ -77,6 +78,9 @@ pub const TARGETS: &[Target] = &[
     ("hyperdht", dht::messages),
     ("udx_header", udx::header),
     ("udx_stream", udx::stream),
+    ("statement", policy::statement),
+    ("policy", policy::policy),
+    ("seen", policy::seen),
     ("package", release::package),
     ("glob", release::glob),
     ("change_index", release::change_index),

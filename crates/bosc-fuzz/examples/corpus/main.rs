@@ -5,7 +5,7 @@
 //!
 //! # Files
 //!
-//! - `formats`: encodings, links, manifests, proofs, drives. `deltas`: patches between files. `peers`: what a connected peer says. `datagrams`: of the DHT and of
+//! - `formats`: encodings, links, manifests, proofs, drives. `deltas`: patches between files. `policies`: what quorums and operators say. `peers`: what a connected peer says. `datagrams`: of the DHT and of
 //!   UDX. `local`: what lies on this machine. `samples`: where they are gathered.
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +21,7 @@ mod deltas;
 mod formats;
 mod local;
 mod peers;
+mod policies;
 mod samples;
 
 use bosc_fuzz::TARGETS;
@@ -36,6 +37,7 @@ fn main() {
     datagrams::networks(&mut c);
     datagrams::udx(&mut c);
     deltas::deltas(&mut c);
+    policies::policies(&mut c);
     local::releases(&mut c);
     local::stores(&mut c);
     let mut total = 0;
