@@ -20,7 +20,7 @@
 //!    used. What a killed process left is recognised by all of these together, and removed by the next one; what it had
 //!    moved aside goes back to its place first.
 //! 6. **A file that is read** by a path is opened by [`open_plain`]: nothing waits for a FIFO or socket, and no device is
-//!    opened. A test holds all crates to it.
+//!    opened; what was given open by its number, by [`open_descriptor`]. A test holds all crates to it.
 //!
 //! Why not `cap-std`: it confines paths with links and `..` to a folder, in eleven crates. Nothing here wants links
 //! followed below a folder, and owners, durability and the exchange of two names would have to be written anyway.
@@ -34,13 +34,14 @@
 //!
 //! - `unix` and `other`: folders ([`Dir`]) by handle, and where there are none. `resolve`: the way to one. `tree`: whole ones.
 //! - `replace`: a file replaced in one step. `small`: a program's small files and locks (the installer's lock: `bosc-updater/src/install/fs/lock`). `sparse`: zeros that take no room.
-//! - `work`: a folder to work in. `plain`: a file that is read by its path.
+//! - `work`: a folder to work in. `plain`: a file that is read by its path. `descriptor`: one that was given open.
 //! - `meta`: what a name stands for. `names`: names and whose they are. `windows`: one call of that system.
 //! - `op`, `step`, `faults`: calls that a test makes fail. `full`: whether a disk is full. `given`: whose a new file is.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 // Windows: one call, see `windows`.
 #![cfg_attr(not(windows), forbid(unsafe_code))]
 
+mod descriptor;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod full;
@@ -70,6 +71,7 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
+pub use descriptor::open_descriptor;
 pub use full::{is_caused_by_full, is_full};
 pub use given::{give_folder_to_owner, give_to_owner};
 pub use meta::{Kind, Meta};

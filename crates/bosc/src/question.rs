@@ -8,11 +8,13 @@ use crate::printer::Printer;
 use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::keys::guarded::{Guarded, no_core_dumps};
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use zeroize::Zeroizing;
 
 /// Longest passphrase in bytes.
 const PASSPHRASE_MAX: usize = 1024;
+/// What editors of Windows put at the start of a file.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Shortest new passphrase in bytes: what `hypercore-sign` takes.
 const PASSPHRASE_MIN: usize = 8;
 
@@ -80,13 +82,13 @@ impl Origin {
         // Before the first byte of it is in memory.
         no_core_dumps();
         if let Some(fd) = self.fd {
-            return read_fd(fd, self.fd_flag).map(Some);
+            return first_line(fd, self.fd_flag, PASSPHRASE_MAX);
         }
         let Some(text) = std::env::var_os(self.variable).filter(|v| !v.is_empty()) else { return Ok(None) };
         let text = Zeroizing::new(text.into_encoded_bytes());
         let mut secret = Guarded::with_capacity(PASSPHRASE_MAX);
         if !secret.extend(&text) {
-            return Err(too_long(self.variable));
+            return Err(too_long(self.variable, PASSPHRASE_MAX));
         }
         Ok(Some(secret))
     }
@@ -156,34 +158,55 @@ fn not_given() -> CommandError {
 }
 
 fn bounded(secret: Secret, from: &str) -> Result<Secret, CommandError> {
-    if secret.len() > PASSPHRASE_MAX { Err(too_long(from)) } else { Ok(secret) }
+    if secret.len() > PASSPHRASE_MAX { Err(too_long(from, PASSPHRASE_MAX)) } else { Ok(secret) }
 }
 
-fn too_long(from: &str) -> CommandError {
-    CommandError::input(format!("the passphrase from {from} is over {PASSPHRASE_MAX} bytes"))
+fn too_long(from: &str, most: usize) -> CommandError {
+    CommandError::input(format!("the passphrase from {from} is over {most} bytes"))
 }
 
-/// The first line that a file descriptor gives.
-fn read_fd(fd: u32, flag: &str) -> Result<Secret, CommandError> {
+/// The first line that a file descriptor gives, without a mark of its encoding. `None`: it is a terminal, where the person is to be asked.
+/// A line of more than `most` bytes is an error.
+pub(crate) fn first_line(fd: u32, flag: &str, most: usize) -> Result<Option<Secret>, CommandError> {
     let failed = |e: std::io::Error| {
         CommandError::input(format!("{flag} {fd} cannot be read")).because(e).hint(
             "it must be an open pipe or file, like 3 with `3< file`; elsewhere use the environment variable",
         )
     };
-    // What comes after the first line does not matter.
-    let mut secret = Guarded::with_capacity(PASSPHRASE_MAX + 2);
-    if fd == 0 {
-        let limit = PASSPHRASE_MAX as u64 + 2;
-        secret.read_all(&mut std::io::stdin().lock().take(limit)).map_err(failed)?;
-    } else if cfg!(unix) {
-        let mut file = std::fs::File::open(format!("/dev/fd/{fd}")).map_err(failed)?;
-        secret.read_all(&mut file).map_err(failed)?;
+    let mut secret = Guarded::with_capacity(most + MARK.len() + 1);
+    let mut file;
+    let mut stdin;
+    let from: &mut dyn Read = if fd == 0 && !cfg!(unix) {
+        stdin = std::io::stdin().lock();
+        if stdin.is_terminal() {
+            return Ok(None);
+        }
+        &mut stdin
     } else {
-        return Err(failed(std::io::ErrorKind::Unsupported.into()));
+        file = bosc_files::open_descriptor(fd).map_err(failed)?;
+        if file.is_terminal() {
+            return Ok(None);
+        }
+        &mut file
+    };
+    // Byte by byte: who writes may keep it open, and what follows the line is not ours.
+    let mut byte = Zeroizing::new([0; 1]);
+    loop {
+        match from.read(&mut *byte) {
+            Ok(0) => break,
+            Ok(_) if matches!(*byte, [b'\n' | b'\r' | 0]) || !secret.push(byte[0]) => break,
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(failed(e)),
+        }
     }
-    let end = secret.bytes().iter().position(|b| matches!(b, b'\n' | b'\r' | 0)).unwrap_or(secret.len());
-    secret.truncate(end);
-    bounded(secret, flag)
+    if secret.bytes().starts_with(MARK) {
+        let mut text = Guarded::with_capacity(most + 1);
+        // What does not fit makes it too long in any case.
+        let _ = text.extend(secret.bytes().get(MARK.len()..).unwrap_or_default());
+        secret = text;
+    }
+    if secret.len() > most { Err(too_long(flag, most)) } else { Ok(Some(secret)) }
 }
 
 #[cfg(unix)]

@@ -10,7 +10,7 @@ pub(crate) fn seconds(s: f64) -> Result<u64, CommandError> {
         Ok((s * 1000.0) as u64)
     } else {
         Err(CommandError::input("a time is a number of seconds, from 0 to a year")
-            .hint("give it as in `--timeout 30`; --timeout, --wait, --wait-peers and --cooldown take it"))
+            .hint("give seconds, as in `--timeout 30`"))
     }
 }
 

@@ -15,7 +15,9 @@ pub(crate) fn policies(c: &mut Corpus) {
         "operators": [{"key": id::encode(&key.public()), "name": "night", "may": ["refresh", "rollout", "halt", "recall"]}],
         "x-ours": {"ticket": 7}
     });
-    for value in [full.clone(), json!({"schema": 1}), json!({"schema": 2}), json!({"schema": 1, "rollout": "0.5 %"})] {
+    for value in
+        [full.clone(), json!({"schema": 1}), json!({"schema": 2}), json!({"schema": 1, "rollout": "0.5 %"})]
+    {
         c.add("policy", value.to_string().into_bytes());
     }
     c.add("policy", br#"{"schema":1,"recall":true,"recall":false}"#.to_vec());
@@ -28,7 +30,10 @@ pub(crate) fn policies(c: &mut Corpus) {
     let versions = [
         vec![],
         vec![about("1.3.0", Some(Share::from_hundredths(1_000).unwrap()), None)],
-        vec![about("1.2.0", None, Some(Halt::Lifted)), about("1.3.0-rc.1", Some(Share::ALL), Some(Halt::Recalled))],
+        vec![
+            about("1.2.0", None, Some(Halt::Lifted)),
+            about("1.3.0-rc.1", Some(Share::ALL), Some(Halt::Recalled)),
+        ],
         (0..8).map(|n| about(&format!("2.{n}.0"), Some(Share::NONE), Some(Halt::Halted))).collect(),
     ];
     for (counter, versions) in (1..).zip(versions) {

@@ -64,6 +64,10 @@ impl Engine {
                 facts.package_mark = e.message().ends_with(PACKAGE_MARK);
                 None
             }
+            Err(e) if e.code() == "ERR_NETWORK_TIMEOUT" => {
+                facts.package_away = true;
+                None
+            }
             Err(e) => return Err(e),
         } {
             facts.package = json.is_object();

@@ -73,6 +73,8 @@ pub struct Facts {
     pub platforms: Vec<Platform>,
     /// Its package.json starts with a byte order mark.
     pub package_mark: bool,
+    /// It has a package.json, and no peer gave its content.
+    pub package_away: bool,
     /// What is wrong with files of the drive.
     pub files: FilesFound,
     /// Builds that say another version than the release: the file, and the version.

@@ -15,6 +15,15 @@ pub(super) fn package(f: &Facts, add: &mut AddFinding<'_>) {
         );
         return;
     }
+    if f.package_away {
+        add(
+            "package",
+            Bad,
+            "package.json is in the drive, and no peer that was found has its content".into(),
+            "seed the drive from a store that has all of it",
+        );
+        return;
+    }
     if !f.package {
         add(
             "package",

@@ -49,14 +49,14 @@ pub fn check_link(key: &str, linkname: &str) -> Result<String, LinkError> {
 
 /// Checks that a key has a place on disk.
 pub(super) fn place(key: &str) -> Result<(), DumpError> {
-    let refuse = |why| DumpError::Unsafe { key: key.chars().take(256).collect(), why };
-    let parts = path::components(key).map_err(|_| refuse("it is not a plain path"))?;
+    let refuse = |why, outside| DumpError::Unsafe { key: key.chars().take(256).collect(), why, outside };
+    let parts = path::components(key).map_err(|_| refuse("it is not a plain path", true))?;
     for part in parts {
         if part.len() > MAX_NAME {
-            return Err(refuse("a name is too long"));
+            return Err(refuse("a name is too long", false));
         }
         if cfg!(windows) && !path::windows_name(part) {
-            return Err(refuse("Windows does not allow such a name"));
+            return Err(refuse("Windows does not allow such a name", false));
         }
     }
     Ok(())
@@ -67,9 +67,11 @@ pub(super) fn no_nesting(entries: &[DriveEntry]) -> Result<(), DumpError> {
     for entry in entries {
         let mut folder = entry.key.as_str();
         while let Some((above, _)) = folder.rsplit_once('/') {
-            if entries.binary_search_by(|e| e.key.as_str().cmp(above)).is_ok() {
+            if let Ok(at) = entries.binary_search_by(|e| e.key.as_str().cmp(above)) {
                 let key = entry.key.chars().take(256).collect();
-                return Err(DumpError::Unsafe { key, why: "it lies below a file or symlink" });
+                // A drive may have a file and a folder of one name; only a link leads elsewhere.
+                let outside = entries.get(at).is_none_or(|e| e.value.linkname.is_some());
+                return Err(DumpError::Unsafe { key, why: "it lies below a file or symlink", outside });
             }
             folder = above;
         }

@@ -57,7 +57,6 @@ impl Engine {
     ) -> Result<Dumped, CommandError> {
         let link = parse_link_with_path(&request.link)?;
         let path = link.path().ok_or_else(|| CommandError::input("the path in the link is not UTF-8"))?;
-        let timeout = Duration::from_millis(request.timeout_ms);
         let shown = request.dir.as_ref().map_or("-".to_owned(), |d| d.display().to_string());
         sink.tell(DumpEvent::Dumping { link: request.link.clone(), dir: shown, list: request.list });
         if request.dry_run {
@@ -67,11 +66,25 @@ impl Engine {
         if let Some(version) = request.checkout.or(link.version.map(|v| v.length)).filter(|v| *v <= 1) {
             return Err(no_files(version));
         }
-        let root = match request.dir.as_deref().filter(|_| !request.list) {
-            Some(dir) => Some(self.root(dir, &link, request.force)?),
+        let dir = request.dir.as_deref().filter(|_| !request.list);
+        self.dump_to(dir, &link, &path, request, sink, stop).map_err(|e| again(e, request))
+    }
+
+    fn dump_to(
+        &self,
+        dir: Option<&Path>,
+        link: &PearLink,
+        path: &str,
+        request: &Dump,
+        sink: &mut dyn Sink,
+        stop: &Stop,
+    ) -> Result<Dumped, CommandError> {
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let root = match dir {
+            Some(dir) => Some(self.root(dir, link, request.force)?),
             None => None,
         };
-        let opened = self.open_fresh(&link, timeout, stop)?;
+        let opened = self.open_fresh(link, timeout, stop)?;
         let head = opened.drive.db.head();
         let version = request.checkout.or(link.version.map(|v| v.length)).unwrap_or(head.length);
         if version > head.length {
@@ -458,6 +471,31 @@ impl<'a> Dumping<'a> {
     }
 }
 
+/// What ended in the middle left files in the folder: the same command would refuse it.
+fn again(e: CommandError, request: &Dump) -> CommandError {
+    let unfinished =
+        matches!(e.code(), "ERR_NETWORK_TIMEOUT" | "ERR_DISK_FULL" | "ERR_STORE" | "ERR_INTERRUPTED");
+    let begun = |dir: &Path| std::fs::read_dir(dir).is_ok_and(|mut all| all.next().is_some());
+    if !unfinished
+        || request.force
+        || request.list
+        || request.dry_run
+        || !request.dir.as_deref().is_some_and(begun)
+    {
+        return e;
+    }
+    let hint = match e.hint_text() {
+        "" => "run the command again".to_owned(),
+        hint => hint.to_owned(),
+    };
+    let prunes = if request.prune {
+        "; it makes the folder the same as the drive, so what else is in it goes"
+    } else {
+        ""
+    };
+    e.hint(format!("{hint}. The folder holds a part: add --force to go on{prunes}"))
+}
+
 fn dump_error(e: DumpError) -> CommandError {
     let message = e.to_string();
     let hint = e.hint();
@@ -465,8 +503,14 @@ fn dump_error(e: DumpError) -> CommandError {
         DumpError::Drive(e) => return drive_error(e),
         DumpError::Empty | DumpError::NothingTaken => CommandError::not_found(message),
         DumpError::NotEmpty(_) => CommandError::new(ErrorKind::Input, "ERR_DIR_NONEMPTY", message),
-        DumpError::Unsafe { .. } => CommandError::new(ErrorKind::Integrity, "ERR_UNSAFE_PATH", message)
-            .hint("the drive was made to write outside the folder; do not use it"),
+        DumpError::Unsafe { outside, .. } => CommandError::new(ErrorKind::Integrity, "ERR_UNSAFE_PATH", message)
+            .hint(match outside {
+                true => "the drive was made to write outside the folder; do not use it",
+                false => {
+                    "no folder here can hold it: dump the folders beside it with --only, or ask the publisher for another \
+                     name"
+                }
+            }),
         DumpError::Io { error, .. } if bosc_files::is_full(&error) => {
             CommandError::new(ErrorKind::Failed, "ERR_DISK_FULL", message)
                 .hint("free some disk space and run the command again; what was received is kept")

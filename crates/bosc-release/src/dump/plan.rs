@@ -124,7 +124,11 @@ fn compare<S: BlockSource>(
     let add_or_change =
         if meta.as_ref().is_none_or(Meta::is_folder) { WriteKind::Add } else { WriteKind::Change };
     if let Some(linkname) = &entry.value.linkname {
-        let refuse = |e: super::check::LinkError| DumpError::Unsafe { key: entry.key.clone(), why: e.0 };
+        let refuse = |e: super::check::LinkError| DumpError::Unsafe {
+            key: entry.key.clone(),
+            why: e.0,
+            outside: true,
+        };
         let text = check_link(&entry.key, linkname).map_err(refuse)?;
         let same = there.as_ref().filter(|(_, meta)| meta.is_link()).is_some_and(|(dir, _)| {
             dir.read_link(name).is_ok_and(|t| t.to_str().map(|t| t.replace('\\', "/")) == Some(text.clone()))

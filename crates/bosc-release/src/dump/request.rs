@@ -28,6 +28,8 @@ pub enum DumpError {
         key: String,
         /// Why.
         why: &'static str,
+        /// Whether it leads out of the folder; otherwise no file system here holds it.
+        outside: bool,
     },
     /// Something on disk is in the way and may not be removed.
     #[error("{} is in the way", .0.display())]

@@ -88,12 +88,12 @@ fn nobody(why: &TimedOut) -> CommandError {
     let (message, hint) = if why.peers == 0 {
         (
             "no peer that has this link was found in time",
-            "check the link, and that a peer runs `bosc seed` with it; wait longer with --timeout SECONDS",
+            "check the link, and that a peer runs `bosc seed` with it; give them more time (--timeout, of `multisig` --peer-update-timeout)",
         )
     } else {
         (
             "the peers that were found did not deliver in time",
-            "run the command again; what was received is kept. Wait longer with --timeout SECONDS",
+            "run the command again; what was received is kept. Give them more time (--timeout, of `multisig` --peer-update-timeout)",
         )
     };
     let e = CommandError::new(ErrorKind::Network, "ERR_NETWORK_TIMEOUT", message).hint(hint);

@@ -10,12 +10,13 @@
 //! data: <z-base-32 of XChaCha20-Poly1305(key, nonce, payload, header)>
 //! ```
 //!
-//! `key` is scrypt(passphrase, salt, N, r, p), 32 bytes. The header, all lines before `data` ending in `\n`, is
+//! `key` is scrypt(passphrase in Unicode's NFC, salt, N, r, p), 32 bytes. The header, all lines before `data` ending in `\n`, is
 //! authenticated: a changed link or cost makes the file useless. The payload is JSON ([`Contents`]).
 //!
 //! Bounds, checked before anything is computed: the file [`MAX_FILE`] bytes, scrypt at most 1 GiB and 8 times the work
 //! that is written here. A wrong passphrase and a damaged file look the same, as they must.
 
+use super::forms;
 use bosc_format::id;
 use bosc_format::link::PearLink;
 use chacha20poly1305::aead::{Aead, Payload};
@@ -158,7 +159,7 @@ impl Header {
 
 /// Encrypts keys.
 pub fn seal(contents: &Contents, link: Option<&PearLink>, passphrase: &str) -> Result<String, BackupError> {
-    seal_with(contents, link, passphrase, COST)
+    seal_with(contents, link, &forms::composed(passphrase), COST)
 }
 
 fn seal_with(
@@ -200,14 +201,25 @@ pub fn peek(text: &str) -> Result<Option<String>, BackupError> {
     parse(text).map(|(header, _)| header.link)
 }
 
-/// Decrypts a key file.
+/// Decrypts a key file. The passphrase opens it in whatever Unicode form it was typed, then and now.
 pub fn open(text: &str, passphrase: &str) -> Result<Contents, BackupError> {
     let (header, data) = parse(text)?;
+    let mut wrong = BackupError::Wrong;
+    for form in forms::all(passphrase) {
+        match open_as(&header, &data, &form) {
+            Err(e @ BackupError::Wrong) => wrong = e,
+            other => return other,
+        }
+    }
+    Err(wrong)
+}
+
+fn open_as(header: &Header, data: &[u8], passphrase: &str) -> Result<Contents, BackupError> {
     let key = header.cost.derive(passphrase, &header.salt)?;
     let cipher = XChaCha20Poly1305::new((&*key).into());
     let aad = header.text();
     let plain = cipher
-        .decrypt(&XNonce::from(header.nonce), Payload { msg: &data, aad: aad.as_bytes() })
+        .decrypt(&XNonce::from(header.nonce), Payload { msg: data, aad: aad.as_bytes() })
         .map_err(|_| BackupError::Wrong)?;
     let plain = Zeroizing::new(plain);
     let contents: Contents =
@@ -279,6 +291,20 @@ mod tests {
             blobs_length: 4,
         };
         Contents { primary: None, links: vec![link] }
+    }
+
+    #[test]
+    fn a_passphrase_opens_in_whatever_form_it_is_typed() {
+        let (composed, apart) = ("un caf\u{e9} noir", "un cafe\u{301} noir");
+        // The last is of a version that took what was typed.
+        for (sealed, typed) in [(composed, apart), (composed, composed), (apart, composed), (apart, apart)] {
+            let text = seal_with(&contents(), None, sealed, CHEAP).unwrap();
+            assert!(open(&text, typed).is_ok(), "{sealed:?}, {typed:?}");
+            assert_eq!(open(&text, "un cafe noir").unwrap_err(), BackupError::Wrong);
+        }
+        let text = seal(&contents(), None, apart).unwrap();
+        let (header, data) = parse(&text).unwrap();
+        assert!(open_as(&header, &data, composed).is_ok());
     }
 
     fn sealed() -> String {

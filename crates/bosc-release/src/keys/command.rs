@@ -6,7 +6,7 @@
 use super::backup::{BackupError, Contents, LinkKey, MAX_FILE, MAX_LINKS, PrimaryKey};
 use super::event::{KeyFileKind, KeysEvent, KeysExported, KeysImported};
 use super::existing::refuse_existing;
-use super::{KeysExport, KeysImport, backup};
+use super::{KeysExport, KeysImport, backup, forms};
 use crate::command::Sink;
 use crate::engine::Engine;
 use crate::engine::drive::{DriveCores, parse_whole_link};
@@ -34,8 +34,8 @@ impl Engine {
         sink: &mut dyn Sink,
     ) -> Result<KeysExported, CommandError> {
         let passphrase = request.passphrase.expose();
-        if passphrase.chars().count() < MIN_PASSPHRASE {
-            return Err(CommandError::input("the passphrase has fewer than 8 characters")
+        if forms::visible(passphrase) < MIN_PASSPHRASE {
+            return Err(CommandError::input("the passphrase has fewer than 8 characters that can be seen")
                 .hint("choose a longer one: whoever has the file can try as long as they like"));
         }
         let kind = if request.link.is_some() { OutputKind::LinkKey } else { OutputKind::Backup };

@@ -7,12 +7,14 @@
 //! - `command`: `bosc keys` on the engine. `backup`: files of write keys. `event`: what is reported.
 //! - `keyring/`: a folder of signing keys. `signing_key/`: one of them. `transfer`: one as a line of text.
 //! - `guarded`: secrets in memory. `files`: files that nobody else can read. `existing`: what such a file may replace.
+//! - `forms`: spellings of one passphrase.
 
 pub mod backup;
 pub(crate) mod command;
 pub mod event;
 mod existing;
 pub(super) mod files;
+mod forms;
 pub mod guarded;
 pub mod keyring;
 pub mod signing_key;

@@ -137,8 +137,7 @@ fn read_fd(fd: u32) -> Result<Zeroizing<String>, CommandError> {
         return Err(failed(std::io::Error::other("Windows has no numbered file descriptors")))
             .map_err(|e| e.hint(format!("use --secret-key, or {SECRET_ENV}")));
     }
-    let file = if fd == 0 { File::open("/dev/stdin") } else { File::open(format!("/dev/fd/{fd}")) };
-    read_bounded(file.map_err(failed)?).map_err(failed)
+    read_bounded(bosc_files::open_descriptor(fd).map_err(failed)?).map_err(failed)
 }
 
 fn read_bounded(file: File) -> std::io::Result<Zeroizing<String>> {

@@ -113,12 +113,30 @@ fn commit(p: &Printer, state: &CommitState) {
 pub(super) fn committed(done: &CommitDone, p: &Printer) {
     p.say(Tone::Good, &format!("Quorum: {} / {}", done.quorum.total, done.quorum.amount));
     p.detail(&serde_json::to_string_pretty(&done.result).unwrap_or_default());
-    match done.dry_run {
-        true => p.say(Tone::Plain, "Dry run: nothing was written"),
-        false => p.say(Tone::Good, "Committed"),
-    }
+    let next = match (done.dry_run, done.quorum.amount.saturating_sub(done.quorum.total)) {
+        (false, _) => {
+            p.say(Tone::Good, "Committed");
+            format!("bosc seed {}", done.link)
+        }
+        (true, 0) => {
+            p.say(Tone::Plain, "Dry run: nothing was written");
+            "`bosc multisig commit` with the same arguments".to_owned()
+        }
+        // Nothing is released, so no link of a release is shown.
+        (true, missing) => {
+            p.say(Tone::Plain, "Dry run: nothing was written");
+            let answers = if missing == 1 {
+                "1 more response is".to_owned()
+            } else {
+                format!("{missing} more responses are")
+            };
+            p.say(Tone::Warn, &format!("{answers} needed before this can be committed"));
+            p.say(Tone::Plain, "Next: send the request to other signers, who run `bosc multisig sign`");
+            return;
+        }
+    };
     p.data(&done.verlink);
-    p.say(Tone::Plain, &format!("Next: bosc seed {}", done.link));
+    p.say(Tone::Plain, &format!("Next: {next}"));
 }
 
 /// A field of package.json as it is shown: whatever it is, it is said. `none`: what is said when there is none.

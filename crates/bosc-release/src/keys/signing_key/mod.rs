@@ -13,6 +13,7 @@
 //! The file holds no authentication other than the checksum inside: a wrong passphrase and a damaged file look the
 //! same. Secrets are wiped when dropped.
 
+use super::forms;
 use bosc_format::codec::{Decoder, Encoder};
 use bosc_format::crypto::{self, KeyPair, PublicKey};
 use thiserror::Error;
@@ -232,12 +233,27 @@ impl EncryptedKey {
         self
     }
 
-    /// Opens it. Takes up to 1 GiB of memory for some seconds.
+    /// Opens it. Takes up to 1 GiB of memory for some seconds; of a passphrase that is not ASCII, for each of its Unicode forms: it is
+    /// encrypted as it was typed then, because `hypercore-sign` does so.
     ///
     /// # Errors
     /// [`SigningKeyError::Decrypt`] for a wrong passphrase, [`SigningKeyError::OtherPublicKey`],
     /// [`SigningKeyError::Memory`].
     pub fn decrypt(&self, passphrase: &[u8]) -> Result<SigningKey, SigningKeyError> {
+        let as_typed = self.decrypt_as(passphrase);
+        let text = std::str::from_utf8(passphrase).ok().filter(|text| !text.is_ascii());
+        if let (Err(SigningKeyError::Decrypt), Some(text)) = (&as_typed, text) {
+            for form in forms::all(text).iter().filter(|form| form.as_str() != text) {
+                match self.decrypt_as(form.as_bytes()) {
+                    Err(SigningKeyError::Decrypt) => {}
+                    other => return other,
+                }
+            }
+        }
+        as_typed
+    }
+
+    fn decrypt_as(&self, passphrase: &[u8]) -> Result<SigningKey, SigningKeyError> {
         let mut plain = self.limits.derive(passphrase, &self.salt)?;
         for (a, b) in plain.iter_mut().zip(&self.payload) {
             *a ^= b;
