@@ -372,3 +372,44 @@ fn what_a_link_says_beside_its_key_is_refused_where_it_means_nothing() {
         assert!(!output.status.success() && text.contains("ERR_INVALID_LINK"), "{args:?}: {text}");
     }
 }
+
+#[test]
+fn a_passphrase_is_the_line_where_the_descriptor_stands_in_any_form() {
+    let p = Place::new();
+    let link = p.ok(&["touch"]);
+    let opens = |file: &str, passphrase: &str| {
+        let import = ["keys", "import", file];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bosc"));
+        command.current_dir(p.0.path()).args(import).env("BOSC_STORE", p.at(&format!("{file}.store")));
+        command.env("BOSC_BOOTSTRAP", "127.0.0.1:9").env("BOSC_PASSPHRASE", passphrase);
+        ended(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+            .status
+            .code()
+    };
+    let export = |to: &str, input: Stdio| {
+        p.start("store", &["keys", "export", &link, "-o", to, "--passphrase-fd", "0"], input)
+    };
+
+    // Whoever writes it may go on.
+    let mut child = export("pipe.key", Stdio::piped());
+    let mut open = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut open, b"\xef\xbb\xbfun caf\xc3\xa9 noir\nmore").unwrap();
+    assert!(ended(child).status.success());
+    drop(open);
+    assert_eq!(opens("pipe.key", "un cafe\u{301} noir"), Some(0));
+    assert_eq!(opens("pipe.key", "un cafe noir"), Some(6));
+
+    // What was read of a file is not read again.
+    p.file("lines", "the first line\nthe second line\n");
+    let mut lines = fs::File::open(p.at("lines")).unwrap();
+    std::io::Read::read_exact(&mut lines, &mut [0; 15]).unwrap();
+    assert!(ended(export("file.key", lines.into())).status.success());
+    assert_eq!(opens("file.key", "the second line"), Some(0));
+
+    let writer = fs::File::options().append(true).open(p.at("lines")).unwrap();
+    assert_eq!(ended(export("none.key", writer.into())).status.code(), Some(2));
+    let blanks = ["keys", "export", &link, "-o", "blank.key", "--passphrase-fd", "0"];
+    p.file("blanks", "         \n");
+    let blank = fs::File::open(p.at("blanks")).unwrap();
+    assert_eq!(ended(p.start("store", &blanks, blank.into())).status.code(), Some(2));
+}
