@@ -7,6 +7,7 @@
 # FOLDER is relative to where this runs and has a package.json whose `upgrade` is the link. All else comes from the environment:
 #   BOSC_PRIMARY_KEY        the secret, 64 hex characters; or BOSC_PRIMARY_KEY_FILE and BOSC_PASSPHRASE, an encrypted backup
 #   PUBLISH_NAME            which link of this secret; default: the name in package.json
+#   PUBLISH_BUILDS          folder of builds, PLATFORM/APPLICATION, that FOLDER is the project of; default: FOLDER is what is released
 #   PUBLISH_SNAPSHOT        file that keeps how long the link is; commit it; default ci/snapshot.json
 #   PUBLISH_MIRROR          folder that keeps the link's blocks between runs (a cache or a disk); default: none, peers have them
 #   PUBLISH_COPIES          how many others must have the release before this ends; default 2
@@ -40,5 +41,10 @@ set -- --ci --store "$store/store" --snapshot "$snapshot" \
 [ -z "${PUBLISH_MIRROR:-}" ] || set -- "$@" --mirror "$PUBLISH_MIRROR"
 [ "${PUBLISH_FIRST:-}" != 1 ] || set -- "$@" --first
 [ "${PUBLISH_DRY_RUN:-}" != 1 ] || set -- "$@" --dry-run
+if [ -n "${PUBLISH_BUILDS:-}" ]; then
+  for app in "$PUBLISH_BUILDS"/*/*; do
+    set -- "$@" "--$(basename "$(dirname "$app")")-app" "$app"
+  done
+fi
 # The trap has to run: no exec.
 bosc publish "$folder" "$@"

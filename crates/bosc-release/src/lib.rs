@@ -30,6 +30,7 @@ pub mod gc;
 #[cfg(test)]
 mod golden;
 pub mod info;
+pub mod init;
 pub mod install;
 pub mod keys;
 pub mod line;

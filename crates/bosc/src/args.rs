@@ -13,6 +13,7 @@ use crate::gc::args::Gc;
 use crate::generate::args::{Completions, Man};
 use crate::global::Global;
 use crate::info::args::Info;
+use crate::init::args::Init;
 use crate::install::args::Install;
 use crate::keys::args::Keys;
 use crate::provision::args::Provision;
@@ -39,6 +40,8 @@ pub(crate) struct Cli {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Prepare a project: find its builds, make a link, write what is needed
+    Init(Init),
     /// Mint a new link that this machine can write to
     Touch(Touch),
     /// Put a folder on a link

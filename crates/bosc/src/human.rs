@@ -3,6 +3,8 @@
 
 pub(crate) mod link;
 
+use crate::board::Board;
+use crate::board::meter::percent;
 use crate::lines::{changed, count, dry, unmatched};
 use crate::plain::{Tone, one_line};
 use crate::printer::{Printer, bytes};
@@ -13,7 +15,9 @@ use bosc_release::dump::{DumpEvent, FilePart};
 use bosc_release::event::{Event, LinkEvent};
 use bosc_release::provision::ProvisionEvent;
 use bosc_release::seed::event::{OfLink, SeedEvent, SeedStats};
+use bosc_release::stage::StageEvent;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Prints the events of one command. Under `--json` they go out as they are.
 pub(crate) struct Human<'a> {
@@ -22,6 +26,12 @@ pub(crate) struct Human<'a> {
     live: bool,
     last_stats: String,
     raw_files: bool,
+    /// Tables of peers are drawn only: nobody asked for them as lines.
+    tables_drawn: bool,
+    /// Of a release: who holds it, as it was said last.
+    copies_said: Option<(usize, usize, usize)>,
+    board: Board,
+    began: Instant,
     /// How each of several links stands.
     links: BTreeMap<String, Progress>,
 }
@@ -72,8 +82,22 @@ impl<'a> Human<'a> {
             live: live && printer.shows_progress(),
             last_stats: String::new(),
             raw_files,
+            tables_drawn: false,
+            copies_said: None,
+            board: Board::default(),
+            began: Instant::now(),
             links: BTreeMap::new(),
         }
+    }
+
+    /// Tables of peers are drawn, where that can be, and not printed.
+    pub(crate) fn tables_drawn(mut self, drawn: bool) -> Self {
+        self.tables_drawn = drawn;
+        self
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Takes the progress off the terminal.
@@ -98,7 +122,14 @@ impl<'a> Human<'a> {
                 ..Progress::default()
             }),
             Event::Link(event) => link::line(p, event),
-            Event::Stage(event) => human::line(p, event),
+            Event::Stage(event) => {
+                match event {
+                    StageEvent::Summary(of) => self.board.news(of.new_bytes),
+                    StageEvent::Addendum(of) => self.board.size(of.blobs.byte_length),
+                    _ => {}
+                }
+                human::line(p, event);
+            }
             Event::Seed(event) => self.seed(event),
             Event::SeedOf(of) => self.seed_of(of),
             Event::Info(event) => crate::info::human::line(p, event),
@@ -115,6 +146,7 @@ impl<'a> Human<'a> {
             Event::Provision(event) => crate::provision::line(p, event),
             Event::Line(event) => crate::line::human::line(p, event),
             Event::Rotate(event) => crate::rotate::human::rotation(p, event),
+            Event::Init(event) => crate::init::human::line(p, event),
             Event::Build(event) => crate::build::human::build(p, event),
             Event::Changelog(event) => crate::changelog::human::changelog(p, event),
             Event::Versions(event) => crate::versions::human::versions(p, event),
@@ -142,8 +174,34 @@ impl<'a> Human<'a> {
 
     fn seed(&mut self, event: &SeedEvent) {
         match event {
-            SeedEvent::Stats(stats) => self.progress((&**stats).into()),
-            event => crate::seed::human::line(self.printer, None, event),
+            SeedEvent::Stats(stats) => {
+                let now = self.now();
+                self.board.stats(now, stats);
+                self.progress((&**stats).into());
+            }
+            SeedEvent::Peers { peers, more, .. } if self.tables_drawn => {
+                let now = self.now();
+                self.board.peers(now, peers, *more);
+            }
+            SeedEvent::Copies { full, wanted, peers, length, uploaded_bytes } if self.live => {
+                let now = self.now();
+                self.board.copies(now, *full, *wanted, *uploaded_bytes);
+                let up = (*uploaded_bytes, self.board.up_rate());
+                self.progress(Progress { peers: *peers, length: *length, up, ..Progress::default() });
+            }
+            SeedEvent::Copies { full, wanted, peers, .. }
+                if self.copies_said == Some((*full, *wanted, *peers)) => {}
+            event => {
+                match event {
+                    SeedEvent::Copies { full, wanted, peers, .. } => {
+                        self.copies_said = Some((*full, *wanted, *peers));
+                    }
+                    SeedEvent::Seeding { link, .. } => self.board.seeding(link),
+                    SeedEvent::Announced => self.board.announced(),
+                    _ => {}
+                }
+                crate::seed::human::line(self.printer, None, event);
+            }
         }
     }
 
@@ -152,15 +210,20 @@ impl<'a> Human<'a> {
         match &of.event {
             SeedEvent::Stats(stats) => {
                 self.links.insert(of.link.clone(), (&**stats).into());
+                let now = self.now();
+                self.board.link_stats(now, &of.link, stats);
                 // Each tells as often as the others: one says it for all.
                 if self.links.keys().next() == Some(&of.link) {
                     let all = self.links.values().fold(Progress::default(), |all, one| all.with(one));
+                    self.board.all(now, all.up.0, all.down.0);
                     self.progress(all);
                 }
             }
+            SeedEvent::Peers { .. } if self.tables_drawn => {}
             event => {
                 if matches!(event, SeedEvent::Removed | SeedEvent::Failed { .. }) {
                     self.links.remove(&of.link);
+                    self.board.link_gone(&of.link);
                 }
                 crate::seed::human::line(self.printer, Some(&of.link), event);
             }
@@ -199,7 +262,7 @@ impl<'a> Human<'a> {
         }
     }
 
-    /// A line of progress: in place, or one whenever it says something else.
+    /// A line of progress and what is known beside it, in place; or the line, whenever it says something else.
     pub(crate) fn progress(&mut self, at: Progress) {
         let what = match self.links.len() {
             0 => format!("length {}", at.length),
@@ -207,8 +270,7 @@ impl<'a> Human<'a> {
         };
         let of = at.done.filter(|(_, of)| *of > 0).map(|(done, of)| {
             // Not yet all, whatever it rounds to.
-            let percent = (u128::from(done) * 100 / u128::from(of)).min(99);
-            format!(", {percent} % of {}", bytes(of))
+            format!(", {} % of {}", percent(done, of).min(99), bytes(of))
         });
         let of = of.unwrap_or_default();
         let line = format!(
@@ -220,7 +282,14 @@ impl<'a> Human<'a> {
             bytes(at.down.1),
         );
         if self.live {
-            self.printer.status(Some(&line));
+            let mut rows = vec![line];
+            // On a line of its own: at the end of the first it would be cut off.
+            if let Some((done, of)) = at.done.filter(|(_, of)| *of > 0) {
+                let now = self.now();
+                rows.push(self.board.transfer(now, done, of));
+            }
+            rows.extend(self.board.rows());
+            self.printer.status(Some(&rows));
         } else if line != self.last_stats {
             self.printer.say(Tone::Plain, &line);
             self.last_stats = line;

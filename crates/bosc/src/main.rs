@@ -15,6 +15,7 @@ mod gc;
 mod generate;
 mod global;
 mod info;
+mod init;
 mod install;
 mod keys;
 mod line;
@@ -31,6 +32,8 @@ mod values;
 mod versions;
 
 mod args;
+mod board;
+mod columns;
 mod help;
 mod human;
 mod multisig;

@@ -83,7 +83,7 @@ pub(crate) fn with_store_reloading(
 
 /// What may lie in a folder that becomes a store: what bosc puts beside the store's own files, and what systems and people
 /// put into every folder.
-const BESIDE: [&str; 17] = [
+const BESIDE: [&str; 18] = [
     // Links that lead nowhere, which the store names itself.
     "bosc.redb",
     "FORMAT",
@@ -97,6 +97,7 @@ const BESIDE: [&str; 17] = [
     "stage-index",
     "installs",
     "dry-run-build",
+    "SHARED",
     ".gitignore",
     ".DS_Store",
     "Thumbs.db",

@@ -1,15 +1,20 @@
 //! The only road to stdout and stderr. Data goes to stdout, everything else to stderr; under `--json` stdout
 //! carries one object per line and nothing else. What goes to a terminal goes there through its owner, [`crate::screen`].
 
+use crate::columns::wrapped;
 use crate::global::{Color, Global};
 use crate::plain::{Tone, json_line, one_line, printable, render, sentence};
 use crate::screen::{Full, Question, Screen, Stream, Worth, direct};
 use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::event::Output;
+use console::measure_text_width;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::{IsTerminal, Write};
+
+/// Words are broken at no fewer columns.
+const LEAST: usize = 12;
 
 /// What a command of the program ends with: the data of its `final` line.
 #[derive(Debug)]
@@ -143,6 +148,43 @@ impl Printer {
         }
     }
 
+    /// A line of data that ends in a value too long for most terminals, such as a link: where it does not fit, that has a line of its
+    /// own. For scripts it is always one.
+    pub(crate) fn data_row(&self, short: &str, long: &str) {
+        let fits = measure_text_width(short) + 1 + measure_text_width(long) <= self.columns();
+        if !self.terminal || fits {
+            self.data(format!("{short} {long}").trim_end());
+        } else {
+            // Where even its columns do not fit, what keeps them apart goes.
+            let short = match measure_text_width(short.trim_end()) > self.columns() {
+                true => short.split_whitespace().collect::<Vec<_>>().join(" "),
+                false => short.trim_end().to_owned(),
+            };
+            self.data(&short);
+            self.data(&format!("  {long}"));
+        }
+    }
+
+    /// A line of data that begins with a mark in its tone. On a terminal its words are broken to fit, each line below the first.
+    pub(crate) fn data_marked(&self, tone: Tone, mark: &str, text: &str) {
+        let indent = measure_text_width(mark) + 1;
+        let text = match self.terminal {
+            true => wrapped(text, self.columns().saturating_sub(indent).max(LEAST), 0),
+            false => text.to_owned(),
+        };
+        for (i, line) in text.split('\n').enumerate() {
+            match i {
+                0 => self.data_parts(&[(tone, mark), (Tone::Plain, &format!(" {line}"))]),
+                _ => self.data(&format!("{:indent$}{line}", "")),
+            }
+        }
+    }
+
+    /// Columns that a line of data has on the terminal.
+    fn columns(&self) -> usize {
+        usize::from(console::Term::stdout().size().1)
+    }
+
     /// A name as a line of data: on a terminal so that it can be told from every other, else as it is.
     pub(crate) fn data_name(&self, name: &str) {
         if !self.json {
@@ -167,10 +209,10 @@ impl Printer {
         self.send(text.into_bytes());
     }
 
-    /// Sets the line below everything else, where one may be drawn; `None` takes it off.
-    pub(crate) fn status(&self, text: Option<&str>) {
+    /// Sets the rows below everything else, where they may be drawn; `None` takes them off.
+    pub(crate) fn status(&self, rows: Option<&[String]>) {
         if let Some(screen) = self.err.filter(|_| self.progress) {
-            screen.status(text.map(one_line));
+            screen.status(rows.map(|rows| rows.iter().map(|row| sentence(row).into_owned()).collect()));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Questions to the person at the terminal: passphrases without echo, and yes or no.
+//! Questions to the person at the terminal: passphrases without echo, yes or no, a word.
 //!
 //! The terminal is asked even when standard input is a pipe. The echo comes back however the question ends, Ctrl+C,
 //! Ctrl+\ and Ctrl+Z included. Until the answer is there nothing else is printed. What was typed is kept off the disk and out of
@@ -136,9 +136,25 @@ pub(crate) fn confirm(
     Ok(matches!(typed.bytes().trim_ascii().to_ascii_lowercase().as_slice(), b"y" | b"yes"))
 }
 
+/// What a person types, without spaces around it; empty when they only press Enter, and take what is proposed.
+pub(crate) fn typed(
+    question: &str,
+    flag: &str,
+    printer: &Printer,
+    stop: &Stop,
+) -> Result<String, CommandError> {
+    match system::line(question, true, printer, stop) {
+        Ok(typed) => Ok(String::from_utf8_lossy(typed.bytes().trim_ascii()).into_owned()),
+        Err(Failed::Ended | Failed::Stopped) => Err(stopped()),
+        Err(Failed::Io(e)) => {
+            Err(CommandError::input("there is no terminal to ask").because(e).hint(format!("give {flag}")))
+        }
+    }
+}
+
 #[cfg(unix)]
 pub(crate) use system::leave;
-pub(crate) use system::restore_echo;
+pub(crate) use system::{Unseen, restore_echo};
 
 /// Why there is no answer.
 pub(crate) enum Failed {
@@ -237,6 +253,44 @@ mod system {
         }
     }
 
+    /// What is typed does not stand in the middle of what is drawn, until it is dropped. A line of it ends unseen, too.
+    pub(crate) struct Unseen {
+        fd: OwnedFd,
+        silent: Termios,
+    }
+
+    impl Unseen {
+        /// `None` when nobody types, or that cannot be had.
+        pub(crate) fn start() -> Option<Self> {
+            let stdin = std::io::stdin();
+            if !isatty(&stdin) {
+                return None;
+            }
+            let fd = stdin.as_fd().try_clone_to_owned().ok()?;
+            let before = tcgetattr(&fd).ok()?;
+            let mut silent = before.clone();
+            silent.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+            crate::signals::restore_at_quit();
+            *ECHO.lock().unwrap_or_else(PoisonError::into_inner) = Some((fd.try_clone().ok()?, before));
+            tcsetattr(&fd, OptionalActions::Now, &silent).ok()?;
+            Some(Self { fd, silent })
+        }
+
+        /// The echo comes back when the process was stopped and goes on: it is taken off again.
+        pub(crate) fn again(&self) {
+            if tcgetattr(&self.fd).is_ok_and(|now| now.local_modes.contains(LocalModes::ECHO)) {
+                let _ = tcsetattr(&self.fd, OptionalActions::Now, &self.silent);
+            }
+        }
+    }
+
+    impl Drop for Unseen {
+        fn drop(&mut self) {
+            restore_echo();
+            *ECHO.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     /// No echo, until it is dropped.
     struct Quiet<'a> {
         fd: BorrowedFd<'a>,
@@ -321,6 +375,17 @@ mod system {
 
     /// Without a terminal's own modes there is nothing to give back.
     pub(crate) fn restore_echo() {}
+
+    /// Nor anything to take off.
+    pub(crate) struct Unseen;
+
+    impl Unseen {
+        pub(crate) fn start() -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn again(&self) {}
+    }
 
     pub(crate) fn line(prompt: &str, echo: bool, printer: &Printer, stop: &Stop) -> Result<Secret, Failed> {
         if stop.is_stopped() {

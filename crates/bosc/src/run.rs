@@ -112,6 +112,7 @@ fn without_flags(json: bool) -> Global {
 
 fn command_name(c: &Command) -> &'static str {
     match c {
+        Command::Init(_) => "init",
         Command::Touch(_) => "touch",
         Command::Stage(_) => "stage",
         Command::Seed(_) => "seed",
@@ -142,9 +143,12 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
     let mut live = false;
     let mut raw = false;
     let request = match &cli.command {
-        Command::Touch(a) => {
-            Request::Touch(touch::Touch { vanity: a.vanity.clone(), sole_copy: a.sole_copy })
-        }
+        Command::Init(a) => return crate::init::init(a, g, printer, stop),
+        Command::Touch(a) => Request::Touch(touch::Touch {
+            vanity: a.vanity.clone(),
+            sole_copy: a.sole_copy,
+            ..touch::Touch::default()
+        }),
         Command::Stage(a) => Request::Stage(stage::Stage {
             link: a.link.clone(),
             dir: absolute(&a.dir)?,
@@ -213,7 +217,10 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
             return demo::run(dir.as_deref(), program.as_deref(), &mut sink, stop).map(Final::of);
         }
         Command::Watch(a) => return crate::watch::run(a, g, printer, stop).map(Final::of),
-        Command::Publish(a) => crate::publish::publish(a, primary_key()?.as_ref(), printer, stop)?,
+        Command::Publish(a) => {
+            live = true;
+            crate::publish::publish(a, primary_key()?.as_ref(), printer, stop)?
+        }
         Command::Line(a) => crate::line::line(a)?,
         Command::Rotate(a) => crate::rotate::rotate(a)?,
         Command::Help(a) => return help::run(a, printer),
@@ -233,7 +240,8 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
             return dht::run(&config, &mut |event: Event| human.event(&event), stop).map(Final::from);
         }
     };
-    let mut human = Human::new(printer, live, raw);
+    let asked = matches!(&cli.command, Command::Seed(a) if a.stats.is_some());
+    let mut human = Human::new(printer, live, raw).tables_drawn(live && printer.shows_progress() && !asked);
     let mut sink = |event: Event| human.event(&event);
     let outcome = with_store_reloading(g, &request, &mut sink, stop, printer, reload);
     human.finish();

@@ -1,6 +1,6 @@
 //! The one owner of the terminal.
 //!
-//! Whatever goes to a terminal, lines on stdout and stderr and the status line below them, is a message to one thread.
+//! Whatever goes to a terminal, lines on stdout and stderr and the status below them, one row or a table, is a message to one thread.
 //! Only that thread writes, so nobody holds a lock while something is drawn, and a terminal that is slow or stopped
 //! (Ctrl+S) holds up that thread alone. Streams that are not terminals do not pass through here, unless the command must
 //! never wait for whoever reads ([`Full::Forget`]): `bosc watch` hears its words although nobody reads what it says.
@@ -53,7 +53,8 @@ pub(crate) struct Screen {
 #[derive(Debug, Default)]
 struct State {
     queue: Queue,
-    status: Option<String>,
+    /// The rows below everything else.
+    status: Option<Vec<String>>,
     /// Something is to be drawn that was not yet.
     fresh: bool,
     questions: usize,
@@ -115,11 +116,11 @@ impl Screen {
         self.lock().queue.keep_everything = true;
     }
 
-    /// Sets the line that is drawn below everything else; `None` takes it off.
-    pub(crate) fn status(&self, text: Option<String>) {
+    /// Sets the rows that are drawn below everything else; `None` takes them off.
+    pub(crate) fn status(&self, rows: Option<Vec<String>>) {
         let mut s = self.lock();
-        s.fresh |= s.status != text;
-        s.status = text;
+        s.fresh |= s.status != rows;
+        s.status = rows;
         drop(s);
         self.work.notify_one();
     }
@@ -208,8 +209,8 @@ impl Screen {
                 let note = format!("({left_out} lines were left out while the terminal was stopped)\n");
                 write(Stream::Err, note.as_bytes());
             }
-            if let Some(text) = status {
-                drawn.draw(&text);
+            if let Some(rows) = status {
+                drawn.draw(&rows);
             }
             let mut s = self.lock();
             s.queue.written(bytes);
@@ -340,9 +341,9 @@ mod tests {
     fn a_status_is_worth_only_its_newest_value() {
         let (screen, _) = stopped_terminal();
         for n in 0..1000 {
-            screen.status(Some(n.to_string()));
+            screen.status(Some(vec![n.to_string()]));
         }
         let s = screen.lock();
-        assert_eq!((s.status.as_deref(), s.queue.queued()), (Some("999"), 0));
+        assert_eq!((s.status.as_deref(), s.queue.queued()), (Some(&["999".to_owned()][..]), 0));
     }
 }

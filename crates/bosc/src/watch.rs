@@ -22,20 +22,24 @@
 mod args;
 mod errors;
 mod event;
+mod ui;
 
 pub(crate) use args::{Watch, seconds};
 pub(crate) use errors::command_error;
 
 use crate::global::Global;
+use crate::plain::{Tone, sentence};
 use crate::printer::Printer;
 use bosc_release::command::Stop;
 use bosc_release::error::CommandError;
 use bosc_updater::health::{Outcome as Watched, Program};
 use bosc_updater::{ErrorKind, Event, Events, Update, UpdateError, Updater};
 use event::Said;
+use std::cell::RefCell;
 use std::io::{BufRead, Read};
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use ui::WatchUi;
 
 /// Longest line read from stdin, in bytes.
 const MAX_LINE: u64 = 4096;
@@ -81,10 +85,14 @@ pub(crate) fn run(a: &Watch, g: &Global, printer: &Printer, stop: &Stop) -> Resu
     end_by_signal(stop, tx.clone())?;
     forward(events, tx.clone())?;
     let updater = Some(updater);
-    let mut session = Session { a, stop, printer, updater, ready: Vec::new(), found: Vec::new(), back: tx };
+    let ui = RefCell::new((a.ui && printer.shows_progress()).then(|| WatchUi::new(a)));
+    let mut session =
+        Session { a, stop, printer, updater, ready: Vec::new(), found: Vec::new(), back: tx, ui };
+    session.draw();
     fault.iter().for_each(|e| session.say(e));
     session.can_relaunch();
     let outcome = session.run(&rx);
+    printer.status(None);
     drop(session);
     if !printer.drain(DRAIN) {
         // Nobody reads: what is left to say would wait for ever.
@@ -103,6 +111,8 @@ struct Session<'a> {
     /// What `available` or `updated` told of, newest last.
     found: Vec<Update>,
     back: Sender<Message>,
+    /// What is drawn in place.
+    ui: RefCell<Option<WatchUi>>,
 }
 
 impl Session<'_> {
@@ -113,6 +123,10 @@ impl Session<'_> {
                 Ok(Message::Event(event)) => self.event(&event),
                 Ok(Message::Refused(e)) => self.say(&e),
                 Ok(Message::Word(word)) => {
+                    if self.ui.borrow().is_some() && !word.is_empty() {
+                        let shown: String = word.chars().take(40).collect();
+                        self.printer.say(Tone::Plain, &sentence(&format!("> {shown}")));
+                    }
                     if !self.word(&word, messages)? {
                         return Ok(());
                     }
@@ -280,7 +294,7 @@ impl Session<'_> {
         }
         let Some(updater) = self.updater.take() else { return Ok(()) };
         let outcome = updater.relaunch_and_watch(&self.program(), &mut |event| {
-            Said::of_watch(&event).iter().for_each(|said| said.print(self.printer));
+            Said::of_watch(&event).iter().for_each(|said| self.tell(said));
             let quit = messages.try_iter().any(|m| matches!(m, Message::Word(word) if word == "quit"));
             !quit && !self.stop.is_stopped()
         });
@@ -303,7 +317,23 @@ impl Session<'_> {
     }
 
     fn say(&self, said: impl Into<Said>) {
-        said.into().print(self.printer);
+        self.tell(&said.into());
+    }
+
+    fn tell(&self, said: &Said) {
+        if let Some(ui) = self.ui.borrow_mut().as_mut() {
+            ui.take(said);
+        }
+        said.print(self.printer);
+        self.draw();
+    }
+
+    /// What is known, in place.
+    fn draw(&self) {
+        if let Some(ui) = self.ui.borrow().as_ref() {
+            ui.unseen();
+            self.printer.status(Some(&ui.rows()));
+        }
     }
 
     fn event(&mut self, event: &Event) {
@@ -323,7 +353,7 @@ impl Session<'_> {
 
     /// Tells of an event.
     fn note(&self, event: &Event) {
-        Said::of(event).iter().for_each(|said| said.print(self.printer));
+        Said::of(event).iter().for_each(|said| self.tell(said));
     }
 }
 

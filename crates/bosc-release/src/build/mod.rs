@@ -1,8 +1,8 @@
 //! `build`: per-OS builds of an application merged into one deployment directory.
 //!
 //! ```text
-//! <target>/package.json                              from package.json, Cargo.toml or tauri.conf.json
-//! <target>/CHANGELOG.md, pear.json                   if they lie beside it
+//! <target>/package.json                              from package.json, Cargo.toml, tauri.conf.json or pyproject.toml
+//! <target>/CHANGELOG.md, pear.json, .boscignore      if they lie beside it
 //! <target>/by-arch/<platform>-<arch>/app/<name>      each artifact, a file or a folder
 //! ```
 //!
@@ -38,6 +38,7 @@ mod tests;
 
 pub use event::{BuildEvent, Built};
 pub use package::{PackageKind, ProjectPackage, find_package, read_project};
+pub(crate) use plan::release_name;
 pub use plan::{ARCHITECTURES, Artifact};
 pub use release_package::ReleasePackage;
 
@@ -68,7 +69,7 @@ fn planned(request: &Build) -> Result<(ProjectPackage, plan::BuildPlan), Command
         Some(target) => target.clone(),
         None => request.cwd.join(project.folder_name()),
     };
-    let plan = plan::plan(&project, &target, &request.artifacts)?;
+    let plan = plan::plan(&project, &target, &request.artifacts, &request.cwd)?;
     Ok((project, plan))
 }
 

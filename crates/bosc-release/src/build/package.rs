@@ -1,4 +1,4 @@
-//! The package a deployment directory is made from: a package.json as it is, or one made from a Rust project.
+//! The package a deployment directory is made from: a package.json as it is, or one made from a project of Rust or Python.
 //!
 //! `Cargo.toml`: `[package.metadata.bosc]`, which may be missing, holds what package.json would (`productName` or `product-name`, `upgrade`,
 //! `name`, ...); `name`, `version`, `description`, `license`, `repository` and `homepage` come from `[package]`, those
@@ -6,6 +6,8 @@
 //!
 //! `tauri.conf.json`: `productName` and `version` (of Tauri 1: below `package`), and `plugins.bosc` for the rest. A
 //! version that Tauri takes from elsewhere (a path to a package.json, or none: Cargo.toml) is taken from there.
+//!
+//! `pyproject.toml`: `[project]` (or Poetry's `[tool.poetry]`), and `[tool.bosc]` for the rest.
 //!
 //! Bounds: each file at most 4 MiB; at most 64 folders above are looked into for a workspace.
 
@@ -34,6 +36,9 @@ pub enum PackageKind {
     /// A tauri.conf.json.
     #[serde(rename = "tauri.conf.json")]
     Tauri,
+    /// A pyproject.toml.
+    #[serde(rename = "pyproject.toml")]
+    Python,
 }
 
 impl PackageKind {
@@ -43,6 +48,18 @@ impl PackageKind {
             Self::Npm => "package.json",
             Self::Cargo => "Cargo.toml",
             Self::Tauri => "tauri.conf.json",
+            Self::Python => "pyproject.toml",
+        }
+    }
+
+    /// What a file of this name is.
+    pub fn of(file: &Path) -> Self {
+        let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_ascii_lowercase();
+        match name.as_str() {
+            "pyproject.toml" => Self::Python,
+            name if name.ends_with(".toml") => Self::Cargo,
+            name if name.starts_with("tauri.") => Self::Tauri,
+            _ => Self::Npm,
         }
     }
 }
@@ -115,20 +132,27 @@ pub fn find_package(given: Option<&Path>, cwd: &Path) -> Result<PathBuf, Command
         .chain([folder.join("tauri.conf.json"), folder.join("src-tauri").join("tauri.conf.json")])
         .find(|p| p.is_file())
         // Beside a tauri.conf.json it is a part of it.
-        .or_else(|| is_package(&folder.join("Cargo.toml")).then(|| folder.join("Cargo.toml")));
+        .or_else(|| is_package(&folder.join("Cargo.toml")).then(|| folder.join("Cargo.toml")))
+        .or_else(|| Some(folder.join("pyproject.toml")).filter(|p| is_python_project(p)));
     found.ok_or_else(|| {
         CommandError::new(
             ErrorKind::Input,
             "ERR_INVALID_PROJECT_DIR",
             format!("no package.json in {}", folder.display()),
         )
-        .hint("name one with --package; a Cargo.toml or a tauri.conf.json will do as well")
+        .hint("name one with --package; a Cargo.toml, a tauri.conf.json or a pyproject.toml will do as well")
     })
 }
 
 /// Whether a Cargo.toml is that of a package, and not of a workspace alone.
 pub(super) fn is_package(cargo: &Path) -> bool {
     cargo.is_file() && read_toml(cargo).is_ok_and(|t| sub(&t, &["package"]).is_some())
+}
+
+/// Whether a pyproject.toml names a project, and not the settings of tools alone.
+pub(super) fn is_python_project(file: &Path) -> bool {
+    let table = if file.is_file() { read_toml(file).ok() } else { None };
+    table.is_some_and(|t| sub(&t, &["project"]).or(sub(&t, &["tool", "poetry"])).is_some())
 }
 
 fn has_metadata(cargo: &Path) -> bool {
@@ -138,13 +162,12 @@ fn has_metadata(cargo: &Path) -> bool {
 
 /// Reads a package file.
 pub fn read_project(file: &Path) -> Result<ProjectPackage, CommandError> {
-    let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let (kind, text) = if name.ends_with(".toml") {
-        (PackageKind::Cargo, from_cargo(file)?)
-    } else if name.starts_with("tauri.") {
-        (PackageKind::Tauri, from_tauri(file)?)
-    } else {
-        (PackageKind::Npm, read(file)?)
+    let kind = PackageKind::of(file);
+    let text = match kind {
+        PackageKind::Cargo => from_cargo(file)?,
+        PackageKind::Python => from_python(file)?,
+        PackageKind::Tauri => from_tauri(file)?,
+        PackageKind::Npm => read(file)?,
     };
     let package = Package::parse(&text).map_err(|what| invalid(file, what))?;
     if kind == PackageKind::Npm && text.starts_with(b"\xef\xbb\xbf") {
@@ -248,6 +271,24 @@ fn from_cargo(file: &Path) -> Result<Vec<u8>, CommandError> {
         }
     }
     if let Some(own) = sub(package, &["metadata", "bosc"]) {
+        let own: Map<String, Value> = own.iter().map(|(k, v)| (k.clone(), to_json(v))).collect();
+        settings(&mut out, &own);
+    }
+    write(out)
+}
+
+/// `[project]`, or Poetry's own table, and `[tool.bosc]` for the rest.
+fn from_python(file: &Path) -> Result<Vec<u8>, CommandError> {
+    let table = read_toml(file)?;
+    let project = sub(&table, &["project"]).or(sub(&table, &["tool", "poetry"]));
+    let Some(project) = project else { return Err(invalid(file, "it has no [project]")) };
+    let mut out = Map::new();
+    for field in ["name", "version", "description"] {
+        if let Some(text) = project.get(field).and_then(toml::Value::as_str) {
+            out.insert(field.into(), Value::from(text));
+        }
+    }
+    if let Some(own) = sub(&table, &["tool", "bosc"]) {
         let own: Map<String, Value> = own.iter().map(|(k, v)| (k.clone(), to_json(v))).collect();
         settings(&mut out, &own);
     }

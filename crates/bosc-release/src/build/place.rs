@@ -14,7 +14,7 @@ use std::io::{ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
 
 /// What a build makes beside `by-arch`.
-const FILES: [&str; 3] = ["package.json", "CHANGELOG.md", "pear.json"];
+const FILES: [&str; 5] = ["package.json", "CHANGELOG.md", "pear.json", ".boscignore", ".pearignore"];
 /// What systems leave in folders that somebody looked at.
 const SYSTEMS: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 const TREE: &str = "tree";

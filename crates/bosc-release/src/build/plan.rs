@@ -2,7 +2,8 @@
 
 use super::package::ProjectPackage;
 use crate::error::{CommandError, ErrorKind};
-use crate::folder::package::fits;
+use crate::folder::ignore_file::FILE_NAMES as IGNORE;
+use crate::folder::package::{extension, fits};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -17,6 +18,8 @@ pub struct Artifact {
     pub arch: String,
     /// The file or folder. Absolute.
     pub path: PathBuf,
+    /// It is called as the application is, whatever the file is called; with the file's own extension.
+    pub rename: bool,
 }
 
 /// An artifact and its place.
@@ -34,7 +37,7 @@ pub(super) struct Placed {
 pub(super) struct BuildPlan {
     pub(super) target: PathBuf,
     pub(super) artifacts: Vec<Placed>,
-    /// CHANGELOG.md and pear.json beside the package.
+    /// CHANGELOG.md and pear.json beside the package; the ignore file, for `stage`.
     pub(super) carried: Vec<(PathBuf, &'static str)>,
 }
 
@@ -42,6 +45,7 @@ pub(super) fn plan(
     project: &ProjectPackage,
     target: &Path,
     artifacts: &[Artifact],
+    cwd: &Path,
 ) -> Result<BuildPlan, CommandError> {
     if artifacts.is_empty() {
         return Err(CommandError::input("no artifact was given")
@@ -66,7 +70,12 @@ pub(super) fn plan(
         if !found.is_file() && !found.is_dir() {
             return Err(CommandError::input(format!("{} is neither a file nor a folder", origin.display())));
         }
-        let name = origin.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let own = origin.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let name = match artifact.rename {
+            true => release_name(own, project.app_name(), &bins),
+            false => own.to_owned(),
+        };
+        let name = name.as_str();
         if !fits(name, project.app_name(), &bins) {
             return Err(CommandError::new(
                 ErrorKind::Input,
@@ -92,12 +101,22 @@ pub(super) fn plan(
     }
     placed.sort_by(|a, b| a.file.cmp(&b.file));
     let folder = project.file.parent().unwrap_or(Path::new("."));
-    let carried = ["CHANGELOG.md", "pear.json"]
-        .into_iter()
-        .map(|name| (folder.join(name), name))
-        .filter(|(path, _)| path.is_file())
-        .collect();
+    let beside = ["CHANGELOG.md", "pear.json"].map(|name| (folder.join(name), name));
+    // The first that is there counts: beside the package, or in the folder of the project.
+    let ignore = [folder, cwd].into_iter().flat_map(|at| IGNORE.map(|name| (at.join(name), name)));
+    let ignore = ignore.into_iter().find(|(path, _)| path.is_file());
+    let carried = beside.into_iter().filter(|(path, _)| path.is_file()).chain(ignore).collect();
     Ok(BuildPlan { target, artifacts: placed, carried })
+}
+
+/// What a build is called in a release: by its own name where that fits, else as the application is, with the build's extension.
+pub(crate) fn release_name(path: &str, app: &str, bins: &[String]) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match extension(name) {
+        _ if fits(name, app, bins) => name.to_owned(),
+        Some(extension) => format!("{app}.{extension}"),
+        None => app.to_owned(),
+    }
 }
 
 /// Neither may lie in the other: the target would hold itself, or a rename would take a source away.

@@ -1,7 +1,7 @@
 //! What a folder releases: its package.json, or one made of the project that it belongs to.
 //!
 //! Clients read `/package.json` of a drive, JavaScript's too, so every release has one. Where the folder has none, it is made
-//! as `build` makes it, of a `tauri.conf.json` or `Cargo.toml` of the folder above, where builds are put in most projects
+//! as `build` makes it, of a `tauri.conf.json`, `Cargo.toml` or `pyproject.toml` of the folder above, where builds are put in most projects
 //! (`dist`, `release`, `target`). It is made anew for each release and never written into the folder: a copy there would keep
 //! the version it was made with.
 //!
@@ -10,7 +10,7 @@
 //! - a project itself as the folder: all of it would be released, sources and build caches too. With artifacts it is what it
 //!   looks like, and a deployment directory is made of them.
 
-use super::package::{PackageKind, find_package, is_package, read_project};
+use super::package::{PackageKind, find_package, is_package, is_python_project, read_project};
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::{Package, PackageError, package_error};
 use std::path::{Path, PathBuf};
@@ -76,6 +76,22 @@ impl ReleasePackage {
         }
     }
 
+    /// Of a folder, or with artifacts of its project, whose package may be given.
+    ///
+    /// # Errors
+    /// As [`ReleasePackage::of_folder`].
+    pub fn of(dir: &Path, package: Option<&Path>, artifacts: bool) -> Result<Self, CommandError> {
+        match (package, artifacts) {
+            (_, false) => Self::of_folder(dir),
+            (None, true) => Self::of_project(dir),
+            (Some(file), true) if PackageKind::of(file) == PackageKind::Npm => {
+                let folder = file.parent().unwrap_or(dir);
+                Ok(Self::npm(folder, Package::read_for_release(folder).map_err(package_error)?))
+            }
+            (Some(file), true) => Self::made_of(file),
+        }
+    }
+
     fn npm(dir: &Path, package: Package) -> Self {
         Self { file: dir.join("package.json"), kind: PackageKind::Npm, package, made: None }
     }
@@ -94,6 +110,7 @@ fn project_file(dir: &Path) -> Option<PathBuf> {
         .into_iter()
         .find(|p| p.is_file())
         .or_else(|| is_package(&cargo).then_some(cargo))
+        .or_else(|| Some(dir.join("pyproject.toml")).filter(|p| is_python_project(p)))
 }
 
 fn name_of(file: &Path) -> String {

@@ -34,7 +34,7 @@ impl Project {
             cwd: self.dir.path().to_owned(),
             artifacts: artifacts
                 .iter()
-                .map(|(arch, path)| Artifact { arch: (*arch).into(), path: self.at(path) })
+                .map(|(arch, path)| Artifact { arch: (*arch).into(), path: self.at(path), rename: false })
                 .collect(),
             force: false,
         }

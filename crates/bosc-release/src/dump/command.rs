@@ -339,8 +339,9 @@ impl<'a> Dumping<'a> {
             _ => None,
         };
         let writes = std::mem::take(&mut plan.writes);
-        let bytes =
-            writes.iter().filter_map(|w| w.content()).fold(0, |sum, c| c.byte_length.saturating_add(sum));
+        // Of a file in pieces the content is a map of them: its own size counts.
+        let sizes = writes.iter().filter(|w| w.content().is_some()).map(|w| w.size);
+        let bytes = sizes.fold(0, u64::saturating_add);
         self.content = Some(Content { bytes, written: 0 });
         for action in &writes {
             let content = action.content();
@@ -360,6 +361,7 @@ impl<'a> Dumping<'a> {
                     if let Some(content) = &mut self.content {
                         content.written = content.written.saturating_add(part.len() as u64);
                     }
+                    self.stats();
                 }
             }
             if let Written::Written(diff) = writer.finish().map_err(dump_error)? {

@@ -7,8 +7,10 @@ use crate::error::{CommandError, ErrorKind};
 use crate::seed::event::SeedEvent;
 use bosc_follow::{FollowError, Wait};
 use bosc_format::id;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// How often is told what was sent, while something is.
+const SENT_EVERY: Duration = Duration::from_secs(1);
 /// Most peers that are named.
 const MAX_NAMED: usize = 4;
 
@@ -61,6 +63,7 @@ impl Engine {
         let followed = self.follow_drive(&drive, true)?;
         let needed = drive.blobs_needed();
         let (mut announced, mut told) = (false, None);
+        let mut sent = (Instant::now(), 0);
         let limit = Wait::new(stop).timeout(wait);
         let mut limit = match stall {
             Some(stall) => limit.stall(stall),
@@ -76,7 +79,10 @@ impl Engine {
             let (db, blobs) = followed.statuses();
             let uploaded = db.uploaded_bytes.saturating_add(blobs.uploaded_bytes);
             alarm.came(uploaded.saturating_add(u64::try_from(copies.peers).unwrap_or(0)));
-            if told.as_ref() != Some(&copies) {
+            // What is sent meanwhile is told now and then, while a peer fetches.
+            let moves = uploaded != sent.1 && alarm.has_passed(sent.0, SENT_EVERY);
+            if moves || told.as_ref() != Some(&copies) {
+                sent = (alarm.now(), uploaded);
                 sink.tell(SeedEvent::Copies {
                     full,
                     wanted,

@@ -105,7 +105,7 @@ pub struct Engine {
     /// What `seed` keeps available.
     pub(crate) seeded: seeded::Seeded,
     /// The primary key is on other machines too, so that names of it do not tell this one apart.
-    common_key: bool,
+    pub(crate) common_key: bool,
     pub(crate) topics: Topics,
     pub(crate) scrub_pace: pace::Pace,
     wishes: Mutex<NodeWishes>,

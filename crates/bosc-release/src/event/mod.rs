@@ -136,6 +136,8 @@ events! {
     Line(crate::line::event::LineEvent),
     /// Of `rotate`.
     Rotate(crate::rotate::event::RotateEvent),
+    /// Of `init`.
+    Init(crate::init::event::InitEvent),
     /// Of `build`.
     Build(crate::build::event::BuildEvent),
     /// Of `updater`.

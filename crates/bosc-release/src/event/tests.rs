@@ -58,7 +58,7 @@ fn what_is_told_of_a_link_has_the_names_that_others_read() {
         ),
     ]);
     golden::texts(vec![(
-        Touched { key: "k".into(), link: "l".into(), name: "n".into() },
+        Touched { key: "k".into(), link: "l".into(), name: "n".into(), shared: false },
         r#"{"key":"k","link":"l","name":"n"}"#,
     )]);
 }

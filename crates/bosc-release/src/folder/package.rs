@@ -261,6 +261,11 @@ pub(crate) fn bin_names(json: &Map<String, Value>, name: &str) -> Vec<String> {
 /// What is taken off a file's name before it is compared with the application's.
 const EXTENSIONS: [&str; 7] = ["app", "AppImage", "appimage", "msix", "exe", "MSIX", "EXE"];
 
+/// The extension of an application's file or bundle, of those that are taken off.
+pub(crate) fn extension(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(_, e)| e).filter(|e| EXTENSIONS.contains(e))
+}
+
 /// Whether an artifact's name is the application's or a program's, with or without an extension.
 pub(crate) fn fits(name: &str, app: &str, bins: &[String]) -> bool {
     let stem = name.rsplit_once('.').filter(|(_, e)| EXTENSIONS.contains(e)).map_or(name, |(stem, _)| stem);

@@ -1,7 +1,8 @@
 //! `keys export`, `keys backup`, `keys import`: write keys from store to store, through an encrypted file.
 //!
 //! An exported link is marked shared before its file exists; an imported one is pending until the first `stage` has
-//! seen the newest version (see `engine/shared.rs`). A backup marks nothing here: it is for the day this store is gone.
+//! seen the newest version (see `engine/shared.rs`). A backup marks nothing here, as it is for the
+//! day this store is gone; but one with `--shared`, which others write with, marks all links and the store.
 
 use super::backup::{BackupError, Contents, LinkKey, MAX_FILE, MAX_LINKS, PrimaryKey};
 use super::event::{KeyFileKind, KeysEvent, KeysExported, KeysImported};
@@ -11,6 +12,7 @@ use crate::command::Sink;
 use crate::engine::Engine;
 use crate::engine::drive::{DriveCores, parse_whole_link};
 use crate::engine::errors::{not_writable, store_error};
+use crate::engine::folders::SHARED_PRIMARY;
 use crate::engine::shared::SharedKey;
 use crate::error::{CommandError, ErrorKind};
 use crate::output_file::OutputKind;
@@ -56,7 +58,13 @@ impl Engine {
                 let named = PearLink { version: Some(version), ..PearLink::new(*drive.key()) };
                 (Contents { primary: None, links: vec![key] }, Some(named))
             }
-            None => (self.all_keys()?, None),
+            None => {
+                let all = self.all_keys()?;
+                if request.shared {
+                    self.mark_shared(&all)?;
+                }
+                (all, None)
+            }
         };
         let text = backup::seal(&contents, link.as_ref(), passphrase).map_err(file_error)?;
         write_private(&request.file, text.as_bytes(), request.force)?;
@@ -73,6 +81,27 @@ impl Engine {
             links: contents.links.len(),
             verlink: link.map(|l| l.to_string()),
         })
+    }
+
+    /// From now on peers are asked for the newest version before anything is written: of each link, and of those that are made
+    /// later of the same primary key. Before the file exists that lets others write.
+    fn mark_shared(&self, all: &Contents) -> Result<(), CommandError> {
+        let mark = self.dir.join(SHARED_PRIMARY);
+        Replace::new(Durability::Disk).private().write(&mark, b"").map_err(|e| {
+            CommandError::unwritable(
+                format!("cannot write {}", mark.display()),
+                e,
+                "check the store's folder",
+            )
+        })?;
+        for key in &all.links {
+            let link = PearLink::parse(&format!("pear://{}", key.key))
+                .map_err(|e| CommandError::failed("a link of the store cannot be read").because(e))?;
+            let known =
+                SharedKey { fork: key.fork, length: key.length, blobs_length: key.blobs_length, seed: None };
+            known.keep(&self.open_drive(&link)?.db)?;
+        }
+        Ok(())
     }
 
     fn link_key(&self, drive: &DriveCores) -> Result<LinkKey, CommandError> {

@@ -71,6 +71,9 @@ pub struct KeysExport {
     pub file: PathBuf,
     /// Replace the file.
     pub force: bool,
+    /// Of a backup: other machines write with it while this one does, so that peers are asked before anything is written here.
+    #[serde(default)]
+    pub shared: bool,
     /// What it is encrypted under.
     pub passphrase: Passphrase,
 }

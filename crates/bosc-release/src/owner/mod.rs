@@ -350,7 +350,7 @@ mod tests {
     use crate::touch::event::Touched;
 
     fn named(name: &str) -> Output {
-        Touched { key: String::new(), link: String::new(), name: name.into() }.into()
+        Touched { key: String::new(), link: String::new(), name: name.into(), shared: false }.into()
     }
 
     struct Echo;

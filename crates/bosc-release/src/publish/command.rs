@@ -300,7 +300,11 @@ impl Engine {
             artifacts: request
                 .artifacts
                 .iter()
-                .map(|(arch, path)| Artifact { arch: arch.clone(), path: path.clone() })
+                .map(|(arch, path)| Artifact {
+                    arch: arch.clone(),
+                    path: path.clone(),
+                    rename: request.rename,
+                })
                 .collect(),
             force: request.force_build,
         }
@@ -368,10 +372,7 @@ impl Engine {
 
 /// What says name, version and link of what is published.
 fn package_of(request: &Publish) -> Result<ReleasePackage, CommandError> {
-    match request.artifacts.is_empty() {
-        true => ReleasePackage::of_folder(&request.dir),
-        false => ReleasePackage::of_project(&request.dir),
-    }
+    ReleasePackage::of(&request.dir, request.package.as_deref(), !request.artifacts.is_empty())
 }
 
 /// Refuses to write where nothing of this may be, before anything is written.

@@ -29,6 +29,14 @@ pub enum PublishEvent {
         #[serde(serialize_with = "crate::event::fields::path")]
         dir: PathBuf,
     },
+    /// A build that `bosc.toml` names is not there: the release has none for its platform.
+    NotBuilt {
+        /// Its platform, such as `linux-x64`.
+        platform: String,
+        /// Where it would be.
+        #[serde(serialize_with = "crate::event::fields::path")]
+        path: PathBuf,
+    },
     /// The release that is to be put on the link is fetched.
     Fetching {
         /// From here.

@@ -32,7 +32,7 @@
 //!
 //! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `own_files`: what that keeps is not published. `snapshot`: the file that a repository keeps. `mirror`: the folder that
 //!   a runner keeps.
-//! - `package_edit`: the link in package.json, tauri.conf.json or Cargo.toml. `event`: what is reported.
+//! - `project_file`: what `bosc.toml` says of a project. `package_edit`: the link in package.json, tauri.conf.json or Cargo.toml. `event`: what is reported.
 
 pub(crate) mod ci;
 pub(crate) mod command;
@@ -40,6 +40,7 @@ pub(crate) mod event;
 pub mod mirror;
 mod own_files;
 pub mod package_edit;
+pub mod project_file;
 pub mod snapshot;
 
 pub use event::{CiEvent, PublishEvent, Published, Voucher};
@@ -79,6 +80,12 @@ pub struct Publish {
     pub target: Option<PathBuf>,
     /// Replace an existing deployment directory.
     pub force_build: bool,
+    /// The file that says name, version and link of the artifacts; absolute. `None`: the one that is found in `dir`.
+    #[serde(default, with = "crate::wire_path")]
+    pub package: Option<PathBuf>,
+    /// Artifacts are called as the application is, whatever their files are called.
+    #[serde(default)]
+    pub rename: bool,
     /// Only tell what would change.
     pub dry_run: bool,
     /// Patterns to leave out.

@@ -1,4 +1,4 @@
-//! Changes one value of a `package.json`, `tauri.conf.json` or `Cargo.toml` and nothing else: order, indentation, line ends
+//! Changes one value of a `package.json`, `tauri.conf.json` `Cargo.toml` or `pyproject.toml` and nothing else: order, indentation, line ends
 //! and the rest of the bytes stay.
 
 use crate::build::PackageKind;
@@ -14,7 +14,10 @@ pub fn set_upgrade(kind: PackageKind, text: &str, link: &str) -> Result<String, 
     match kind {
         PackageKind::Npm => set_string(text, "upgrade", link),
         PackageKind::Tauri => set_below(text, &["plugins", "bosc"], "upgrade", link),
-        PackageKind::Cargo => set_cargo(text, link),
+        PackageKind::Cargo => {
+            set_toml(text, &[("package", false), ("metadata", true), ("bosc", false)], link)
+        }
+        PackageKind::Python => set_toml(text, &[("tool", true), ("bosc", false)], link),
     }
 }
 
@@ -42,13 +45,20 @@ fn set_below(text: &str, path: &[&str], key: &str, value: &str) -> Result<String
     }
 }
 
-fn set_cargo(text: &str, link: &str) -> Result<String, String> {
-    let mut doc: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.message().to_owned())?;
-    let package = doc.get_mut("package").and_then(Item::as_table_like_mut).ok_or("it has no [package]")?;
-    let metadata = below(package, "metadata", true)?;
-    let bosc = below(metadata, "bosc", false)?;
-    bosc.insert("upgrade", toml_edit::value(link));
-    let out = doc.to_string();
+/// `upgrade` in the last of these tables, one in the other; those that are missing are made, implicit where that is said. The first
+/// of Cargo's has to be there.
+fn set_toml(text: &str, tables: &[(&str, bool)], link: &str) -> Result<String, String> {
+    let (mark, body) = text.strip_prefix('\u{feff}').map_or(("", text), |body| ("\u{feff}", body));
+    let mut doc: DocumentMut = body.parse().map_err(|e: toml_edit::TomlError| e.message().to_owned())?;
+    if tables.first().is_some_and(|(first, _)| *first == "package" && doc.get(first).is_none()) {
+        return Err("it has no [package]".to_owned());
+    }
+    let mut at: &mut dyn TableLike = doc.as_table_mut();
+    for (name, implicit) in tables {
+        at = below(at, name, *implicit)?;
+    }
+    at.insert("upgrade", toml_edit::value(link));
+    let out = format!("{mark}{doc}");
     Ok(if text.contains("\r\n") { out.replace("\r\n", "\n").replace('\n', "\r\n") } else { out })
 }
 
@@ -251,6 +261,11 @@ mod tests {
         );
         assert_eq!(cargo("[package]\r\nname = 'a'\r\n").matches("\r\n").count(), 5);
         assert!(set_upgrade(PackageKind::Cargo, "[workspace]\n", "x").is_err());
+        let python = |text: &str| set_upgrade(PackageKind::Python, text, "pear://x").unwrap();
+        assert_eq!(
+            python("[project]\nname = 'a' # mine\n[tool.ruff]\nx = 1\n"),
+            "[project]\nname = 'a' # mine\n[tool.ruff]\nx = 1\n\n[tool.bosc]\nupgrade = \"pear://x\"\n"
+        );
     }
 
     proptest! {

@@ -11,4 +11,7 @@ pub struct Touched {
     pub link: String,
     /// The name its key pair is made from.
     pub name: String,
+    /// Other machines have the primary key too: what they released is asked for before anything is written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Touch {
     /// Mint keys until the link starts with this text.
     pub vanity: Option<String>,
+    /// The link that the store's primary key and this name make, as `publish --ci` does; a new one where not given.
+    #[serde(default)]
+    pub named: Option<String>,
     /// The store is the only copy of what it was copied from.
     #[serde(default)]
     pub sole_copy: bool,

@@ -17,7 +17,8 @@ pub(crate) fn build(a: &Build, printer: &Printer, stop: &Stop) -> Ended {
     let cwd = std::env::current_dir().map_err(|e| {
         CommandError::input("this folder cannot be read").because(e).hint("change to another folder")
     })?;
-    let artifacts = a.apps.named()?.into_iter().map(|(arch, path)| Artifact { arch, path }).collect();
+    let artifacts =
+        a.apps.named()?.into_iter().map(|(arch, path)| Artifact { arch, path, rename: false }).collect();
     let request = bosc_release::build::Build {
         package: a.package.as_deref().map(absolute).transpose()?,
         target: a.target.as_deref().map(absolute).transpose()?,

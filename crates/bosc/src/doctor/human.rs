@@ -11,7 +11,7 @@ pub(crate) fn doctor(p: &Printer, event: &DoctorEvent) {
         DoctorEvent::Doctor(of) => {
             let version =
                 of.version.as_deref().filter(|v| !v.is_empty()).map_or("no version".to_owned(), one_line);
-            p.data(&format!("{} {version}, length {}, fork {}", of.link, of.length, of.fork));
+            p.data_row(&of.link, &format!("{version}, length {}, fork {}", of.length, of.fork));
         }
         DoctorEvent::Platform(_) => {}
         DoctorEvent::Finding(found) => finding(p, found),
@@ -26,11 +26,8 @@ fn finding(p: &Printer, found: &Finding) {
         Level::Warn => (Tone::Warn, "warn"),
         Level::Bad => (Tone::Bad, "bad "),
     };
-    let text = format!(" {}: {}", found.check, one_line(&found.message));
-    p.data_parts(&[(tone, mark), (Tone::Plain, &text)]);
-    if let Some(next) = &found.next {
-        p.data(&format!("       next: {}", one_line(next)));
-    }
+    p.data_marked(tone, mark, &format!("{}: {}", found.check, one_line(&found.message)));
+    next_step(p, found.next.as_deref());
 }
 
 fn nat(p: &Printer, seen: &NatSeen) {
@@ -39,9 +36,14 @@ fn nat(p: &Printer, seen: &NatSeen) {
         _ => (Tone::Warn, "note"),
     };
     let at = seen.address.as_deref().map_or(String::new(), |a| format!(" ({})", one_line(a)));
-    p.data_parts(&[(tone, mark), (Tone::Plain, &format!(" network: {}{at}", one_line(&seen.message)))]);
-    if let Some(next) = &seen.next {
-        p.data(&format!("       next: {}", one_line(next)));
+    p.data_marked(tone, mark, &format!("network: {}{at}", one_line(&seen.message)));
+    next_step(p, seen.next.as_deref());
+}
+
+/// Below what it is about.
+fn next_step(p: &Printer, next: Option<&str>) {
+    if let Some(next) = next {
+        p.data_marked(Tone::Plain, "      ", &format!("next: {}", one_line(next)));
     }
 }
 
@@ -53,6 +55,6 @@ fn client(p: &Printer, judged: &Client) {
     let (tone, verb) = if judged.updates { (Tone::Good, "updates") } else { (Tone::Bad, "does not update") };
     p.data_parts(&[(Tone::Plain, &format!("{who}{on} ")), (tone, verb)]);
     for why in &judged.why {
-        p.data(&format!("       {}", one_line(why)));
+        p.data_marked(Tone::Plain, "      ", &one_line(why));
     }
 }

@@ -55,7 +55,7 @@ pub(crate) const ERRORS: &[Known] = &[
         "try again; if that does not help, the release or its server is wrong"),
     known("ERR_INTERRUPTED", "130", "stopped with Ctrl+C",
         "run the command again; it continues where it was"),
-    known("ERR_INVALID_APP_NAME", "2", "an artifact is not named after productName (or name)",
+    known("ERR_INVALID_APP_NAME", "2", "an artifact is not named after productName (or name); for `init`: a name, or the path of a build, that not every system can hold",
         "rename the artifact, or set productName in package.json"),
     known("ERR_INVALID_CONFIG", "2", "`multisig` in pear.json, or bosc.toml, is incomplete or wrong",
         "correct the field that the error names"),

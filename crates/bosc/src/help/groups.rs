@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// A group and its commands, in the order in which one meets them.
 pub(super) const GROUPS: [(&str, &[&str]); 6] = [
-    ("Make what you ship", &["touch", "build", "stage", "changelog", "versions"]),
+    ("Make what you ship", &["init", "touch", "build", "stage", "changelog", "versions"]),
     ("Share and fetch", &["seed", "info", "dump", "install"]),
     ("Release", &["publish", "line", "provision", "multisig", "rotate"]),
     ("Operate", &["doctor", "keys", "store", "cores", "gc", "data", "dht", "relay"]),
@@ -16,10 +16,10 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
 
 /// What a newcomer needs: what is typed, and what it does.
 pub(super) const FIRST: [(&str, &str); 5] = [
-    ("bosc demo", "See the whole job done once, on this machine only"),
-    ("bosc publish DIR", "Put a folder of builds on a link, and release it"),
+    ("bosc init", "Prepare this project: find its builds, make a link"),
+    ("bosc publish", "Release what was built"),
     ("bosc seed LINK", "Keep what a link holds available to others"),
-    ("bosc watch", "Keep an application up to date; in Rust, the library bosc-updater"),
+    ("bosc install LINK", "Install the application that a link ships"),
     ("bosc doctor LINK", "Find out what is wrong with a link, and why clients do not update"),
 ];
 
@@ -28,7 +28,7 @@ pub(super) fn first() -> String {
     let mut out = String::new();
     heading(&mut out, "First steps");
     for (line, about) in FIRST {
-        let gap = 18_usize.saturating_sub(line.len());
+        let gap = 19_usize.saturating_sub(line.len());
         let _ = writeln!(out, "  {}{:gap$}{about}", literal(line), "");
     }
     out.push('\n');

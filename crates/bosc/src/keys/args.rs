@@ -52,6 +52,9 @@ pub(crate) struct KeysBackup {
     /// The file to write
     #[arg(default_value = "store.bosc-key")]
     pub(crate) file: PathBuf,
+    /// Others, such as CI, write with it while this store does: from now on it asks peers for the newest version first
+    #[arg(long)]
+    pub(crate) shared: bool,
     /// Replace an existing file
     #[arg(long, short)]
     pub(crate) force: bool,

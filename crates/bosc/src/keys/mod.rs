@@ -32,7 +32,13 @@ pub(crate) fn keys(a: &Keys, printer: &Printer, stop: &Stop) -> Result<Request, 
             refuse_early(&file, a.force, OutputKind::LinkKey)?;
             let passphrase = passphrase::get(&a.passphrase, true, printer, stop)?;
             let link = Some(a.link.clone());
-            Request::KeysExport(bosc_release::keys::KeysExport { link, file, force: a.force, passphrase })
+            Request::KeysExport(bosc_release::keys::KeysExport {
+                link,
+                file,
+                force: a.force,
+                shared: false,
+                passphrase,
+            })
         }
         Keys::Backup(a) => {
             let file = absolute(&a.file)?;
@@ -42,6 +48,7 @@ pub(crate) fn keys(a: &Keys, printer: &Printer, stop: &Stop) -> Result<Request, 
                 link: None,
                 file,
                 force: a.force,
+                shared: a.shared,
                 passphrase,
             })
         }

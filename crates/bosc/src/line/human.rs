@@ -52,8 +52,8 @@ pub(crate) fn next_step(p: &Printer, step: &Step) {
 /// One line of the table.
 fn release_line(p: &Printer, line: &LineShown) {
     let length = line.length.map_or("-".to_owned(), |n| n.to_string());
-    p.data(&format!(
-        "{:<12} {:<10} {:<14} length {:<7} {}/{} copies  {:<8} {}",
+    let row = format!(
+        "{:<12} {:<10} {:<14} length {:<7} {}/{} copies  {:<8}",
         one_line(&line.declared.name),
         line.declared.kind.name(),
         one_line(line.version.as_deref().unwrap_or("-")),
@@ -61,6 +61,6 @@ fn release_line(p: &Printer, line: &LineShown) {
         line.seeders.full,
         line.seeders.wanted,
         line.state.name(),
-        line.verlink.as_deref().unwrap_or("-"),
-    ));
+    );
+    p.data_row(&row, line.verlink.as_deref().unwrap_or("-"));
 }

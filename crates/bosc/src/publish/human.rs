@@ -20,6 +20,14 @@ pub(crate) fn line(p: &Printer, event: &PublishEvent) {
             let text = |t: &Option<String>| one_line(t.as_deref().unwrap_or_default());
             p.say(Tone::Plain, &format!("Publishing {} {} to {link}", text(name), text(version)));
         }
+        PublishEvent::NotBuilt { platform, path } => p.say(
+            Tone::Warn,
+            &format!(
+                "Not built: there is no {}, so this release has no build for {}",
+                shown(path),
+                one_line(platform)
+            ),
+        ),
         PublishEvent::Fetching { link } => p.say(Tone::Plain, &format!("Fetching {}", one_line(link))),
         PublishEvent::Unchanged { version, verlink, .. } => {
             p.say(Tone::Good, &format!("Nothing changed: {verlink} holds {}", one_line(version)));

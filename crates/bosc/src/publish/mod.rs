@@ -8,14 +8,18 @@ use crate::printer::Printer;
 use crate::question::confirm;
 use crate::values::{absolute, seconds};
 use args::Publish;
-use bosc_release::build::ReleasePackage;
+use bosc_release::build::{ReleasePackage, read_project};
 use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind};
-use bosc_release::publish::{COPIES, Ci, KEPT_COPIES, STALL_MS, WAIT_MS};
+use bosc_release::publish::project_file::ProjectFile;
+use bosc_release::publish::{COPIES, Ci, KEPT_COPIES, PublishEvent, STALL_MS, WAIT_MS};
 use bosc_release::request::Request;
 use bosc_release::stage::link_rules;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+
+/// Where the deployment directory of a project with a `bosc.toml` is made.
+const RELEASE_FOLDER: &str = ".bosc/release";
 
 /// The request of `bosc publish`. `primary` is the primary key of the environment.
 pub(crate) fn publish(
@@ -28,9 +32,16 @@ pub(crate) fn publish(
         link_rules::check_target(&a.dir)?;
     }
     let dir = absolute(&a.dir)?;
-    let artifacts = artifacts(a)?;
-    let ci = if a.ci { Some(ci(a, package_of(&dir, &artifacts), primary)?) } else { None };
-    let found = package_of(&dir, &artifacts);
+    let mut artifacts = artifacts(a)?;
+    let project = ProjectFile::read(&dir)?;
+    let package = project.as_ref().and_then(|p| p.package_in(&dir));
+    let named = project.as_ref().is_some_and(|p| !p.builds.is_empty()) && artifacts.is_empty();
+    if let Some(project) = project.as_ref().filter(|_| named) {
+        artifacts = builds_of(project, &dir, printer)?;
+    }
+    let found = ReleasePackage::of(&dir, package.as_deref(), !artifacts.is_empty()).ok();
+    let link_name = project.as_ref().and_then(|p| p.link_name.clone());
+    let ci = if a.ci { Some(ci(a, link_name, found.clone(), primary)?) } else { None };
     let linkless = found.as_ref().filter(|p| p.package.upgrade.as_ref().is_none_or(|u| u.trim().is_empty()));
     let mint = a.yes
         || match linkless {
@@ -39,11 +50,18 @@ pub(crate) fn publish(
         };
     Ok(Request::Publish(bosc_release::publish::Publish {
         sole_copy: a.sole_copy,
-        dir,
         mint,
         artifacts,
-        target: a.build.target.as_deref().map(absolute).transpose()?,
-        force_build: a.build.force_build,
+        // A folder of its own, which is made anew for each release.
+        target: match (&a.build.target, project.is_some()) {
+            (Some(target), _) => Some(absolute(target)?),
+            (None, true) => Some(dir.join(RELEASE_FOLDER)),
+            (None, false) => None,
+        },
+        force_build: a.build.force_build || project.is_some() && a.build.target.is_none(),
+        package,
+        rename: named,
+        dir,
         dry_run: a.dry_run,
         ignore: a.ignore.clone(),
         allow: a.allow.clone(),
@@ -65,7 +83,37 @@ fn artifacts(a: &Publish) -> Result<Vec<(String, PathBuf)>, CommandError> {
     Ok(out)
 }
 
-fn ci(a: &Publish, found: Option<ReleasePackage>, primary: Option<&[u8; 32]>) -> Result<Ci, CommandError> {
+/// What `bosc.toml` says was built, as far as it is there.
+fn builds_of(
+    project: &ProjectFile,
+    dir: &Path,
+    printer: &Printer,
+) -> Result<Vec<(String, PathBuf)>, CommandError> {
+    let package = project.package_in(dir).unwrap_or_else(|| dir.join("package.json"));
+    let (there, missing): (Vec<_>, Vec<_>) =
+        project.builds_in(dir, &read_project(&package)?).into_iter().partition(|(_, path)| path.exists());
+    if there.is_empty() {
+        let paths: Vec<String> = missing.iter().map(|(_, path)| one_line(&path.to_string_lossy())).collect();
+        return Err(CommandError::not_found(format!(
+            "nothing is built yet: there is no {}",
+            paths.join(", no ")
+        ))
+        .hint("build the application first; where it is built is in bosc.toml, below [publish.builds]"));
+    }
+    for (platform, path) in missing {
+        let event = PublishEvent::NotBuilt { platform, path };
+        printer.event(&event);
+        human::line(printer, &event);
+    }
+    Ok(there)
+}
+
+fn ci(
+    a: &Publish,
+    link_name: Option<String>,
+    found: Option<ReleasePackage>,
+    primary: Option<&[u8; 32]>,
+) -> Result<Ci, CommandError> {
     let Some(primary) = primary else {
         return Err(CommandError::new(
             ErrorKind::Input,
@@ -77,8 +125,8 @@ fn ci(a: &Publish, found: Option<ReleasePackage>, primary: Option<&[u8; 32]>) ->
              BOSC_PASSPHRASE, from the secrets of the CI",
         ));
     };
-    let name = match &a.name {
-        Some(name) => name.clone(),
+    let name = match a.name.clone().or(link_name) {
+        Some(name) => name,
         None => found.and_then(|p| p.package.name).ok_or_else(|| {
             CommandError::input("package.json has no name").hint("name the link with `--name`")
         })?,
@@ -92,14 +140,6 @@ fn ci(a: &Publish, found: Option<ReleasePackage>, primary: Option<&[u8; 32]>) ->
         snapshot: a.snapshot.as_deref().map(absolute).transpose()?,
         first: a.first,
     })
-}
-
-/// What is published, if that can be read.
-fn package_of(dir: &Path, artifacts: &[(String, PathBuf)]) -> Option<ReleasePackage> {
-    match artifacts.is_empty() {
-        true => ReleasePackage::of_folder(dir).ok(),
-        false => ReleasePackage::of_project(dir).ok(),
-    }
 }
 
 /// Asks whether to make a link. False when nobody can be asked.

@@ -1,19 +1,22 @@
-//! The one line that is drawn in place, on stderr.
+//! The rows that are drawn in place, on stderr: one, or a table.
 //!
-//! It is one row: the text is cut to the width there is. The width may change while it stands there; a terminal that breaks
-//! lines anew then shows it on several rows, all of which are taken off. Terminals that are known not to do so keep a piece
-//! of it rather than lose a row that is not ours.
+//! Each is cut to the width there is, and there are at most half as many as the terminal has: what scrolled off its top could not
+//! be taken off again. The width may change while they stand there; a terminal that breaks lines anew then shows one on several
+//! rows, all of which are taken off. Terminals that are known not to do so keep a piece of it rather than lose a row that is not
+//! ours. What is drawn is one write: nobody sees half of it.
 
 use console::{Term, measure_text_width, truncate_str};
 
+/// Fewer columns show two rows only.
+const NARROW: usize = 60;
 const SPINNER: [char; 8] = ['⠁', '⠂', '⠄', '⡀', '⢀', '⠠', '⠐', '⠈'];
 
 /// What stands on the terminal now.
 #[derive(Debug)]
 pub(super) struct StatusLine {
     term: Term,
-    /// Columns of the text that stands there; 0: none does.
-    columns: usize,
+    /// Columns of each row that stands there, from the top.
+    columns: Vec<usize>,
     turn: usize,
     breaks_anew: bool,
 }
@@ -22,7 +25,7 @@ impl Default for StatusLine {
     fn default() -> Self {
         Self {
             term: Term::stderr(),
-            columns: 0,
+            columns: Vec::new(),
             turn: 0,
             breaks_anew: breaks_anew(|v| std::env::var(v).ok()),
         }
@@ -31,37 +34,55 @@ impl Default for StatusLine {
 
 impl StatusLine {
     pub(super) fn is_there(&self) -> bool {
-        self.columns > 0
+        !self.columns.is_empty()
     }
 
-    /// Draws the text in place of what stands there.
-    pub(super) fn draw(&mut self, text: &str) {
-        let width = self.width();
+    /// Draws the rows in place of what stands there.
+    pub(super) fn draw(&mut self, rows: &[String]) {
+        let (height, width) = self.size();
         let mark = SPINNER.get(self.turn % SPINNER.len()).copied().unwrap_or(' ');
         self.turn = self.turn.wrapping_add(1);
-        let text = format!("{mark} {text}");
-        // The last column stays free: some terminals go to the next row as soon as it is written.
-        let text = truncate_str(&text, width.saturating_sub(1), "");
+        let cut = shown(rows, mark, height, width);
         self.take_off();
-        if self.term.write_str(&text).is_ok() {
-            self.columns = measure_text_width(&text);
+        if self.term.write_str(&cut.join("\n")).is_ok() {
+            // One that is empty takes a row as well.
+            self.columns = cut.iter().map(|row| measure_text_width(row).max(1)).collect();
         }
     }
 
     /// Leaves the row, or rows, as if nothing had been drawn.
     pub(super) fn take_off(&mut self) {
-        if self.columns == 0 {
+        if self.columns.is_empty() {
             return;
         }
-        let rows = if self.breaks_anew { rows(self.columns, self.width()) } else { 1 };
-        self.columns = 0;
+        let (height, width) = self.size();
+        let of = |columns: &usize| if self.breaks_anew { rows(*columns, width) } else { 1 };
+        let rows = self.columns.iter().map(of).sum::<usize>().min(height);
+        self.columns.clear();
         let up = if rows > 1 { self.term.move_cursor_up(rows - 1) } else { Ok(()) };
         let _ = up.and_then(|()| self.term.clear_line()).and_then(|()| self.term.clear_to_end_of_screen());
     }
 
-    fn width(&self) -> usize {
-        usize::from(self.term.size().1).max(2)
+    /// Rows and columns.
+    fn size(&self) -> (usize, usize) {
+        let (height, width) = self.term.size();
+        (usize::from(height).max(1), usize::from(width).max(2))
     }
+}
+
+/// The rows as they fit: the first with a mark that turns, the others below its text.
+fn shown(rows: &[String], mark: char, height: usize, width: usize) -> Vec<String> {
+    // A narrow window has no room for a table, and breaks each of its rows into many.
+    let most = if width < NARROW { 2 } else { usize::MAX }.min(height / 2).max(1);
+    let with = rows.iter().take(most).enumerate().map(|(i, row)| match i {
+        0 => format!("{mark} {row}"),
+        _ => format!("  {row}"),
+    });
+    // The last column stays free: some terminals go to the next row as soon as it is written. Behind the last row there is room for
+    // the `^C` or `^Z` that a terminal shows where the cursor stands: on a row of its own it would move all others.
+    let last = rows.len().min(most).saturating_sub(1);
+    let room = |i: usize| if i == last { width.saturating_sub(3).max(1) } else { width.saturating_sub(1) };
+    with.enumerate().map(|(i, row)| truncate_str(row.trim_end(), room(i), "").into_owned()).collect()
 }
 
 /// Rows that so many columns take, at least 1.
@@ -81,6 +102,23 @@ fn breaks_anew(var: impl Fn(&str) -> Option<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_cut_to_the_terminal() {
+        let rows: Vec<String> = (0..30).map(|n| format!("row {n} {}", "x".repeat(100))).collect();
+        let cut = shown(&rows, '*', 24, 60);
+        assert_eq!(cut.len(), 12);
+        assert!(cut.iter().all(|row| measure_text_width(row) < 60));
+        assert!(measure_text_width(cut.last().unwrap()) < 58, "room for ^C");
+        let cut = shown(&rows, '*', 24, 20);
+        assert_eq!(
+            (cut.len(), cut[0].as_str(), cut[1].as_str()),
+            (2, "* row 0 xxxxxxxxxxx", "  row 1 xxxxxxxxx")
+        );
+        assert!(cut.iter().all(|row| measure_text_width(row) < 20));
+        assert_eq!(shown(&rows, '*', 1, 2), ["*"]);
+        assert_eq!(shown(&["▁▂█ 1".to_owned(), String::new()], '*', 10, 5), ["* ▁▂", ""]);
+    }
 
     #[test]
     fn rows_after_a_change_of_width() {

@@ -1,5 +1,6 @@
 //! What people read of a seeder.
 
+use crate::board::holds;
 use crate::lines::count;
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
@@ -106,18 +107,12 @@ fn rows(peers: &[PeerRow]) -> Vec<String> {
     }
     let head = ["PEER", "ADDRESS", "VIA", "VERSION", "HOLDS", "SENT"].map(str::to_owned);
     let cells = peers.iter().map(|peer| {
-        let holds = match (peer.full, peer.content_length) {
-            (true, _) => "all".to_owned(),
-            (false, 0) => "-".to_owned(),
-            // Not yet all, whatever it rounds to.
-            (false, n) => format!("{} %", (u128::from(peer.content_held) * 100 / u128::from(n)).min(99)),
-        };
         [
             peer.key.chars().take(12).collect(),
             peer.address.clone().unwrap_or_else(|| "-".to_owned()),
             if peer.relayed { "relay" } else { "direct" }.to_owned(),
             format!("{}.{}", peer.fork, peer.length),
-            holds,
+            holds(peer),
             bytes(peer.sent_bytes),
         ]
     });

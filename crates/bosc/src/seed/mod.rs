@@ -15,6 +15,9 @@ const LEAST_UPLOAD: u64 = 1 << 10;
 /// Least milliseconds between two tables of peers.
 const LEAST_TABLES: u64 = 100;
 
+/// Milliseconds between two tables that are drawn in place.
+const DRAWN_TABLES: u64 = 1000;
+
 /// What the flags mean. `drawn`: progress is drawn on a terminal.
 pub(crate) fn seed(a: &Seed, drawn: bool) -> Result<seed::Seed, CommandError> {
     if a.links.as_deref() == Some(Path::new("-")) {
@@ -36,7 +39,10 @@ pub(crate) fn seed(a: &Seed, drawn: bool) -> Result<seed::Seed, CommandError> {
         stats_interval_ms: a.stats_interval.unwrap_or(if drawn { 500 } else { 3000 }).max(20),
         timeout_ms: a.timeout.map(seconds).transpose()?,
         port: a.port,
-        peers_interval_ms: a.stats.map(seconds).transpose()?.map(|ms| ms.max(LEAST_TABLES)),
+        peers_interval_ms: match a.stats {
+            Some(every) => Some(seconds(every)?.max(LEAST_TABLES)),
+            None => drawn.then_some(DRAWN_TABLES),
+        },
         relay: a.relay_for.map(|who| seed::SeedRelay {
             anyone: who == RelayFor::Any,
             rate: a.relay_rate.unwrap_or(seed::SeedRelay::RATE),

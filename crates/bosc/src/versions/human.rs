@@ -8,5 +8,5 @@ pub(crate) fn versions(p: &Printer, event: &VersionsEvent) {
     let VersionsEvent::Version { length, verlink, semver, released, .. } = event;
     let mark = if *released { "*" } else { " " };
     let semver = semver.as_deref().map_or("-".to_owned(), one_line);
-    p.data(&format!("{mark} {length:>7}  {semver:<16} {verlink}"));
+    p.data_row(&format!("{mark} {length:>7}  {semver:<16}"), verlink);
 }

@@ -30,6 +30,9 @@ pub(crate) struct Watch {
     /// What is replaced: an executable, an AppImage, a folder or a .app
     #[arg(long, value_name = "PATH")]
     pub(crate) app: PathBuf,
+    /// Show what is known below everything else, in place, where stderr is a terminal
+    #[arg(long)]
+    pub(crate) ui: bool,
     /// Replace --app even if it lies in a build folder or runs other programs
     #[arg(long)]
     pub(crate) any_app: bool,

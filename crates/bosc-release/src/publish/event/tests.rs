@@ -15,6 +15,11 @@ fn events_and_result_have_the_names_that_others_read() {
             "publishing",
             r#"{"name":"n","version":null,"link":"l","dir":"/d"}"#,
         ),
+        (
+            E::NotBuilt { platform: "p".into(), path: "/d/x".into() },
+            "not-built",
+            r#"{"platform":"p","path":"/d/x"}"#,
+        ),
         (E::Fetching { link: "l".into() }, "fetching", r#"{"link":"l"}"#),
         (
             E::Unchanged { version: "1.0.0".into(), verlink: "v".into(), files: 1 },

@@ -115,7 +115,8 @@ pub enum SeedEvent {
         /// How many are left out.
         more: usize,
     },
-    /// How many peers hold a full copy changed; reported by commands that wait for that.
+    /// How many peers hold a full copy; reported by commands that wait for that when it changes, and each second while something is
+    /// sent.
     Copies {
         /// Peers that hold a full copy.
         full: usize,

@@ -4,6 +4,32 @@ use crate::help::page::Page;
 
 pub(super) const PAGES: &[Page] = &[
     Page {
+        path: "init",
+        details: "\
+Finds out what the folder is (Tauri, electron-builder, Electron Forge, Pear, PyInstaller, a
+Rust or Node program, or builds alone), its name and version, and where its builds are. Asks
+what it cannot know, three questions at most. Then it writes bosc.toml, an ignore file, a
+workflow for CI and the lines for the application, and puts a new link into the project's
+own file. What is there is changed only after you saw the difference and agreed. A second
+time it has nothing to do. Without a terminal give --yes, or the flags for what is missing.
+
+bosc.toml says what `bosc publish` releases:
+  [publish]
+  package = \"package.json\"          # says name, version and link
+  link-name = \"hello-x7k2p9qe\"      # which link of the primary key, for --ci
+  [publish.builds]                  # {version} and {name} are replaced
+  linux-x64 = \"dist/linux-unpacked\"",
+        examples: &[
+            ("This folder's project", "bosc init"),
+            ("What it would write", "bosc init ~/hello --dry-run"),
+            (
+                "A script: builds in ./builds, without questions",
+                "bosc init builds --yes --name Hello --version 1.0.0",
+            ),
+            ("With a workflow for GitLab", "bosc init --ci gitlab"),
+        ],
+    },
+    Page {
         path: "touch",
         details: "Only this store can write to the link. Back its keys up with `bosc keys backup`.",
         examples: &[

@@ -41,8 +41,14 @@ join again.",
     },
     Page {
         path: "keys backup",
-        details: "Links made later need a new backup. Keep the passphrase apart from the file.",
-        examples: &[("Onto a stick", "bosc keys backup /media/usb/store.bosc-key")],
+        details: "\
+Links made later need a new backup. Keep the passphrase apart from the file. With --shared
+it is for a machine that publishes beside this one, such as CI (`bosc publish --ci`): both
+ask peers for the newest version before they write, so somebody has to seed the links.",
+        examples: &[
+            ("Onto a stick", "bosc keys backup /media/usb/store.bosc-key"),
+            ("The secret of CI, as BOSC_PRIMARY_KEY_FILE", "bosc keys backup ci.bosc-key --shared"),
+        ],
     },
     Page {
         path: "store",

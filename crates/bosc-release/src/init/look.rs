@@ -1,0 +1,235 @@
+//! What a chosen application says of itself.
+
+use super::candidates::below;
+use super::found::{Build, Candidate, Found, Tool};
+use super::outputs::{builds, loose};
+use super::read::{inside, json};
+use crate::build::{ProjectPackage, read_project};
+use crate::error::{CommandError, ErrorKind};
+use crate::publish::project_file::{ProjectFile, expanded};
+use bosc_names::{Target, check_name};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Fields of a package.json that says nothing but what is released.
+const BARE: [&str; 5] = ["name", "productName", "version", "upgrade", "description"];
+
+/// Looks at one application of a folder; `None`: at what lies there without a project.
+///
+/// # Errors
+/// A file of the project is damaged, says no version, or a name that cannot be one.
+pub(super) fn look(dir: &Path, of: Option<&Candidate>) -> Result<Found, CommandError> {
+    let Some(candidate) = of else { return Ok(bare(dir)) };
+    let Some(file) = &candidate.package else { return Ok(bare(dir)) };
+    let project = project(dir, file)?;
+    let name = project.app_name().to_owned();
+    check_app_name(&name).map_err(|e| {
+        let what = match candidate.tool {
+            Tool::Cargo => "`product-name` below [package.metadata.bosc]",
+            Tool::Pyinstaller => "`product-name` below [tool.bosc]",
+            _ => "`productName`",
+        };
+        e.hint(format!("set {what} in {file} to a name such as \"Hello\", and run `bosc init` again"))
+    })?;
+    let mut candidate = candidate.clone();
+    let json = if candidate.tool == Tool::Node { json(dir, file)?.unwrap_or_default() } else { Map::new() };
+    if candidate.tool == Tool::Node && json.keys().all(|key| BARE.contains(&key.as_str())) {
+        candidate.tool = Tool::Builds;
+    }
+    let mut found = builds(dir, &candidate, &name, &project.version)?;
+    let as_it_is = candidate.tool == Tool::Pear || is_deployment(dir);
+    let mut lying = Vec::new();
+    if as_it_is {
+        found.clear();
+    } else if matches!(candidate.tool, Tool::Builds | Tool::Node) && !found.values().any(|b| b.there) {
+        lying = loose(dir);
+        if candidate.tool == Tool::Builds || !lying.is_empty() {
+            found.clear();
+        }
+    }
+    // What a person wrote into bosc.toml counts.
+    let build_command = build_command(dir, &candidate, file)?;
+    let mut found = Found {
+        upgrade: project.package.upgrade.clone().filter(|u| !u.trim().is_empty()),
+        name: Some(name.clone()),
+        version: Some(project.version.clone()),
+        builds: found,
+        loose: lying,
+        as_it_is,
+        build_command,
+        candidate,
+    }
+    .called(&name);
+    for (platform, path) in ProjectFile::read(dir)?.unwrap_or_default().builds {
+        let there = dir.join(expanded(&path, &name, &project.version)).exists();
+        found.builds.insert(platform, Build { path, there });
+    }
+    Ok(found)
+}
+
+/// The package of a project, with hints for whoever is new to it.
+fn project(dir: &Path, file: &str) -> Result<ProjectPackage, CommandError> {
+    let path = dir.join(file);
+    inside(dir, &path)?;
+    read_project(&path).map_err(|e| match e.message() {
+        text if text.contains("it has no version") => {
+            e.hint(format!("give {file} a version, such as 1.0.0, and run `bosc init` again"))
+        }
+        text if text.contains("it has no name") => {
+            e.hint(format!("give {file} a name, such as \"hello\", and run `bosc init` again"))
+        }
+        text if text.contains("not SemVer") => e.hint(format!(
+            "set the version in {file} to three numbers, as in 1.2.3, and run `bosc init` again"
+        )),
+        _ => e,
+    })
+}
+
+/// A folder without a project.
+fn bare(dir: &Path) -> Found {
+    let as_it_is = is_deployment(dir);
+    let lying = if as_it_is { Vec::new() } else { loose(dir) };
+    let mut names: Vec<&String> = lying.iter().map(|of| &of.name).collect();
+    names.sort();
+    names.dedup();
+    let name = match names.as_slice() {
+        [one] if check_app_name(one).is_ok() => Some((*one).clone()),
+        _ => None,
+    };
+    Found {
+        candidate: Candidate { label: "builds".into(), tool: Tool::Builds, package: None, program: None },
+        name: name.clone(),
+        version: None,
+        upgrade: None,
+        builds: BTreeMap::new(),
+        loose: lying,
+        as_it_is,
+        build_command: None,
+    }
+    .called(name.as_deref().unwrap_or_default())
+}
+
+/// Whether builds lie as clients read them.
+fn is_deployment(dir: &Path) -> bool {
+    dir.join("by-arch").is_dir()
+}
+
+/// Whether an application may be called so, on every system and in a workflow.
+///
+/// # Errors
+/// `ERR_INVALID_APP_NAME`.
+pub fn check_app_name(name: &str) -> Result<(), CommandError> {
+    let shown: String = name.chars().take(64).collect();
+    let refused = |why: String| {
+        Err(CommandError::new(
+            ErrorKind::Input,
+            "ERR_INVALID_APP_NAME",
+            format!("{shown:?} cannot be the name of an application: {why}"),
+        )
+        .hint("choose a name of letters, digits, spaces, `.`, `_`, `-` and `+` that begins with a letter or digit"))
+    };
+    if let Some(c) = name.chars().find(|c| !c.is_alphanumeric() && !matches!(c, ' ' | '.' | '_' | '-' | '+'))
+    {
+        return refused(format!("it has {c:?} in it"));
+    }
+    if !name.starts_with(char::is_alphanumeric) {
+        return refused("it does not begin with a letter or digit".into());
+    }
+    match check_name(name, Target::Archive) {
+        Ok(()) => Ok(()),
+        Err(why) => refused(why.to_string()),
+    }
+}
+
+/// Whether a path may stand in a workflow and in bosc.toml.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    let fits = |c: char| {
+        c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '+' | '/' | '{' | '}' | '@' | '(' | ')')
+    };
+    !path.is_empty() && path.chars().all(fits) && !path.contains("{{")
+}
+
+/// The command that makes the builds.
+fn build_command(dir: &Path, of: &Candidate, file: &str) -> Result<Option<String>, CommandError> {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let scripts = |file: &str| -> Result<Map<String, Value>, CommandError> {
+        let package = json(dir, file)?.unwrap_or_default();
+        Ok(package.get("scripts").and_then(Value::as_object).cloned().unwrap_or_default())
+    };
+    let manager = package_manager(dir);
+    // The shortest name of a script that runs the tool; others release or sign as well.
+    let script = |scripts: &Map<String, Value>, runs: &str| {
+        let mut found: Vec<&String> = scripts
+            .iter()
+            .filter(|(_, v)| v.as_str().is_some_and(|v| v.contains(runs)))
+            .map(|(k, _)| k)
+            .collect();
+        found.retain(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '_')));
+        found.sort_by_key(|name| (name.len(), (*name).clone()));
+        found.first().map(|name| format!("{manager} run {name}"))
+    };
+    let within =
+        |command: String| if folder.is_empty() { command } else { format!("cd '{folder}' && {command}") };
+    Ok(match of.tool {
+        Tool::Tauri => {
+            let scripts = scripts("package.json")?;
+            Some(match scripts.contains_key("tauri") {
+                true if manager == "npm" => "npm run tauri -- build".to_owned(),
+                true => format!("{manager} run tauri build"),
+                false => "cargo tauri build".to_owned(),
+            })
+        }
+        Tool::ElectronBuilder => {
+            let found = script(&scripts(&below(folder, "package.json"))?, "electron-builder");
+            Some(within(found.unwrap_or_else(|| "npx electron-builder".to_owned())))
+        }
+        Tool::ElectronForge => {
+            let found = script(&scripts(&below(folder, "package.json"))?, "electron-forge package");
+            Some(within(found.unwrap_or_else(|| "npx electron-forge package".to_owned())))
+        }
+        Tool::Cargo => {
+            let program = of.program.as_deref().filter(|_| !folder.is_empty());
+            Some(match program {
+                Some(program) => format!("cargo build --release --bin '{program}'"),
+                None => "cargo build --release".to_owned(),
+            })
+        }
+        Tool::Pyinstaller => {
+            let spec = of.program.as_ref().map(|name| format!("pyinstaller --noconfirm '{name}.spec'"));
+            Some(spec.unwrap_or_else(|| "pyinstaller --noconfirm --name NAME main.py".to_owned()))
+        }
+        Tool::Node => scripts(file)?.contains_key("build").then(|| within(format!("{manager} run build"))),
+        Tool::Pear | Tool::Builds => None,
+    })
+}
+
+/// The package manager of a project, by its lock file.
+pub(super) fn package_manager(dir: &Path) -> &'static str {
+    [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lock", "bun")]
+        .into_iter()
+        .find(|(lock, _)| dir.join(lock).is_file())
+        .map_or("npm", |(_, manager)| manager)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_every_system_and_a_workflow_can_hold() {
+        for name in ["Hello", "hello", "Hello App 2", "Höllo", "a.b", "x+y_z-1", "こんにちは"] {
+            check_app_name(name).unwrap();
+        }
+        for name in [
+            "", " a", "a ", "a.", ".a", "-a", "a/b", "@org/app", "a'b", "$(x)", "${{ x }}", "a\nb", "CON",
+            "a:b",
+        ] {
+            let e = check_app_name(name).unwrap_err();
+            assert_eq!(e.code(), "ERR_INVALID_APP_NAME", "{name}");
+            assert!(e.hint_text().contains("choose a name"), "{name}");
+        }
+        assert!(check_app_name(&"a".repeat(256)).is_err());
+    }
+}
