@@ -17,10 +17,11 @@ const program = (kind) => (kind === 'js' ? [process.execPath, SCRIPT] : boscComm
  * Stages and seeds a folder at a site of kind `from` and dumps it at one of kind `to`. Gives the dump, ended, and the milliseconds it took.
  * `kinds` is who seeds and who fetches: `bosc` or `js`. `relay` is who relays, and `named` who of the two names the relay. Called with
  * what runs, `during` may disturb it. `rate` is what may leave the seeder's site, in the words of `tc`. `third` are the flags of one
- * more bosc on the public net that seeds the link and keeps nothing of it.
+ * more bosc on the public net that seeds the link and keeps nothing of it. `router` makes something of the router of the
+ * seeder's site; `before` is called when the seeder is up, `after` when all is over and it still runs.
  */
 export async function fetchApart([from, to], kinds, options = {}) {
-  const { bytes = 3_300_000, timeout = 40, relay, named = [false, true], relayFlags, rate, seedFlags = [], third, during } = options
+  const { bytes = 3_300_000, timeout = 40, relay, named = [false, true], relayFlags, rate, seedFlags = [], third, router, before, during, after } = options
   const dir = tempDir('apart')
   const sites = new Sites()
   const started = []
@@ -38,6 +39,7 @@ export async function fetchApart([from, to], kinds, options = {}) {
     writeTree(app, { 'package.json': JSON.stringify({ name: 'apart', version: '1.0.0' }), 'data.bin': noise(7, bytes) })
     const places = [sites.site(from), sites.site(to)]
     if (rate) sites.slow(places[0], rate)
+    await router?.(sites, places[0])
     const seeder = at(kinds[0], places[0], 'a')
     const { link } = await seeder.touch()
     await seeder.stage(link, app)
@@ -48,6 +50,7 @@ export async function fetchApart([from, to], kinds, options = {}) {
       await helper.until('announced', undefined, { timeout: 40_000 })
       await helper.until('peer-add', undefined, { timeout: 40_000 })
     }
+    await before?.({ sites, places, seed })
     // JavaScript says so before its relays know the way back.
     await sleep(1000)
     const fetcher = at(kinds[1], places[1], 'b')
@@ -58,6 +61,7 @@ export async function fetchApart([from, to], kinds, options = {}) {
     const dump = await dumping
     const same = dump.code === 0 && fs.readFileSync(path.join(out, 'data.bin')).equals(fs.readFileSync(path.join(app, 'data.bin')))
     const relayed = await through?.stats()
+    await after?.({ sites, places, seed })
     return { dump, same, ms: dump.ended - dump.started, relayed, peers: seed.all('peers') }
   } finally {
     await Promise.all(started.map((b) => b.close()))

@@ -3,6 +3,8 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import readline from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -43,6 +45,13 @@ export function cannotMakeWires() {
   return wireProgram() === null ? 'no wire: cargo build --release -p bosc-testkit --example wire' : false
 }
 
+/** Why no router that maps ports can be made here, or false. */
+export function cannotMakeRouters() {
+  const why = cannotMakeSites()
+  if (why) return why
+  return fs.existsSync('/usr/sbin/miniupnpd') ? false : 'miniupnpd is not installed (miniupnpd-nftables)'
+}
+
 /** Why no such network can be made here, or false. */
 export function cannotMakeSites() {
   if (process.platform !== 'linux') return 'network namespaces are of Linux'
@@ -70,6 +79,7 @@ export class Sites {
     this.spaces = []
     this.children = []
     this.wires = []
+    this.files = []
     this.count = 0
     this.hub = this.#space('hub')
     this.#in(this.hub, 'ip', 'link', 'add', 'br0', 'type', 'bridge')
@@ -152,10 +162,45 @@ export class Sites {
     const rules = `table ip nat {
       chain leaving { type nat hook postrouting priority srcnat; oifname "wan" ${MASQUERADE[kind]}; }
       chain incoming { type filter hook input priority filter; iifname "wan" ct state new drop; }
-      chain forwarded { type filter hook forward priority filter; iifname "wan" ct state new drop; }
+      chain forwarded { type filter hook forward priority filter; ct status dnat accept; iifname "wan" ct state new drop; }
     }`
     execFileSync('ip', ['netns', 'exec', box, 'nft', '-f', '-'], { input: rules })
     return { box, address, device }
+  }
+
+  /**
+   * Runs a real miniupnpd on the router of a site, with `upnp`, or with `pcp` (and NAT-PMP, which it has together with that). It answers
+   * from then on.
+   */
+  async router(site, kind) {
+    const chains = `table inet filter { chain miniupnpd { }; chain prerouting_miniupnpd { }; chain postrouting_miniupnpd { };
+      chain prerouting { type nat hook prerouting priority dstnat; jump prerouting_miniupnpd; }; }`
+    execFileSync('ip', ['netns', 'exec', site.box, 'nft', '-f', '-'], { input: chains })
+    const file = path.join(os.tmpdir(), `${this.name}-${this.count++}.conf`)
+    fs.writeFileSync(file, [
+      'ext_ifname=wan', 'listening_ip=lan', 'uuid=00000000-0000-4000-8000-000000000000', 'secure_mode=yes', 'port=5000',
+      `enable_upnp=${kind === 'upnp' ? 'yes' : 'no'}`, `enable_natpmp=${kind === 'upnp' ? 'no' : 'yes'}`,
+      'allow 1024-65535 0.0.0.0/0 1024-65535', ''
+    ].join('\n'))
+    this.files.push(file)
+    this.#in(site.box, 'ip', 'route', 'add', '239.0.0.0/8', 'dev', 'lan')
+    const child = this.start({ space: site.box }, 'miniupnpd', ['-d', '-f', file, '-P', `${file}.pid`], 'ignore', 'pipe')
+    this.files.push(`${file}.pid`)
+    let said = ''
+    const ready = new Promise((resolve, reject) => {
+      child.stderr.on('data', (text) => {
+        said += text
+        if (/listening on|Listening for NAT-PMP|PCP/.test(said)) resolve()
+      })
+      child.on('exit', () => reject(new Error(`miniupnpd ended: ${said}`)))
+    })
+    await ready
+  }
+
+  /** Ports that the router of a site leads inside, as its rules have them. */
+  mapped(site) {
+    const rules = this.#in(site.box, 'nft', 'list', 'ruleset')
+    return [...rules.matchAll(/dport (\d+) [^\n]*dnat[^\n]* to (\S+)/g)].map(([, port, to]) => ({ port: Number(port), to }))
   }
 
   /** Takes a site off the net: an open one loses its address, one behind a NAT its cable. */
@@ -188,8 +233,8 @@ export class Sites {
   }
 
   /** Starts a program at a site; it is stopped at the end. */
-  start(site, program, args, stdin = 'ignore') {
-    const stdio = [stdin, 'pipe', 'inherit']
+  start(site, program, args, stdin = 'ignore', stderr = 'inherit') {
+    const stdio = [stdin, 'pipe', stderr]
     const child = spawn('ip', ['netns', 'exec', site.space, program, ...args], { stdio })
     this.children.push(child)
     return child
@@ -222,6 +267,7 @@ export class Sites {
         await once(child, 'exit')
       }
     }
+    for (const file of this.files) fs.rmSync(file, { force: true })
     for (const space of this.spaces.reverse()) {
       try {
         for (const pid of run('ip', 'netns', 'pids', space).split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGKILL')

@@ -206,6 +206,8 @@ pub enum Event {
     /// A node that relays for us sees us elsewhere than before: our NAT gave us another address. Connections that go through it may
     /// be dead.
     MappingChanged,
+    /// Our server socket can be reached at this address, by a mapping of our router; or no longer.
+    PortMapped(Option<SocketAddrV4>),
     /// More than three tick intervals passed between two ticks: the machine slept.
     Wakeup,
     /// A node replied to a query.

@@ -103,6 +103,7 @@ pub use addr::{
     put_address, put_addresses,
 };
 pub use config::{Config, Limits};
+pub use connect::is_public;
 pub use dht::{AnnounceOptions, Dht, MutableGetOptions, ReplyOptions, Request};
 pub use event::{
     ClosestNode, Event, IncomingRequest, QueryData, QueryDone, QueryError, QueryReply, Relay, Reply,

@@ -2,9 +2,11 @@
 
 use crate::credit::Credit;
 use crate::live::shared::{CoreShared, DownloadState};
+use crate::mapping::MappedBy;
 use crate::swarm::{ConnId, Part, Topic};
 use bosc_format::crypto::{CoreKey, PublicKey};
 use bosc_store::Core;
+use bosc_wire::blind_peer::Cores;
 use bosc_wire::mux::Frame;
 use bosc_wire::replication::{Download, LocalChange};
 use bytes::Bytes;
@@ -114,6 +116,12 @@ pub(crate) enum Input {
     Net(FromNet),
     /// Make a core live.
     Attach { core: Core, reply: Sender<Arc<CoreShared>> },
+    /// Make a core live for those who ask for it.
+    AttachForClients { core: Core, reply: Sender<Arc<CoreShared>> },
+    /// It is live no longer.
+    Detach { key: CoreKey },
+    /// Ask a blind peer to keep cores, in place of what it was asked before; none: for no more.
+    AskBlindPeer { peer: PublicKey, cores: Option<Cores> },
     /// Download blocks.
     Download { key: CoreKey, download: Download, reply: Sender<Arc<DownloadState>> },
     /// Stop downloading them.
@@ -144,6 +152,12 @@ pub(crate) enum NetCommand {
     Join { topic: Topic, part: Part },
     /// Leave it.
     Leave { topic: Topic },
+    /// Connect to a peer for its own sake, or no longer.
+    Name { peer: PublicKey, named: bool },
+    /// What the router maps to our port, and how; nothing any more.
+    Mapping { got: Option<(SocketAddrV4, MappedBy)> },
+    /// Let peers connect to our key, whether or not a topic is announced.
+    Listen,
     /// Look again; it counts as flushed when that is over. Answers when the snapshot says so.
     LookAgain { topic: Topic, reply: Sender<()> },
     /// Rest: send nothing until told to go on. The channel is dropped when it does.

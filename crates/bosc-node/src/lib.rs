@@ -25,6 +25,7 @@
 //! | served topics: our key is announced to its relays | 5 min | hyperdht |
 //! | pings of up to five known DHT nodes, or a walk when none is known | 3 min | ours, while we are not a node of the DHT ourselves; 40 s after |
 //! | a walk, when fewer than 20 DHT nodes are known | 5 min | dht-rpc |
+//! | a port that the router maps: DHT nodes are asked to ping it | 5 min | ours; where there is a mapping, which is renewed every 30 min by a thread of its own |
 //! | is our socket reachable | 10 s after the start, then ever later, up to 20 min | ours |
 //! | a lookup of each topic | 10 to 12 min, sooner and then ever later while nobody is found | hyperswarm |
 //!
@@ -47,6 +48,7 @@
 //!
 //! - `net/`, `live/`: the two threads. `between`: what they are told. `credit`: how much may wait between them
 //!   (what one connection may have unsent or unacknowledged: `net/share`).
+//! - `mapping/`: a port of the router that leads to ours.
 //! - `swarm/`: who to look for and to connect to. `bootstrap`: the DHT nodes that are known at the start. `nodes`: those of an earlier
 //!   run.
 //! - `status`: what callers can see. `signal`: waiting until it has changed.
@@ -57,6 +59,7 @@ mod between;
 pub mod bootstrap;
 mod credit;
 mod live;
+mod mapping;
 mod net;
 mod nodes;
 mod signal;
@@ -68,19 +71,24 @@ pub mod swarm;
 pub mod machine {
     pub use crate::between::{FromLive, FromNet};
     pub use crate::credit::Bounds;
+    pub use crate::live::blind::BlindShared;
     pub use crate::live::machine::{Disguise, LiveMachine, LiveSetup};
     pub use crate::live::shared::{CoreShared, DownloadState};
     pub use crate::net::machine::{Datagram, NetMachine, NetSetup, Tuning};
     pub use crate::net::tags::{CLIENT, POOL, SERVER};
 }
 
+pub use bosc_dht::is_public;
 pub use bosc_udx::RelayLimits;
+pub use bosc_wire::blind_peer::{Cores as BlindCores, Wish as BlindWish};
 pub use bosc_wire::blind_relay::Limits as PairLimits;
+pub use live::blind::{BlindFor, BlindPeerState, BlindRequest};
+pub use mapping::MappedBy;
 pub use net::relay::{RelayBounds, RelayFor, RelaySetup, RelayStatus};
 pub use signal::Signal;
 pub use status::{
-    ConflictStatus, ConnectionStatus, CoreFailure, CoreStatus, DroppedPeer, MAX_CONFLICTS, NetStatus,
-    PeerStatus,
+    ConflictStatus, ConnectionStatus, CoreFailure, CoreStatus, DroppedPeer, MAX_CONFLICTS, MappingStatus,
+    NetStatus, PeerStatus,
 };
 pub use swarm::Part;
 
@@ -89,8 +97,11 @@ use bosc_format::crypto::{CoreKey, KeyPair, PublicKey};
 use bosc_store::{Core, Store};
 pub use bosc_wire::replication::{Blocks, Conflict, Download, HeadSummary, InvalidPeer};
 use live::Live;
+use live::blind::BlindShared;
 use live::shared::{CoreShared, DownloadState};
+use mapping::Mapper;
 use net::{Net, NetConfig, NetShared};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 use std::sync::Arc;
@@ -141,6 +152,15 @@ pub struct NodeConfig {
     pub relay_through: Vec<PublicKey>,
     /// Be a blind relay for others.
     pub relay: Option<RelaySetup>,
+    /// Be a blind peer: others may ask us to keep cores available, see [`Node::blind_requests`]. Such a node offers cores to those
+    /// who ask for them, and tells nobody else what it keeps.
+    pub blind_for: Option<BlindFor>,
+    /// Ask the router, by PCP, NAT-PMP or UPnP, to map a port to ours, so that peers connect to us directly whatever NAT it is. See
+    /// [`NetStatus::mapping`].
+    pub map_port: bool,
+    /// Find peers in the same local network by multicast DNS, and be found there with the topics that are served; needs no DHT. What a
+    /// listener in that network learns: see docs/operators.md.
+    pub lan: bool,
 }
 
 impl NodeConfig {
@@ -159,6 +179,9 @@ impl NodeConfig {
             upload_limit: None,
             relay_through: Vec::new(),
             relay: None,
+            blind_for: None,
+            map_port: false,
+            lan: false,
         }
     }
 }
@@ -176,6 +199,8 @@ pub struct Node {
     live: Sender<Input>,
     shared: Arc<NetShared>,
     signal: Signal,
+    blind: Arc<BlindShared>,
+    mapper: Option<Mapper>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -221,19 +246,35 @@ impl Node {
             upload_limit: config.upload_limit,
             relay_through: config.relay_through,
             relay: config.relay,
+            lan: config.lan,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let net = {
+        let mut net = {
             let _inside = runtime.enter();
             Net::bind(net_config, start, live_tx.clone(), Arc::clone(&shared), signal.clone())?
         };
         let port = net.server_port();
+        let mapper = if config.map_port {
+            let tell = net_tx.clone();
+            let mapper = Mapper::start(
+                port,
+                Box::new(move |got| {
+                    let _ = tell.send(NetCommand::Mapping { got });
+                }),
+            )?;
+            net.set_mapper(mapper.notices());
+            Some(mapper)
+        } else {
+            None
+        };
         let net_thread = std::thread::Builder::new()
             .name("bosc-net".into())
             .spawn(move || runtime.block_on(net.run(net_rx)))?;
         let mut seed = [0; 8];
         net::entropy(&mut seed);
-        let setup = live::setup(store, u64::from_le_bytes(seed), live_tx.clone(), offered);
+        let blind = Arc::new(BlindShared::default());
+        let seed = u64::from_le_bytes(seed);
+        let setup = live::setup(store, seed, live_tx.clone(), offered, config.blind_for, Arc::clone(&blind));
         let live = Live::new(setup, bootstrap, start, net_tx.clone(), signal.clone());
         let live_thread =
             std::thread::Builder::new().name("bosc-live".into()).spawn(move || live.run(&live_rx))?;
@@ -244,6 +285,8 @@ impl Node {
             live: live_tx,
             shared,
             signal,
+            blind,
+            mapper,
             threads: vec![net_thread, live_thread],
         })
     }
@@ -311,6 +354,43 @@ impl Node {
         LiveCore { core: core.clone(), shared, live: self.live.clone() }
     }
 
+    /// Asks the blind peer with this key to keep cores available, in place of what it was asked before: connects to it, stays
+    /// connected, and asks again on each new connection. None: it is asked for nothing any more, and keeps what it has. The cores have
+    /// to be live here, or in the store.
+    pub fn ask_blind_peer(&self, peer: PublicKey, cores: Option<BlindCores>) {
+        let _ = self.net.send(NetCommand::Name { peer, named: cores.is_some() });
+        let _ = self.live.send(Input::AskBlindPeer { peer, cores });
+    }
+
+    /// How the blind peers stand that are asked. [`Node::signal`] is raised when it changes.
+    pub fn blind_peers(&self) -> BTreeMap<PublicKey, BlindPeerState> {
+        self.blind.states()
+    }
+
+    /// What clients of this blind peer asked since the last call; see [`NodeConfig::blind_for`]. [`Node::signal`] is raised when
+    /// there is something. Nothing is kept for them before [`Node::attach_for_clients`].
+    pub fn blind_requests(&self) -> Vec<BlindRequest> {
+        self.blind.take_requests()
+    }
+
+    /// Makes a core live as [`Node::attach`] does, but offers it to those only who asked us to keep it or open its channel themselves.
+    pub fn attach_for_clients(&self, core: &Core) -> LiveCore {
+        let (reply, answer) = channel();
+        let _ = self.live.send(Input::AttachForClients { core: core.clone(), reply });
+        let shared = answer.recv().unwrap_or_default();
+        LiveCore { core: core.clone(), shared, live: self.live.clone() }
+    }
+
+    /// A core is live no longer. Handles of it stay as they are, and nothing happens to them.
+    pub fn detach(&self, key: &CoreKey) {
+        let _ = self.live.send(Input::Detach { key: *key });
+    }
+
+    /// Lets peers connect to this node's key, though it announces no topic. [`NetStatus::listening`] says when they can.
+    pub fn listen(&self) {
+        let _ = self.net.send(NetCommand::Listen);
+    }
+
     /// Writes everything received so far to disk.
     ///
     /// # Errors
@@ -357,6 +437,9 @@ impl Node {
             let _ = ended.recv_timeout(grace.saturating_add(Duration::from_secs(4)));
         }
         let _ = self.live.send(Input::Close);
+        if let Some(mapper) = self.mapper.take() {
+            mapper.end();
+        }
         for t in self.threads.drain(..) {
             let _ = t.join();
         }

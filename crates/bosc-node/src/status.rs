@@ -1,5 +1,6 @@
 //! What callers can see of live cores and connections, as snapshots.
 
+use crate::mapping::MappedBy;
 use bosc_format::crypto::PublicKey;
 use bosc_store::ErrorKind;
 use bosc_wire::replication::{Conflict, InvalidPeer};
@@ -136,6 +137,17 @@ impl CoreStatus {
     }
 }
 
+/// A port of our router that leads to ours, as it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MappingStatus {
+    /// From outside.
+    pub address: SocketAddrV4,
+    /// How it was got.
+    pub by: MappedBy,
+    /// DHT nodes have reached us there: peers are told of it, and connect to it.
+    pub proved: bool,
+}
+
 /// An open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionStatus {
@@ -168,6 +180,10 @@ pub struct NetStatus {
     pub nat_port: u16,
     /// How many nodes said so, at most 16.
     pub nat_samples: usize,
+    /// What our router maps to our port, if it does.
+    pub mapping: Option<MappingStatus>,
+    /// The router was asked for that.
+    pub mapping_known: bool,
     /// Open connections, by their key.
     pub connections: BTreeSet<PublicKey>,
     /// The same with where each leads.

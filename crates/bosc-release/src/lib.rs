@@ -14,6 +14,7 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
+pub mod blind_peer;
 pub mod build;
 pub mod changelog;
 pub mod command;

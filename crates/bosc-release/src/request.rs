@@ -1,5 +1,6 @@
 //! Commands as plain data, so that they can be run here or handed to the process that owns the store.
 
+use crate::blind_peer::BlindPeer;
 use crate::changelog::Changelog;
 use crate::cores::Cores;
 use crate::dht::DataDht;
@@ -31,6 +32,8 @@ pub enum Request {
     Seed(Seed),
     /// Be a blind relay.
     Relay(Relay),
+    /// Keep cores available for others.
+    BlindPeer(BlindPeer),
     /// Show what a link holds.
     Info(Info),
     /// Write a drive to a folder.
@@ -85,7 +88,11 @@ impl Request {
 
     /// Whether it cannot be handed to the process that has the store open, because it changes the process that runs it.
     pub fn needs_own_process(&self) -> bool {
-        matches!(self, Self::Seed(r) if r.needs_own_process())
+        match self {
+            Self::Seed(r) => r.needs_own_process(),
+            Self::BlindPeer(_) => true,
+            _ => false,
+        }
     }
 
     /// How long it waits for others, where the caller says so.
@@ -106,6 +113,7 @@ impl Request {
             Self::Touch(_)
             | Self::Stage(_)
             | Self::Relay(_)
+            | Self::BlindPeer(_)
             | Self::Multisig(_)
             | Self::Cores(_)
             | Self::Gc(_)
@@ -124,6 +132,7 @@ impl Request {
             Self::Stage(_) => "stage",
             Self::Seed(_) => "seed",
             Self::Relay(_) => "relay",
+            Self::BlindPeer(_) => "blind-peer",
             Self::Info(_) => "info",
             Self::Dump(_) => "dump",
             Self::Multisig(crate::multisig::Work::Records) | Self::DataDht(_) => "data",

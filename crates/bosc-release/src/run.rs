@@ -73,6 +73,7 @@ impl Engine {
             Request::Stage(r) => self.stage(r, sink, stop).map(|(staged, _)| Output::Stage(staged)),
             Request::Seed(r) => self.seed(r, sink, stop).map(|()| Output::Nothing),
             Request::Relay(r) => self.relay(r, sink, stop).map(|()| Output::Nothing),
+            Request::BlindPeer(r) => self.blind_peer(r, sink, stop).map(|()| Output::Nothing),
             Request::Info(r) => self.info(r, sink, stop).map(|()| Output::Nothing),
             Request::Dump(r) => self.dump(r, sink, stop).map(Output::Dump),
             Request::Multisig(r) => self.multisig(r, sink, stop),

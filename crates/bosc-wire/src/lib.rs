@@ -5,6 +5,7 @@
 //! * [`mux`]: protomux, many channels over one secret stream.
 //! * [`replication`]: the hypercore wire protocol over a mux.
 //! * [`blind_relay`]: what two peers and the relay between them say to each other.
+//! * [`blind_peer`]: what peers say to one that keeps their cores available.
 //! * [`secretbox`]: one-shot sealed messages for datagrams and holepunch payloads.
 //!
 //! Each module says which JavaScript package and file decides what is right.
@@ -14,6 +15,7 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
+pub mod blind_peer;
 pub mod blind_relay;
 pub mod mux;
 pub mod noise;

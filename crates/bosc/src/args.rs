@@ -1,6 +1,7 @@
 //! The command line: every flag is defined here, or in the `args` of a command's own folder (those of `updater` in its `mod.rs`),
 //! and nowhere else. What `--help` shows beside that is in [`crate::help`].
 
+use crate::blind_peer::args::BlindPeer;
 use crate::build::args::Build;
 use crate::changelog::args::Changelog;
 use crate::cores::args::Cores;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Dht(Dht),
     /// Run a blind relay, for peers who cannot reach each other
     Relay(Relay),
+    /// Run a blind peer, which keeps others' links available
+    BlindPeer(BlindPeer),
     /// Keys, signatures and manifests for updates over HTTPS; try an update
     Updater(crate::updater::Updater),
     /// Release to a link that a quorum signs: keys, requests, commits

@@ -1,5 +1,6 @@
 //! Flags of every command.
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -17,6 +18,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = COMMON, env = "BOSC_RELAY", value_name = "KEY,...")]
     #[arg(value_delimiter = ',')]
     pub(crate) relay: Vec<String>,
+    /// Find peers in the local network too, without a DHT, and be found there
+    #[arg(long, global = true, help_heading = COMMON, env = "BOSC_LAN")]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) lan: bool,
     /// Write JSON to stdout, one object per line: cmd, tag, data
     #[arg(long, global = true, help_heading = COMMON)]
     pub(crate) json: bool,

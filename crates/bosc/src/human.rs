@@ -160,6 +160,7 @@ impl<'a> Human<'a> {
             Event::Multisig(event) => crate::multisig::human::line(p, event),
             Event::Demo(DemoEvent::Step { text, .. }) => p.data_name(text),
             Event::Relay(event) => crate::relay::human::relay(p, event),
+            Event::BlindPeer(event) => crate::blind_peer::human::blind_peer(p, event),
             Event::Dht(DhtEvent::Local { bootstrap, nodes }) => {
                 p.say(
                     Tone::Good,

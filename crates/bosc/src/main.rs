@@ -3,6 +3,7 @@
 // Comments of arguments are what `--help` shows.
 #![allow(rustdoc::invalid_html_tags)]
 
+mod blind_peer;
 mod build;
 mod changelog;
 mod cores;

@@ -44,6 +44,7 @@ pub(crate) fn with_store_reloading(
         store: dir.clone(),
         bootstrap: g.bootstrap.clone(),
         relay: g.relay.clone(),
+        lan: g.lan,
         primary_key: primary_key()?,
         reload: Arc::clone(reload),
     };

@@ -102,6 +102,7 @@ fn without_flags(json: bool) -> Global {
         store: None,
         bootstrap: Vec::new(),
         relay: Vec::new(),
+        lan: false,
         json,
         quiet: false,
         verbose: false,
@@ -123,6 +124,7 @@ fn command_name(c: &Command) -> &'static str {
         Command::Watch(_) => "watch",
         Command::Dht(_) => "dht",
         Command::Relay(_) => "relay",
+        Command::BlindPeer(_) => "blind-peer",
         Command::Updater(_) => "updater",
         Command::Multisig(a) => crate::multisig::name(a),
         Command::Publish(_) => "publish",
@@ -170,6 +172,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
             Request::Seed(crate::seed::seed(a, live && printer.shows_progress())?)
         }
         Command::Relay(a) => Request::Relay(crate::relay::relay(a)?),
+        Command::BlindPeer(a) => Request::BlindPeer(crate::blind_peer::blind_peer(a)?),
         Command::Info(a) => Request::Info(info::Info {
             link: match &a.link {
                 Some(link) => link.clone(),

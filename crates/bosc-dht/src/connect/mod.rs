@@ -66,6 +66,7 @@ pub use names::ConnectId;
 pub use payload::{
     HolepunchInfo, HolepunchPayload, NoisePayload, RelayThrough, UdxInfo, VERSION, error, firewall,
 };
+pub use reach::is_public;
 pub use secure::{NoiseWrap, SecurePayload};
 pub use server::{Approach, ServerOptions};
 

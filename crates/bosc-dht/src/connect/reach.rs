@@ -21,6 +21,11 @@ pub(super) fn is_bogon(ip: &Ipv4Addr) -> bool {
     is_private(ip) || is_reserved(ip)
 }
 
+/// Whether an address is one of the public network: neither private nor reserved.
+pub fn is_public(ip: Ipv4Addr) -> bool {
+    !is_bogon(&ip)
+}
+
 /// The address of theirs that shares the longest prefix, in whole octets, with one of ours; at least one octet.
 pub(super) fn match_address(ours: &[SocketAddrV4], theirs: &[SocketAddrV4]) -> Option<SocketAddrV4> {
     let shared = |x: &SocketAddrV4, y: &SocketAddrV4| {

@@ -98,6 +98,8 @@ pub(super) struct Waiting {
     pub(super) overdue: bool,
     /// The relay that counts.
     pub(super) blind: Option<Blind>,
+    /// The peer was told of a port that our router maps.
+    pub(super) mapped: bool,
 }
 
 /// A holepunch round to be answered.
@@ -205,7 +207,12 @@ impl Connector {
             (VERSION, None) => error::ABORTED,
             _ => error::VERSION_MISMATCH,
         };
-        let own = dht.remote_address();
+        // Behind our own NAT the way by our router's port is a detour that not every router has: there we meet in the local network.
+        let beside = arrival.client.ip() == arrival.server.ip();
+        let mapped = dht.mapped_address().filter(|_| !beside && !arrival.direct);
+        let open = dht.remote_address();
+        let mapped = mapped.filter(|_| open.is_none());
+        let own = open.or(mapped);
         let mut addresses4: Vec<SocketAddrV4> = own.into_iter().collect();
         if !hide_local {
             addresses4.extend(dht.local_addresses());
@@ -244,8 +251,18 @@ impl Connector {
         let theirs = remote.relay_through.filter(|_| self.may_relay());
         let blind = Blind::server(relay, theirs).filter(|_| own.is_none() && !reachable);
         let (rounds, round, overdue) = (0, None, false);
-        let waiting =
-            Waiting { handshake, local_id, remote_id, holepunch, payload, rounds, round, overdue, blind };
+        let waiting = Waiting {
+            handshake,
+            local_id,
+            remote_id,
+            holepunch,
+            payload,
+            rounds,
+            round,
+            overdue,
+            blind,
+            mapped: mapped.is_some(),
+        };
         incoming.waiting = Some(waiting);
         self.holepunches.insert(holepunch, key);
         self.insert(dht, key, incoming, now);
@@ -331,6 +348,9 @@ impl Connector {
             return;
         }
         let Some(waiting) = incoming.waiting.take() else { return };
+        if waiting.mapped {
+            dht.doubt_mapping(now);
+        }
         self.stats.passive_timeouts += u64::from(state.is_none());
         self.forget_waiting(&waiting);
         self.at(now.saturating_add(self.config.clear_wait), Timer::Clear(key));

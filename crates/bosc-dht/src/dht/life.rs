@@ -50,6 +50,7 @@ impl Dht {
         self.nat = NatSampler::new();
         self.ephemeral_samples.clear();
         self.table.forget_samples();
+        self.forget_mapping();
         self.nat_changed(before);
         self.quick_nat_ok = false;
         if self.probe.take().is_some() {

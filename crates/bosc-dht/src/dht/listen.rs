@@ -76,6 +76,11 @@ pub(super) struct Listener {
 }
 
 impl Listener {
+    /// Those who relay for it, and our own address if it is open.
+    pub(super) fn relay_addresses(&self) -> &[SocketAddrV4] {
+        &self.relay_addresses
+    }
+
     /// Between two rounds of pings.
     pub(super) fn is_asleep(&self) -> bool {
         matches!(self.phase, Phase::Sleeping(_))

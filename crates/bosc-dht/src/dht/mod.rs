@@ -6,7 +6,7 @@
 //! - `tick`: every five seconds: pings old nodes, refreshes the table, judges the network.
 //! - `serve`: answers others. `queries`: drives the queries. `listen`: keeps key pairs announced.
 //! - `commands`: what the layer above asks for. `owner`: who wants the result of a request.
-//! - `life`: the network under us changes, we sleep for a while.
+//! - `life`: the network under us changes, we sleep for a while. `mapping`: a port of our router that leads to us.
 //!
 //! [`Dht`] is the state that these files share.
 
@@ -14,6 +14,7 @@ mod bootstrap;
 mod commands;
 mod life;
 mod listen;
+mod mapping;
 mod owner;
 mod queries;
 mod serve;
@@ -37,6 +38,7 @@ use bootstrap::{Boot, Probe};
 use bytes::Bytes;
 pub use commands::{AnnounceOptions, MutableGetOptions, ReplyOptions, Request};
 use listen::Listener;
+use mapping::Mapping;
 use owner::Owner;
 use serve::{DelayedPing, LargeAnswer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -71,6 +73,7 @@ pub struct Dht {
     events: VecDeque<Event>,
     boot: Boot,
     probe: Option<Probe>,
+    mapping: Option<Mapping>,
     probing_quick: bool,
     quick_nat_ok: bool,
     next_id: u64,
@@ -156,6 +159,7 @@ impl Dht {
             events: VecDeque::new(),
             boot: Boot::New,
             probe: None,
+            mapping: None,
             probing_quick: false,
             quick_nat_ok: false,
             next_id: 0,
@@ -277,6 +281,7 @@ impl Dht {
             }
             Owner::QuickNat => self.quick_answered(ok, now),
             Owner::Probe => self.probe_answered(result.ok().as_ref(), now),
+            Owner::Mapping(port) => self.mapping_answered(port, result.ok().as_ref(), now),
             Owner::Announce(listen) => self.announce_over(listen, result.ok().as_ref(), now),
             Owner::KeepOpen(listen) => self.keep_open_over(listen, result.ok().as_ref(), now),
             Owner::FindRecord(listen) => self.find_record_over(listen, result.ok().as_ref(), now),
@@ -305,7 +310,10 @@ impl Dht {
         }
         let wake = self.wakes.first().map(|(at, _)| *at);
         let delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
-        [self.io.next_timeout(), wake, delayed, Some(self.tick_due())].into_iter().flatten().min()
+        [self.io.next_timeout(), wake, delayed, self.mapping_due(), Some(self.tick_due())]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what time demands. Calling it too early does nothing.
@@ -323,6 +331,7 @@ impl Dht {
         self.io.drain(&mut self.rng, now);
         self.answer_delayed(now);
         self.wake_listeners(now);
+        self.check_mapping(now);
         let due = now >= self.tick_due();
         self.count_ticks(now);
         if due {

@@ -25,6 +25,8 @@ pub(crate) enum Owner {
     QuickNat,
     /// The same, asked of several.
     Probe,
+    /// Can it be reached at this port, which a router maps?
+    Mapping(u16),
     /// An announce of a listening key pair.
     Announce(ListenId),
     /// A relay is kept open.

@@ -45,6 +45,8 @@ pub struct Host {
     pub ip: Ipv4Addr,
     pub alive: bool,
     pub nat: Nat,
+    /// A port of the router that leads to the server socket.
+    pub led: Option<u16>,
     /// How long datagrams to its server socket take besides.
     pub late: Duration,
     opened: HashSet<(SocketKind, SocketAddrV4)>,
@@ -145,6 +147,7 @@ impl Net {
             ip,
             alive: true,
             nat,
+            led: None,
             late: Duration::ZERO,
             opened: HashSet::new(),
             mapped: HashMap::new(),
@@ -240,7 +243,9 @@ impl Net {
             let Some((_, p)) = self.flying.pop_first() else { return true };
             let Some(&n) = self.by_ip.get(p.to.ip()) else { return true };
             let h = &mut self.hosts[n];
+            let led = h.led == Some(p.to.port());
             let socket = match (h.nat, p.to.port()) {
+                _ if led => SocketKind::Server,
                 (Nat::Symmetric, port) => match h.behind.get(&port) {
                     Some((socket, to)) if *to == p.from => *socket,
                     _ => return true,
@@ -252,7 +257,7 @@ impl Net {
                     None => return true,
                 },
             };
-            if h.alive && (h.nat == Nat::Open || h.opened.contains(&(socket, p.from))) {
+            if h.alive && (led || h.nat == Nat::Open || h.opened.contains(&(socket, p.from))) {
                 self.delivered += 1;
                 if let (SocketKind::Pool(number), 1) = (socket, p.bytes.len()) {
                     h.probes.push_back((number, p.from));

@@ -76,16 +76,28 @@ impl LiveMachine {
                 {
                     self.to_net.push_back(FromLive::RelayOffered { conn, key });
                 }
-                self.remote_open(conn, &protocol, id.as_deref());
+                if !self.blind_offered(conn, &protocol, now) {
+                    self.remote_open(conn, &protocol, id.as_deref());
+                }
             }
-            MuxEvent::Opened { channel, handshake } => self.opened(conn, channel, &handshake, now),
+            MuxEvent::Opened { channel, handshake } => {
+                if !self.blind_opened(conn, channel) {
+                    self.opened(conn, channel, &handshake, now);
+                }
+            }
             MuxEvent::Message { channel, ty, payload } => {
+                if self.blind_message(conn, channel, (ty, &payload), now) {
+                    return;
+                }
                 let Some(c) = self.conns.get(&conn) else { return };
                 if let Some(Channel { core, verified: true }) = c.channels.get(&channel).copied() {
                     self.gather(conn, core, (ty, payload), now);
                 }
             }
-            MuxEvent::Closed { channel, .. } => self.channel_closed(conn, channel),
+            MuxEvent::Closed { channel, .. } => {
+                self.blind_closed(conn, channel);
+                self.channel_closed(conn, channel);
+            }
         }
     }
 
@@ -97,7 +109,11 @@ impl LiveMachine {
                 .and_then(|d| self.setup.store.as_ref().and_then(|s| s.get_by_discovery_key(&d).ok()?));
             if let Some(core) = core {
                 let key = *core.key();
-                self.attach(core);
+                // What a blind peer keeps is offered to nobody else.
+                match self.setup.blind_for {
+                    Some(_) => self.attach_as(core, false),
+                    None => self.attach(core),
+                };
                 self.open_channel(conn, key);
                 return;
             }
@@ -138,7 +154,7 @@ impl LiveMachine {
         self.dirty.insert(conn);
     }
 
-    fn channel_closed(&mut self, conn: ConnId, channel: ChannelId) {
+    pub(super) fn channel_closed(&mut self, conn: ConnId, channel: ChannelId) {
         let Some(c) = self.conns.get_mut(&conn) else { return };
         let Some(ch) = c.channels.remove(&channel) else { return };
         c.by_core.remove(&ch.core);
@@ -164,6 +180,7 @@ impl LiveMachine {
     pub(super) fn conn_closed(&mut self, conn: ConnId) {
         let Some(c) = self.conns.remove(&conn) else { return };
         self.dirty.remove(&conn);
+        self.blind_gone(c.remote);
         for key in c.by_core.keys() {
             self.remove_peer(conn, *key);
         }

@@ -1,5 +1,6 @@
 //! One connection: its mux and which channel carries which core.
 
+use super::blind::BlindChannel;
 use crate::credit::Credit;
 use bosc_format::crypto::{CoreKey, PublicKey};
 use bosc_wire::mux::{ChannelId, Limits, Mux};
@@ -29,6 +30,8 @@ pub(super) struct Conn {
     pub(super) told_delivered: Option<Duration>,
     /// It was told which relay we are.
     pub(super) relay_offered: bool,
+    /// For what is asked of blind peers.
+    pub(super) blind: Option<BlindChannel>,
 }
 
 impl Conn {
@@ -44,6 +47,7 @@ impl Conn {
             ready: BTreeSet::new(),
             told_delivered: None,
             relay_offered: false,
+            blind: None,
         }
     }
 }

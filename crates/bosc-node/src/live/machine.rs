@@ -23,12 +23,14 @@
 //!   wait for: what was uploaded changes without it.
 //! * Blocks received are flushed at most [`FLUSH_AFTER`] later.
 //! * The same inputs at the same times give the same outputs: nothing iterates over a hash map.
+//! * What blind peers are asked, and what is asked of us as one: see `blind`.
 //! * At rest (nothing asked, nothing owed, nothing unflushed) it has no timeout.
 //!
 //! [`LiveMachine`] is the state that the files beside it share.
 
 use super::access::{self, Access};
 use super::beside::Blobs;
+use super::blind::{Blind, BlindFor, BlindShared};
 use super::conn::Conn;
 use super::inbox::Inbox;
 use super::shared::{CoreShared, DownloadState};
@@ -75,6 +77,10 @@ pub struct LiveSetup {
     pub turn: usize,
     /// The key of the blind relay that we are for those who share a core with us.
     pub offer_relay: Option<PublicKey>,
+    /// Be a blind peer, and for whom.
+    pub blind_for: Option<BlindFor>,
+    /// Where the owner finds what clients ask, and how blind peers stand that we ask.
+    pub blind: Arc<BlindShared>,
 }
 
 pub(super) struct Slot {
@@ -91,6 +97,8 @@ pub(super) struct Slot {
     pub(super) db: Option<CoreKey>,
     /// Peers whose db is of another history.
     pub(super) others: BTreeSet<ConnId>,
+    /// It is offered on every connection, and not only to those who ask for it.
+    pub(super) offered: bool,
     /// The snapshot may have changed.
     pub(super) changed: bool,
     /// Something changed that is in no snapshot.
@@ -145,6 +153,7 @@ pub struct LiveMachine {
     pub(super) raised: bool,
     pub(super) strangers: u64,
     pub(super) inbox: Option<Inbox>,
+    pub(super) blind: Blind,
     unflushed: Option<Duration>,
 }
 
@@ -160,8 +169,10 @@ impl std::fmt::Debug for LiveMachine {
 impl LiveMachine {
     /// A machine without cores and connections.
     pub fn new(setup: LiveSetup) -> Self {
+        let blind = Blind { shared: Arc::clone(&setup.blind), ..Blind::default() };
         Self {
             setup,
+            blind,
             cores: BTreeMap::new(),
             conns: BTreeMap::new(),
             to_net: VecDeque::new(),
@@ -178,9 +189,11 @@ impl LiveMachine {
         match told {
             FromNet::Open { conn, remote, initiator, hash, credit } => {
                 self.conns.insert(conn, Conn::new(remote, initiator, hash, credit));
-                for key in self.cores.keys().copied().collect::<Vec<_>>() {
+                let offered = self.cores.iter().filter(|(_, slot)| slot.offered).map(|(key, _)| *key);
+                for key in offered.collect::<Vec<_>>() {
                     self.open_channel(conn, key);
                 }
+                self.open_blind(conn, now);
                 self.dirty.insert(conn);
             }
             FromNet::Messages { conn, messages, bytes } => self.messages(conn, messages, bytes, now),
@@ -202,7 +215,18 @@ impl LiveMachine {
     /// Makes a core live. Its snapshot is in place when this returns.
     pub fn attach(&mut self, core: Core) -> Arc<CoreShared> {
         let key = *core.key();
-        if let Some(slot) = self.cores.get(&key) {
+        let shared = self.attach_as(core, true);
+        for conn in self.conns.keys().copied().collect::<Vec<_>>() {
+            self.open_channel(conn, key);
+        }
+        shared
+    }
+
+    /// Makes a core live, without opening a channel for it; `offered`: on connections that come it is.
+    pub(super) fn attach_as(&mut self, core: Core, offered: bool) -> Arc<CoreShared> {
+        let key = *core.key();
+        if let Some(slot) = self.cores.get_mut(&key) {
+            slot.offered |= offered;
             return Arc::clone(&slot.shared);
         }
         let config = Config { seed: self.setup.seed, ..Config::default() };
@@ -223,6 +247,7 @@ impl LiveMachine {
             blobs: Blobs::Unknown,
             db: None,
             others: BTreeSet::new(),
+            offered,
             changed: true,
             raise: false,
             failed: None,
@@ -234,9 +259,6 @@ impl LiveMachine {
             _watch: watch,
         };
         self.cores.insert(key, slot);
-        for conn in self.conns.keys().copied().collect::<Vec<_>>() {
-            self.open_channel(conn, key);
-        }
         self.publish();
         shared
     }

@@ -12,10 +12,12 @@
 //!   messages out, snapshots for callers.
 //! - `conn`: one connection. `inbox`: messages on their way to a replicator. `access`: a core of the store as replication sees it.
 //! - `shared`: what callers hold of a live core.
+//! - `blind`: what blind peers are asked, and being one.
 //! - `beside`: a drive's two cores, and whose heads of the second are taken.
 
 mod access;
 mod beside;
+pub(crate) mod blind;
 mod channels;
 mod conn;
 mod inbox;
@@ -28,6 +30,7 @@ mod tests;
 
 use crate::between::{Input, NetCommand};
 use crate::signal::Signal;
+use blind::{BlindFor, BlindShared};
 use bosc_format::crypto::PublicKey;
 use bosc_store::Store;
 use machine::{LiveMachine, LiveSetup};
@@ -54,6 +57,8 @@ pub(crate) fn setup(
     seed: u64,
     inputs: Sender<Input>,
     offer_relay: Option<PublicKey>,
+    blind_for: Option<BlindFor>,
+    blind: Arc<BlindShared>,
 ) -> LiveSetup {
     LiveSetup {
         store,
@@ -64,6 +69,8 @@ pub(crate) fn setup(
         disguise: None,
         turn: access::TURN,
         offer_relay,
+        blind_for,
+        blind,
     }
 }
 
@@ -123,6 +130,11 @@ impl Live {
             Input::Attach { core, reply } => {
                 let _ = reply.send(machine.attach(core));
             }
+            Input::AttachForClients { core, reply } => {
+                let _ = reply.send(machine.attach_for_clients(core));
+            }
+            Input::Detach { key } => machine.detach(&key, now),
+            Input::AskBlindPeer { peer, cores } => machine.ask_blind_peer(peer, cores, now),
             Input::Download { key, download, reply } => {
                 let _ = reply.send(machine.download(&key, download));
             }

@@ -33,6 +33,8 @@ impl Side {
             disguise: None,
             turn: TURN,
             offer_relay: None,
+            blind_for: None,
+            blind: Arc::default(),
         });
         let credit = Arc::new(Credit::new(Bounds::default()));
         let open =

@@ -31,6 +31,7 @@ impl NetMachine {
 
     /// Takes announcements back and ends what we have with relays.
     fn withdraw(&mut self, now: Duration) {
+        self.lan.iter_mut().for_each(super::lan::Lan::goodbye);
         for topic in self.swarm.topics().copied().collect::<Vec<_>>() {
             self.swarm.leave(&topic);
         }

@@ -54,6 +54,7 @@ impl NetMachine {
     pub fn network_changed(&mut self, local_addresses: Vec<SocketAddrV4>, now: Duration) {
         tracing::debug!(?local_addresses, "the network has changed");
         self.dht.network_changed(local_addresses, now);
+        self.lan.iter_mut().for_each(|lan| lan.network_changed(now));
         self.check_links(true, now);
         self.swarm.network_back(now);
         self.actions(now);
@@ -63,6 +64,7 @@ impl NetMachine {
     /// Something happened to interfaces or routes that did not change our address.
     pub fn look_around(&mut self, now: Duration) {
         self.dht.look_around(now);
+        self.lan.iter_mut().for_each(|lan| lan.look_around(now));
         self.check_links(false, now);
     }
 
@@ -167,6 +169,7 @@ impl NetMachine {
             self.start_listening(now);
         }
         self.start_relay(now);
+        self.lan.iter_mut().for_each(|lan| lan.resumed(server_port, now));
         for (topic, part) in rest.topics {
             self.join(topic, part, now);
         }

@@ -35,6 +35,7 @@
 
 use super::connection::{Connection, Query};
 use super::dialer::{Dialer, Way};
+use super::lan::{Found, Lan, Outgoing as LanPacket};
 use super::life::Rest;
 use super::meter::Meter;
 use super::relay::client::Relays;
@@ -46,14 +47,15 @@ use super::share::Share;
 use super::tags::{kind, tag};
 use crate::between::{FromLive, FromNet};
 use crate::credit::{Bounds, Credit};
-use crate::status::{ConnectionStatus, NetStatus};
+use crate::mapping::MappedBy;
+use crate::status::{ConnectionStatus, MappingStatus, NetStatus};
 use crate::swarm::{Action, ConnId, Limits, Part, Swarm, Topic};
 use bosc_dht::{Dht, Entropy, ListenId, QueryId, SocketKind};
 use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_udx::{Dispatch, SocketTag, StreamTable};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -112,6 +114,8 @@ pub struct NetSetup {
     pub relay: Option<RelaySetup>,
     /// Most bytes a second that all connections together send; none: any.
     pub upload_limit: Option<u64>,
+    /// Find peers in the local network and be found there, with this randomness for what is announced.
+    pub lan: Option<Entropy>,
     /// Randomness for the DHT, for handshakes and for streams.
     pub entropy: [Entropy; 3],
 }
@@ -156,6 +160,9 @@ pub struct NetMachine {
     pub(super) relay_server: Option<RelayServer>,
     pub(super) relay_through: Vec<PublicKey>,
     pub(super) offers: Offers,
+    pub(super) lan: Option<Lan>,
+    mapping: Option<(SocketAddrV4, MappedBy)>,
+    mapping_known: bool,
     facts: Facts,
 }
 
@@ -171,9 +178,20 @@ impl std::fmt::Debug for NetMachine {
 impl NetMachine {
     /// A machine that starts to find its place in the DHT at once.
     pub fn new(setup: NetSetup, now: Duration) -> Self {
-        let NetSetup { key_pair, dht, limits, tuning, seed, relay_through, relay, upload_limit, entropy } =
-            setup;
+        let NetSetup {
+            key_pair,
+            dht,
+            limits,
+            tuning,
+            seed,
+            relay_through,
+            relay,
+            upload_limit,
+            lan,
+            entropy,
+        } = setup;
         let [for_dht, for_handshakes, entropy] = entropy;
+        let lan = lan.map(|entropy| Lan::new(key_pair.public(), dht.server_port, entropy, now));
         let mut dht = Dht::new(dht, for_dht, now);
         dht.bootstrap(now);
         let mut machine = Self {
@@ -209,6 +227,9 @@ impl NetMachine {
             relay_server: relay.map(|setup| RelayServer::new(setup, now)),
             relay_through,
             offers: Offers::default(),
+            lan,
+            mapping: None,
+            mapping_known: false,
             facts: Facts::default(),
         };
         machine.start_relay(now);
@@ -274,6 +295,10 @@ impl NetMachine {
         }
         if !self.swarm.join(topic, part, now) {
             tracing::warn!("too many topics joined");
+            return;
+        }
+        if let Some(lan) = &mut self.lan {
+            lan.join(topic, part, now);
         }
         self.note_flushed(topic);
     }
@@ -284,7 +309,56 @@ impl NetMachine {
             topics.retain(|(t, _)| *t != topic);
         }
         self.flushed.remove(&topic);
+        self.lan.iter_mut().for_each(|lan| lan.leave(&topic));
         self.swarm.leave(&topic);
+    }
+
+    /// A packet of multicast DNS came from a host of our network.
+    pub fn receive_lan(&mut self, from: Ipv4Addr, packet: &[u8], now: Duration) {
+        if self.rest.is_none() && self.closing.is_none() {
+            self.lan.iter_mut().for_each(|lan| lan.receive(from, packet, now));
+        }
+    }
+
+    /// The next packet of multicast DNS to send, on every interface.
+    pub(super) fn poll_lan(&mut self) -> Option<LanPacket> {
+        self.lan.as_mut()?.poll_transmit()
+    }
+
+    /// Peers that were found in the local network are tried as those are that a lookup finds.
+    fn lan_work(&mut self, now: Duration) {
+        let Some(lan) = &mut self.lan else { return };
+        lan.handle_timeout(now);
+        while let Some(Found { topic, peer, at }) = lan.poll_found() {
+            tracing::debug!(%at, "a peer in the local network");
+            self.swarm.peer_found(topic, peer, vec![at], now);
+        }
+    }
+
+    /// Connects to a peer for its own sake, or no longer. See [`Swarm::name`].
+    pub fn name(&mut self, peer: PublicKey, named: bool, now: Duration) {
+        self.swarm.name(peer, named, now);
+    }
+
+    /// Whether a port of our router would be of use: others see us at a public address, and do not reach us there.
+    pub fn wants_mapping(&self) -> bool {
+        let behind = self.dht.is_bootstrapped() && self.dht.is_firewalled();
+        behind && self.dht.nat().host().is_some_and(bosc_dht::is_public)
+    }
+
+    /// What our router maps to the server socket's port; or nothing any more. Used once DHT nodes have reached us there.
+    pub fn set_mapping(&mut self, got: Option<(SocketAddrV4, MappedBy)>, now: Duration) {
+        self.mapping = got;
+        self.mapping_known = true;
+        self.changed = true;
+        self.dht.set_mapping(got.map(|(at, _)| at), now);
+    }
+
+    /// Lets peers connect to our key, whether or not a topic is announced.
+    pub fn listen_always(&mut self, now: Duration) {
+        if self.resting().is_none() {
+            self.start_listening(now);
+        }
     }
 
     /// Looks again; the topic counts as flushed when that is over, and not before.
@@ -323,6 +397,7 @@ impl NetMachine {
         self.checks_due(now);
         self.link_timeouts(now);
         self.relay_work(now);
+        self.lan_work(now);
         self.metered_writes(now);
         loop {
             self.dialer.connector.press(PRESSED.saturating_sub(self.half_open().count()));
@@ -382,6 +457,7 @@ impl NetMachine {
             self.dialer.connector.next_timeout(),
             self.link_timeout(),
             self.meter.next_timeout(),
+            self.lan.as_ref().and_then(Lan::next_timeout),
             self.session_timeout(),
             self.relay_server.as_ref().and_then(RelayServer::next_timeout),
             self.closing_soon.or(self.closing),
@@ -485,6 +561,12 @@ impl NetMachine {
             nat_host: self.dht.nat().host(),
             nat_port: self.dht.nat().port(),
             nat_samples: self.dht.nat().len(),
+            mapping_known: self.mapping_known,
+            mapping: self.mapping.map(|(address, by)| MappingStatus {
+                address,
+                by,
+                proved: self.dht.mapped_address() == Some(address),
+            }),
             connections: self.links.values().filter(|l| l.conn_open).map(|l| l.remote).collect(),
             peers: self.connection_statuses(),
             relayed: self.relayed(),

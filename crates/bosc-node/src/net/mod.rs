@@ -12,6 +12,7 @@
 //! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent. `meter`: how
 //!   fast it is sent. `end`: the end of a node.
 //! - `watch`: noticing that the network changed or the machine slept. `life`: what follows from it, and resting.
+//! - `lan/`: peers in the same local network, without a DHT.
 //! - `relay/`: blind relays that we use, and being one.
 //! - `alarm`: sleeping until a time-out without being woken on the way.
 //! - `socket`: one UDP socket, many datagrams a call. `pool`: sockets for holepunching. `tags`: how sockets are called.
@@ -21,6 +22,7 @@ mod connection;
 mod dial;
 mod dialer;
 mod end;
+mod lan;
 mod life;
 mod links;
 pub(crate) mod machine;
@@ -34,12 +36,14 @@ mod topics;
 mod watch;
 
 use crate::between::{Input, NetCommand};
+use crate::mapping::Notices;
 use crate::signal::Signal;
 use crate::status::NetStatus;
 use crate::swarm::{Limits, Topic};
 use alarm::Alarm;
 use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_udx::SocketTag;
+use lan::socket::LanSocket;
 use machine::{Datagram, NetMachine, NetSetup, Tuning};
 use pool::Pool;
 use relay::{RelaySetup, RelayStatus};
@@ -57,6 +61,8 @@ use watch::{Clocks, Seen, Watch, local_addresses};
 const SEGMENTS: usize = 44;
 /// System calls for receiving before something is sent.
 const RECEIVES: usize = 8;
+/// The same of packets of the local network.
+const LAN_RECEIVES: usize = 64;
 /// When DHT nodes are kept for the next run first, and how often then. Nothing is woken for it.
 const KEEP_FIRST: Duration = Duration::from_secs(10);
 const KEEP_EVERY: Duration = Duration::from_secs(1800);
@@ -73,6 +79,8 @@ pub(crate) struct NetConfig {
     pub(crate) relay_through: Vec<PublicKey>,
     pub(crate) relay: Option<RelaySetup>,
     pub(crate) upload_limit: Option<u64>,
+    /// Find peers in the local network, and be found there.
+    pub(crate) lan: bool,
 }
 
 /// Snapshot shared with callers. The byte counts are read on demand: they change all the time and wake nobody.
@@ -118,6 +126,11 @@ pub(crate) struct Net {
     resting: Vec<Sender<()>>,
     host: Ipv4Addr,
     watch: Watch,
+    /// Is to know when we are behind a NAT, and when the network changed; whether it was told the former.
+    mapper: Option<Notices>,
+    mapping_wanted: bool,
+    /// Multicast DNS, if it is spoken.
+    lan: Option<LanSocket>,
     clocks: Clocks,
     /// When DHT nodes are kept next.
     keep_at: Duration,
@@ -137,6 +150,7 @@ impl Net {
     ) -> std::io::Result<Self> {
         let server = Socket::bind(config.host, config.port)?;
         let client = Socket::bind(config.host, 0)?;
+        let lan = if config.lan { Some(LanSocket::bind()?) } else { None };
         let mut dht = config.dht;
         dht.server_port = server.port();
         dht.local_addresses = local_addresses(config.host, server.port());
@@ -155,6 +169,7 @@ impl Net {
             relay_through: config.relay_through,
             relay: config.relay,
             upload_limit: config.upload_limit,
+            lan: config.lan.then(|| -> bosc_dht::Entropy { Box::new(entropy) }),
             entropy: [Box::new(entropy), Box::new(entropy), Box::new(entropy)],
         };
         Ok(Self {
@@ -170,11 +185,19 @@ impl Net {
             resting: Vec::new(),
             host: config.host,
             watch,
+            mapper: None,
+            mapping_wanted: false,
+            lan,
             clocks: Clocks::default(),
             keep_at: start.elapsed() + KEEP_FIRST,
             scratch: Vec::with_capacity(1 << 16),
             storage: Vec::new(),
         })
+    }
+
+    /// Tells it of changes of the network.
+    pub(crate) fn set_mapper(&mut self, mapper: Notices) {
+        self.mapper = Some(mapper);
     }
 
     pub(crate) fn server_port(&self) -> u16 {
@@ -195,6 +218,7 @@ impl Net {
             self.transmit();
             self.publish();
             self.keep_nodes();
+            self.want_mapping();
             if self.machine.is_closed(self.now()) {
                 return;
             }
@@ -217,10 +241,12 @@ impl Net {
                 _ = self.server.readable() => {}
                 _ = self.client.readable() => {}
                 () = self.pool.readable() => {}
+                () = lan_readable(self.lan.as_ref()) => {}
                 () = self.watch.happened() => {}
                 () = alarm.after(wait) => {}
             }
             self.receive();
+            self.receive_lan();
         }
     }
 
@@ -233,13 +259,33 @@ impl Net {
             self.machine.slept(now);
         }
         self.watch.take(now);
-        match self.watch.look(slept, now) {
+        let seen = self.watch.look(slept, now);
+        if let Some(lan) = self.lan.as_mut().filter(|_| seen != Seen::Same) {
+            lan.look();
+        }
+        match seen {
             Seen::Changed => {
                 let local = local_addresses(self.host, self.server.port());
                 self.machine.network_changed(local, now);
+                self.forget_mapping();
             }
             Seen::Around => self.machine.look_around(now),
             Seen::Same => {}
+        }
+    }
+
+    fn forget_mapping(&mut self) {
+        self.mapping_wanted = false;
+        self.mapper.iter().for_each(Notices::network_changed);
+    }
+
+    /// Has the router asked for a port, once that is of use.
+    fn want_mapping(&mut self) {
+        if let Some(mapper) = self.mapper.as_ref().filter(|_| !self.mapping_wanted)
+            && self.machine.wants_mapping()
+        {
+            self.mapping_wanted = true;
+            mapper.look();
         }
     }
 
@@ -270,6 +316,7 @@ impl Net {
         let port = self.server.port();
         let now = self.now();
         self.machine.resume(local_addresses(self.host, port), port, now);
+        self.forget_mapping();
     }
 
     /// Takes in what has arrived, bounded, so that answers go out between.
@@ -294,6 +341,14 @@ impl Net {
         });
     }
 
+    /// Takes in what others in the local network say, bounded as well.
+    fn receive_lan(&mut self) {
+        let now = self.now();
+        let Some(lan) = &mut self.lan else { return };
+        let machine = &mut self.machine;
+        lan.receive(LAN_RECEIVES, |from, packet| machine.receive_lan(from, packet, now));
+    }
+
     fn socket(&mut self, tag: SocketTag) -> Option<&mut Socket> {
         match tag {
             SERVER => Some(&mut self.server),
@@ -308,6 +363,9 @@ impl Net {
             NetCommand::Live(told) => self.machine.from_live(told, now),
             NetCommand::Join { topic, part } => self.machine.join(topic, part, now),
             NetCommand::Leave { topic } => self.machine.leave(topic),
+            NetCommand::Name { peer, named } => self.machine.name(peer, named, now),
+            NetCommand::Mapping { got } => self.machine.set_mapping(got, now),
+            NetCommand::Listen => self.machine.listen_always(now),
             NetCommand::LookAgain { topic, reply } => {
                 self.machine.look_again(topic, now);
                 self.publish();
@@ -352,6 +410,11 @@ impl Net {
             }
         }
         self.scratch = scratch;
+        if let Some(lan) = &self.lan {
+            while let Some(out) = self.machine.poll_lan() {
+                lan.send(|from| out.bytes(from));
+            }
+        }
         while let Some(tag) = self.machine.poll_unused() {
             self.pool.close(tag);
         }
@@ -375,6 +438,14 @@ impl Net {
         if news {
             self.signal.raise();
         }
+    }
+}
+
+/// Waits for a packet of the local network, for ever where nobody listens.
+async fn lan_readable(lan: Option<&LanSocket>) {
+    match lan {
+        Some(lan) => lan.readable().await,
+        None => std::future::pending().await,
     }
 }
 

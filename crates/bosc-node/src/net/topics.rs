@@ -122,7 +122,10 @@ impl NetMachine {
                     self.network_back(now);
                 }
                 Event::MappingChanged => self.check_links(false, now),
-                Event::Bootstrapped | Event::NatUpdate { .. } | Event::PersistentChanged(_) => {
+                Event::Bootstrapped
+                | Event::PortMapped(_)
+                | Event::NatUpdate { .. }
+                | Event::PersistentChanged(_) => {
                     self.changed = true;
                 }
                 _ => {}

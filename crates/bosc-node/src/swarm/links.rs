@@ -67,7 +67,7 @@ impl Swarm {
     /// A connection or an attempt has ended.
     pub fn closed(&mut self, conn: ConnId, now: Duration) {
         let Some(peer) = self.by_conn.get(&conn).copied() else { return };
-        if self.dialled(conn).is_some() {
+        if self.dialled(conn).is_some() || self.peers.is_named(&peer) {
             let jitter = self.random() % 500;
             self.peers.disconnected(&peer, Backoff { now, jitter });
         }
@@ -93,6 +93,17 @@ impl Swarm {
     /// The connection to a peer was lost with the network under it: it is tried again without a pause, if we had dialled it.
     pub fn retry_now(&mut self, peer: &PublicKey, now: Duration) {
         self.peers.retry_now(peer, now);
+    }
+
+    /// Connects to a peer for its own sake and keeps the connection, whatever topics are joined, until it is not named any more. A
+    /// connection that is there then stays.
+    pub fn name(&mut self, peer: PublicKey, named: bool, now: Duration) {
+        if peer == self.me {
+            return;
+        }
+        let connected = self.links.contains_key(&peer);
+        self.peers.name(peer, named, connected, now);
+        self.pump(now);
     }
 
     /// Whom `conn` leads to, if we dialled it and no other has replaced it.

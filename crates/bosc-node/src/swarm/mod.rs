@@ -16,6 +16,8 @@
 //!   spoke with us has its reasons: no second key.
 //! * We never connect to ourselves or to a banned peer.
 //! * A topic counts as flushed once its first query has ended and each peer it found was tried once.
+//! * A peer that is *named* is connected to for its own sake: it is tried again every half minute at the latest for as long as it is
+//!   named, its connection makes room for nobody, and its record stays.
 //! * Peers kept are bounded by [`Limits::known`]; the longest unseen idle one makes room, one that was connected before last.
 //! * Connections that do nothing keep out nobody who does something, and attempts that hang hold up nobody: see `room`.
 //! * While a topic is joined as *urgent* (somebody waits) and no query runs, its next look is never further away than

@@ -10,6 +10,8 @@ use std::time::Duration;
 const LONG_LIVED: Duration = Duration::from_secs(15);
 const TOPICS_PER_PEER: usize = 16;
 const RELAYS_PER_PEER: usize = 8;
+/// A named peer is tried again after so long at the latest, in milliseconds.
+const NAMED_AGAIN: u64 = 30_000;
 
 /// When a connection ended, and how far to spread its retry (milliseconds).
 pub(super) struct Backoff {
@@ -30,6 +32,8 @@ struct Peer {
     /// The last attempt came to nothing.
     failed: bool,
     banned: bool,
+    /// It is wanted for its own sake, whatever topics it has.
+    named: bool,
     queued: bool,
     connected_at: Option<Duration>,
     retry_at: Option<Duration>,
@@ -56,7 +60,7 @@ impl Peers {
             let idle = self
                 .known
                 .iter()
-                .filter(|(_, p)| !p.queued && p.connected_at.is_none())
+                .filter(|(_, p)| !p.queued && !p.named && p.connected_at.is_none())
                 .min_by_key(|(_, p)| (p.proven && !p.banned, p.banned, p.seen))
                 .map(|(k, _)| *k);
             self.known.remove(&idle?);
@@ -97,13 +101,43 @@ impl Peers {
         true
     }
 
+    /// Has the peer connected to for its own sake from now on, or no longer. Returns whether it is queued now.
+    pub(super) fn name(&mut self, key: PublicKey, named: bool, connected: bool, now: Duration) -> bool {
+        if !named {
+            if let Some(peer) = self.known.get_mut(&key) {
+                peer.named = false;
+                if peer.topics.is_empty() {
+                    peer.retry_at = None;
+                }
+            }
+            return false;
+        }
+        let Some(peer) = self.entry(key, now) else { return false };
+        peer.named = true;
+        if connected || peer.banned || peer.queued {
+            return false;
+        }
+        (peer.retry_at, peer.attempts, peer.queued) = (None, 0, true);
+        self.fresh.push(key);
+        true
+    }
+
+    pub(super) fn is_named(&self, key: &PublicKey) -> bool {
+        self.known.get(key).is_some_and(|p| p.named)
+    }
+
+    /// Those wanted for their own sake.
+    pub(super) fn named(&self) -> Vec<PublicKey> {
+        self.known.iter().filter(|(_, p)| p.named).map(|(k, _)| *k).collect()
+    }
+
     pub(super) fn seen(&mut self, key: PublicKey, now: Duration) {
         self.entry(key, now);
     }
 
     pub(super) fn forget_topic(&mut self, topic: &Topic) {
         for p in self.known.values_mut() {
-            if p.topics.remove(topic) && p.topics.is_empty() {
+            if p.topics.remove(topic) && p.topics.is_empty() && !p.named {
                 p.retry_at = None;
             }
         }
@@ -131,11 +165,12 @@ impl Peers {
             (0 | 1, true) => Some(1000),
             (0 | 1, false) | (2, true) => Some(5000),
             (2, false) | (3, _) => Some(15_000),
+            _ if p.named => Some(NAMED_AGAIN),
             // Given up until a lookup finds it again.
             _ => None,
         };
         p.retry_at = wait_ms
-            .filter(|_| !p.banned && !p.topics.is_empty())
+            .filter(|_| !p.banned && (p.named || !p.topics.is_empty()))
             .map(|ms| at.now + Duration::from_millis(ms + at.jitter));
     }
 
@@ -187,7 +222,7 @@ impl Peers {
 
     /// Whether a connection to the peer still serves a topic.
     pub(super) fn wanted(&self, key: &PublicKey) -> bool {
-        self.known.get(key).is_some_and(|p| !p.banned && !p.topics.is_empty())
+        self.known.get(key).is_some_and(|p| !p.banned && (p.named || !p.topics.is_empty()))
     }
 
     pub(super) fn has_queued(&self) -> bool {

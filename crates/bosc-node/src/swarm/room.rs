@@ -129,7 +129,7 @@ impl Swarm {
         let goes = self
             .links
             .iter()
-            .filter(|(_, l)| l.initiator && self.can_go(l, waited_on, now))
+            .filter(|(peer, l)| l.initiator && !self.peers.is_named(peer) && self.can_go(l, waited_on, now))
             .min_by_key(|(peer, l)| (l.open, l.good_for(now), l.used(), **peer))
             .map(|(peer, _)| *peer);
         if let Some(peer) = goes {

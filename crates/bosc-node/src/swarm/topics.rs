@@ -170,6 +170,9 @@ impl Swarm {
             }
             self.discover(topic, now);
         }
+        for peer in self.peers.named() {
+            self.name(peer, true, now);
+        }
     }
 
     pub(super) fn flush_maybe(&mut self, topic: Topic) {

@@ -128,6 +128,7 @@ impl Host {
         let offered = relay.as_ref().filter(|r| r.offer).map(|r| r.key_pair.public());
         let setup = NetSetup {
             upload_limit: None,
+            lan: None,
             key_pair,
             dht,
             limits: Limits::default(),
@@ -148,6 +149,8 @@ impl Host {
             disguise,
             turn: TURN,
             offer_relay: offered,
+            blind_for: None,
+            blind: Arc::default(),
         };
         Self {
             ip,

@@ -17,12 +17,12 @@ use crate::error::{CommandError, ErrorKind};
 use crate::store::command::RotCount;
 use crate::versions::command::MAX_VERSIONS;
 use bosc_drive::drive::Drive;
-use bosc_follow::Wait;
 use bosc_follow::vouch::is_uncompared;
+use bosc_follow::{FollowError, Wait};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use bosc_node::CoreStatus;
+use bosc_node::{CoreStatus, NetStatus, Node};
 use bosc_updater::install::{Installer, Options};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,6 +30,8 @@ use std::time::Duration;
 
 /// How long peers are given to say which blocks they hold once they said how many there are.
 const SETTLE: Duration = Duration::from_secs(3);
+/// How long it is waited for what the router says.
+const MAPPING: Duration = Duration::from_secs(6);
 /// How long blocks that are here are read and compared; the scrub of a seed reads all of them.
 const LOOK_FOR_ROT: Duration = Duration::from_secs(5);
 
@@ -75,6 +77,7 @@ impl Engine {
             sink.tell(DoctorEvent::Client(judged.map_err(no_version)?));
         }
         if let Some(node) = self.running_node() {
+            self.wait_for_mapping(&node, stop)?;
             sink.tell(DoctorEvent::Nat(super::nat::judge(&node.status())));
         }
         let count = |level| counts.get(&level).copied().unwrap_or(0);
@@ -93,6 +96,21 @@ impl Engine {
             .hint(next));
         }
         Ok(Diagnosis { ok, warn, bad })
+    }
+
+    /// Gives the router a moment to say whether it leads a port here, and DHT nodes to find out whether it does.
+    fn wait_for_mapping(&self, node: &Node, stop: &Stop) -> Result<(), CommandError> {
+        let known = |s: &NetStatus| s.mapping_known && s.mapping.is_none_or(|m| m.proved);
+        let waited = Wait::new(stop).timeout(MAPPING).run(node.signal(), |_| {
+            let status = node.status();
+            let asked = self.wishes().map_port && super::nat::is_behind(&status);
+            Ok::<_, FollowError>((!asked || known(&status)).then_some(()))
+        });
+        match waited {
+            // That is said as it stands.
+            Ok(_) | Err(FollowError::TimedOut(_)) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
     }
 
     fn facts(

@@ -12,6 +12,7 @@
 //! A consistent NAT may let in anybody it has a port for, the hosts we wrote to, or those hosts and ports: from inside they look
 //! alike, and HyperDHT does not tell them apart either.
 
+use crate::seed::event::MappingBy;
 use bosc_node::NetStatus;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,17 @@ pub struct Reaches {
     pub random: bool,
 }
 
+/// A port of the router that leads here, as it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingSeen {
+    /// The address from outside.
+    pub address: String,
+    /// How it was got.
+    pub by: MappingBy,
+    /// DHT nodes came through.
+    pub reached: bool,
+}
+
 /// The network as this machine sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NatSeen {
@@ -56,23 +68,35 @@ pub struct NatSeen {
     pub samples: usize,
     /// Whom a direct connection can reach; none where that is not known.
     pub reaches: Option<Reaches>,
+    /// The port of the router that leads here, if it was asked for one and gave it.
+    pub mapping: Option<MappingSeen>,
     /// In words.
     pub message: String,
     /// What to do; none when nothing has to be done.
     pub next: Option<String>,
 }
 
-/// Judges what a node has seen.
-pub(crate) fn judge(status: &NetStatus) -> NatSeen {
-    let (host, port) = (status.nat_host, status.nat_port);
-    let kind = match (host, port) {
+/// Whether a port of the router would be of use.
+pub(crate) fn is_behind(status: &NetStatus) -> bool {
+    matches!(kind_of(status), NatKind::Consistent | NatKind::Random)
+        && status.nat_host.is_some_and(bosc_node::is_public)
+}
+
+fn kind_of(status: &NetStatus) -> NatKind {
+    match (status.nat_host, status.nat_port) {
         _ if status.received == 0 => NatKind::Blocked,
         _ if status.address.is_some() && !status.firewalled => NatKind::Open,
         _ if status.nat_samples < ENOUGH => NatKind::Unknown,
         (Some(_), 0) => NatKind::Random,
         (Some(_), _) => NatKind::Consistent,
         (None, _) => NatKind::Unknown,
-    };
+    }
+}
+
+/// Judges what a node has seen.
+pub(crate) fn judge(status: &NetStatus) -> NatSeen {
+    let (host, port) = (status.nat_host, status.nat_port);
+    let kind = kind_of(status);
     let address = match (host, port) {
         (Some(host), 0) => Some(host.to_string()),
         (Some(host), port) => Some(format!("{host}:{port}")),
@@ -84,9 +108,43 @@ pub(crate) fn judge(status: &NetStatus) -> NatSeen {
         NatKind::Blocked => Some(Reaches { open: false, consistent: false, random: false }),
         NatKind::Unknown => None,
     };
-    let (message, next) = words(kind, status.nat_samples);
+    let (mut message, mut next) = words(kind, status.nat_samples);
+    let mapping = status.mapping.map(|m| MappingSeen {
+        address: m.address.to_string(),
+        by: m.by.into(),
+        reached: m.proved,
+    });
+    if is_behind(status) {
+        let (of_router, enough) = router_words(mapping.as_ref(), status.mapping_known);
+        message.push_str(&of_router);
+        if enough {
+            next = "";
+        }
+    }
     let next = (!next.is_empty()).then(|| next.to_owned());
-    NatSeen { nat: kind, address, samples: status.nat_samples, reaches, message, next }
+    NatSeen { nat: kind, address, samples: status.nat_samples, reaches, mapping, message, next }
+}
+
+/// What is said of the router, and whether nothing has to be done.
+fn router_words(mapping: Option<&MappingSeen>, asked: bool) -> (String, bool) {
+    match mapping {
+        Some(m) if m.reached => (
+            format!("; the router leads {} to a seeder here ({}), where all peers reach it", m.address, m.by),
+            true,
+        ),
+        Some(m) => (
+            format!(
+                "; the router says ({}) that it leads {} here, but DHT nodes do not get through",
+                m.by, m.address
+            ),
+            false,
+        ),
+        None if asked => (
+            "; the router gives no port: it does not answer to PCP, NAT-PMP and UPnP, or refuses".into(),
+            false,
+        ),
+        None => (String::new(), false),
+    }
 }
 
 fn words(kind: NatKind, samples: usize) -> (String, &'static str) {
@@ -100,7 +158,7 @@ fn words(kind: NatKind, samples: usize) -> (String, &'static str) {
             "behind a NAT that gives every peer another port: holepunching works with open peers and those behind a NAT that \
              keeps one port, not with those behind another such NAT"
                 .into(),
-            "give this machine a public UDP port, or name a relay with `--relay KEY`: `bosc relay` on a machine with a public address \
+            "turn on UPnP or NAT-PMP in the router, give this machine a public UDP port, or name a relay with `--relay KEY`: `bosc relay` on a machine with a public address \
              is one",
         ),
         NatKind::Blocked => (

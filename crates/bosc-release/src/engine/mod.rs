@@ -30,7 +30,7 @@ use crate::error::{CommandError, ErrorKind};
 use bosc_follow::Topics;
 use bosc_format::crypto::{KeyPair, PublicKey};
 use bosc_node::bootstrap::{BootstrapError, resolve};
-use bosc_node::{Node, NodeConfig, RelaySetup};
+use bosc_node::{BlindFor, Node, NodeConfig, RelaySetup};
 use bosc_store::{Options, Store};
 use errors::store_error;
 use std::net::SocketAddrV4;
@@ -54,6 +54,8 @@ pub struct EngineConfig {
     pub bootstrap: Vec<String>,
     /// Public keys of blind relays to go through where no direct way to a peer is found.
     pub relay: Vec<String>,
+    /// Find peers in the local network, and be found there.
+    pub lan: bool,
     /// The root secret of a new store. An existing store must have the same one.
     pub primary_key: Option<[u8; 32]>,
     /// Counts how often what runs was asked to read its files again; who counts up wakes it with [`Stop::wake`].
@@ -69,6 +71,10 @@ pub(crate) struct NodeWishes {
     pub(crate) port: Option<u16>,
     /// Be a blind relay.
     pub(crate) relay: Option<RelaySetup>,
+    /// Ask the router for a port.
+    pub(crate) map_port: bool,
+    /// Be a blind peer.
+    pub(crate) blind_for: Option<BlindFor>,
     /// Most connections.
     pub(crate) max_connections: Option<usize>,
     /// Most bytes a second that are sent.
@@ -93,6 +99,7 @@ pub struct Engine {
     pub(crate) dir: PathBuf,
     pub(crate) bootstrap: Vec<SocketAddrV4>,
     relay: Vec<PublicKey>,
+    lan: bool,
     pub(crate) node: Mutex<Option<Arc<Node>>>,
     /// No node may run now: a release is on its way to its mirror (see `ci`). Changed with `node` locked.
     pub(crate) silent: Arc<AtomicBool>,
@@ -154,6 +161,7 @@ impl Engine {
             dir: config.store.clone(),
             bootstrap,
             relay,
+            lan: config.lan,
             node: Mutex::new(None),
             silent: Arc::default(),
             staging: Mutex::new(()),
@@ -189,10 +197,13 @@ impl Engine {
         let mut config = NodeConfig::peer(self.bootstrap.clone());
         config.key_pair = self.node_key()?;
         config.relay_through.clone_from(&self.relay);
+        config.lan = self.lan;
         let wishes = self.wishes().clone();
         config.upload_limit = wishes.upload_limit;
         config.port = wishes.port.unwrap_or(0);
         config.relay = wishes.relay;
+        config.blind_for = wishes.blind_for;
+        config.map_port = wishes.map_port;
         if let Some(most) = wishes.max_connections {
             // At least one has to come to us, where more than one may: nobody could fetch from those who only dial.
             config.max_peers = config.max_peers.min(most.div_ceil(2));
@@ -203,6 +214,10 @@ impl Engine {
                 Some(port) => (
                     format!("UDP port {port} cannot be used"),
                     "choose another with `--port`; 0 takes a free one",
+                ),
+                None if self.lan => (
+                    "the local network could not be listened to".to_owned(),
+                    "check that this machine may open UDP port 5353, or leave `--lan` out",
                 ),
                 None => (
                     "the network could not be reached".to_owned(),

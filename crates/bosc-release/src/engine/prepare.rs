@@ -1,6 +1,6 @@
 //! What the node has to be for a request, taken note of before it starts.
 
-use super::Engine;
+use super::{Engine, NodeWishes};
 use crate::error::CommandError;
 use crate::request::Request;
 
@@ -10,10 +10,14 @@ impl Engine {
     /// # Errors
     /// What the store says.
     pub fn prepare(&self, request: &Request) -> Result<(), CommandError> {
-        if let Request::Seed(seed) = request {
-            let wishes = self.seed_wishes(seed)?;
-            *self.wishes() = wishes;
-        }
+        let wishes = match request {
+            Request::Seed(seed) => self.seed_wishes(seed)?,
+            Request::BlindPeer(blind_peer) => self.blind_peer_wishes(blind_peer)?,
+            // To say whether the router gives a port.
+            Request::Doctor(_) => NodeWishes { map_port: true, ..NodeWishes::default() },
+            _ => return Ok(()),
+        };
+        *self.wishes() = wishes;
         Ok(())
     }
 }

@@ -2,12 +2,13 @@ use crate::changelog::event::{ChangelogEvent, ChangelogShown};
 use crate::cores::event::{CoreKept, CoreKind, CoresEvent, CoresShown};
 use crate::dht::event::{DhtNode, DhtNodes};
 use crate::doctor::event::{Diagnosis, DoctorEvent, Examined, RotSeen, SeedersSeen};
-use crate::doctor::nat::{NatKind, NatSeen, Reaches};
+use crate::doctor::nat::{MappingSeen, NatKind, NatSeen, Reaches};
 use crate::doctor::{Client, Finding, Level, Platform};
 use crate::gc::event::{GcDone, GcEvent, Kept};
 use crate::golden;
 use crate::install::event::{InstallEvent, Installed, Installing, Uninstalled};
 use crate::keys::event::{KeyFileKind, KeysEvent, KeysExported, KeysImported};
+use crate::seed::event::MappingBy;
 use crate::store::event::{Checked, DatabaseState, StoreChecked, StoreEvent, StoreRepaired};
 use crate::versions::event::{VersionsEvent, VersionsShown};
 
@@ -203,13 +204,15 @@ fn events_of_doctor_have_the_names_that_others_read() {
                 address: Some("5.9.0.7".into()),
                 samples: 3,
                 reaches: Some(Reaches { open: true, consistent: true, random: false }),
+                mapping: Some(MappingSeen { address: "a".into(), by: MappingBy::Upnp, reached: true }),
                 message: "m".into(),
                 next: None,
             }),
             "nat",
             concat!(
                 r#"{"nat":"random","address":"5.9.0.7","samples":3,"#,
-                r#""reaches":{"open":true,"consistent":true,"random":false},"message":"m","next":null}"#
+                r#""reaches":{"open":true,"consistent":true,"random":false},"#,
+                r#""mapping":{"address":"a","by":"upnp","reached":true},"message":"m","next":null}"#
             ),
         ),
     ]);

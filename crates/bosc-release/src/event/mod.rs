@@ -118,6 +118,8 @@ events! {
     SeedOf(crate::seed::event::OfLink),
     /// Of `relay`.
     Relay(crate::relay::event::RelayEvent),
+    /// Of `blind-peer`.
+    BlindPeer(crate::blind_peer::event::BlindPeerEvent),
     /// Of `info`.
     Info(InfoEvent),
     /// Of `dump`.

@@ -7,7 +7,7 @@
 //! | the umask | goes along: a command that writes outside of the store is refused where the owner would make its files more open |
 //! | working folder, `HOME`, `XDG_DATA_HOME`, `LOCALAPPDATA`, `PATH` | are in the request: absolute paths and `UserPlaces` |
 //! | passphrases, tokens, terminal | are read by the one who asks, and are in the request where the command needs them |
-//! | `--bootstrap`, `--relay` | are those of the store's owner, which has one node |
+//! | `--bootstrap`, `--relay`, `--lan` | are those of the store's owner, which has one node |
 //! | `TZ`, `LANG` | decide nothing: times are UTC, texts are English |
 
 use crate::engine::errors::other_primary_key;
@@ -87,6 +87,7 @@ fn writes_outside(request: &Request) -> bool {
         | Request::Provision(_)
         | Request::Seed(_)
         | Request::Relay(_)
+        | Request::BlindPeer(_)
         | Request::Info(_)
         | Request::Changelog(_)
         | Request::Versions(_)

@@ -1,7 +1,8 @@
 //! `seed`: keep drives here, whole and up to date, for whoever asks. What all links of one command have in common.
 
+use super::blind::BlindPeers;
 use super::board::{Board, LinkFacts};
-use super::event::{OfLink, SeedEvent};
+use super::event::{MappingBy, OfLink, SeedEvent};
 use super::links::LinksFile;
 use super::notify::Notifier;
 use super::seeding::Seeding;
@@ -10,7 +11,7 @@ use super::{GRACE, Seed, SeedRelay, disk, serve};
 use crate::command::{Sink, Stop};
 use crate::engine::drive::parse_link;
 use crate::engine::follow::timed_out;
-use crate::engine::{Engine, NodeWishes, OFFLINE_AFTER};
+use crate::engine::{Engine, NodeWishes, OFFLINE_AFTER, public_keys};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::relay::command::RELAY_KEY;
@@ -18,7 +19,7 @@ use bosc_follow::{Alarm, Wait};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use bosc_node::{Node, RelayFor, RelaySetup};
+use bosc_node::{MappingStatus, NetStatus, Node, RelayFor, RelaySetup};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -52,6 +53,7 @@ struct Seeds<'a> {
     peers_told: Instant,
     board: Arc<Board>,
     offline: bool,
+    mapping: Option<MappingStatus>,
 }
 
 /// Sends events of one link of many on with its name.
@@ -82,10 +84,12 @@ impl Engine {
         };
         Ok(NodeWishes {
             port: request.port,
+            map_port: !request.no_port_mapping,
             relay: request.relay.as_ref().map(relay).transpose()?,
             max_connections: request.max_peers,
             upload_limit: request.upload_limit,
             grace: GRACE,
+            ..NodeWishes::default()
         })
     }
 
@@ -99,6 +103,7 @@ impl Engine {
         }
         let one = request.links.is_none().then(|| parse_link(&request.link)).transpose()?;
         request.metrics.as_deref().map(serve::parse).transpose()?;
+        let blind_peers = public_keys(&request.blind_peers, "--blind-peer")?;
         let mut seeds = Seeds {
             engine: self,
             request,
@@ -114,6 +119,7 @@ impl Engine {
             peers_told: Instant::now(),
             board: Arc::new(Board::new(request)),
             offline: false,
+            mapping: None,
         };
         match &one {
             Some(link) => seeds.links.push(Seeding::begin(self, link, seeds.interval(), sink)?),
@@ -136,20 +142,24 @@ impl Engine {
             let key = id::encode(&self.own_key(RELAY_KEY)?.public());
             sink.tell(SeedEvent::RelayFor { key, anyone: relay.anyone });
         }
+        let mut blind = BlindPeers::new(&node, blind_peers);
         let mut notify = Notifier::from_env();
         notify.ready(&seeds.summary());
         // Nothing but a stop, a failure, or that all have everything ends it.
-        let result = Wait::new(stop).run(node.signal(), |alarm| {
+        let result: Result<Option<()>, CommandError> = Wait::new(stop).run(node.signal(), |alarm| {
             if let Some(at) = notify.alive(alarm.now()) {
                 alarm.is_past(at);
             }
-            seeds.look(&node, sink, alarm)
+            let done = seeds.look(&node, sink, alarm)?;
+            seeds.tell_blind_peers(&mut blind, sink);
+            Ok(done)
         });
         notify.stopping();
         if request.peers_interval_ms.is_some() {
             seeds.tell_peers(&node, sink);
         }
         drop(serving);
+        drop(blind);
         drop(seeds);
         let _ = node.flush();
         match result {
@@ -276,6 +286,7 @@ impl<'a> Seeds<'a> {
         self.looked = Some(alarm.now());
         let net = node.status();
         self.tell_offline(sink, alarm);
+        self.tell_mapping(&net, sink);
         let mut failed = Vec::new();
         for (at, seeding) in self.links.iter_mut().enumerate() {
             if !many {
@@ -348,6 +359,17 @@ impl<'a> Seeds<'a> {
         }
     }
 
+    /// Asks blind peers for what there is, and tells how they stand.
+    fn tell_blind_peers(&self, blind: &mut BlindPeers, sink: &mut dyn Sink) {
+        if blind.is_empty() {
+            return;
+        }
+        blind.ask(self.links.iter().flat_map(Seeding::wishes).collect());
+        let whole =
+            |peer: &PublicKey| self.links.iter().all(|s| s.db().length > 0 && s.synced.contains(peer));
+        blind.tell(|peer| !self.links.is_empty() && whole(peer), sink);
+    }
+
     /// Who is connected, and what each has.
     fn tell_peers(&self, node: &Node, sink: &mut dyn Sink) {
         let net = node.status();
@@ -361,7 +383,7 @@ impl<'a> Seeds<'a> {
     }
 
     /// What machines are told of all this, anew.
-    fn post(&self, node: &Arc<Node>, net: &bosc_node::NetStatus, alarm: &mut Alarm) {
+    fn post(&self, node: &Arc<Node>, net: &NetStatus, alarm: &mut Alarm) {
         if self.request.metrics.is_none() {
             return;
         }
@@ -373,6 +395,19 @@ impl<'a> Seeds<'a> {
         });
         let links = self.links.iter().map(Seeding::facts).chain(failed).collect();
         self.board.post(net.clone(), node.relay(), self.engine.store.stats(), links, alarm.now());
+    }
+
+    /// Says which port the router gives us once peers can reach us there, and that it does no longer.
+    fn tell_mapping(&mut self, net: &NetStatus, sink: &mut dyn Sink) {
+        let now = net.mapping.filter(|m| m.proved);
+        if now == self.mapping {
+            return;
+        }
+        self.mapping = now;
+        sink.tell(SeedEvent::PortMapping {
+            address: now.map(|m| m.address.to_string()),
+            by: now.map(|m| MappingBy::from(m.by)),
+        });
     }
 
     /// Says once that no DHT node answers, and once that one does again.

@@ -6,11 +6,12 @@
 //! # Files
 //!
 //! - `command`: one or many links, from the start to a graceful end. `seeding`: one of them.
-//! - `links`: the file of links. `disk`: how much is fetched at most.
+//! - `blind`: blind peers that are asked to keep them, too. `links`: the file of links. `disk`: how much is fetched at most.
 //! - `board`: what is told to machines, taken from the loop; `metrics`: as Prometheus text; `health`: as yes or no, and why;
 //!   `serve`: over HTTP. `notify`: to systemd.
 //! - `scrub`: looking for rot. `event/`: what is told on the way.
 
+mod blind;
 mod board;
 pub(crate) mod command;
 mod disk;
@@ -48,12 +49,18 @@ pub struct Seed {
     /// UDP port; none or 0 takes any free one.
     #[serde(default)]
     pub port: Option<u16>,
+    /// Do not ask the router for a port.
+    #[serde(default)]
+    pub no_port_mapping: bool,
     /// Milliseconds between two tables of peers, which also come at the end; none: no tables.
     #[serde(default)]
     pub peers_interval_ms: Option<u64>,
     /// Be a blind relay as well.
     #[serde(default)]
     pub relay: Option<SeedRelay>,
+    /// Public keys of blind peers that are asked to keep the links available, too.
+    #[serde(default)]
+    pub blind_peers: Vec<String>,
     /// Most connections at once.
     #[serde(default)]
     pub max_peers: Option<usize>,
@@ -103,5 +110,7 @@ impl Seed {
             || self.metrics.is_some()
             || self.port.is_some()
             || self.relay.is_some()
+            || !self.blind_peers.is_empty()
+            || self.no_port_mapping
     }
 }

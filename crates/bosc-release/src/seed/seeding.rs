@@ -13,7 +13,7 @@ use bosc_follow::{Alarm, FollowedCore, FollowedDrive, Urgent};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use bosc_node::{Blocks, CoreStatus, Download, DownloadHandle, NetStatus, PeerStatus};
+use bosc_node::{BlindWish, Blocks, CoreStatus, Download, DownloadHandle, NetStatus, PeerStatus};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -123,6 +123,12 @@ impl<'a> Seeding<'a> {
     /// What is known of its db.
     pub(super) fn db(&self) -> CoreStatus {
         self.followed.db().status()
+    }
+
+    /// What a blind peer is asked for: its cores, with their lengths here.
+    pub(super) fn wishes(&self) -> Vec<BlindWish> {
+        let of = |core: &FollowedCore| BlindWish { key: *core.core().key(), length: core.status().length };
+        std::iter::once(self.followed.db()).chain(self.followed.known_blobs()).map(of).collect()
     }
 
     /// Of others, and so counted: what it needs.

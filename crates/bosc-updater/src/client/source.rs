@@ -98,6 +98,7 @@ fn pear(
     o.version = Some(options.version.clone());
     o.bootstrap.clone_from(&options.source.bootstrap);
     o.relay.clone_from(&options.source.relay);
+    o.lan = options.source.lan;
     o.seed_back = options.source.seed_back;
     o.stop = interrupt.stop();
     let (room, data) = (Arc::clone(installer), o.dir.clone());

@@ -25,6 +25,7 @@ pub struct UpdateSource {
     pub(crate) https: Https,
     pub(crate) bootstrap: Vec<String>,
     pub(crate) relay: Vec<String>,
+    pub(crate) lan: bool,
     pub(crate) seed_back: bool,
 }
 
@@ -85,6 +86,7 @@ impl UpdateSource {
             https: Https::default(),
             bootstrap: Vec::new(),
             relay: Vec::new(),
+            lan: false,
             seed_back: false,
         }
     }
@@ -195,6 +197,15 @@ impl UpdateSource {
     #[must_use]
     pub fn relay(mut self, keys: impl IntoIterator<Item = String>) -> Self {
         self.relay = keys.into_iter().collect();
+        self
+    }
+
+    /// Links: also finds peers in the same local network, by multicast DNS: without internet, and without a DHT. With
+    /// [`UpdateSource::seed_back`] it is found there as well. What is sent then says nothing of the link to those who do not know it. Off by
+    /// default.
+    #[must_use]
+    pub fn lan(mut self, lan: bool) -> Self {
+        self.lan = lan;
         self
     }
 

@@ -53,6 +53,7 @@ impl FollowedLink {
         let name = [NODE_KEY.as_bytes(), lineage.as_ref().map_or(&[], |l| l.as_slice())].concat();
         config.key_pair = store.create_key_pair(name);
         config.relay_through = relay;
+        config.lan = options.lan;
         let node = Node::start(config, Some(store.clone())).map_err(|e| {
             UpdateError::new(ErrorKind::Network, "no UDP socket could be opened")
                 .hint("check that this application may use the network")

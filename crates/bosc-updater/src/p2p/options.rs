@@ -30,6 +30,8 @@ pub struct P2pOptions {
     pub bootstrap: Vec<String>,
     /// Public keys of blind relays to go through where no direct way to a peer is found.
     pub relay: Vec<String>,
+    /// Find peers in the local network as well, and be found there with `seed_back`.
+    pub lan: bool,
     /// Lets others find this peer and fetch from it.
     pub seed_back: bool,
     /// The platform as the drive names it, such as `linux-x64`.
@@ -67,6 +69,7 @@ impl P2pOptions {
             version: None,
             bootstrap: Vec::new(),
             relay: Vec::new(),
+            lan: false,
             seed_back: false,
             platform: host(),
             patience: Duration::from_secs(60),

@@ -14,7 +14,7 @@ const fn variable(name: &'static str, who: &'static str, meaning: &'static str) 
 }
 
 /// Those that a person sets.
-pub(super) const READ: [Variable; 15] = [
+pub(super) const READ: [Variable; 16] = [
     variable("BOSC_STORE", "all", "Folder of the store, as `--store DIR`; the flag wins"),
     variable(
         "BOSC_BOOTSTRAP",
@@ -22,6 +22,7 @@ pub(super) const READ: [Variable; 15] = [
         "DHT nodes to start from, as `--bootstrap HOST:PORT,...`; the flag wins",
     ),
     variable("BOSC_RELAY", "all", "Blind relays to go through, as `--relay KEY,...`; the flag wins"),
+    variable("BOSC_LAN", "all", "Anything but empty, 0, n, no, off, f and false: as `--lan`"),
     variable("NO_COLOR", "all", "No colours, unless `--color always`"),
     variable(
         "BOSC_PRIMARY_KEY",

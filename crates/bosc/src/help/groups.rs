@@ -9,7 +9,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
     ("Make what you ship", &["init", "touch", "build", "stage", "changelog", "versions"]),
     ("Share and fetch", &["seed", "info", "dump", "install"]),
     ("Release", &["publish", "line", "provision", "multisig", "rotate"]),
-    ("Operate", &["doctor", "keys", "store", "cores", "gc", "data", "dht", "relay"]),
+    ("Operate", &["doctor", "keys", "store", "cores", "gc", "data", "dht", "relay", "blind-peer"]),
     ("In the application", &["watch", "updater"]),
     ("Learn", &["demo", "help", "completions", "man"]),
 ];

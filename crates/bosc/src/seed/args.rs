@@ -31,12 +31,18 @@ pub(crate) struct Seed {
     /// UDP port that peers connect to; 0 takes any free one [default: 0]
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
+    /// Do not ask the router, by UPnP, NAT-PMP or PCP, for a port that leads here
+    #[arg(long)]
+    pub(crate) no_port_mapping: bool,
     /// Also be a blind relay, for peers that share a link with this seeder or for anyone [default: no]
     #[arg(long, value_name = "WHO", value_enum)]
     pub(crate) relay_for: Option<RelayFor>,
     /// Most bytes a second that are relayed, such as 8M; of one pair a quarter [default: 8M]
     #[arg(long, value_name = "BYTES", value_parser = size, requires = "relay_for")]
     pub(crate) relay_rate: Option<u64>,
+    /// Also ask the blind peer with this key to keep the links available; may be given more than once
+    #[arg(long, value_name = "KEY")]
+    pub(crate) blind_peer: Vec<String>,
     /// End when this peer holds a full copy; may be given more than once
     #[arg(long, value_name = "KEY")]
     pub(crate) until_sync: Vec<String>,

@@ -5,7 +5,7 @@ use crate::lines::count;
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
 use crate::printer::bytes;
-use bosc_release::seed::event::{PeerRow, SeedEvent};
+use bosc_release::seed::event::{BlindPeerIs, PeerRow, SeedEvent};
 
 /// The line of an event; `link` is named where there are several. Progress is not said here.
 pub(crate) fn line(p: &Printer, link: Option<&str>, event: &SeedEvent) {
@@ -81,6 +81,26 @@ pub(crate) fn line(p: &Printer, link: Option<&str>, event: &SeedEvent) {
             let who = if *anyone { "anyone" } else { "peers that share a link with this seeder" };
             p.say(Tone::Plain, &format!("Relaying for {who}, with key {key}"));
         }
+        SeedEvent::PortMapping { address: Some(address), by } => {
+            let by = by.map(|by| format!(" ({by})")).unwrap_or_default();
+            p.say(Tone::Good, &format!("The router leads {address} here{by}: peers connect directly"));
+        }
+        SeedEvent::PortMapping { address: None, .. } => {
+            p.say(Tone::Plain, "The router leads no port here any more");
+        }
+        SeedEvent::BlindPeer { key, state } => match state {
+            BlindPeerIs::Away => {
+                p.say(Tone::Plain, &format!("Blind peer {key} is away: it is tried again and again"))
+            }
+            BlindPeerIs::Asked => p.say(Tone::Plain, &format!("Blind peer {key} is asked to keep it")),
+            BlindPeerIs::Refused => {
+                let line = format!(
+                    "Blind peer {key} does not keep cores for this seeder: its operator has to allow the `whoami` of `bosc seed --json`"
+                );
+                p.say(Tone::Warn, &line);
+            }
+            BlindPeerIs::Whole => p.say(Tone::Good, &format!("Blind peer {key} holds all of it")),
+        },
         SeedEvent::Peers { fork, length, peers, more } => table(p, link, (*fork, *length), peers, *more),
         SeedEvent::Copies { full, wanted, peers, .. } => {
             say(Tone::Plain, format!("{full} of {wanted} hold a full copy ({})", count(*peers, "peer")));

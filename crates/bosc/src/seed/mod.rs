@@ -49,6 +49,8 @@ pub(crate) fn seed(a: &Seed, drawn: bool) -> Result<seed::Seed, CommandError> {
         }),
         max_peers: a.max_peers.map(|n| n as usize),
         upload_limit: a.upload_limit,
+        no_port_mapping: a.no_port_mapping,
+        blind_peers: a.blind_peer.clone(),
         max_disk: a.max_disk,
         metrics: a.metrics.clone(),
     })

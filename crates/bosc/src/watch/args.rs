@@ -186,6 +186,7 @@ fn source(a: &Watch, g: &Global) -> Result<UpdateSource, CommandError> {
     let mut source = UpdateSource::from_upgrade(&a.upgrade, a.public_key.iter().map(PublicKey::base64))
         .bootstrap(g.bootstrap.iter().cloned())
         .relay(g.relay.iter().cloned())
+        .lan(g.lan)
         .seed_back(a.seed_back);
     if let Some(name) = &a.manifest_app {
         source = source.bound_to(name);

@@ -104,6 +104,20 @@ pub enum SeedEvent {
         /// Everyone may use it, not only peers that share a link with it.
         anyone: bool,
     },
+    /// The router leads an address of its own to this seeder, and peers reach it there; or it does no longer.
+    PortMapping {
+        /// The address from outside; none any more.
+        address: Option<String>,
+        /// How it was got; none any more.
+        by: Option<MappingBy>,
+    },
+    /// A blind peer that was asked to keep the links available: how it stands has changed.
+    BlindPeer {
+        /// Its public key.
+        key: String,
+        /// How it stands.
+        state: BlindPeerIs,
+    },
     /// Who is connected, those that got most first, and which version each has.
     Peers {
         /// Fork of the version here.
@@ -129,6 +143,52 @@ pub enum SeedEvent {
         /// Bytes given to others, of both cores.
         uploaded_bytes: u64,
     },
+}
+
+/// How a port of the router was got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MappingBy {
+    /// Port Control Protocol, RFC 6887.
+    Pcp,
+    /// NAT Port Mapping Protocol, RFC 6886.
+    NatPmp,
+    /// UPnP Internet Gateway Device.
+    Upnp,
+}
+
+impl From<bosc_node::MappedBy> for MappingBy {
+    fn from(by: bosc_node::MappedBy) -> Self {
+        match by {
+            bosc_node::MappedBy::Pcp => Self::Pcp,
+            bosc_node::MappedBy::NatPmp => Self::NatPmp,
+            bosc_node::MappedBy::Upnp => Self::Upnp,
+        }
+    }
+}
+
+impl std::fmt::Display for MappingBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pcp => "PCP",
+            Self::NatPmp => "NAT-PMP",
+            Self::Upnp => "UPnP",
+        })
+    }
+}
+
+/// How a blind peer stands that was asked to keep links available.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlindPeerIs {
+    /// It is not connected; that is tried again and again.
+    Away,
+    /// It is connected and was asked.
+    Asked,
+    /// It does not keep cores for this key, or for anyone.
+    Refused,
+    /// It holds all of what is here.
+    Whole,
 }
 
 /// A peer that has the link.

@@ -105,6 +105,17 @@ fn events_have_the_names_that_others_read() {
             r#"{"key":"k","anyone":true}"#,
         ),
         (
+            E::PortMapping { address: Some("a".into()), by: Some(MappingBy::NatPmp) },
+            "port-mapping",
+            r#"{"address":"a","by":"nat-pmp"}"#,
+        ),
+        (E::PortMapping { address: None, by: None }, "port-mapping", r#"{"address":null,"by":null}"#),
+        (
+            E::BlindPeer { key: "k".into(), state: BlindPeerIs::Whole },
+            "blind-peer",
+            r#"{"key":"k","state":"whole"}"#,
+        ),
+        (
             E::Peers { fork: 1, length: 2, peers: vec![row(Some("a:1")), row(None)], more: 3 },
             "peers",
             &[

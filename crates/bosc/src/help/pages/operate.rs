@@ -8,8 +8,8 @@ pub(super) const PAGES: &[Page] = &[
         details: "\
 Says who seeds the link, what it holds for which platform, what is wrong, and what to do
 about it. With --version also: would it update a client of that version? Exit code 1 if a
-finding is bad. At the end, for information: which NAT this machine is behind, whom it can
-reach directly, and what to do.",
+finding is bad. At the end, for information: which NAT this machine is behind, whether its
+router gives a seeder a port, whom it can reach directly, and what to do.",
         examples: &[
             ("How a link is doing", "bosc doctor pear://KEY"),
             ("Why a client does not update", "bosc doctor pear://KEY --version 1.0.0 --platform win32-x64"),
@@ -127,6 +127,23 @@ a firewall in front, or with its UDP port open. Its key is kept in the store.",
                 "bosc relay --allow KEY-A --allow KEY-B",
             ),
             ("Two MiB a second for each pair", "bosc relay --public --max-rate 2M"),
+        ],
+    },
+    Page {
+        path: "blind-peer",
+        details: "\
+A seeder names it with `bosc seed LINK --blind-peer KEY`, an application in JavaScript with
+npm `blind-peering`. It then fetches those cores, keeps up with them, and serves them to
+whoever knows their keys, also while the one who asked is offline. It can write none of
+them. Cores of keys given with --allow are announced, so that anybody who has the link finds
+them here. When it is full, cores that nobody asked for in the last hour make room, those
+wanted least recently first. Give it a store of its own with --store.",
+        examples: &[
+            (
+                "For one seeder, by the `whoami` of `bosc seed --json`",
+                "bosc blind-peer --allow KEY --store ./blind",
+            ),
+            ("For everyone, in 50 GiB", "bosc blind-peer --public --max-disk 50G --store ./blind"),
         ],
     },
 ];
