@@ -6,7 +6,9 @@ import path from 'node:path'
 import Localdrive from 'localdrive'
 import { assertDump } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
-import { isStandIn } from '../lib/bosc.mjs'
+import { Running, isStandIn } from '../lib/bosc.mjs'
+import { releaseFixture } from '../lib/release.mjs'
+import { PASSPHRASE } from '../lib/signing.mjs'
 import { within } from '../lib/net.mjs'
 import { driveSnapshot, noise, snapshot, writeTree } from '../lib/tree.mjs'
 
@@ -75,4 +77,45 @@ test('a drive with deltas is an ordinary drive to JavaScript, and a dump is what
   writeTree(dir, app(4))
   const none = await bosc.ok('stage', link, dir, '--no-deltas')
   assert.deepEqual(none.all('delta'), [])
+})
+
+test('signers, and whoever looks at a release, are told what an update costs, each as far as it is proved', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const env = { BOSC_PASSPHRASE: PASSPHRASE }
+  const bosc = f.bosc({ env })
+  const { link } = (await bosc.ok('touch')).last('final')
+  const dir = f.f.tree(app(0))
+  await bosc.ok('stage', link, dir)
+  let staged
+  for (const release of [1, 2]) {
+    writeTree(dir, app(release))
+    staged = await bosc.ok('stage', link, dir)
+  }
+  const costs = (p) => p.all('update-cost')
+  const told = costs(staged)
+  const of = (platform) => told.filter((c) => c.platform === platform)
+  assert.deepEqual(of('linux-x64').map((c) => c.from), ['1.0.1', '1.0.0'])
+  for (const c of of('linux-x64')) assert.ok(c.basis === 'proved' && c.bytes < 20_000 && c.without > 1_900_000, JSON.stringify(c))
+  // A platform whose files have no patch costs its new blocks.
+  for (const c of of('darwin-arm64')) assert.deepEqual([c.bytes, c.without, c.basis], [1, 1, 'proved'])
+
+  const { verlink } = staged.last('final')
+  assert.deepEqual(costs(await bosc.ok('info', link)), told)
+  const doctor = await bosc.end(['doctor', link, '--timeout', '3'])
+  assert.deepEqual(costs(doctor), told)
+  const asked = await bosc.ok('multisig', 'request', verlink, '--force', '--config', f.configFile)
+  assert.deepEqual(costs(asked), told)
+  const { request } = asked.last('final')
+  const sign = ['multisig', 'sign', request, '--yes', '--offline', '--keys', f.signers[0].dir]
+  const signed = await bosc.ok(...sign)
+  assert.deepEqual(costs(signed), told)
+  const shown = new Running(bosc.args([...sign, '--replace']).filter((flag) => flag !== '--json'), { env })
+  assert.equal(await shown.exited, 0, shown.stderr)
+  assert.match(shown.stderr, /Update of linux-x64 from 1\.0\.1: [0-9.]+ k?B \([0-9.]+ MB without deltas\)/)
+  assert.deepEqual(shown.noise.length, 1)
+
+  const lines = path.join(f.f.fresh(), 'bosc.toml')
+  await bosc.ok('line', 'add', 'shown', '--link', link, '--kind', 'stage', '--file', lines, '--timeout', '3')
+  const listed = (await bosc.ok('line', 'show', 'shown', '--file', lines, '--timeout', '3')).last('line')
+  assert.deepEqual(listed.updates, told)
 })

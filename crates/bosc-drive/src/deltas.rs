@@ -73,6 +73,19 @@ fn digit(c: u8) -> Option<u8> {
     }
 }
 
+/// Whether two names of files are the same but for what changes with a version: parts with a digit in them, as in `app-1.4.2.so` and
+/// `app-1.4.3.so`, `main.8f3ab2.js` and `main.77c0de.js`. The base of a file's delta may be one with such a name in the same folder.
+pub fn are_alike(a: &str, b: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric();
+    let varies = |part: &str| part.contains(|c: char| c.is_ascii_digit());
+    let between = |name: &str| name.chars().filter(|c| !is_part(*c)).collect::<String>();
+    let parts = |name: &str| {
+        let parts = name.split(|c| !is_part(c));
+        parts.map(|part| if varies(part) { "0" } else { part }.to_owned()).collect::<Vec<_>>()
+    };
+    between(a) == between(b) && parts(a) == parts(b)
+}
+
 /// What the maker of a delta says of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AboutDelta {
@@ -130,6 +143,27 @@ mod tests {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(parse(&format!("/by-delta//{}", "0".repeat(64))), None);
+    }
+
+    #[test]
+    fn names_are_alike_but_for_a_version() {
+        for (a, b) in [
+            ("app-1.4.2.so", "app-1.4.12.so"),
+            ("main.8f3ab2.js", "main.77c0de.js"),
+            ("libfoo.so.6", "libfoo.so.7"),
+            ("run", "run"),
+        ] {
+            assert!(are_alike(a, b) && are_alike(b, a), "{a} {b}");
+        }
+        for (a, b) in [
+            ("app-1.4.2.so", "app-1.4.so"),
+            ("app-1.so", "lib-1.so"),
+            ("app_1.so", "app-1.so"),
+            ("a", ""),
+            ("a1b", "a-1-b"),
+        ] {
+            assert!(!are_alike(a, b) && !are_alike(b, a), "{a} {b}");
+        }
     }
 
     #[test]

@@ -107,6 +107,7 @@
 //! | `http` (default) | updates from an HTTPS manifest |
 //! | `p2p` | updates from a `pear://` link |
 //! | `archives` (default) | builds packed as `.tar.gz` (`tar-gz`), `.tar.zst` (`tar-zst`) and `.zip` (`zip`), one by one or together |
+//! | `deltas` (default) | updates made of patches and what is installed, where that takes fewer bytes |
 //! | `msix` (default) | applications that Windows installed from an MSIX package |
 //! | `perry` (default) | Perry's updater by its own names, and its sentinel |
 //! | `stream` | [`Events`] is a `futures_core::Stream` |
@@ -142,6 +143,8 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod archive;
+#[cfg(all(feature = "deltas", any(feature = "http", feature = "p2p")))]
+mod base_file;
 pub mod client;
 pub mod error;
 mod files;

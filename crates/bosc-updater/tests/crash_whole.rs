@@ -1,5 +1,5 @@
 //! The crash matrix of whole updates: from the first look at the source to the new build at the application's path, over
-//! HTTPS and peer to peer, of one file and of a folder. A process runs the update; it is killed with SIGKILL at every
+//! HTTPS and peer to peer, of one file and of a folder, and of one file by a delta either way. A process runs the update; it is killed with SIGKILL at every
 //! system call that changes the file system, one run per call, and every write, sync and rename of it fails once. After
 //! each the application's path holds one whole build, and the next start completes the update.
 //!
@@ -20,6 +20,7 @@ mod tracer;
 
 use bosc_updater::ErrorKind;
 use bosc_updater::install::contents_of;
+use bosc_updater::manifest::platform_key;
 use bosc_updater::release::Contents;
 use bosc_updater::{Event, PublicKey, Started, UpdateSource, Updater};
 use p2p_support::{Deployment, Network, Publisher, copy, noise};
@@ -87,15 +88,25 @@ fn update(world: &Path) -> i32 {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         match events.recv_timeout(Duration::from_millis(100)) {
-            Some(Event::Updated(_)) => match updater.apply_update().wait() {
-                Ok(_) => return 0,
-                Err(_) => return 3,
-            },
+            Some(Event::Updated(update)) => {
+                // Whatever goes wrong with this is no business of the update.
+                let _ = fs::write(received_beside(world), update.received().to_string());
+                match updater.apply_update().wait() {
+                    Ok(_) => return 0,
+                    Err(_) => return 3,
+                }
+            }
             Some(Event::Error(e) | Event::SecondInstance(e)) if e.kind() != ErrorKind::Network => return 3,
             _ => {}
         }
     }
     4
+}
+
+/// Where it puts down what came over the network: not below the world, whose calls count.
+fn received_beside(world: &Path) -> PathBuf {
+    let name = world.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    world.with_file_name(format!("received-{name}"))
 }
 
 /// Contents in short.
@@ -109,13 +120,21 @@ fn print(contents: &Contents) -> String {
 enum Way {
     Https,
     P2p,
+    /// By a patch.
+    HttpsDelta,
+    P2pDelta,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     File,
+    /// One whose releases are nearly the same.
+    AlikeFile,
     Folder,
 }
+
+/// Bytes of such a file.
+const ALIKE: usize = 400_000;
 
 /// A publisher whose release stays, and what an installation begins with.
 struct Source {
@@ -138,6 +157,13 @@ enum Alive {
 fn put_build(d: &Deployment, shape: Shape, seed: u64) {
     match shape {
         Shape::File => d.put("", &noise(seed, 150_000), true),
+        Shape::AlikeFile => {
+            let mut bytes = noise(1, ALIKE);
+            for at in (0..ALIKE).step_by(10_000) {
+                bytes[at..at + 8].copy_from_slice(&noise(seed + at as u64, 8));
+            }
+            d.put("", &bytes, true);
+        }
         Shape::Folder => {
             d.put("bin/demo", &noise(seed, 90_000), true);
             d.put("share/kept", &noise(90, 50_000), false);
@@ -158,7 +184,7 @@ impl Source {
         copy(&d.app(""), &root.join("template/installed/Demo"));
         let old = contents_of(&d.app("")).unwrap();
         let (alive, upgrade, bootstrap, ca) = match way {
-            Way::P2p => {
+            Way::P2p | Way::P2pDelta => {
                 let network = Network::new();
                 let mut publisher = Publisher::new(&root.join("author"), &network);
                 publisher.stage(&d.dir);
@@ -169,20 +195,36 @@ impl Source {
                 let (link, bootstrap) = (publisher.link.clone(), network.bootstrap().join(","));
                 (Alive::P2p(publisher, network), link, bootstrap, None)
             }
-            Way::Https => {
+            Way::Https | Way::HttpsDelta => {
+                let before = fs::read(d.app("")).ok();
                 put_build(&d, shape, 2);
                 let (name, artifact) = match shape {
-                    Shape::File => ("Demo", fs::read(d.app("")).unwrap()),
+                    Shape::File | Shape::AlikeFile => ("Demo", fs::read(d.app("")).unwrap()),
                     Shape::Folder => ("Demo.tar.gz", tar_gz(&d.app(""))),
                 };
+                let base = before.filter(|_| way == Way::HttpsDelta);
+                let patch =
+                    base.as_ref().map(|base| bosc_delta::make(base, &artifact, &Default::default()).unwrap());
+                let served = patch.clone().unwrap_or_default();
                 let manifest: Arc<Mutex<Value>> = Arc::default();
                 let (offered, bytes) = (Arc::clone(&manifest), artifact.clone());
                 let server = Server::start(Cert::Good, move |r| match r.path.as_str() {
                     "/m.json" => answer(200, &[], offered.lock().unwrap().to_string()),
+                    "/patch" => serve_file(r, &served),
                     _ => serve_file(r, &bytes),
                 });
                 let url = server.url(&format!("/{name}"));
-                *manifest.lock().unwrap() = Signing::new(7).manifest("1.0.1", &url, &artifact);
+                let mut made = Signing::new(7).manifest("1.0.1", &url, &artifact);
+                if let (Some(base), Some(patch)) = (base, patch) {
+                    made["platforms"][platform_key()]["deltas"] = json!([{
+                        "from": "1.0.0",
+                        "baseSha256": support::sha256(&base),
+                        "url": server.url("/patch"),
+                        "sha256": support::sha256(&patch),
+                        "size": patch.len(),
+                    }]);
+                }
+                *manifest.lock().unwrap() = made;
                 let (upgrade, ca) = (server.url("/m.json"), server.ca.clone());
                 (Alive::Https(server), upgrade, String::new(), Some(ca))
             }
@@ -300,6 +342,10 @@ fn matrix(way: Way, shape: Shape) {
         let done = source.run(&world, calls, None);
         assert_eq!(done.code, Some(0), "{way:?} {shape:?}: unharmed");
         assert_eq!(source.at(&world.join("installed/Demo")), "new");
+        let received: usize = fs::read_to_string(received_beside(&world)).unwrap().parse().unwrap();
+        if matches!(way, Way::HttpsDelta | Way::P2pDelta) {
+            assert!(received < ALIKE / 2, "{way:?}: by the patch, {received}");
+        }
         fs::remove_dir_all(&world).unwrap();
         done.calls
     };
@@ -358,4 +404,14 @@ fn a_file_over_p2p() {
 #[test]
 fn a_folder_over_p2p() {
     matrix(Way::P2p, Shape::Folder);
+}
+
+#[test]
+fn a_file_by_a_delta_over_https() {
+    matrix(Way::HttpsDelta, Shape::AlikeFile);
+}
+
+#[test]
+fn a_file_by_a_delta_over_p2p() {
+    matrix(Way::P2pDelta, Shape::AlikeFile);
 }

@@ -4,6 +4,11 @@
 
 mod p2p_support;
 
+use bosc_release::dump::{Dump, DumpEvent};
+use bosc_release::event::{CostBasis, Event, LinkEvent, UpdateCost};
+use bosc_release::info::Info;
+use bosc_release::request::Request;
+use bosc_release::stage::Stage;
 use bosc_updater::p2p::{P2pOptions, P2pSource};
 use bosc_updater::release::Release;
 use bosc_updater::source::Source;
@@ -129,4 +134,79 @@ fn a_build_that_somebody_changed_is_brought_up_to_date_all_the_same() {
     bytes[SIZE / 2] ^= 1;
     fs::write(build.join("bin/demo"), bytes).unwrap();
     assert!(site.update(&build, "a") > SIZE as u64);
+}
+
+/// The update costs among what was told, as `platform from bytes without basis`.
+fn costs(told: &[Event]) -> Vec<UpdateCost> {
+    told.iter()
+        .filter_map(|event| match event {
+            Event::Link(LinkEvent::UpdateCost(cost)) => Some(cost.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn what_an_update_costs_is_shown_with_what_it_rests_on() {
+    let mut site = Site::new(2);
+    let link = site.publisher.link.clone();
+    let stage =
+        Request::Stage(Stage { link: link.clone(), dir: site.deployment.dir.clone(), ..Stage::default() });
+    site.deployment.put("bin/demo", &program(3), true);
+    // Without a delta: it changes in a few bytes.
+    site.deployment.put("README", b"a longer text of the third release\n", false);
+    site.deployment.version("1.0.3");
+    let told = costs(&site.publisher.told(&stage));
+    let of: Vec<(&str, &str)> = told.iter().map(|c| (c.platform.as_str(), c.from.as_str())).collect();
+    let platform = bosc_updater::p2p::host();
+    assert_eq!(of, [(&*platform, "1.0.2"), (&*platform, "1.0.1"), (&*platform, "1.0.0")]);
+    for (cost, more) in told.iter().zip([0, 1, 2]) {
+        assert_eq!(cost.basis, CostBasis::Proved, "{cost:?}");
+        assert!((300..20_000).contains(&cost.bytes), "{cost:?}");
+        assert!(cost.without.is_some_and(|n| n as usize >= SIZE && (n as usize) < SIZE + 1000), "{cost:?}");
+        assert!(more == 0 || cost.bytes > told[more - 1].bytes, "more changed since: {told:?}");
+    }
+    // What is told is what the drive has: the patches' own bytes, and the text.
+    let deltas: Vec<u64> = site
+        .publisher
+        .told(&Request::Dump(Dump { link: format!("{link}/by-delta"), list: true, ..Dump::default() }))
+        .iter()
+        .filter_map(|event| match event {
+            Event::Dump(DumpEvent::File(part)) => Some(part.key.len() as u64),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(deltas.len(), 3);
+    let info = Request::Info(Info { link: link.clone(), timeout_ms: 30_000, ..Info::default() });
+    assert_eq!(costs(&site.publisher.told(&info)), told);
+
+    // Somebody who has only the link learns the same.
+    site.publisher.seed();
+    let reader = Publisher::new(&site.path("reader"), &site.network);
+    let learned = costs(&reader.told(&info));
+    assert_eq!(learned.len(), 3);
+    for (one, other) in learned.iter().zip(&told) {
+        // Some leaves of the tree came with the proofs of what was read, and prove sizes here too.
+        assert_ne!(one.basis, CostBasis::Partly, "{one:?}");
+        assert_eq!((one.bytes, one.without, &one.from), (other.bytes, other.without, &other.from));
+    }
+}
+
+#[test]
+fn a_file_whose_name_has_its_version_is_made_of_the_one_before_it() {
+    let mut site = Site::new(0);
+    let place = |n: u64| site.deployment.app(&format!("lib/engine-1.0.{n}.so"));
+    for n in 0..2 {
+        let _ = fs::remove_file(place(n.max(1) - 1));
+        site.deployment.put("bin/demo", b"small", true);
+        site.deployment.put(&format!("lib/engine-1.0.{n}.so"), &program(n), false);
+        site.deployment.version(&format!("2.0.{n}"));
+        site.publisher.stage(&site.deployment.dir);
+        if n == 0 {
+            copy(&site.deployment.app(""), &site.path("installed/Demo"));
+        }
+    }
+    site.publisher.seed();
+    let received = site.update(&site.path("installed/Demo"), "a");
+    assert!(received < 80_000, "{received}");
 }

@@ -6,6 +6,7 @@ use crate::build::args::Build;
 use crate::changelog::args::Changelog;
 use crate::cores::args::Cores;
 use crate::data::args::Data;
+use crate::delta::args::Delta;
 use crate::demo::args::Demo;
 use crate::dht::args::Dht;
 use crate::doctor::args::Doctor;
@@ -107,6 +108,9 @@ pub(crate) enum Tools {
     /// Show what the store and the DHT node know
     #[command(subcommand)]
     Data(Data),
+    /// Make and apply patches between two files, without a link
+    #[command(subcommand)]
+    Delta(Delta),
     /// Install the application that a link ships
     Install(Install),
     /// Find out what is wrong with a link, and why clients do not update
@@ -133,6 +137,7 @@ impl Tools {
             Self::Cores(_) => "cores",
             Self::Gc(_) => "gc",
             Self::Data(_) => "data",
+            Self::Delta(_) => "delta",
             Self::Install(_) => "install",
             Self::Doctor(_) => "doctor",
             Self::Keys(_) => "keys",

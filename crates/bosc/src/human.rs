@@ -147,6 +147,7 @@ impl<'a> Human<'a> {
             Event::Line(event) => crate::line::human::line(p, event),
             Event::Rotate(event) => crate::rotate::human::rotation(p, event),
             Event::Init(event) => crate::init::human::line(p, event),
+            Event::Delta(event) => crate::delta::human::line(p, event),
             Event::Build(event) => crate::build::human::build(p, event),
             Event::Changelog(event) => crate::changelog::human::changelog(p, event),
             Event::Versions(event) => crate::versions::human::versions(p, event),

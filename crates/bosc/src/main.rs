@@ -8,6 +8,7 @@ mod build;
 mod changelog;
 mod cores;
 mod data;
+mod delta;
 mod demo;
 mod dht;
 mod doctor;

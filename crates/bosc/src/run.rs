@@ -4,6 +4,7 @@ use crate::args::{Cli, Command, Tools};
 use crate::build::build;
 use crate::changelog::{is_link, select};
 use crate::data::args::Data;
+use crate::delta::delta;
 use crate::doctor::doctor;
 use crate::gc::gc;
 use crate::global::Global;
@@ -334,6 +335,7 @@ impl Tools {
     pub(crate) fn run(&self, g: &Global, printer: &Printer, stop: &Stop) -> Ended {
         let request = match self {
             Self::Build(a) => return build(a, printer, stop),
+            Self::Delta(a) => return delta(a, printer, stop),
             Self::Completions(a) => return generate::completions(a, printer),
             Self::Man(a) => return generate::man(a, printer),
             Self::Versions(Versions { link: None, .. }) => return own_versions(printer),

@@ -5,7 +5,7 @@ use crate::command::{Sink, Stop};
 use crate::dump::Dump;
 use crate::engine::Engine;
 use crate::error::{CommandError, ErrorKind};
-use crate::event::Event;
+use crate::event::{Event, LinkEvent};
 use crate::seed::Seed;
 use crate::seed::event::{SeedEvent, SeedStats};
 use crate::stage::{Stage, StageEvent};
@@ -40,19 +40,25 @@ impl Demo<'_> {
         what: &str,
     ) -> Result<DemoStaged, CommandError> {
         let begun = Instant::now();
-        let mut told = None;
-        let mut sink = |event: Event| {
-            if let Event::Stage(StageEvent::Summary(summary)) = event {
-                told = Some(summary);
+        let (mut told, mut cost) = (None, None);
+        let mut sink = |event: Event| match event {
+            Event::Stage(StageEvent::Summary(summary)) => told = Some(summary),
+            // The first is from the newest version.
+            Event::Link(LinkEvent::UpdateCost(from)) => {
+                cost.get_or_insert(from);
             }
+            _ => {}
         };
         let request = Stage { link: link.to_owned(), dir: dir.to_owned(), ..Stage::default() };
         let (staged, _) = engine.stage(&request, &mut sink, self.stop)?;
         let summary = told.ok_or_else(|| wrong("a stage did not say what it did".into()))?;
         let (seconds, verlink, length) = (begun.elapsed().as_secs_f64(), staged.verlink, summary.length);
+        let update = cost.map_or(String::new(), |cost| {
+            format!("; an installed {} updates by {}", cost.from, size(cost.bytes))
+        });
         self.step(
             format!(
-                "{what}: {} files, {} added, {} changed, {} new bytes, {} reused, in {seconds:.2} s: {verlink}",
+                "{what}: {} files, {} added, {} changed, {} new bytes, {} reused, in {seconds:.2} s{update}: {verlink}",
                 summary.files,
                 summary.add,
                 summary.change,

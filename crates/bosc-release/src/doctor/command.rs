@@ -15,6 +15,7 @@ use crate::engine::open::Opened;
 use crate::engine::shared::SharedKey;
 use crate::error::{CommandError, ErrorKind};
 use crate::store::command::RotCount;
+use crate::update_costs::CostsOf;
 use crate::versions::command::MAX_VERSIONS;
 use bosc_drive::drive::Drive;
 use bosc_follow::vouch::is_uncompared;
@@ -65,6 +66,9 @@ impl Engine {
         sink.tell(DoctorEvent::Doctor(Box::new(examined(&opened, &facts, rot.told()))));
         for p in &facts.platforms {
             sink.tell(DoctorEvent::Platform(p.clone()));
+        }
+        if facts.batch_end {
+            CostsOf::opened(&opened, facts.at, stop)?.tell(sink)?;
         }
         let findings = judge(&facts);
         let mut counts = BTreeMap::from([(Level::Ok, 0u64), (Level::Warn, 0), (Level::Bad, 0)]);

@@ -58,6 +58,35 @@ pub enum LinkEvent {
         /// The length it says.
         length: u64,
     },
+    /// What an update costs who has an older version.
+    UpdateCost(UpdateCost),
+}
+
+/// What an update of one platform from one version costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateCost {
+    /// The platform, such as `linux-x64`.
+    pub platform: String,
+    /// The version that is updated.
+    pub from: String,
+    /// Bytes of patches, and of new blocks of files that have none.
+    pub bytes: u64,
+    /// Bytes of new blocks, if there were no patches; none if they are not known.
+    pub without: Option<u64>,
+    /// Who says so.
+    pub basis: CostBasis,
+}
+
+/// What a size rests on, from the best on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CostBasis {
+    /// The drive's tree.
+    Proved,
+    /// What the publisher says, which nothing here proves.
+    Publisher,
+    /// Only a part of it is known here: it is at least that.
+    Partly,
 }
 
 /// How far a link is that is brought up to date.

@@ -40,7 +40,9 @@ pub(crate) mod link;
 #[cfg(test)]
 mod tests;
 
-pub use link::{BlobsHead, CatchUpStats, Conflict, Downloaded, HistoryHead, LinkEvent};
+pub use link::{
+    BlobsHead, CatchUpStats, Conflict, CostBasis, Downloaded, HistoryHead, LinkEvent, UpdateCost,
+};
 
 use crate::dump::event::{DumpEvent, Dumped};
 use crate::info::event::InfoEvent;
@@ -160,6 +162,8 @@ events! {
     Keys(crate::keys::event::KeysEvent),
     /// Of `store`.
     Store(crate::store::event::StoreEvent),
+    /// Of `delta`.
+    Delta(crate::delta::event::DeltaEvent),
     /// Of `demo`.
     Demo(crate::demo::event::DemoEvent),
 

@@ -56,6 +56,17 @@ fn what_is_told_of_a_link_has_the_names_that_others_read() {
             "unproved-peer",
             r#"{"peer":"p","fork":1,"length":2}"#,
         ),
+        (
+            E::UpdateCost(UpdateCost {
+                platform: "linux-x64".into(),
+                from: "1.4.2".into(),
+                bytes: 1,
+                without: Some(2),
+                basis: CostBasis::Proved,
+            }),
+            "update-cost",
+            r#"{"platform":"linux-x64","from":"1.4.2","bytes":1,"without":2,"basis":"proved"}"#,
+        ),
     ]);
     golden::texts(vec![(
         Touched { key: "k".into(), link: "l".into(), name: "n".into(), shared: false },

@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::engine::drive::{DriveCores, blobs_head, parse_link};
 use crate::engine::follow::update;
 use crate::error::CommandError;
+use crate::update_costs::CostsOf;
 use bosc_format::id;
 use serde_json::Value;
 use std::time::Duration;
@@ -55,7 +56,7 @@ impl Engine {
             }
             let field = |k: &str| package.as_ref().and_then(|p| p.get(k)).cloned().unwrap_or(Value::Null);
             let head = drive.db.head();
-            sink.tell(InfoEvent::Info(Box::new(LinkInfo {
+            let info = InfoEvent::Info(Box::new(LinkInfo {
                 link: drive.plain_link(),
                 verlink: drive.verlink(),
                 hashlink: drive.hashlink(),
@@ -68,7 +69,9 @@ impl Engine {
                 fork: head.fork,
                 writable: drive.db.writable(),
                 blobs: blobs.as_ref().map(blobs_head),
-            })));
+            }));
+            sink.tell(info);
+            CostsOf::opened(&opened, length, stop)?.tell(sink)?;
         }
         Ok(())
     }

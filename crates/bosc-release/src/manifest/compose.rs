@@ -5,10 +5,12 @@
 //! packed into `.tar.gz`, a file is copied. Artifacts are written first, the manifest last and in one step: a server that
 //! serves the folder never offers what is not there. Builds and release notes are looked at for secrets before anything is written. In the end everything is read again as a client would.
 
+use super::artifact::{artifact_name, failed, replace};
+use super::deltas::{self, Earlier};
 use super::event::{ComposedManifest, PlatformEntry, UpdaterEvent};
 use super::keypair::KeyPair;
 use super::{pack, sign};
-use crate::command::Sink;
+use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::{Ignore, Only};
 use crate::folder::package::Package;
@@ -17,14 +19,12 @@ use crate::folder::said_version::{Mismatch, mismatches};
 use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, ScanError, check_named, open_named, scan};
 use crate::output_file::{OutputFile, OutputKind};
 use crate::secrets::{Allow, Found, KeysInUse, StorePlaces, check_files, check_text, refused, with_keys};
-use bosc_files::{Durability, Replace};
 use bosc_updater::manifest::iso_8601;
 use bosc_updater::manifest::url::{SecureUrl, UrlKind};
 use bosc_updater::manifest::verify::PublicKey;
 use bosc_updater::manifest::version::parse_version;
 use bosc_updater::manifest::{MAX_NOTES_LEN, Manifest};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -66,6 +66,10 @@ pub struct Compose {
     pub minimum_system: Option<String>,
     /// Files and folders of `dir` that may be released although a secret key is written out in them.
     pub allow_key: Vec<String>,
+    /// Earlier artifacts that patches are made from, or folders that hold some.
+    pub delta_from: Vec<PathBuf>,
+    /// Ends it.
+    pub stop: Stop,
     /// Name of the manifest in `out`.
     pub manifest_name: String,
     /// When it is published [default: SOURCE_DATE_EPOCH, else now].
@@ -124,7 +128,8 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
             sources.push((source, platform));
         }
     }
-    check_outputs(c, &out, &version, &sources)?;
+    let earlier = deltas::earlier((&c.delta_from, &out), &sources, &version, sink)?;
+    check_outputs(c, &out, &version, &sources, &earlier)?;
     std::fs::create_dir_all(&out).map_err(|e| failed(&out, e))?;
 
     let mut platforms = BTreeMap::new();
@@ -133,12 +138,14 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
         let path = out.join(&file);
         let bind = app.as_deref().map(|a| (a, platform));
         let signed = sign::sign(&path, &version, key, bind)?;
+        let deltas = deltas::make(&earlier, (&source, platform), (&out, base, &version), sink, &c.stop)?;
         let entry = PlatformEntry {
             url: format!("{base}/{file}"),
             sha256: signed.sha256.clone(),
             signature: signed.signature,
             size: signed.size,
             bosc_signature: signed.bound,
+            deltas,
         };
         sink.tell(UpdaterEvent::Artifact {
             platform: platform.to_owned(),
@@ -237,6 +244,10 @@ fn check(
         let manifest = Manifest::parse(text.as_bytes(), platform).map_err(wrong)?;
         if let Some(asset) = &manifest.asset {
             asset.verify(&manifest, std::slice::from_ref(&public), app).map_err(wrong)?;
+            if asset.deltas.len() != platforms.get(platform).map_or(0, |p| p.deltas.len()) {
+                return Err(CommandError::failed("clients would not see the deltas of the manifest")
+                    .hint("report this as a defect; nothing was published"));
+            }
         }
     }
     Ok(())
@@ -292,37 +303,19 @@ pub(super) fn artifact(
     Ok(file)
 }
 
-/// The name of a build's artifact.
-fn artifact_name(source: &Path, version: &str, platform: &str) -> Result<String, CommandError> {
-    let name = source.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
-        CommandError::input(format!("{} has a name that is not UTF-8", source.display())).hint("rename it")
-    })?;
-    let (stem, extension) = match name.rsplit_once('.') {
-        Some((stem, ext)) if !stem.is_empty() && ext.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            (stem, format!(".{ext}"))
-        }
-        _ => (name, String::new()),
-    };
-    // Only characters that mean the same in every URL and file system.
-    let plain = |t: &str| -> String {
-        t.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
-    };
-    let meta = std::fs::metadata(source).map_err(|e| failed(source, e))?;
-    let extension = if meta.is_dir() { ".tar.gz".to_owned() } else { extension };
-    Ok(format!("{}-{}-{platform}{}", plain(stem), plain(version), plain(&extension)))
-}
-
 /// Refuses to write over what this command reads, over a key, or into a store: before anything is written.
 fn check_outputs(
     c: &Compose,
     out: &Path,
     version: &str,
-    sources: &[(PathBuf, &str)],
+    sources: &[(PathBuf, &'static str)],
+    earlier: &[Earlier],
 ) -> Result<(), CommandError> {
     let read = || {
         let named = ["package.json", "CHANGELOG.md", "by-arch"].map(|name| c.dir.join(name));
         let builds = sources.iter().map(|(source, _)| source.clone());
-        let others = c.notes.iter().chain(&c.key_file).cloned();
+        let bases = earlier.iter().map(|base| &base.path);
+        let others = c.notes.iter().chain(&c.key_file).chain(bases).cloned();
         named.into_iter().chain(builds).chain(others)
     };
     let manifest = out.join(&c.manifest_name);
@@ -333,13 +326,12 @@ fn check_outputs(
                 .hint("give the manifest another name with --manifest-name"));
         }
         OutputFile::new(&path, OutputKind::Artifact).apart_from(read()).check()?;
+        for base in earlier.iter().filter(|base| base.platform == *platform) {
+            let path = out.join(base.patch_name(source, version)?);
+            OutputFile::new(&path, OutputKind::Artifact).apart_from(read()).check()?;
+        }
     }
     OutputFile::new(&manifest, OutputKind::Manifest).apart_from(read()).check()
-}
-
-/// Writes a file anew in one step, synced.
-fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    Replace::new(Durability::Disk).follow_links().write_with(path, write)
 }
 
 /// Tells which platforms have a build and no key in a manifest.
@@ -435,10 +427,4 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-fn failed(path: &Path, e: io::Error) -> CommandError {
-    CommandError::failed(format!("failed to read or write {}", path.display()))
-        .hint("check that it is there and may be read and written")
-        .because(e)
 }

@@ -5,17 +5,20 @@
 //!
 //! # Files
 //!
-//! - `compose`: a whole manifest. `pack`: a folder into `.tar.gz`. `sign`: one artifact.
+//! - `compose`: a whole manifest. `artifact`: names of what is written, and how. `pack`: a folder into `.tar.gz`. `sign`: one
+//!   artifact. `deltas`: patches from earlier artifacts.
 //! - `keypair`: the key that signs. `keygen`: writing one into a file. `event/`: what is told.
 
+mod artifact;
 pub mod compose;
+mod deltas;
 pub(crate) mod event;
 mod keygen;
 pub mod keypair;
 pub mod pack;
 pub mod sign;
 
-pub use event::{ComposedManifest, Envelope, PlatformEntry, UpdaterEvent};
+pub use event::{ComposedManifest, DeltaEntry, Envelope, PlatformEntry, UpdaterEvent};
 
 #[cfg(test)]
 mod tests;

@@ -428,3 +428,68 @@ fn a_program_of_another_version_is_reported() {
     let path = "by-arch/darwin-arm64/app/My App.app/Contents/Resources/app.asar";
     assert_eq!(told, [&serde_json::json!({ "path": path, "release": "1.2.3", "running": "1.2.2" })]);
 }
+
+#[test]
+fn patches_from_earlier_artifacts_stand_beside_the_new_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, out) = (temp.path().join("dep"), temp.path().join("www"));
+    let program = |release: u32| -> Vec<u8> {
+        let line = |n: u32| format!("{n} {}\n", n.wrapping_mul(2_654_435_761));
+        let mut text: String = (0..20_000).map(line).collect();
+        text.insert_str(1000, &format!("release {release}"));
+        text.into_bytes()
+    };
+    let release = |number: u32, from: &[std::path::PathBuf]| {
+        let app = dir.join("by-arch/linux-x64/app");
+        std::fs::create_dir_all(dir.join("by-arch/darwin-arm64/app/Hello.app")).unwrap();
+        std::fs::create_dir_all(&app).unwrap();
+        std::fs::write(dir.join("by-arch/darwin-arm64/app/Hello.app/x"), "x").unwrap();
+        std::fs::write(app.join("hello"), program(number)).unwrap();
+        std::fs::write(dir.join("package.json"), format!(r#"{{"name":"hello","version":"1.{number}.0"}}"#))
+            .unwrap();
+        let c = Compose {
+            dir: dir.clone(),
+            out: Some(out.clone()),
+            url_base: "https://example.org/hello".into(),
+            manifest_name: "latest.json".into(),
+            delta_from: from.to_vec(),
+            ..Compose::default()
+        };
+        let mut told = Vec::new();
+        let composed = compose(&c, &seven(), &mut |event: Event| told.push(event.parts()));
+        (composed, told.into_iter().filter(|(tag, _)| tag.contains("delta")).collect::<Vec<_>>())
+    };
+    for number in 0..5 {
+        // Of those in the folder, the newest three; none of the first.
+        let (composed, told) = release(number, std::slice::from_ref(&out));
+        let deltas = &composed.unwrap().platforms["linux-x86_64"].deltas;
+        let from: Vec<String> = deltas.iter().map(|d| d.from.clone()).collect();
+        let want: Vec<String> = (0..number).rev().take(3).map(|n| format!("1.{n}.0")).collect();
+        assert_eq!(from, want);
+        // Of a folder's archive there are none, and that is said.
+        assert_eq!(told.iter().filter(|(tag, _)| tag == "no-delta").count(), 1, "{told:?}");
+        for (delta, n) in deltas.iter().zip((0..number).rev()) {
+            let file = out.join(delta.url.strip_prefix("https://example.org/hello/").unwrap());
+            let patch = std::fs::read(file).unwrap();
+            assert_eq!(patch.len() as u64, delta.size);
+            assert!(delta.size < 2000, "{delta:?}");
+            let mut made = Vec::new();
+            bosc_delta::apply(&program(n)[..], &patch, &mut made).unwrap();
+            assert_eq!(made, program(number));
+        }
+    }
+    // A client reads them; one that knows nothing of them reads the rest.
+    let text = std::fs::read(out.join("latest.json")).unwrap();
+    let manifest = Manifest::parse(&text, "linux-x86_64").unwrap();
+    assert_eq!(manifest.asset.unwrap().deltas.len(), 3);
+    let json: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(json["platforms"]["darwin-aarch64"].get("deltas"), None);
+    // What is not named as an artifact of it is a mistake; a later one is no base.
+    let other = temp.path().join("other");
+    std::fs::write(&other, "x").unwrap();
+    let (composed, _) = release(5, &[other]);
+    let e = composed.unwrap_err();
+    assert!(e.kind() == ErrorKind::Input && e.hint_text().contains("hello-VERSION-linux-x86_64"), "{e}");
+    let (composed, _) = release(1, &[out.join("hello-1.4.0-linux-x86_64")]);
+    assert_eq!(composed.unwrap().platforms["linux-x86_64"].deltas, vec![]);
+}

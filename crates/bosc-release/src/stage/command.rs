@@ -18,6 +18,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::Package;
 use crate::folder::scan::errors::unreadable;
 use crate::secrets::{self, Found, KeysInUse};
+use crate::update_costs::CostsOf;
 use bosc_drive::BlockSource;
 use bosc_drive::drive::Drive;
 use bosc_files::Work;
@@ -191,7 +192,7 @@ impl Engine {
             }
         })
         .map_err(stage_error)?;
-        self.tell(&drive, &blobs, request, &summary, sink);
+        self.tell((&drive, &blobs), request, &summary, sink, stop);
         Ok((Staged { link: drive.plain_link(), verlink: drive.verlink() }, summary))
     }
 
@@ -236,11 +237,11 @@ impl Engine {
 
     pub(super) fn tell(
         &self,
-        drive: &DriveCores,
-        blobs: &Core,
+        (drive, blobs): (&DriveCores, &Core),
         request: &Stage,
         summary: &StageSummary,
         sink: &mut dyn Sink,
+        stop: &Stop,
     ) {
         let (db_now, blobs_now) = (summary.after.db, summary.after.blobs);
         sink.tell(StageEvent::Summary(Box::new(Summary {
@@ -267,6 +268,8 @@ impl Engine {
         if request.dry_run {
             return;
         }
+        // Everything is written: a stop ends the look, and not the stage.
+        let _ = CostsOf::stored(&drive.db, blobs, drive.db.length(), stop).tell(sink);
         sink.tell(StageEvent::Addendum(Box::new(Addendum {
             version: drive.db.length(),
             key: id::encode(drive.key()),

@@ -22,9 +22,9 @@ use super::news::StageNews;
 use super::target::{StageTarget, TargetError};
 use super::writer::ContentWriter;
 use crate::command::Stop;
+use crate::delta::{self, NotMade};
 use crate::folder::scan::{FileList, FileStat, LocalFile, LocalKind};
 use crate::versions::command::said;
-use bosc_delta::MakeOptions;
 use bosc_drive::blobs::BlobId;
 use bosc_drive::chunker::ChunkBuffer;
 use bosc_drive::deltas::{self, AboutDelta};
@@ -35,10 +35,7 @@ use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
 
 /// Most bases of one file.
 pub(super) const MAX_BASES: usize = 3;
@@ -51,9 +48,6 @@ const WORTH: u64 = 32 << 10;
 
 /// Longest package.json read for the version before, in bytes.
 const MAX_PACKAGE: u64 = 1 << 20;
-
-/// How often a running making looks whether it is wanted.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// A file of a build whose content changed.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +87,7 @@ pub(super) fn stale(entries: &EntryList<'_>, gone: &BTreeSet<&str>) -> Vec<Drive
 /// Makes the deltas of what changed, of a release with this version, and appends them to the blobs. Gives their entries, by key.
 pub(super) fn make<T: StageTarget>(
     content: &mut ContentWriter<'_, T>,
-    (files, entries): (&FileList, &EntryList<'_>),
+    (files, entries, removed): (&FileList, &EntryList<'_>, &[DriveEntry]),
     changed: &[ChangedBuild],
     (version, stop): (Option<&str>, &Stop),
     on: &mut dyn FnMut(StageNews),
@@ -106,9 +100,10 @@ pub(super) fn make<T: StageTarget>(
     let known = known(entries);
     for build in changed {
         let Some(file) = files.get(build.at).map(|f| f.to_local(files)) else { continue };
-        let bases = bases(entries, &known, &file.key, before.as_deref(), version);
+        let was = was(entries, removed, &file.key);
+        let bases = bases(was, &known, before.as_deref(), version);
         let LocalKind::File { stat, .. } = &file.kind else { continue };
-        if bases.is_empty() || !has_memory(stat.size) {
+        if bases.is_empty() || delta::has_memory(delta::memory(stat.size, stat.size)).is_err() {
             continue;
         }
         let Some(new) = read_unchanged(&file, stat).map(Arc::new) else { continue };
@@ -168,22 +163,34 @@ fn known(entries: &EntryList<'_>) -> BTreeMap<String, Vec<Base>> {
     out
 }
 
-/// What a reader of this file may have, from new to old.
+/// The key and content that a file had before: its own, or those of a file of such a name in its folder that goes with this stage.
+fn was(entries: &EntryList<'_>, removed: &[DriveEntry], key: &str) -> Option<(String, BlobId)> {
+    if let Some(entry) = entries.find(key) {
+        return Some((key.to_owned(), entry.value.blob?));
+    }
+    let (folder, name) = key.rsplit_once('/')?;
+    let alike = removed.iter().filter(|entry| {
+        entry.key.rsplit_once('/').is_some_and(|(f, n)| f == folder && deltas::are_alike(n, name))
+    });
+    let entry = alike.max_by(|a, b| a.key.cmp(&b.key))?;
+    Some((entry.key.clone(), entry.value.blob?))
+}
+
+/// What a reader of a file with this content before may have, from new to old.
 fn bases(
-    entries: &EntryList<'_>,
+    was: Option<(String, BlobId)>,
     known: &BTreeMap<String, Vec<Base>>,
-    key: &str,
     before: Option<&str>,
     version: Option<&str>,
 ) -> Vec<Base> {
     let again = before.is_some() && before == version;
-    let present = entries.find(key).and_then(|e| e.value.blob).filter(|_| !again);
-    let present = present.map(|blob| {
+    let Some((key, blob)) = was else { return Vec::new() };
+    let present = (!again).then(|| {
         let about = AboutDelta { size: None, from: before.map(str::to_owned), blob: Some(blob) };
         Base { about, blob, named: None }
     });
     // Of a version that was staged more than once, only the last counts.
-    let older = known.get(key).into_iter().flatten();
+    let older = known.get(&key).into_iter().flatten();
     let older = older.filter(|b| b.about.from.is_none() || b.about.from.as_deref() != before);
     // Whoever stages a version again and again waits for one of them only.
     let most = if again { 1 } else { MAX_BASES };
@@ -226,22 +233,6 @@ fn alike(base: &[u8], file: &[u8]) -> bool {
     wanted.is_empty()
 }
 
-/// Memory that making a delta takes for each byte of the larger file, the files included.
-const TAKES: u64 = 10;
-
-/// Whether the system has the memory for a file of this size; where it cannot be asked, it has.
-fn has_memory(size: u64) -> bool {
-    let Ok(text) = bosc_files::read_plain(Path::new("/proc/meminfo"), 64 << 10) else { return true };
-    available(&text).is_none_or(|bytes| size.saturating_mul(TAKES) <= bytes)
-}
-
-/// The bytes that Linux says can be had without swapping.
-fn available(meminfo: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(meminfo).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
-}
-
 /// A file that is still what it was when it was found.
 fn read_unchanged(file: &LocalFile, stat: &FileStat) -> Option<Vec<u8>> {
     let size = usize::try_from(stat.size).ok().filter(|_| stat.size <= MAX_FILE)?;
@@ -267,19 +258,13 @@ fn read_blob<T: StageTarget>(target: &T, blob: BlobId, limit: u64) -> Result<Opt
     Ok(Some(out))
 }
 
-/// The patch, made on a thread of its own, so that a stop is heard meanwhile; `None` when there is none.
+/// The patch; `None` when there is none.
 fn patch(old: Vec<u8>, new: &Arc<Vec<u8>>, stop: &Stop) -> Result<Option<Vec<u8>>, StageError> {
-    let (sender, made) = channel();
-    let new = Arc::clone(new);
-    let work = move || drop(sender.send(bosc_delta::make(&old, &new, &MakeOptions::default())));
-    std::thread::Builder::new().name("delta".into()).spawn(work).map_err(StageError::Thread)?;
-    loop {
-        match made.recv_timeout(LOOK) {
-            Ok(patch) => return Ok(patch.ok()),
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            Err(RecvTimeoutError::Timeout) if stop.is_stopped() => return Err(StageError::Stopped),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
+    match delta::patch(&Arc::new(old), new, stop, &mut |_| {}) {
+        Ok(patch) => Ok(Some(patch)),
+        Err(NotMade::Stopped) => Err(StageError::Stopped),
+        Err(NotMade::Thread(e)) => Err(StageError::Thread(e)),
+        Err(NotMade::Failed(_) | NotMade::Lost) => Ok(None),
     }
 }
 
@@ -325,16 +310,5 @@ mod tests {
         assert!(alike(&a, &[&b[..], &a[..30_000]].concat()));
         assert!(alike(&a, &[0; 100_000]));
         assert!(!alike(&[], &a) && alike(&a, &[]));
-    }
-
-    #[test]
-    fn what_the_system_has_is_read_and_nonsense_is_not() {
-        let text = b"MemTotal:       24000000 kB\nMemFree:  1 kB\nMemAvailable:   2048 kB\n";
-        assert_eq!(available(text), Some(2 << 20));
-        for bad in [&b""[..], b"MemAvailable:", b"MemAvailable: x kB", b"\xff"] {
-            assert_eq!(available(bad), None);
-        }
-        assert!(has_memory(0));
-        assert!(!cfg!(target_os = "linux") || !has_memory(u64::MAX / 2));
     }
 }

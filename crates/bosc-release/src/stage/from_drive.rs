@@ -156,11 +156,11 @@ impl Engine {
         }
         let request = Stage { dry_run, ..Stage::default() };
         self.tell(
-            &drive,
-            &blobs,
+            (&drive, &blobs),
             &request,
             &summary,
             &mut **shared.lock().unwrap_or_else(PoisonError::into_inner),
+            stop,
         );
         self.store.flush().map_err(store_error)?;
         Ok(Released { verlink: drive.verlink(), ..released })

@@ -119,7 +119,7 @@ fn run<T: StageTarget>(
     if !options.dry_run {
         let with = (options.version.as_deref(), &options.stop);
         let builds = if options.deltas { builds.as_slice() } else { &[] };
-        let made = deltas::make(&mut content, (&files, &entries), builds, with, on)?;
+        let made = deltas::make(&mut content, (&files, &entries, &removals), builds, with, on)?;
         drop(content);
         let mut removals = removals;
         removals.extend(stale_deltas(&files, &entries, &puts, &removals));

@@ -141,6 +141,7 @@ fn https(
     o.never_below_seen = true;
     o.current = Some(installer.installed_version()?);
     o.installed = Some(installer.target().to_owned());
+    o.bases = vec![installer.installed_build(), installer.backup()];
     let inside = options.program.as_ref().and_then(|program| program.inside.as_ref());
     o.inside = inside.and_then(|path| Some(path.to_str()?.replace('\\', "/")));
     o.interrupt = Some(Arc::clone(&interrupt.flag));

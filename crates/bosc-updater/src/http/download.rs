@@ -59,6 +59,10 @@ pub(super) struct Download<'a, 'b> {
     on_progress: &'a mut OnProgress<'b>,
     /// Bytes over the network so far.
     received: u64,
+    /// Bytes that came for the artifact before.
+    before: u64,
+    /// How often its bytes may come, and how many more. See [`TIMES`].
+    times: (u64, u64),
     /// Most bytes that the part ever had in this fetch.
     most: u64,
     pace: Pace,
@@ -73,7 +77,19 @@ impl<'a, 'b> Download<'a, 'b> {
         on_progress: &'a mut OnProgress<'b>,
     ) -> Self {
         let pace = Pace::new(options.max_rate);
-        Self { http, options, asset, files, on_progress, received: 0, most: 0, pace }
+        let times = (TIMES, SLACK);
+        Self { http, options, asset, files, on_progress, received: 0, before: 0, times, most: 0, pace }
+    }
+
+    /// So many bytes came for the artifact already.
+    pub(super) fn after(self, before: u64) -> Self {
+        Self { before, ..self }
+    }
+
+    /// Its bytes may come over the network once.
+    #[cfg(feature = "deltas")]
+    pub(super) fn once(self) -> Self {
+        Self { times: (1, BLOCK as u64), ..self }
     }
 
     /// Most bytes the artifact may have.
@@ -83,11 +99,13 @@ impl<'a, 'b> Download<'a, 'b> {
 
     /// Most bytes that are taken over the network in this fetch.
     fn most_received(&self) -> u64 {
-        self.asset.size.unwrap_or(self.most).saturating_mul(TIMES).saturating_add(SLACK)
+        let (times, slack) = self.times;
+        self.asset.size.unwrap_or(self.most).saturating_mul(times).saturating_add(slack)
     }
 
     fn tell(&mut self, bytes: u64) -> Result<(), UpdateError> {
-        let progress = Progress { bytes, total: self.asset.size, received: self.received, peers: 1 };
+        let received = self.before.saturating_add(self.received);
+        let progress = Progress { bytes, total: self.asset.size, received, peers: 1 };
         if (self.on_progress)(progress) { Ok(()) } else { Err(cancelled()) }
     }
 
@@ -206,8 +224,8 @@ impl<'a, 'b> Download<'a, 'b> {
                     if failed >= self.options.tries {
                         return Err(e);
                     }
-                    let progress =
-                        Progress { bytes: have, total: self.asset.size, received: self.received, peers: 0 };
+                    let received = self.before.saturating_add(self.received);
+                    let progress = Progress { bytes: have, total: self.asset.size, received, peers: 0 };
                     let on_progress = &mut *self.on_progress;
                     self.http.wait(failed, after, &mut || on_progress(progress))?;
                 }

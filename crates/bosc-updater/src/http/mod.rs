@@ -17,6 +17,9 @@
 //!                           └── cut, slow, 5xx: wait, go on  ◀─────────┘
 //! ```
 //!
+//! Before that, a patch and a file of this disk make the whole where that takes fewer bytes (`delta`); whatever goes wrong there, the
+//! way above follows in the same fetch.
+//!
 //! # Bounds
 //!
 //! | what | bound |
@@ -32,19 +35,21 @@
 //! # In the staging folder
 //!
 //! `http-<32 hex>.part` while it comes, `.json` beside it (URL and ETag), `.new` for another answer until it is known to be the better
-//! one, `.build` when proved, `.d` for what was unpacked, `.lock` while somebody fetches. `.d` goes when it is not installed in this run: it
+//! one, `.made` for what a patch makes (which is a download of its own beside it), `.build` when proved, `.d` for what was unpacked, `.lock` while somebody fetches. `.d` goes when it is not installed in this run: it
 //! can be made anew. What belongs to another release is removed at the next fetch, and all of it when a check finds nothing newer.
 //!
 //! # Files
 //!
 //! - `source`: check and fetch. `options`: what it is made with. `state`: what was seen, remembered between runs.
 //! - `agent`: one GET, with its redirects. `download`: one artifact, in as many answers as it takes. `pace`: how fast.
-//!   `staging`: its files.
+//!   `staging`: its files. `delta`: the artifact from a patch.
 //! - `template`: `{{current_version}}`, `{{target}}`, `{{arch}}` in a URL. `identity`: headers and a client
 //!   certificate. `proxy`: which proxy. `roots`: whose certificates.
 //! - `sniff`: which system a program is for.
 
 mod agent;
+#[cfg(feature = "deltas")]
+mod delta;
 mod download;
 mod identity;
 mod options;

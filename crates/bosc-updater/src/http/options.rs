@@ -50,6 +50,9 @@ pub struct HttpOptions {
     pub inside: Option<String>,
     /// What is installed, so that an artifact of its kind is not unpacked for an archive (a `.jar` is a zip as well).
     pub installed: Option<PathBuf>,
+    /// Builds on this disk that a delta may start from: what is installed, the one before it. Only those that are one file, and lie
+    /// there as the artifact is.
+    pub bases: Vec<PathBuf>,
     /// Whose certificates servers may have.
     pub roots: Roots,
     /// Through which proxies they are reached.
@@ -102,6 +105,7 @@ impl HttpOptions {
             kind: Kind::File,
             inside: None,
             installed: None,
+            bases: Vec::new(),
             roots: Roots::System,
             proxies: Proxies::from_environment(),
             headers: Vec::new(),

@@ -221,11 +221,12 @@ impl HttpSource {
             ))
             .hint("its signatures do not cover the version: an old build could be passed off as new"));
         }
-        let Some(asset) = manifest.asset.clone() else { return Ok(None) };
+        let Some(mut asset) = manifest.asset.clone() else { return Ok(None) };
         if asset.url.is_this_machine() && !from.is_this_machine() {
             return Err(refused("updater: the manifest points to this machine".into())
                 .hint("an artifact is fetched from a server; addresses of this machine are for tests"));
         }
+        asset.deltas.retain(|delta| !delta.url.is_this_machine() || from.is_this_machine());
         let proof = asset.verify(&manifest, &self.keys, self.options.app.as_deref())?;
         if !proof.bound && (self.options.require_bound || self.seen.bound) {
             return Err(refused(
@@ -429,11 +430,19 @@ impl Source for HttpSource {
         bosc_files::make_private_folders(staging).map_err(|e| disk(staging, e))?;
         let files = Files::new(staging, &offer.asset);
         let _lock = lock(&files)?;
+        #[cfg(feature = "deltas")]
+        let before = {
+            let http = Http::new(&self.options, &self.identity, &self.canceller, self.options.total_timeout);
+            super::delta::bring(http, &self.options, &offer.asset, &files, &mut *on_progress)?
+        };
+        #[cfg(not(feature = "deltas"))]
+        let before = 0;
         let mut freed = false;
         loop {
             let total = self.options.total_timeout;
             let http = Http::new(&self.options, &self.identity, &self.canceller, total);
-            match Download::new(http, &self.options, &offer.asset, &files, &mut *on_progress).run() {
+            let download = Download::new(http, &self.options, &offer.asset, &files, &mut *on_progress);
+            match download.after(before).run() {
                 // What is staged of another release stays until this one is whole, if there is room for both.
                 Err(e) if e.kind() == ErrorKind::NoSpace && !freed => {
                     freed = true;

@@ -37,6 +37,18 @@ impl Files {
         self.with("new")
     }
 
+    /// What a patch makes, until it is proved.
+    #[cfg(feature = "deltas")]
+    pub(super) fn made(&self) -> PathBuf {
+        self.with("made")
+    }
+
+    /// The files of another download in the same folder.
+    #[cfg(feature = "deltas")]
+    pub(super) fn beside(&self, asset: &Asset) -> Self {
+        Self::new(&self.folder, asset)
+    }
+
     /// The whole, proved artifact.
     pub(super) fn build(&self) -> PathBuf {
         self.with("build")

@@ -11,7 +11,9 @@
 //!
 //! Some fields are ours, and are skipped by older clients: `minSchema: 2` asks clients never to take schema 1 again, `boscSignature`
 //! binds the artifact to application, platform and size too, and `mandatory: true` and `minimumSystemVersion: "12.3"`, of the manifest
-//! or of one platform, are reported to the application.
+//! or of one platform, are reported to the application. `deltas` of a platform are patches (of `bosc-delta`) that make the artifact of
+//! an older one: `[{"from": "1.2.2", "baseSha256": "…", "url": "…", "sha256": "…", "size": 41000}]`. What they make is proved as the artifact
+//! is, so nothing of them has to be true; one that cannot be read is as if it were not there.
 
 use super::url::{SecureUrl, UrlKind};
 use super::verify::{
@@ -30,6 +32,8 @@ use std::fmt;
 pub const MAX_MANIFEST_LEN: usize = 1024 * 1024;
 /// Longest release notes that are kept, in bytes; what is over is cut.
 pub const MAX_NOTES_LEN: usize = 64 * 1024;
+/// Most deltas of one platform that are looked at.
+pub const MAX_DELTAS: usize = 16;
 /// Largest number that JSON of JavaScript carries exactly.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
@@ -97,6 +101,23 @@ pub struct Asset {
     pub size: Option<u64>,
     /// The signature over [`binding_payload`], if there is one.
     pub bound: Option<[u8; 64]>,
+    /// Patches that make the artifact of an older one.
+    pub deltas: Vec<AssetDelta>,
+}
+
+/// A patch that makes an artifact of an older one. Nothing of it is proved, nor has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetDelta {
+    /// The version of the older artifact.
+    pub from: String,
+    /// SHA-256 of the older artifact.
+    pub base_sha256: Digest32,
+    /// Where the patch is.
+    pub url: SecureUrl,
+    /// SHA-256 of the patch.
+    pub sha256: Digest32,
+    /// Bytes of the patch.
+    pub size: u64,
 }
 
 /// What a proved [`Asset`] is proved to be.
@@ -333,6 +354,7 @@ struct RawAsset {
     size: Option<Value>,
     bound: Option<Value>,
     terms: RawTerms,
+    deltas: Vec<AssetDelta>,
     /// It was there, and no object.
     malformed: bool,
 }
@@ -364,7 +386,7 @@ impl RawAsset {
                 Some(parse_signature(&string(some, "boscSignature")?).ok_or_else(|| wrong("boscSignature"))?)
             }
         };
-        Ok(Asset { platform: platform.to_owned(), url, sha256, signature, size, bound })
+        Ok(Asset { platform: platform.to_owned(), url, sha256, signature, size, bound, deltas: self.deltas })
     }
 }
 
@@ -497,6 +519,7 @@ impl<'de> Visitor<'de> for Entry {
                 "signature" => raw.signature = a.next_value_seed(Scalar)?,
                 "size" => raw.size = a.next_value_seed(Scalar)?,
                 "boscSignature" => raw.bound = a.next_value_seed(Scalar)?,
+                "deltas" => raw.deltas = a.next_value_seed(Deltas)?,
                 "mandatory" => raw.terms.mandatory = a.next_value_seed(Scalar)?,
                 "minimumSystemVersion" => raw.terms.minimum_system = a.next_value_seed(Scalar)?,
                 _ => {
@@ -510,4 +533,139 @@ impl<'de> Visitor<'de> for Entry {
 
 fn malformed() -> Option<RawAsset> {
     Some(RawAsset { malformed: true, ..RawAsset::default() })
+}
+
+/// A list of deltas: anything but a list holds none.
+struct Deltas;
+
+impl<'de> DeserializeSeed<'de> for Deltas {
+    type Value = Vec<AssetDelta>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Deltas {
+    type Value = Vec<AssetDelta>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of deltas")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut a: A) -> Result<Self::Value, A::Error> {
+        while a.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut a: A) -> Result<Self::Value, A::Error> {
+        let mut out = Vec::new();
+        while out.len() < MAX_DELTAS {
+            match a.next_element_seed(OneDelta)? {
+                Some(delta) => out.extend(delta),
+                None => return Ok(out),
+            }
+        }
+        while a.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(out)
+    }
+}
+
+/// One delta; none when it is anything else.
+struct OneDelta;
+
+impl<'de> DeserializeSeed<'de> for OneDelta {
+    type Value = Option<AssetDelta>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneDelta {
+    type Value = Option<AssetDelta>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a delta")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut a: A) -> Result<Self::Value, A::Error> {
+        while a.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut a: A) -> Result<Self::Value, A::Error> {
+        let (mut from, mut base, mut url, mut sha256, mut size) = (None, None, None, None, None);
+        while let Some(key) = a.next_key::<String>()? {
+            match key.as_str() {
+                "from" => from = a.next_value_seed(Scalar)?,
+                "baseSha256" => base = a.next_value_seed(Scalar)?,
+                "url" => url = a.next_value_seed(Scalar)?,
+                "sha256" => sha256 = a.next_value_seed(Scalar)?,
+                "size" => size = a.next_value_seed(Scalar)?,
+                _ => {
+                    a.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let digest = |value: Option<Value>| value.and_then(|v| parse_digest(v.as_str()?));
+        let delta = || {
+            Some(AssetDelta {
+                from: text(from, MAX_VERSION_LEN)?,
+                base_sha256: digest(base)?,
+                url: SecureUrl::parse(UrlKind::Asset, url?.as_str()?).ok()?,
+                sha256: digest(sha256)?,
+                size: whole_number(&size?)?,
+            })
+        };
+        Ok(delta())
+    }
 }

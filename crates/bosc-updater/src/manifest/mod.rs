@@ -21,5 +21,7 @@ pub mod url;
 pub mod verify;
 pub mod version;
 
-pub use format::{Asset, MAX_MANIFEST_LEN, MAX_NOTES_LEN, Manifest, Proof, Schema, platform_key};
+pub use format::{
+    Asset, AssetDelta, MAX_DELTAS, MAX_MANIFEST_LEN, MAX_NOTES_LEN, Manifest, Proof, Schema, platform_key,
+};
 pub use time::iso_8601;

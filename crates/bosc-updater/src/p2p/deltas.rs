@@ -17,32 +17,30 @@
 
 use super::fetching::Fetching;
 use super::plan::{Plan, PlanFile};
+use crate::base_file::BaseFile;
 use crate::error::UpdateError;
-use bosc_delta::Base;
 use bosc_drive::BlockSource;
 use bosc_drive::blobs::{BlobId, BlobReader, BlockRef, content_blocks, load_map};
 use bosc_drive::chunker::{ChunkBuffer, MAX_CHUNK};
 use bosc_drive::deltas::{self, AboutDelta};
 use bosc_drive::drive::Drive;
-use bosc_files::open_plain;
 use bosc_follow::offer::{Cost, Gathering, MAX_LEAVES, Offer, Put};
 use bosc_follow::{CoreSource, Fetch, FollowError};
 use bosc_format::crypto::{Hash, Hasher};
 use bytes::Bytes;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// Most deltas looked at.
 const MAX_DELTAS: usize = 4096;
+/// Most names of a folder looked at, and most files of such a name as another one has.
+const MAX_NAMES: usize = 10_000;
+const MAX_ALIKE: usize = 8;
 /// Longest patch taken, in bytes.
 const MAX_PATCH: u64 = 64 << 20;
 /// What a delta costs beside its bytes: its entry, proofs, a round trip.
 const OVERHEAD: u64 = 16 << 10;
-/// Bytes read at once.
-const READ: usize = 1 << 20;
 
 /// A delta in the drive.
 #[derive(Debug, Clone)]
@@ -102,7 +100,7 @@ impl<'a> Deltas<'a> {
         to: &mut Gathering<'_, '_>,
         file: &PlanFile,
         at_most: u64,
-    ) -> Result<Option<(LocalBase, Delta)>, FollowError> {
+    ) -> Result<Option<(BaseFile, Delta)>, FollowError> {
         let Some(deltas) = self.by_rel.get(&file.rel) else { return Ok(None) };
         let worth = |d: &&Delta| d.size.saturating_add(OVERHEAD) < at_most && d.size <= MAX_PATCH;
         if !deltas.iter().any(|d| worth(&d)) {
@@ -110,10 +108,11 @@ impl<'a> Deltas<'a> {
         }
         for build in self.builds {
             let Ok(build) = build.canonicalize() else { continue };
-            let path = if file.rel.is_empty() { build } else { build.join(&file.rel) };
-            let Some((base, hash)) = LocalBase::open(&path, &mut || to.go_on())? else { continue };
-            if let Some(delta) = deltas.iter().filter(worth).find(|d| d.base == hash) {
-                return Ok(Some((base, delta.clone())));
+            for path in candidates(build, &file.rel) {
+                let Some((base, hash)) = open_base(&path, &mut || to.go_on())? else { continue };
+                if let Some(delta) = deltas.iter().filter(worth).find(|d| d.base == hash) {
+                    return Ok(Some((base, delta.clone())));
+                }
             }
         }
         Ok(None)
@@ -211,47 +210,35 @@ impl Offer for Deltas<'_> {
     }
 }
 
-/// A file of an installed build. What is read of it may change under us: the blocks decide.
-#[derive(Debug)]
-struct LocalBase {
-    file: RefCell<File>,
-    len: u64,
+/// The files of a build that a delta of this one may start from: itself, and those whose name is the same but for a version.
+fn candidates(build: PathBuf, rel: &str) -> Vec<PathBuf> {
+    if rel.is_empty() {
+        return vec![build];
+    }
+    let path = build.join(rel);
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else {
+        return vec![path];
+    };
+    let names = std::fs::read_dir(folder).into_iter().flatten().take(MAX_NAMES).flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut alike: Vec<String> = names.filter(|n| n != name && deltas::are_alike(n, name)).collect();
+    alike.sort_unstable();
+    alike.truncate(MAX_ALIKE);
+    let alike: Vec<PathBuf> = alike.iter().map(|n| folder.join(n)).collect();
+    [vec![path], alike].concat()
 }
 
-impl LocalBase {
-    /// Opens and hashes it; `None` when it cannot be read.
-    fn open(
-        path: &std::path::Path,
-        tell: &mut dyn FnMut() -> Result<(), FollowError>,
-    ) -> Result<Option<(Self, Hash)>, FollowError> {
-        let Ok(mut file) = open_plain(path) else { return Ok(None) };
-        let (mut hasher, mut len, mut part) = (Hasher::new(), 0u64, vec![0; READ]);
-        loop {
-            tell()?;
-            match file.read(&mut part) {
-                Ok(0) => break,
-                Ok(n) => {
-                    hasher.update(part.get(..n).unwrap_or_default());
-                    len = len.saturating_add(n as u64);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Ok(None),
-            }
-        }
-        Ok(Some((Self { file: RefCell::new(file), len }, hasher.finish())))
-    }
-}
-
-impl Base for LocalBase {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        let mut file = self.file.borrow_mut();
-        file.seek(SeekFrom::Start(at))?;
-        file.read_exact(into)
-    }
+/// Opens a file of an installed build and hashes it; `None` when it cannot be read.
+fn open_base(
+    path: &Path,
+    tell: &mut dyn FnMut() -> Result<(), FollowError>,
+) -> Result<Option<(BaseFile, Hash)>, FollowError> {
+    let mut hasher = Hasher::new();
+    let opened = BaseFile::open(path, |part| {
+        hasher.update(part);
+        tell()
+    })?;
+    Ok(opened.map(|base| (base, hasher.finish())))
 }
 
 /// Cuts what a patch makes into the blocks of the file, and puts those that are missing.

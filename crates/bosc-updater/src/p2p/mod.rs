@@ -33,6 +33,7 @@
 //! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.
 
 mod cache;
+#[cfg(feature = "deltas")]
 mod deltas;
 mod error;
 mod fetching;
@@ -55,6 +56,7 @@ use bosc_drive::blobs::BlobId;
 use bosc_follow::offer::Peers;
 use bosc_follow::{CoreSource, TimedOut};
 use bosc_format::link::PearLink;
+#[cfg(feature = "deltas")]
 use deltas::Deltas;
 use error::store_error;
 use fetching::Fetching;
@@ -199,6 +201,7 @@ impl P2pSource {
             let mut builds = LocalBuilds::new(&plan, Local::scan(&options.builds));
             fetching.gather(blobs, reuse::needed_first(&plan), &mut [&mut builds])?;
         }
+        #[cfg_attr(not(feature = "deltas"), expect(unused_mut, reason = "patches add to them"))]
         let mut needs = reuse::needs(fetching, blobs, &source, &plan)?;
         let core = blobs.core();
         let missing: Vec<u64> =
@@ -207,15 +210,16 @@ impl P2pSource {
         let local = needs.bytes.saturating_sub(self.weight(&missing, &plan, &source));
         fetching.count(local, needs.bytes);
         fetching.tell_now()?;
+        #[cfg(feature = "deltas")]
         if local < needs.bytes {
             let root = format!("/by-arch/{}/app/{name}", options.platform);
             let at = (&db, found.length);
             let mut deltas = Deltas::find(fetching, at, &root, &plan, &options.builds)?;
             fetching.gather(blobs, missing, &mut [&mut deltas, &mut Peers])?;
             needs.deltas = deltas.used;
-        } else {
-            fetching.gather(blobs, missing, &mut [&mut Peers])?;
+            return Ok((plan, needs, source));
         }
+        fetching.gather(blobs, missing, &mut [&mut Peers])?;
         Ok((plan, needs, source))
     }
 

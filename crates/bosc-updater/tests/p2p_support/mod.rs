@@ -79,6 +79,13 @@ impl Publisher {
         staged.verlink
     }
 
+    /// What a request tells on the way.
+    pub fn told(&self, request: &Request) -> Vec<Event> {
+        let mut told = Vec::new();
+        self.engine.execute_request(request, &mut |event: Event| told.push(event), &Stop::new()).unwrap();
+        told
+    }
+
     pub fn seed(&mut self) {
         self.stop = Stop::new();
         let (engine, link, stop) = (Arc::clone(&self.engine), self.link.clone(), self.stop.clone());

@@ -10,7 +10,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
     ("Share and fetch", &["seed", "info", "dump", "install"]),
     ("Release", &["publish", "line", "provision", "multisig", "rotate"]),
     ("Operate", &["doctor", "keys", "store", "cores", "gc", "data", "dht", "relay", "blind-peer"]),
-    ("In the application", &["watch", "updater"]),
+    ("In the application", &["watch", "updater", "delta"]),
     ("Learn", &["demo", "help", "completions", "man"]),
 ];
 

@@ -1,8 +1,8 @@
 //! What any command that reads or writes a link may tell of it.
 
 use crate::plain::{Tone, one_line};
-use crate::printer::Printer;
-use bosc_release::event::{Conflict, LinkEvent};
+use crate::printer::{Printer, bytes};
+use bosc_release::event::{Conflict, CostBasis, LinkEvent, UpdateCost};
 
 pub(crate) fn line(p: &Printer, event: &LinkEvent) {
     match event {
@@ -31,7 +31,25 @@ pub(crate) fn line(p: &Printer, event: &LinkEvent) {
             Tone::Warn,
             &format!("Peer {peer} says that it has length {length} and cannot prove it: not believed"),
         ),
+        LinkEvent::UpdateCost(cost) => p.say(Tone::Plain, &format!("Update of {}", update_cost(cost))),
     }
+}
+
+/// What an update costs: `linux-x64 from 1.4.2: 41.2 kB (6.0 MB without deltas)`.
+pub(crate) fn update_cost(cost: &UpdateCost) -> String {
+    let (at_least, said) = match cost.basis {
+        CostBasis::Proved => ("", ""),
+        CostBasis::Publisher => ("", ", as the publisher says"),
+        CostBasis::Partly => ("at least ", ""),
+    };
+    let without = cost.without.filter(|without| *without > cost.bytes);
+    let without = without.map_or(String::new(), |n| format!(" ({} without deltas)", bytes(n)));
+    format!(
+        "{} from {}: {at_least}{}{without}{said}",
+        one_line(&cost.platform),
+        one_line(&cost.from),
+        bytes(cost.bytes)
+    )
 }
 
 /// Two histories of a link, in words.

@@ -1,5 +1,6 @@
 //! `line` as people read it.
 
+use crate::human::link::update_cost;
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
 use bosc_release::line::{LineEvent, LineShown, Step};
@@ -63,4 +64,7 @@ fn release_line(p: &Printer, line: &LineShown) {
         line.state.name(),
     );
     p.data_row(&row, line.verlink.as_deref().unwrap_or("-"));
+    for cost in &line.updates {
+        p.data(&format!("{:<12} update of {}", "", update_cost(cost)));
+    }
 }

@@ -136,6 +136,9 @@ pub(crate) struct ManifestArgs {
     /// Release these files of DIR although a secret key is written out in them; only for keys that open nothing
     #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
     pub(crate) allow_key: Vec<String>,
+    /// Make patches from these earlier artifacts of the application, or from those in these folders; may be given more than once
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) delta_from: Vec<PathBuf>,
     /// Name of the manifest in --out
     #[arg(long, value_name = "NAME", default_value = "latest.json")]
     pub(crate) manifest_name: String,
@@ -159,7 +162,7 @@ pub(crate) fn run(a: &Updater, printer: &Printer, stop: &Stop) -> Ended {
             printer.data("OK");
             Ok(Final::of(Verified { version: &a.version }))
         }
-        Verb::Manifest(a) => manifest(a, printer),
+        Verb::Manifest(a) => manifest(a, printer, stop),
         Verb::Smoke(a) => smoke::run(a, printer, stop).map(Final::of),
     }
 }
@@ -204,7 +207,7 @@ fn load(secret: &Secret, printer: &Printer) -> Result<KeyPair, CommandError> {
     .load()
 }
 
-fn manifest(a: &ManifestArgs, printer: &Printer) -> Ended {
+fn manifest(a: &ManifestArgs, printer: &Printer, stop: &Stop) -> Ended {
     let name = &a.manifest_name;
     if name.is_empty() || name.contains(['/', '\\']) || name == ".." || name == "." {
         return Err(CommandError::input("--manifest-name takes a file name").hint("give one without a path"));
@@ -223,6 +226,8 @@ fn manifest(a: &ManifestArgs, printer: &Printer) -> Ended {
         mandatory: a.mandatory,
         minimum_system: a.minimum_system.clone(),
         allow_key: a.allow_key.clone(),
+        delta_from: a.delta_from.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
+        stop: stop.clone(),
         manifest_name: name.clone(),
         now: None,
     };

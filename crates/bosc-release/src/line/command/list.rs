@@ -10,10 +10,12 @@ use crate::engine::drive::{CoreSource, parse_link};
 use crate::engine::errors::store_error;
 use crate::engine::open::PACKAGE_MAX;
 use crate::error::CommandError;
+use crate::event::link::UpdateCost;
 use crate::folder::package::Package;
 use crate::line::compare::{LineSeen, LineStanding, compare};
 use crate::line::file::{Declared, LineFile, LineKind, Seeds};
 use crate::line::{LineEvent, LineShown, ListedLines, Seeders};
+use crate::update_costs::CostsOf;
 use bosc_drive::blobs::BlobReader;
 use bosc_drive::drive::Drive;
 use bosc_follow::read::{Asking, Unread};
@@ -85,7 +87,7 @@ impl Engine {
         let mut count = 0;
         for looked in all.iter().filter(|l| shown(l.line)) {
             let source = looked.line.source.as_ref().and_then(|s| all.iter().find(|l| l.line.name == *s));
-            sink.tell(LineEvent::Line(Box::new(looked.told(file, source))));
+            sink.tell(LineEvent::Line(Box::new(looked.told(file, source, stop))));
             count += 1;
         }
         for looked in all.iter().filter(|l| shown(l.line)) {
@@ -204,7 +206,22 @@ impl Looked<'_> {
         compare(&self.seen(source), theirs.as_ref(), self.line.kind == LineKind::Multisig)
     }
 
-    fn told(&self, file: &LineFile, source: Option<&Looked<'_>>) -> LineShown {
+    /// What updates to it cost.
+    fn updates(&self, stop: &Stop) -> Vec<UpdateCost> {
+        let Some(followed) = &self.followed else { return Vec::new() };
+        let Ok(blobs) = followed.cores().blobs() else { return Vec::new() };
+        let db = &followed.cores().db;
+        let costs = CostsOf {
+            db: CoreSource::new(db),
+            length: db.length(),
+            followed: Some(followed.db()),
+            blobs: blobs.map(|core| (core, followed.known_blobs())),
+            stop,
+        };
+        costs.find().unwrap_or_default()
+    }
+
+    fn told(&self, file: &LineFile, source: Option<&Looked<'_>>, stop: &Stop) -> LineShown {
         let head = self.followed.as_ref().map(|w| w.cores().db.head());
         let package = self.package.as_ref().and_then(|(_, p)| p.as_ref());
         let upgrade = package.and_then(|p| p.upgrade.clone());
@@ -230,6 +247,7 @@ impl Looked<'_> {
             },
             state: self.standing(source),
             error: self.error.clone(),
+            updates: self.updates(stop),
         }
     }
 }

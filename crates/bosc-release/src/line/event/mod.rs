@@ -2,6 +2,7 @@
 
 use super::compare::LineStanding;
 use super::file::{Declared, LineKind};
+use crate::event::link::UpdateCost;
 use crate::provision::event::Provisioned;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -109,6 +110,9 @@ pub struct LineShown {
     pub state: LineStanding,
     /// Why its content cannot be read.
     pub error: Option<String>,
+    /// What updates cost who has an older version of it, where it has deltas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub updates: Vec<UpdateCost>,
 }
 
 /// Who holds a line.

@@ -34,6 +34,7 @@ fn events_have_the_names_that_others_read() {
                 seeders: Seeders { full: 1, peers: 2, wanted: 3, missing: vec!["a".into()] },
                 state: LineStanding::Behind,
                 error: None,
+                updates: Vec::new(),
             })),
             "line",
             concat!(

@@ -31,6 +31,24 @@ pub enum UpdaterEvent {
         /// Its SHA-256, lower-case hex.
         sha256: String,
     },
+    /// A patch from an earlier artifact was written.
+    Delta {
+        /// Its platform, as Perry calls it.
+        platform: String,
+        /// Its file.
+        file: String,
+        /// The version that it starts from.
+        from: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The size of the artifact.
+        instead_of: u64,
+    },
+    /// There is no patch.
+    NoDelta {
+        /// Of what, and why.
+        reason: String,
+    },
     /// A build that no manifest can name.
     Skipping {
         /// Which, and why.
@@ -104,6 +122,25 @@ pub struct PlatformEntry {
     /// Base64 of the signature that binds it to application and platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bosc_signature: Option<String>,
+    /// Patches that make it of earlier artifacts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deltas: Vec<DeltaEntry>,
+}
+
+/// A patch that makes the artifact of an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeltaEntry {
+    /// The version of the earlier artifact.
+    pub from: String,
+    /// Its SHA-256, lower-case hex.
+    pub base_sha256: String,
+    /// Where the patch will be.
+    pub url: String,
+    /// SHA-256 of the patch, lower-case hex.
+    pub sha256: String,
+    /// Bytes of the patch.
+    pub size: u64,
 }
 
 #[cfg(test)]

@@ -20,6 +20,12 @@ fn events_and_results_have_the_names_that_others_read() {
             "artifact",
             r#"{"platform":"p","file":"f","size":1,"sha256":"s"}"#,
         ),
+        (
+            E::Delta { platform: "p".into(), file: "f".into(), from: "1.0.0".into(), size: 1, instead_of: 2 },
+            "delta",
+            r#"{"platform":"p","file":"f","from":"1.0.0","size":1,"insteadOf":2}"#,
+        ),
+        (E::NoDelta { reason: "r".into() }, "no-delta", r#"{"reason":"r"}"#),
         (E::Skipping { reason: "r".into() }, "skipping", r#"{"reason":"r"}"#),
         (E::Manifest { path: "p".into(), platforms: 1 }, "manifest", r#"{"path":"p","platforms":1}"#),
     ]);
@@ -40,7 +46,18 @@ fn events_and_results_have_the_names_that_others_read() {
         signature: "g".into(),
         size: 1,
         bosc_signature: bound.map(str::to_owned),
+        deltas: Vec::new(),
     };
+    golden::texts(vec![(
+        DeltaEntry {
+            from: "1.0.0".into(),
+            base_sha256: "b".into(),
+            url: "u".into(),
+            sha256: "s".into(),
+            size: 1,
+        },
+        r#"{"from":"1.0.0","baseSha256":"b","url":"u","sha256":"s","size":1}"#,
+    )]);
     let manifest = |bound, min_schema| ComposedManifest {
         schema_version: 2,
         version: "1.0.0".into(),

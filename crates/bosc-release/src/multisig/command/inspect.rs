@@ -29,6 +29,7 @@ use crate::multisig::event::{
     Inspected, Known, MultisigEvent, Production, ReleaseContent, RequestSays, Seen, ToldBy,
 };
 use crate::multisig::{Inspect, text};
+use crate::update_costs::CostsOf;
 use bosc_drive::blobs::{BlobReader, content_length};
 use bosc_drive::drive::{Drive, DriveEntry};
 use bosc_follow::{CoreName, Fetch, FollowedCore};
@@ -332,6 +333,14 @@ impl Engine {
             missing_here = Some("the sizes of some files are not known here");
             notes.push("The sizes of some files are not known on this machine: they are shown as 0.".into());
         }
+        let costs = CostsOf {
+            db: source.clone(),
+            length: request.length,
+            followed: db,
+            blobs: content.blobs.as_ref().map(|(core, live)| (core.clone(), live.as_ref())),
+            stop,
+        };
+        costs.tell(sink)?;
         let package = match self.package_of(content, request.length, stop) {
             PackageFound::Read(package) => package,
             PackageFound::None => {

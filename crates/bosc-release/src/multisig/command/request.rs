@@ -11,6 +11,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::multisig::errors;
 use crate::multisig::event::{CopiesOf, Length, LengthAndHash, MultisigEvent, RequestMade};
 use crate::multisig::{FULL_COPIES, MakeRequest};
+use crate::update_costs::CostsOf;
 use bosc_drive::drive::Drive;
 use bosc_follow::CoreName;
 use bosc_format::id;
@@ -128,6 +129,14 @@ impl Engine {
             standing(target, source.core(), wanted)?;
         }
         drop(production);
+        CostsOf {
+            db: CoreSource::cut(&drive.db, length),
+            length,
+            followed: Some(&source.db),
+            blobs: Some((blobs.core().clone(), Some(&blobs))),
+            stop,
+        }
+        .tell(sink)?;
         let mut request = Request::new(target.manifest.clone(), length, 0, tree_hash, Some(content));
         if r.legacy {
             request.version = LEGACY_VERSION;

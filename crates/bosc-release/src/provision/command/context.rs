@@ -5,6 +5,8 @@ use crate::engine::Engine;
 use crate::engine::follow::stopped;
 use crate::error::CommandError;
 use crate::provision::ProvisionEvent;
+use crate::update_costs::CostsOf;
+use bosc_store::Core;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,14 @@ impl<'a> Context<'a> {
         // Nobody who handles an event calls back here.
         if let Ok(mut sink) = self.sink.try_borrow_mut() {
             sink.tell(event);
+        }
+    }
+
+    /// Tells what updates to a drive of this store cost.
+    pub(crate) fn tell_costs(&self, db: &Core, blobs: &Core) {
+        // Everything is written: a stop ends the look, and nothing else.
+        if let Ok(mut sink) = self.sink.try_borrow_mut() {
+            let _ = CostsOf::stored(db, blobs, db.length(), self.stop).tell(&mut **sink);
         }
     }
 

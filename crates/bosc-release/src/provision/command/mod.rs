@@ -158,6 +158,7 @@ fn run<'a>(
         cool_down(cx, Duration::from_millis(request.cooldown_ms))?;
         put(cx, request, target, &plan, &source, base, start.blobs)?;
     }
+    cx.tell_costs(&target.drive.db, &target.blobs);
     let production = match &production {
         Some(production) => production.told(),
         None => nothing(&links.production),

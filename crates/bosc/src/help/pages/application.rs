@@ -56,11 +56,60 @@ to native applications, and has an updater that Bosc can stand in for.)",
     },
     Page {
         path: "updater manifest",
-        details: "Without a flag the secret key comes from BOSC_UPDATER_SECRET_KEY (Base64).",
-        examples: &[(
-            "For clients of one application",
-            "bosc updater manifest ./hello-1.0.0 --url-base https://example.org/hello/ --app hello --secret-key key.json",
-        )],
+        details: "\
+Without a flag the secret key comes from BOSC_UPDATER_SECRET_KEY (Base64).
+With --delta-from, applications that are one file fetch what really changed: a patch from
+each of the last three versions there is written beside the artifact. Nothing rests on
+patches; what they make has the signed digest. Clients of Perry do not see them.",
+        examples: &[
+            (
+                "For clients of one application",
+                "bosc updater manifest ./hello-1.0.0 --url-base https://example.org/hello/ --app hello --secret-key key.json",
+            ),
+            (
+                "The next version, with patches from those in the folder",
+                "bosc updater manifest ./hello-1.1.0 --url-base https://example.org/hello/ --secret-key key.json --out www --delta-from www",
+            ),
+        ],
+    },
+    Page {
+        path: "delta",
+        details: "\
+A patch holds what really changed: in programs (ELF, PE, Mach-O), addresses that moved cost
+nothing. `stage`, `publish` and `updater manifest` make patches by themselves; these
+commands are for files alone. Nothing has to be trusted: what a patch makes has the hash
+that it promises, and who knows another hash of the file compares that.
+Files have at most 4 GiB.",
+        examples: &[
+            ("A patch", "bosc delta make hello-1.0.0 hello-1.1.0 hello.patch"),
+            ("The new file again", "bosc delta apply hello-1.0.0 hello.patch hello-1.1.0"),
+        ],
+    },
+    Page {
+        path: "delta make",
+        details: "\
+The same two files give the same patch on every machine. It takes about ten bytes of memory
+for each byte of the larger file: 1 GB for 100 MB.",
+        examples: &[("From one version to the next", "bosc delta make hello-1.0.0 hello-1.1.0 hello.patch")],
+    },
+    Page {
+        path: "delta apply",
+        details: "\
+The new file is there once it has the hash that the patch promises, and not before. Neither
+file is ever whole in memory: it takes the patch's size and some tens of MiB.",
+        examples: &[("The new version", "bosc delta apply hello-1.0.0 hello.patch hello-1.1.0")],
+    },
+    Page {
+        path: "delta inspect",
+        details: "Nothing of what a patch says is proved before it is applied.",
+        examples: &[("What it needs and makes", "bosc delta inspect hello.patch")],
+    },
+    Page {
+        path: "delta bench",
+        details: "\
+Makes a patch, applies it, and runs zstd, xz and bsdiff on the same files, as far as they
+are installed. Memory as for `make`, and what those programs take.",
+        examples: &[("Two versions", "bosc delta bench hello-1.0.0 hello-1.1.0")],
     },
     Page {
         path: "updater smoke",

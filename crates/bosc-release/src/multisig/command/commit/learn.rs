@@ -5,10 +5,12 @@ use super::super::request::source_copies;
 use super::super::target::{TargetStanding, standing, standing_alone};
 use super::Committing;
 use crate::command::{Sink, Stop};
+use crate::engine::drive::CoreSource;
 use crate::engine::follow::timed_out;
 use crate::error::{CommandError, ErrorKind};
 use crate::multisig::event::{CopiesOf, MultisigEvent};
 use crate::multisig::{FULL_COPIES, errors};
+use crate::update_costs::CostsOf;
 use bosc_follow::CoreName;
 use bosc_format::link::PearLink;
 use bosc_format::manifest::{Manifest, Verifier};
@@ -122,14 +124,20 @@ impl Committing<'_> {
                 self.target_copies((wanted.name, target), length, sink, stop)?;
             }
         }
-        if self.ask.dry_run {
-            return Ok(());
-        }
-        for (wanted, source, target) in &pairs {
+        for (wanted, source, target) in pairs.iter().filter(|_| !self.ask.dry_run) {
             let from = target.core().length().min(wanted.length);
             self.source.fetch((wanted.name, source), from, wanted.length, sink, stop)?;
         }
-        Ok(())
+        let [db, _] = self.plan.wanted;
+        let blobs = self.source.blobs.as_ref();
+        CostsOf {
+            db: CoreSource::cut(&self.drive.db, db.length),
+            length: db.length,
+            followed: Some(&self.source.db),
+            blobs: blobs.map(|live| (live.core().clone(), Some(live))),
+            stop,
+        }
+        .tell(sink)
     }
 
     fn target_copies(
