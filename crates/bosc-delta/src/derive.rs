@@ -55,6 +55,18 @@ impl Derived {
         }
     }
 
+    /// The same in a program that begins `start` bytes into the file and whose addresses are `tag` further.
+    #[cfg(feature = "make")]
+    pub(crate) fn moved(self, start: u64, tag: u64) -> Derived {
+        let rule = match self.rule {
+            Rule::FrameIndex { address, frames: (a, at, len) } => {
+                Rule::FrameIndex { address: address + tag, frames: (a + tag, at + start, len) }
+            }
+            Rule::PageHashes { page, from, len } => Rule::PageHashes { page, from: from + start, len },
+        };
+        Derived { offset: self.offset + start, len: self.len, rule }
+    }
+
     /// Whether the rule can be followed in a file of `len` bytes.
     pub(crate) fn fits(&self, len: u64) -> bool {
         let end = self.offset.saturating_add(self.len);

@@ -42,3 +42,11 @@ pub enum Error {
     #[error("the result could not be written")]
     Write(#[source] std::io::Error),
 }
+
+/// An error of the base. What is packed in it and does not fit the patch is the patch's fault.
+pub(crate) fn reading(e: std::io::Error) -> Error {
+    match e.kind() {
+        std::io::ErrorKind::InvalidData => Error::Damaged("what it unpacks is not as it says"),
+        _ => Error::Read(e),
+    }
+}

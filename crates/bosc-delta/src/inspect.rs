@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::format::{Packing, Parts, Tables};
+use crate::packed::Level;
 
 /// What a patch says of itself. Nothing of it is proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,12 @@ pub struct Inspection {
     pub regions: usize,
     /// Parts of the new file that follow from the rest of it.
     pub derived: usize,
+    /// Pieces of the old file that are unpacked.
+    pub unpacked: usize,
+    /// Pieces of the new file that are packed again.
+    pub packed: usize,
+    /// If the patch is between the insides of the files: their lengths.
+    pub inside: Option<(u64, u64)>,
 }
 
 /// Reads what a patch says of itself.
@@ -44,9 +51,11 @@ pub struct Inspection {
 pub fn inspect(patch: &[u8]) -> Result<Inspection, Error> {
     let parts = Parts::read(patch)?;
     let h = parts.header;
-    let tables = Tables::read(parts.tables, h.tables_len, (h.old_len, h.new_len))?;
+    let tables = Tables::read(parts.tables, h.tables_len, h.lens())?;
+    let recipe = parts.recipe()?;
+    let pieces = |of: fn(&Level) -> usize| recipe.levels.iter().map(of).sum();
     Ok(Inspection {
-        format: crate::format::VERSION,
+        format: h.version(),
         extractor: h.extractor,
         old_len: h.old_len,
         old_hash: h.old_hash,
@@ -64,5 +73,8 @@ pub fn inspect(patch: &[u8]) -> Result<Inspection, Error> {
         new_packed: parts.extra.len() as u64,
         regions: tables.old.regions.len(),
         derived: tables.derived.len(),
+        unpacked: pieces(|l| l.old.len()),
+        packed: pieces(|l| l.new.len()),
+        inside: h.inside.map(|i| (i.old_len, i.new_len)),
     })
 }

@@ -94,6 +94,8 @@ pub(crate) struct Layout {
     pub(crate) regions: Vec<Region>,
     /// Parts that are walked as a whole; they may lie over regions.
     pub(crate) walks: Vec<Region>,
+    /// Whether programs may begin anywhere in the file, not only at whole pages: version 2 of the extractor.
+    pub(crate) placed: bool,
 }
 
 impl Layout {

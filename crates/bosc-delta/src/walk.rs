@@ -25,8 +25,53 @@ pub(crate) struct Walk<'a, B: Base + ?Sized> {
     old: &'a Layout,
     new: &'a Layout,
     /// Targets whose place turned out to be another than the map says.
-    corrected: HashMap<u64, u64>,
+    corrected: Corrected,
     counts: [u32; 8],
+}
+
+/// Places that are known to have gone elsewhere than the map says.
+struct Corrected {
+    places: HashMap<u64, u64>,
+    /// One bit for each value of a hash: most places are in none.
+    known: Vec<u64>,
+}
+
+const KNOWN_BITS: u32 = 20;
+
+impl Corrected {
+    fn new(anchors: &[(u64, u64)]) -> Corrected {
+        let mut out = Corrected { places: HashMap::new(), known: vec![0; 1 << (KNOWN_BITS - 6)] };
+        anchors.iter().for_each(|(from, to)| out.insert(*from, *to));
+        out
+    }
+
+    fn bit(place: u64) -> (usize, u64) {
+        let h = place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - KNOWN_BITS);
+        ((h >> 6) as usize, 1 << (h & 63))
+    }
+
+    fn get(&self, place: u64) -> Option<u64> {
+        let (word, bit) = Corrected::bit(place);
+        if self.known.get(word).is_none_or(|w| w & bit == 0) {
+            return None;
+        }
+        self.places.get(&place).copied()
+    }
+
+    fn insert(&mut self, place: u64, to: u64) {
+        let (word, bit) = Corrected::bit(place);
+        if let Some(word) = self.known.get_mut(word) {
+            *word |= bit;
+        }
+        self.places.insert(place, to);
+    }
+
+    /// Notes where a place went, as long as there is room.
+    fn note(&mut self, place: u64, to: u64) {
+        if self.places.len() < MOST_CORRECTED || self.get(place).is_some() {
+            self.insert(place, to);
+        }
+    }
 }
 
 /// No more corrections than this are kept.
@@ -41,7 +86,7 @@ impl<'a, B: Base + ?Sized> Walk<'a, B> {
         new: &'a Layout,
         anchors: &[(u64, u64)],
     ) -> Walk<'a, B> {
-        Walk { extractor, map, old, new, corrected: anchors.iter().copied().collect(), counts: [0; 8] }
+        Walk { extractor, map, old, new, corrected: Corrected::new(anchors), counts: [0; 8] }
     }
 
     /// Walks one copy. Its ranges lie within the files.
@@ -94,9 +139,8 @@ impl<'a, B: Base + ?Sized> Walk<'a, B> {
                 } else if let Some(target) = target
                     // Where a page of distances starts may have moved, and not what they name.
                     && r.kind != Kind::FromBase24
-                    && (self.corrected.len() < MOST_CORRECTED || self.corrected.contains_key(&r.target))
                 {
-                    self.corrected.insert(r.target, target);
+                    self.corrected.note(r.target, target);
                 }
             }
             if at < to {
@@ -116,8 +160,8 @@ pub(crate) struct Translator<'a> {
 }
 
 impl Translator<'_> {
-    fn target(&self, address: u64, corrected: &HashMap<u64, u64>) -> u64 {
-        corrected.get(&address).copied().unwrap_or_else(|| self.plain(address))
+    fn target(&self, address: u64, corrected: &Corrected) -> u64 {
+        corrected.get(address).unwrap_or_else(|| self.plain(address))
     }
 
     /// Without corrections.

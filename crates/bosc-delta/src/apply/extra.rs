@@ -6,7 +6,7 @@ use crate::coder::Decoder;
 use crate::format::{Packing, Parts};
 use crate::literals::{self, Literals};
 use lzma_rust2::LzmaReader;
-use std::io::{Read, Write};
+use std::io::Read;
 
 enum Source<'a> {
     Models(Box<Literals<Decoder<'a>>>),
@@ -49,7 +49,7 @@ impl<'a> Extra<'a> {
     }
 
     /// The next `len` bytes into `output`.
-    pub(super) fn give<W: Write>(&mut self, len: u64, output: &mut Output<'_, W>) -> Result<(), Error> {
+    pub(super) fn give(&mut self, len: u64, output: &mut Output<'_>) -> Result<(), Error> {
         self.left =
             self.left.checked_sub(len).ok_or(Error::Damaged("it has fewer new bytes than it uses"))?;
         let mut left = len;

@@ -1,26 +1,27 @@
 //! The new file from the old one and a patch.
 //!
 //! - Here: the order of things. `extra`: the bytes that no copy gives. `truth`: what is there instead of what was expected.
-//! - `output`: what is written: in order, hashed, with derived ranges filled in.
+//! - `output`: what is written: in order, with derived ranges filled in.
 
 mod extra;
 mod output;
 mod truth;
 
 use crate::Error;
-use crate::base::Base;
+use crate::base::{Base, Measured};
 use crate::coder::Decoder;
-use crate::extract::{BLOCK, Extractor};
+use crate::extract::{self, BLOCK, Extractor};
 use crate::format::{Parts, Tables};
 use crate::hash::{digest, hasher};
 use crate::map::{Copy, Map};
+use crate::packed::{Level, Opened, Rebuild};
 use crate::script::{Copies, Script};
 use crate::walk::Walk;
 use extra::Extra;
 #[cfg(feature = "make")]
 pub(crate) use extra::back;
 use output::{Output, PIECE};
-use std::io::Write;
+use std::io::{self, Write};
 use truth::Truth;
 
 /// What was written.
@@ -34,7 +35,7 @@ pub struct Applied {
 
 /// Reads of blocks that a patch may cause: more would be work out of proportion to the files.
 pub(crate) fn most_loads(old_len: u64, new_len: u64) -> u64 {
-    4096 + 4 * (old_len / BLOCK + new_len / BLOCK)
+    4096 + 24 * (old_len / BLOCK + new_len / BLOCK)
 }
 
 /// Writes to `into` what `patch` makes of `old`. The result was proved against the hash in the patch when this returns; until
@@ -43,21 +44,50 @@ pub(crate) fn most_loads(old_len: u64, new_len: u64) -> u64 {
 /// # Errors
 /// [`Error::WrongBase`] before anything is written, if `old` is another file; [`Error::WrongResult`]; a patch that is damaged or
 /// hostile; reading and writing.
-pub fn apply<B: Base + ?Sized, W: Write>(old: &B, patch: &[u8], into: W) -> Result<Applied, Error> {
+pub fn apply<B: Base + ?Sized, W: Write>(old: &B, patch: &[u8], mut into: W) -> Result<Applied, Error> {
     let parts = Parts::read(patch)?;
     let h = parts.header;
+    let base: &dyn Base = &Measured::new(&old);
     // A patch without copies needs no base.
-    if h.copies > 0 && (old.len() != h.old_len || hash(old)? != h.old_hash) {
+    if h.copies > 0 && (base.len() != h.old_len || hash(base)? != h.old_hash) {
         return Err(Error::WrongBase);
     }
-    let tables = Tables::read(parts.tables, h.tables_len, (h.old_len, h.new_len))?;
-    let mut extra = Extra::new(&parts)?;
-    let mut output = Output::new(into, &tables.derived, h.new_len);
+    let recipe = parts.recipe()?;
+    let mut proved = Proved { into: &mut into, hasher: hasher(), left: h.new_len };
+    level(base, &recipe.levels, &parts, &mut proved)?;
+    if proved.left > 0 {
+        return Err(Error::Damaged("it makes less than its result"));
+    }
+    if digest(&proved.hasher) != h.new_hash {
+        return Err(Error::WrongResult);
+    }
+    Ok(Applied { len: h.new_len, hash: h.new_hash })
+}
+
+/// Inside after inside, then the copies.
+fn level(base: &dyn Base, levels: &[Level], parts: &Parts<'_>, into: &mut dyn Write) -> Result<(), Error> {
+    let Some((first, rest)) = levels.split_first() else { return copied(base, parts, into) };
+    let damaged = Error::Damaged("its recipe does not fit the files");
+    let len = first.inside_len(base.len()).ok_or(damaged)?;
+    let lens = parts.header.lens();
+    let opened = Opened::new(base, first, len, 8 * (lens.0 + lens.1) + (16 << 20));
+    let mut rebuild = Rebuild::new(into, first);
+    level(&opened, rest, parts, &mut rebuild)?;
+    rebuild.finish().map_err(write_error)
+}
+
+fn copied(old: &dyn Base, parts: &Parts<'_>, into: &mut dyn Write) -> Result<(), Error> {
+    let h = parts.header;
+    let lens = h.lens();
+    let mut tables = Tables::read(parts.tables, h.tables_len, lens)?;
+    tables.old.placed = h.extractor == extract::VERSION_PLACED;
+    let mut extra = Extra::new(parts)?;
+    let mut output = Output::new(into, &tables.derived, lens.1);
     if h.copies > 0 {
         let mut script = Script::new(Decoder::new(parts.script));
-        let copies = copies(&mut script, h.copies, (h.old_len, h.new_len))?;
+        let copies = copies(&mut script, h.copies, lens)?;
         let map = Map::new(&copies);
-        let extractor = Extractor::new(old, &tables.old, &tables.holes, most_loads(h.old_len, h.new_len))?;
+        let extractor = Extractor::new(old, &tables.old, &tables.holes, most_loads(lens.0, lens.1))?;
         let mut walk = Walk::new(extractor, map, &tables.old, &tables.new, &tables.anchors);
         let mut truth = Truth::new(script, &mut output)?;
         for copy in &copies {
@@ -66,12 +96,38 @@ pub fn apply<B: Base + ?Sized, W: Write>(old: &B, patch: &[u8], into: W) -> Resu
         }
         truth.finish()?;
     }
-    extra.give(h.new_len - output.position(), &mut output)?;
+    extra.give(lens.1 - output.position(), &mut output)?;
     extra.finish()?;
-    if output.finish()? != h.new_hash {
-        return Err(Error::WrongResult);
+    output.finish()
+}
+
+/// What reading an inside, or writing one, says of the patch is about the patch.
+fn write_error(e: io::Error) -> Error {
+    match e.kind() {
+        io::ErrorKind::InvalidData => Error::Damaged("what it packs is not as it says"),
+        _ => Error::Write(e),
     }
-    Ok(Applied { len: h.new_len, hash: h.new_hash })
+}
+
+/// The result as it comes: hashed, and no more than it may be.
+struct Proved<'a> {
+    into: &'a mut dyn Write,
+    hasher: blake2b_simd::State,
+    left: u64,
+}
+
+impl Write for Proved<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left.checked_sub(bytes.len() as u64);
+        self.left = left.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "more than its result"))?;
+        self.hasher.update(bytes);
+        self.into.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.into.flush()
+    }
 }
 
 fn copies(script: &mut Script<Decoder<'_>>, count: u64, lens: (u64, u64)) -> Result<Vec<Copy>, Error> {
@@ -89,13 +145,13 @@ fn copies(script: &mut Script<Decoder<'_>>, count: u64, lens: (u64, u64)) -> Res
     Ok(out)
 }
 
-fn hash<B: Base + ?Sized>(base: &B) -> Result<[u8; 32], Error> {
+fn hash(base: &dyn Base) -> Result<[u8; 32], Error> {
     let mut hasher = hasher();
     let mut piece = vec![0; PIECE];
     let mut at = 0;
     while at < base.len() {
         piece.truncate(usize::try_from(base.len() - at).unwrap_or(PIECE));
-        base.read_at(at, &mut piece).map_err(Error::Read)?;
+        base.read_at(at, &mut piece).map_err(crate::error::reading)?;
         hasher.update(&piece);
         at += piece.len() as u64;
     }

@@ -1,16 +1,14 @@
-//! What is written: in order, hashed, with derived ranges filled in. Bytes whose derived range has to wait are held.
+//! What is written: in order, with derived ranges filled in. Bytes whose derived range has to wait are held.
 
 use crate::Error;
 use crate::derive::{Derived, PageHasher, Rule, frame_index};
-use crate::hash::{digest, hasher};
 use std::io::Write;
 
-/// What is hashed at once.
+/// What is written at once.
 pub(super) const PIECE: usize = 64 << 10;
 
-pub(super) struct Output<'a, W: Write> {
-    into: W,
-    hasher: blake2b_simd::State,
+pub(super) struct Output<'a> {
+    into: &'a mut dyn Write,
     /// Bytes that are not written yet, and where the first of them is.
     held: Vec<u8>,
     start: u64,
@@ -21,14 +19,14 @@ pub(super) struct Output<'a, W: Write> {
     last: [u8; 2],
 }
 
-impl<'a, W: Write> Output<'a, W> {
-    pub(super) fn new(into: W, derived: &'a [Derived], len: u64) -> Output<'a, W> {
+impl<'a> Output<'a> {
+    pub(super) fn new(into: &'a mut dyn Write, derived: &'a [Derived], len: u64) -> Output<'a> {
         let pages = derived.iter().filter_map(|d| match d.rule {
             Rule::PageHashes { page, from, len } => Some(PageHasher::new(page, from, len)),
             Rule::FrameIndex { .. } => None,
         });
         let pages = pages.collect();
-        Output { into, hasher: hasher(), held: Vec::new(), start: 0, len, derived, pages, last: [0; 2] }
+        Output { into, held: Vec::new(), start: 0, len, derived, pages, last: [0; 2] }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -100,23 +98,21 @@ impl<'a, W: Write> Output<'a, W> {
 
     fn write(&mut self, len: usize) -> Result<(), Error> {
         let Some(bytes) = self.held.get(..len) else { return Ok(()) };
-        self.hasher.update(bytes);
         for pages in &mut self.pages {
             pages.take(self.start, bytes);
         }
-        self.into.write_all(bytes).map_err(Error::Write)?;
+        self.into.write_all(bytes).map_err(super::write_error)?;
         self.start += len as u64;
         self.held.drain(..len);
         Ok(())
     }
 
-    /// Writes the rest. Returns the hash of everything.
-    pub(super) fn finish(mut self) -> Result<[u8; 32], Error> {
+    /// Writes the rest.
+    pub(super) fn finish(mut self) -> Result<(), Error> {
         self.drain()?;
         if self.position() != self.len || !self.held.is_empty() {
             return Err(Error::Damaged("it makes less than its result"));
         }
-        self.into.flush().map_err(Error::Write)?;
-        Ok(digest(&self.hasher))
+        self.into.flush().map_err(super::write_error)
     }
 }

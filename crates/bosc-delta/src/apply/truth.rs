@@ -6,19 +6,18 @@ use crate::coder::Decoder;
 use crate::field::Field;
 use crate::script::Script;
 use crate::walk::Side;
-use std::io::Write;
 
 const SHORT: Error = Error::Damaged("its script ends early");
 
-pub(super) struct Truth<'a, 'b, 'c, W: Write> {
+pub(super) struct Truth<'a, 'b, 'c> {
     script: Script<Decoder<'a>>,
-    output: &'b mut Output<'c, W>,
+    output: &'b mut Output<'c>,
     /// Fields and bytes that are as expected from here.
     run: u64,
 }
 
-impl<'a, 'b, 'c, W: Write> Truth<'a, 'b, 'c, W> {
-    pub(super) fn new(script: Script<Decoder<'a>>, output: &'b mut Output<'c, W>) -> Result<Self, Error> {
+impl<'a, 'b, 'c> Truth<'a, 'b, 'c> {
+    pub(super) fn new(script: Script<Decoder<'a>>, output: &'b mut Output<'c>) -> Result<Self, Error> {
         let mut truth = Truth { script, output, run: 0 };
         truth.next_run()?;
         Ok(truth)
@@ -28,7 +27,7 @@ impl<'a, 'b, 'c, W: Write> Truth<'a, 'b, 'c, W> {
         self.output.position()
     }
 
-    pub(super) fn output(&mut self) -> &mut Output<'c, W> {
+    pub(super) fn output(&mut self) -> &mut Output<'c> {
         self.output
     }
 
@@ -53,7 +52,7 @@ impl<'a, 'b, 'c, W: Write> Truth<'a, 'b, 'c, W> {
     }
 }
 
-impl<W: Write> Side for Truth<'_, '_, '_, W> {
+impl Side for Truth<'_, '_, '_> {
     fn plain(&mut self, mut old: &[u8]) -> Result<(), Error> {
         loop {
             let same = (old.len() as u64).min(self.run);

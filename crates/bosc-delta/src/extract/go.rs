@@ -36,7 +36,14 @@ impl Listed {
     }
 }
 
+/// What may be read for a walk of a file of `len` bytes, in words (see [`Words::cost`]): esbuild takes a thirtieth of a word for a byte.
+/// A walk that would take more ends there, on both sides.
+fn most_cost(len: u64) -> u64 {
+    (8 << 20) + len / 2
+}
+
 struct Walk<'a, 'b, B: Base + ?Sized> {
+    most_cost: u64,
     words: &'a mut Words<'b, B>,
     layout: &'a Layout,
     out: &'a mut Listed,
@@ -75,6 +82,11 @@ impl<B: Base + ?Sized> Walk<'_, '_, B> {
         Ok(chained.then_some(image | low))
     }
 
+    /// Whether it read as much as it may.
+    fn spent(&self) -> bool {
+        self.words.cost > self.most_cost
+    }
+
     fn number(&mut self, at: u64) -> Result<u64, Error> {
         Ok(self.words.u64(at)?.unwrap_or(0))
     }
@@ -87,7 +99,8 @@ pub(super) fn walk<B: Base + ?Sized>(
     layout: &Layout,
     out: &mut Listed,
 ) -> Result<(), Error> {
-    let mut w = Walk { words, layout, out, place: region.address };
+    let most_cost = words.cost + most_cost(words.len());
+    let mut w = Walk { most_cost, words, layout, out, place: region.address };
     let (o, end) = (region.offset, region.end());
     let module = region.a.checked_sub(1);
     let module_word = |i: u64| module.and_then(|m| m.checked_add(8 * i));
@@ -118,6 +131,9 @@ pub(super) fn walk<B: Base + ?Sized>(
     let counts = [0, 1, 2, 3].map(|n| w.out.meaning(Kind::Count, n));
     let (mut inlined, mut all) = (Vec::new(), Vec::new());
     for i in 0..functions {
+        if w.spent() {
+            return Ok(());
+        }
         let at = o + table + i * 8;
         w.field(at, text)?;
         let f = o + table + u64::from(w.field(at + 4, entries)?);
@@ -160,6 +176,9 @@ pub(super) fn walk<B: Base + ?Sized>(
     inlined.dedup();
     if let Some(base) = data_base {
         for v in inlined {
+            if w.spent() {
+                return Ok(());
+            }
             let next = all.get(all.partition_point(|x| *x <= v)).copied().unwrap_or(v.saturating_add(16));
             let Some(at) = layout.offset(base.wrapping_add(u64::from(v))) else { continue };
             for k in (0..u64::from(next - v).min(1 << 16) / 16).map(|k| k * 16) {
@@ -172,7 +191,8 @@ pub(super) fn walk<B: Base + ?Sized>(
     if let (Some(buckets), Some(from), Some(to)) = (module_at(19), module_at(20), module_at(21))
         && let Some(at) = layout.offset(buckets)
     {
-        for k in 0..to.saturating_sub(from).min(1 << 32) / 4096 + 1 {
+        let pages = to.saturating_sub(from).min(1 << 32) / 4096 + 1;
+        for k in 0..pages.min(w.words.len() / 20) {
             w.any(at + k * 20, counts[3]);
         }
     }
@@ -210,6 +230,9 @@ fn types<B: Base + ?Sized>(
         todo.push(w.field(links + 4 * i, own)?);
     }
     while let Some(t) = todo.pop() {
+        if w.spent() {
+            return Ok(());
+        }
         let Some(word) = seen.get_mut(t as usize / 512) else { continue };
         let bit = 1 << (t / 8 % 64);
         if *word & bit != 0 || u64::from(t) >= len || t % 8 != 0 {

@@ -11,17 +11,22 @@ const BACK: u64 = 16 << 10;
 /// Where tables may start: one bit for four bytes of the file.
 pub(super) struct Starts {
     bits: Vec<u64>,
+    /// Addresses and lengths of code.
+    code: Vec<(u64, u64)>,
 }
 
 impl Starts {
-    pub(super) fn new(len: u64) -> Starts {
-        Starts { bits: vec![0; (len / 256 + 1) as usize] }
+    pub(super) fn new(len: u64, layout: &Layout) -> Starts {
+        let code = layout.regions.iter().filter(|r| r.kind.is_code());
+        Starts { bits: vec![0; (len / 256 + 1) as usize], code: code.map(|r| (r.address, r.len)).collect() }
+    }
+
+    fn is_code(&self, address: u64) -> bool {
+        self.code.iter().any(|(start, len)| address.wrapping_sub(*start) < *len)
     }
 
     pub(super) fn insert(&mut self, offset: u64) {
-        if offset.is_multiple_of(4)
-            && let Some(word) = self.bits.get_mut((offset / 256) as usize)
-        {
+        if let Some(word) = self.bits.get_mut((offset / 256) as usize) {
             *word |= 1 << (offset / 4 % 64);
         }
     }
@@ -30,8 +35,13 @@ impl Starts {
         self.bits.get((offset / 256) as usize).is_some_and(|w| w >> (offset / 4 % 64) & 1 == 1)
     }
 
-    /// The last start below `offset`, not below `least`.
+    /// The last start below `offset` that is a multiple of four bytes from it, not below `least`.
     fn before(&self, offset: u64, least: u64) -> Option<u64> {
+        let phase = offset % 4;
+        Some(self.multiple_before(offset - phase, least.saturating_sub(phase))? + phase)
+    }
+
+    fn multiple_before(&self, offset: u64, least: u64) -> Option<u64> {
         let mut at = offset;
         while at >= least + 4 {
             at -= 4;
@@ -64,10 +74,17 @@ pub(super) fn tables<B: Base + ?Sized>(
         }
         let base = region.address.wrapping_add(start - region.offset);
         let target = base.wrapping_add(i64::from(v as i32) as u64);
-        let code = layout.regions.iter().any(|r| r.kind.is_code() && target.wrapping_sub(r.address) < r.len);
-        Ok(code.then_some(Reference { offset: at, kind: Kind::Jump, tail: 0, target, base }))
+        Ok(starts.is_code(target).then_some(Reference {
+            offset: at,
+            kind: Kind::Jump,
+            tail: 0,
+            target,
+            base,
+        }))
     };
-    let mut at = from.div_ceil(4) * 4;
+    // Where entries are, of four bytes.
+    let phase = if layout.placed { region.offset.wrapping_sub(region.address) % 4 } else { 0 };
+    let mut at = from + phase.wrapping_sub(from) % 4;
     let least = from.saturating_sub(BACK).max(region.offset);
     let mut start = if starts.has(at) { None } else { starts.before(at, least) };
     loop {

@@ -6,6 +6,7 @@
 //!
 //! - Here: blocks, their cache, what is walked at the start.
 //! - `window`: bytes in memory. `x86`: lengths of instructions. `code`: references in code. `data`: references in data, record by record.
+//! - `tests`: what is found, frozen.
 //! - `jumps`: jump tables. `go`: what Go's runtime keeps. `unwind`: compact unwinding of Mach-O.
 
 mod code;
@@ -26,6 +27,9 @@ use window::Window;
 
 /// The version of everything in this folder.
 pub(crate) const VERSION: u8 = 1;
+/// The same for programs that begin anywhere in a file ([`Layout::placed`]): whether a table of jumps is aligned is asked of its
+/// address, not of its position.
+pub(crate) const VERSION_PLACED: u8 = 2;
 
 /// Bytes of a block.
 pub(crate) const BLOCK: u64 = 16 << 10;
@@ -33,7 +37,7 @@ pub(crate) const BLOCK: u64 = 16 << 10;
 const BEFORE: u64 = 64;
 const AFTER: u64 = 48;
 /// Blocks that are kept.
-const KEPT: u64 = 64;
+const KEPT: u64 = 192;
 
 /// A block: its bytes, and the references that start in it.
 #[derive(Default)]
@@ -119,7 +123,7 @@ impl<'a, B: Base + ?Sized> Extractor<'a, B> {
         if !self.layout.regions.iter().any(|r| holds(&r)) {
             return Ok(());
         }
-        let mut starts = Starts::new(self.base.len());
+        let mut starts = Starts::new(self.base.len(), self.layout);
         let mut bytes = Vec::new();
         for region in
             self.layout.regions.iter().filter(|r| matches!(r.kind, RegionKind::X86 | RegionKind::X86Tables))
@@ -128,13 +132,16 @@ impl<'a, B: Base + ?Sized> Extractor<'a, B> {
             while at < region.end() {
                 let to = (at + (BLOCK << 2)).min(region.end());
                 bytes.resize((to.saturating_add(AFTER).min(region.end()) - at) as usize, 0);
-                self.base.read_at(at, &mut bytes).map_err(Error::Read)?;
+                self.base.read_at(at, &mut bytes).map_err(crate::error::reading)?;
                 let window = Window { start: at, bytes: &bytes };
                 code::x86_fields(window, region, at, to, |_, _, target, holds| {
                     if holds == x86::Holds::Address
                         && let Some(offset) = self.layout.offset(target)
                     {
-                        starts.insert(offset);
+                        let aligned = if self.layout.placed { target } else { offset };
+                        if aligned.is_multiple_of(4) {
+                            starts.insert(offset);
+                        }
                     }
                 });
                 at = to;
@@ -202,7 +209,7 @@ impl<'a, B: Base + ?Sized> Extractor<'a, B> {
         }
         let (from, to) = (start.saturating_sub(BEFORE), (end + AFTER).min(len));
         block.bytes.resize((to - from) as usize, 0);
-        self.base.read_at(from, &mut block.bytes).map_err(Error::Read)?;
+        self.base.read_at(from, &mut block.bytes).map_err(crate::error::reading)?;
         block.start = start;
         block.skip = (start - from) as usize;
         block.len = (end - start) as usize;
@@ -338,3 +345,6 @@ fn rank(kind: Kind) -> u8 {
         kind => kind as u8 + 1,
     }
 }
+
+#[cfg(all(test, feature = "make"))]
+mod tests;

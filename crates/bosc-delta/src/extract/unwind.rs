@@ -57,19 +57,23 @@ pub(super) fn walk<B: Base + ?Sized>(
         }
     }
     if let Some(start) = data {
-        for row in
-            (0..data_end.saturating_sub(start).min(MOST * 8) / 8).map(|i| region.offset + start + 8 * i)
+        for row in (0..data_end.saturating_sub(start).min(MOST * 8).min(region.len) / 8)
+            .map(|i| region.offset + start + 8 * i)
         {
             list(row, in_image);
             list(row + 4, in_image);
         }
     }
     let mut rows = Vec::new();
+    // Pages that lie over each other list no more rows than there is room for.
+    let mut left = region.len / 4;
     for (function, page) in pages {
         let at = region.offset + page;
         let (Some(kind), Some(sizes)) = (words.u32(at)?, words.u32(at + 4)?) else { continue };
         let first = at + u64::from(sizes & 0xffff);
         let count = u64::from(sizes >> 16);
+        let Some(rest) = left.checked_sub(count) else { break };
+        left = rest;
         match kind {
             2 => (0..count).for_each(|i| list(first + 8 * i, in_image)),
             3 => rows.push((function, first, count)),

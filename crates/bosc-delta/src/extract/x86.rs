@@ -34,7 +34,7 @@ enum Shape {
     Near,
 }
 
-fn one_byte(op: u8) -> Shape {
+const fn one_byte(op: u8) -> Shape {
     use Shape::*;
     match op {
         0x06 | 0x07 | 0x0e | 0x16 | 0x17 | 0x1e | 0x1f | 0x27 | 0x2f | 0x37 | 0x3f => Invalid,
@@ -61,7 +61,7 @@ fn one_byte(op: u8) -> Shape {
     }
 }
 
-fn two_bytes(op: u8) -> Shape {
+const fn two_bytes(op: u8) -> Shape {
     use Shape::*;
     match op {
         0x04 | 0x0a | 0x0c | 0x24..=0x27 => Invalid,
@@ -71,6 +71,20 @@ fn two_bytes(op: u8) -> Shape {
         _ => Operand(0),
     }
 }
+
+#[allow(clippy::indexing_slicing, reason = "worked out when this is compiled")]
+const fn shapes(second: bool) -> [Shape; 256] {
+    let mut out = [Shape::Invalid; 256];
+    let mut op = 0;
+    while op < 256 {
+        out[op] = if second { two_bytes(op as u8) } else { one_byte(op as u8) };
+        op += 1;
+    }
+    out
+}
+
+static ONE_BYTE: [Shape; 256] = shapes(false);
+static TWO_BYTES: [Shape; 256] = shapes(true);
 
 /// The instruction at the start of `code`; none if there is none, or it is not whole.
 pub(super) fn decode(code: &[u8]) -> Option<Instruction> {
@@ -123,8 +137,8 @@ pub(super) fn decode(code: &[u8]) -> Option<Instruction> {
         _ => (0, op),
     };
     let shape = match map {
-        0 => one_byte(last),
-        1 => two_bytes(last),
+        0 => ONE_BYTE.get(usize::from(last)).copied().unwrap_or(Shape::Invalid),
+        1 => TWO_BYTES.get(usize::from(last)).copied().unwrap_or(Shape::Invalid),
         2 | 5 | 6 => Shape::Operand(0),
         3 => Shape::Operand(1),
         _ => Shape::Invalid,

@@ -101,7 +101,7 @@ impl Tables {
             Ok((old, old.wrapping_add_signed(n.signed()?)))
         })?;
         Ok(Tables {
-            old: Layout { images, segments, regions, walks },
+            old: Layout { images, segments, regions, walks, placed: false },
             new: Layout { images: new_images, segments: new_segments, ..Layout::default() },
             holes,
             derived,

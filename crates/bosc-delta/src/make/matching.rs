@@ -1,7 +1,7 @@
 //! Which stretches of two texts are nearly the same: the method of Colin Percival's bsdiff. A stretch goes on over bytes that
 //! differ as long as most are equal.
 
-use super::suffix::{Suffixes, common};
+use super::suffix::{Index, common};
 use crate::map::Copy;
 
 /// An alignment that holds for so many bytes needs no search.
@@ -30,7 +30,7 @@ impl Texts<'_> {
 
 /// Stretches of `new` that are nearly in `old`, in order; positions count from `old_start` and `new_start`.
 pub(super) fn stretches(
-    suffixes: &Suffixes,
+    index: &impl Index,
     (old, old_start): (&[u8], u32),
     (new, new_start): (&[u8], u32),
     out: &mut Vec<Copy>,
@@ -55,7 +55,7 @@ pub(super) fn stretches(
                     continue;
                 }
             }
-            (place, len) = suffixes.longest(old, new.get(scan..).unwrap_or(&[]));
+            (place, len) = index.longest(old, new.get(scan..).unwrap_or(&[]));
             while scored < scan + len {
                 score += i64::from(t.same(scored as i64 + alignment, scored));
                 scored += 1;

@@ -3,8 +3,9 @@
 //! # Files
 //!
 //! - Here: the order of things. `read`: layouts. `labels`: images without what moves. `suffix`, `matching`: what is nearly the same.
-//! - `truth`: what is written down. `pack`: new bytes, packed, and the patch that needs no base.
+//! - `inside`: what is packed in both, and programs anywhere. `truth`: what is written down. `pack`: new bytes, packed, and the patch that needs no base.
 
+mod inside;
 mod labels;
 mod matching;
 mod pack;
@@ -13,17 +14,18 @@ mod suffix;
 mod truth;
 
 use crate::coder::Encoder;
-use crate::extract::Extractor;
+use crate::extract::{self, Extractor};
 use crate::field::Kind;
-use crate::format::{Header, MOST_COPIES, Parts, Tables};
+use crate::format::{Header, Inside, MOST_COPIES, Parts, Tables};
 use crate::hash::hash;
 use crate::layout::{Layout, RAW};
 use crate::map::{Copy, Map};
+use crate::packed::Recipe;
 use crate::script::{Copies, Script};
 use crate::walk::{Translator, Walk};
 use crate::{Error, MAX_FILE, apply};
 use read::Structure;
-use suffix::Suffixes;
+use suffix::{Seeds, Suffixes};
 use truth::Truth;
 
 /// How a patch is made.
@@ -32,11 +34,13 @@ use truth::Truth;
 pub struct MakeOptions {
     /// Whether executables are understood (the default), or files are bytes and nothing else.
     pub executables: bool,
+    /// Whether packages that pack what they hold are opened (the default).
+    pub packages: bool,
 }
 
 impl Default for MakeOptions {
     fn default() -> MakeOptions {
-        MakeOptions { executables: true }
+        MakeOptions { executables: true, packages: true }
     }
 }
 
@@ -47,10 +51,20 @@ impl MakeOptions {
         self.executables = false;
         self
     }
+
+    /// Packages stay as they are.
+    #[must_use]
+    pub fn without_packages(mut self) -> MakeOptions {
+        self.packages = false;
+        self
+    }
 }
 
 /// Bytes of the new file that are matched with one index of the old one.
 const WINDOW: usize = 160 << 20;
+
+/// Places of targets in a shorter file are found by all its suffixes: that is quick enough, and best.
+const SEEDED: usize = 4 << 20;
 
 /// Makes the patch that turns `old` into `new`: the same one for the same files and the same version of this crate, on every
 /// machine. It was applied once before this returns.
@@ -68,29 +82,54 @@ pub fn make(old: &[u8], new: &[u8], options: &MakeOptions) -> Result<Vec<u8>, Er
     }
     let mut best = None;
     if !old.is_empty() && !new.is_empty() {
-        let patch = delta(old, new, options)?;
-        let mut check = std::io::sink();
-        match apply(old, &patch, &mut check) {
-            Ok(_) => best = Some(patch),
-            // Work out of proportion, or something that no patch can say.
-            Err(_) if options.executables => {
-                let plain = delta(old, new, &MakeOptions { executables: false })?;
-                best = apply(old, &plain, &mut check).ok().map(|_| plain);
-            }
-            Err(_) => {}
+        best = checked(old, (old, new), None, (old, new), options)?;
+        if options.packages
+            && let Some(inside) = inside::insides(old, new)
+        {
+            let packed = checked(old, (&inside.old, &inside.new), Some(&inside.recipe), (old, new), options)?;
+            best = match (best, packed) {
+                (Some(a), Some(b)) => Some(if b.len() < a.len() { b } else { a }),
+                (a, b) => a.or(b),
+            };
         }
     }
     pack::smaller(best, old, new)
 }
 
-fn delta(old: &[u8], new: &[u8], options: &MakeOptions) -> Result<Vec<u8>, Error> {
-    let (of_old, of_new) =
-        if options.executables { (read::structure(old), read::structure(new)) } else { Default::default() };
-    let mut tables = tables(&of_old, &of_new);
+/// A patch between files or their insides that was applied; none if there is none.
+fn checked(
+    base: &[u8],
+    of: (&[u8], &[u8]),
+    recipe: Option<&Recipe>,
+    files: (&[u8], &[u8]),
+    options: &MakeOptions,
+) -> Result<Option<Vec<u8>>, Error> {
+    let structures = if options.executables { inside::structures(of.0, of.1) } else { Default::default() };
+    let known = !structures.0.layout.regions.is_empty();
+    let patch = delta(of, &structures, recipe, files)?;
+    if apply(base, &patch, std::io::sink()).is_ok() {
+        return Ok(Some(patch));
+    }
+    if !known {
+        return Ok(None);
+    }
+    // Work out of proportion, or something that no patch can say.
+    let plain = delta(of, &Default::default(), recipe, files)?;
+    Ok(apply(base, &plain, std::io::sink()).is_ok().then_some(plain))
+}
+
+/// A patch from `old` to `new`, which are `files` or, by a recipe, what is inside of them.
+fn delta(
+    (old, new): (&[u8], &[u8]),
+    (of_old, of_new): &(Structure, Structure),
+    recipe: Option<&Recipe>,
+    files: (&[u8], &[u8]),
+) -> Result<Vec<u8>, Error> {
+    let mut tables = tables(of_old, of_new);
     let new_holes: Vec<(u64, u64)> = tables.derived.iter().map(|d| (d.offset, d.len)).collect();
-    let (copies, bases) = match_files((old, &of_old, &tables.holes), (new, &of_new, &new_holes))?;
+    let (copies, bases) = match_files((old, of_old, &tables.holes), (new, of_new, &new_holes))?;
     let map = Map::new(&copies);
-    anchors(&mut tables, (&of_old, &of_new), &map, bases);
+    anchors(&mut tables, (of_old, of_new), &map, bases);
     // Derived ranges are zeros on both sides.
     let mut masked = std::borrow::Cow::Borrowed(new);
     for (at, len) in new_holes {
@@ -120,18 +159,28 @@ fn delta(old: &[u8], new: &[u8], options: &MakeOptions) -> Result<Vec<u8>, Error
     drop(masked);
     let (tables_len, packed) = tables.write();
     let (packing, packed_extra) = pack::extra(&extra)?;
+    let (inside, packed_recipe) = match recipe {
+        None => (None, Vec::new()),
+        Some(recipe) => {
+            let (recipe_len, packed) = recipe.write();
+            let levels = recipe.levels.len() as u64;
+            (Some(Inside { levels, recipe_len, old_len: lens.0, new_len: lens.1 }), packed)
+        }
+    };
     let header = Header {
-        extractor: crate::extract::VERSION,
-        old_len: lens.0,
-        new_len: lens.1,
-        old_hash: hash(old),
-        new_hash: hash(new),
+        extractor: if tables.old.placed { extract::VERSION_PLACED } else { extract::VERSION },
+        old_len: files.0.len() as u64,
+        new_len: files.1.len() as u64,
+        old_hash: hash(files.0),
+        new_hash: hash(files.1),
         tables_len,
         copies: copies.len() as u64,
         extra_len: extra.len() as u64,
         packing,
+        inside,
     };
-    Ok(Parts { header, tables: &packed, script: &script, extra: &packed_extra }.write())
+    Ok(Parts { header, recipe: &packed_recipe, tables: &packed, script: &script, extra: &packed_extra }
+        .write())
 }
 
 /// What travels of both structures.
@@ -159,7 +208,7 @@ fn match_files(old: Side<'_>, new: Side<'_>) -> Result<(Vec<Copy>, (Bases, Bases
     let bases = (of_old.bases(), of_new.bases());
     let known = !old.1.layout.regions.is_empty() && !new.1.layout.regions.is_empty();
     if !known {
-        return Ok((matched(old.0, new.0)?, bases));
+        return Ok((matched(old.0, new.0, true)?, bases));
     }
     // First by what is at a target, then by where the first round found that targets went.
     let first = {
@@ -171,7 +220,7 @@ fn match_files(old: Side<'_>, new: Side<'_>) -> Result<(Vec<Copy>, (Bases, Bases
             fill(&mut out, side.1, |t| labels::content(&masked, layout, t));
             Ok::<_, Error>(out)
         };
-        matched(&label(&mut of_old, old)?, &label(&mut of_new, new)?)?
+        matched(&label(&mut of_old, old)?, &label(&mut of_new, new)?, false)?
     };
     let map = Map::new(&first);
     drop(first);
@@ -180,7 +229,7 @@ fn match_files(old: Side<'_>, new: Side<'_>) -> Result<(Vec<Copy>, (Bases, Bases
     fill(&mut a, old.1, |t| labels::hashed(translator.plain(t)));
     let mut b = labels::labelled(&mut of_new, new.0.len(), |r| labels::hashed(r.target))?;
     fill(&mut b, new.1, labels::hashed);
-    Ok((matched(&a, &b)?, bases))
+    Ok((matched(&a, &b, true)?, bases))
 }
 
 /// Labels what the loader will fill.
@@ -192,8 +241,8 @@ fn fill(image: &mut [u8], structure: &Structure, label: impl Fn(u64) -> u32) {
     }
 }
 
-/// Stretches of two images, by windows.
-fn matched(old: &[u8], new: &[u8]) -> Result<Vec<Copy>, Error> {
+/// Stretches of two images, by windows: the best ones, or those that are quickly found.
+fn matched(old: &[u8], new: &[u8], best: bool) -> Result<Vec<Copy>, Error> {
     let mut out = Vec::new();
     let mut at = 0;
     while at < new.len() {
@@ -201,9 +250,13 @@ fn matched(old: &[u8], new: &[u8]) -> Result<Vec<Copy>, Error> {
         // The same place of the old file, and an eighth around it.
         let from = at.saturating_sub(WINDOW / 8).min(old.len().saturating_sub(WINDOW + WINDOW / 4));
         let window = old.get(from..old.len().min(to + WINDOW / 8)).unwrap_or(&[]);
-        let suffixes = Suffixes::new(window).ok_or(Error::TooMuch("there is not enough memory"))?;
-        let part = new.get(at..to).unwrap_or(&[]);
-        matching::stretches(&suffixes, (window, from as u32), (part, at as u32), &mut out);
+        let (window, part) = ((window, from as u32), (new.get(at..to).unwrap_or(&[]), at as u32));
+        if best || window.0.len() < SEEDED {
+            let suffixes = Suffixes::new(window.0).ok_or(Error::TooMuch("there is not enough memory"))?;
+            matching::stretches(&suffixes, window, part, &mut out);
+        } else {
+            matching::stretches(&Seeds::new(window.0), window, part, &mut out);
+        }
         at = to;
     }
     if out.len() as u64 > MOST_COPIES {

@@ -86,6 +86,7 @@ fn whole(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Error> {
         copies: 0,
         extra_len: new.len() as u64,
         packing,
+        inside: None,
     };
-    Ok(Parts { header, tables: &[], script: &[], extra: &packed }.write())
+    Ok(Parts { header, recipe: &[], tables: &[], script: &[], extra: &packed }.write())
 }

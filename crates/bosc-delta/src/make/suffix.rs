@@ -20,6 +20,58 @@ fn filter(bytes: &[u8]) -> Option<usize> {
     Some((v.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS)) as usize)
 }
 
+/// Finds repetitions of a text.
+pub(super) trait Index {
+    /// Where the longest match of the start of `query` is that is found, and its length.
+    fn longest(&self, text: &[u8], query: &[u8]) -> (usize, usize);
+}
+
+/// Places of a text by a hash of some bytes there: quicker to make than [`Suffixes`], and finds less. Good enough to learn
+/// where things went.
+pub(super) struct Seeds {
+    places: Vec<u32>,
+    shift: u32,
+}
+
+/// Bytes that are hashed.
+const SEED: usize = 16;
+/// Every so many bytes of the text there is a place.
+const STEP: usize = 4;
+
+impl Seeds {
+    pub(super) fn new(text: &[u8]) -> Seeds {
+        let bits = (text.len() / STEP + 1).ilog2().clamp(12, 25) + 1;
+        let mut seeds = Seeds { places: vec![0; 1 << bits], shift: 64 - bits };
+        for at in (0..text.len()).step_by(STEP) {
+            if let Some(slot) = text.get(at..).and_then(|t| seeds.slot(t))
+                && let Some(place) = seeds.places.get_mut(slot)
+                && *place == 0
+            {
+                *place = at as u32 + 1;
+            }
+        }
+        seeds
+    }
+
+    fn slot(&self, bytes: &[u8]) -> Option<usize> {
+        let bytes = bytes.first_chunk::<SEED>()?;
+        let (a, b) = bytes.split_first_chunk::<8>()?;
+        let (a, b) = (u64::from_le_bytes(*a), b.first_chunk().map_or(0, |b| u64::from_le_bytes(*b)));
+        let h = (a ^ b.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b;
+        Some((h.wrapping_mul(0xff51_afd7_ed55_8ccd) >> self.shift) as usize)
+    }
+}
+
+impl Index for Seeds {
+    fn longest(&self, text: &[u8], query: &[u8]) -> (usize, usize) {
+        let query = query.get(..LONGEST).unwrap_or(query);
+        let place = self.slot(query).and_then(|s| self.places.get(s)).and_then(|p| p.checked_sub(1));
+        let Some(place) = place.map(|p| p as usize) else { return (0, 0) };
+        let len = common(text.get(place..).unwrap_or(&[]), query);
+        if len < SEED { (0, 0) } else { (place, len) }
+    }
+}
+
 impl Suffixes {
     /// None if the text is too long or memory is short.
     pub(super) fn new(text: &[u8]) -> Option<Suffixes> {
@@ -44,9 +96,10 @@ impl Suffixes {
         }
         Some(Suffixes { order, pairs, known })
     }
+}
 
-    /// Where the longest match of the start of `query` is, and its length.
-    pub(super) fn longest(&self, text: &[u8], query: &[u8]) -> (usize, usize) {
+impl Index for Suffixes {
+    fn longest(&self, text: &[u8], query: &[u8]) -> (usize, usize) {
         let query = query.get(..LONGEST).unwrap_or(query);
         let known = filter(query).and_then(|h| Some(self.known.get(h >> 6)? >> (h & 63) & 1 == 1));
         if known != Some(true) {

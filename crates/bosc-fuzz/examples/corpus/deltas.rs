@@ -2,7 +2,14 @@
 
 use crate::samples::Corpus;
 use bosc_delta::{MakeOptions, make};
-use bosc_fuzz::delta::Program;
+use bosc_fuzz::delta::{FIRST_PACKAGE, Program};
+
+/// What of the recipe, and the recorded patch of a package.
+const PATCHES: [(u8, &[u8]); 3] = [
+    (120, include_bytes!("../../../bosc-delta/tests/vectors/v2-zip.patch")),
+    (90, include_bytes!("../../../bosc-delta/tests/vectors/v2-tar.gz.patch")),
+    (60, include_bytes!("../../../bosc-delta/tests/vectors/v2-sqfs.patch")),
+];
 
 pub(crate) fn deltas(c: &mut Corpus) {
     for (i, program) in Program::all().into_iter().enumerate() {
@@ -13,6 +20,13 @@ pub(crate) fn deltas(c: &mut Corpus) {
         let header = [i as u8, 1, 120, 40, 12, 90, 60, i as u8];
         c.add("delta_patch", [&header[..], patch.get(80..).unwrap_or(&[])].concat());
         c.add("delta_files", [i as u8, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    }
+    for (i, (kind, patch)) in PATCHES.into_iter().enumerate() {
+        let which = FIRST_PACKAGE + i as u8;
+        c.add("delta_patch", [&[which, 0], patch].concat());
+        let recipe = [kind, 40, 30, 60, 90, 1, 1, 30, 30, 0x50, 0x40, 0x50, 0x40];
+        c.add("delta_patch", [&[which, 7][..], &recipe, patch.get(90..).unwrap_or(&[])].concat());
+        c.add("delta_files", [which, 6, 0, 1, 2, 3, 0, 9, 1, 0, 7, 0, 2, 1, 4]);
     }
     c.add(
         "delta_files",

@@ -105,6 +105,28 @@ pub(super) fn read(file: &[u8]) -> Option<Structure> {
     Some(s)
 }
 
+/// How long a file is: to the end of its segments, its sections and their headers.
+pub(super) fn length(file: &[u8]) -> Option<u64> {
+    let b = Bytes(file);
+    if b.slice(0, 6)? != b"\x7fELF\x02\x01" {
+        return None;
+    }
+    let mut end = 0u64;
+    let (at, size, count) = (b.u64(32)?, u64::from(b.u16(54)?), u64::from(b.u16(56)?));
+    for i in 0..count {
+        let p = at.checked_add(i * size)?;
+        end = end.max(b.u64(p + 8)?.checked_add(b.u64(p + 32)?)?);
+    }
+    let (at, size, count) = (b.u64(40)?, u64::from(b.u16(58)?), u64::from(b.u16(60)?));
+    for i in 0..count {
+        let h = at.checked_add(i * size)?;
+        if b.u32(h + 4)? != 8 {
+            end = end.max(b.u64(h + 24)?.checked_add(b.u64(h + 32)?)?);
+        }
+    }
+    Some(end.max(at.checked_add(size * count)?))
+}
+
 fn sections(b: Bytes<'_>) -> Option<Vec<Section>> {
     let (at, size, count, names) =
         (b.u64(40)?, u64::from(b.u16(58)?), u64::from(b.u16(60)?), u64::from(b.u16(62)?));

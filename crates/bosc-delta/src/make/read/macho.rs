@@ -129,3 +129,24 @@ fn image(b: Bytes<'_>, start: u64, s: &mut Structure) -> Option<()> {
     }
     Some(())
 }
+
+/// How long a file is: to the end of its segments, or of its images.
+pub(super) fn length(file: &[u8]) -> Option<u64> {
+    let b = Bytes(file);
+    if b.big(0)? == 0xcafe_babe {
+        let count = b.big(4)?;
+        let end = |i: u64| Some(b.big(8 + i * 20 + 8)? + b.big(8 + i * 20 + 12)?);
+        return if count > MOST_IMAGES { None } else { (0..count).filter_map(end).max() };
+    }
+    if b.slice(0, 4)? != b"\xcf\xfa\xed\xfe" {
+        return None;
+    }
+    let (mut at, mut end) = (32, 0);
+    for _ in 0..b.u32(16)? {
+        if b.u32(at)? == 0x19 {
+            end = end.max(b.u64(at + 40)?.checked_add(b.u64(at + 48)?)?);
+        }
+        at = at.checked_add(b.word(at + 4)?.max(8))?;
+    }
+    Some(end)
+}

@@ -24,6 +24,12 @@ pub(super) fn structure(file: &[u8]) -> Structure {
     s
 }
 
+/// How long the executable at the start of a file is, by its headers; 0 if there is none.
+pub(super) fn length(file: &[u8]) -> usize {
+    let len = elf::length(file).or_else(|| pe::length(file)).or_else(|| macho::length(file)).unwrap_or(0);
+    usize::try_from(len).unwrap_or(usize::MAX)
+}
+
 /// Puts regions in order, without overlaps and within the file.
 fn tidy(s: &mut Structure, len: u64) {
     let layout = &mut s.layout;

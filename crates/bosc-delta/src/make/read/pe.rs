@@ -62,3 +62,20 @@ pub(super) fn read(file: &[u8]) -> Option<Structure> {
     }
     Some(s)
 }
+
+/// How long a file is: to the end of its sections, and of its signature.
+pub(super) fn length(file: &[u8]) -> Option<u64> {
+    let b = Bytes(file);
+    let header = b.word(60)?;
+    if b.slice(0, 2)? != b"MZ" || b.slice(header, 4)? != b"PE\0\0" {
+        return None;
+    }
+    let (count, optional) = (u64::from(b.u16(header + 6)?), u64::from(b.u16(header + 20)?));
+    let mut end = 0;
+    for i in 0..count {
+        let h = header + 24 + optional + i * 40;
+        end = end.max(b.word(h + 16)? + b.word(h + 20)?);
+    }
+    let signature = b.word(header + 24 + 144)? + b.word(header + 24 + 148)?;
+    Some(if b.u16(header + 24)? == 0x20b { end.max(signature) } else { end })
+}
