@@ -1,13 +1,15 @@
 //! One core that is followed: its head, its blocks, who has them.
 
 use crate::beside;
-use crate::error::{FollowError, check};
+use crate::error::{FollowError, TimedOut, check};
+use crate::mirror::{Mirrors, What, Wished};
 use crate::source::CoreSource;
 use crate::topics::{Topic, Urgent};
 use crate::vouch::{self, Claim, Claims};
 use crate::wait::{Alarm, Wait};
 use bosc_format::merkle::Head;
-use bosc_node::{CoreStatus, Download, LiveCore, Node};
+use bosc_mirror::Part;
+use bosc_node::{Blocks, CoreStatus, Download, DownloadHandle, LiveCore, Node};
 use bosc_store::Core;
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use std::time::{Duration, Instant};
 const ALONE: Duration = Duration::from_secs(5);
 /// How often is looked at what raises no signal.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long peers may still tell of something newer once a mirror has answered.
+const BESIDE_MIRRORS: Duration = Duration::from_secs(1);
 
 /// How an update ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +48,27 @@ pub struct FollowedCore {
     live: LiveCore,
     /// The db that these blobs are beside.
     db: Option<LiveCore>,
+    /// The drive's mirrors, and which core this is of it.
+    mirrors: Option<(Mirrors, Part)>,
 }
+
+/// Blocks on their way from peers and mirrors, until this is dropped.
+#[derive(Debug)]
+#[must_use = "they are wanted until it is dropped"]
+pub struct Background {
+    peers: DownloadHandle,
+    _mirrors: Option<Wished>,
+}
+
+impl Background {
+    /// Whether all of it is here.
+    pub fn is_done(&self) -> bool {
+        self.peers.is_done()
+    }
+}
+
+/// Since when mirrors are asked for their heads, and which time.
+struct Heads(Option<(u64, Instant)>);
 
 /// Urgency that begins when a look was in vain.
 #[derive(Default)]
@@ -59,7 +83,92 @@ impl Lazy {
 impl FollowedCore {
     /// Makes `core` live on a joined topic. A drive's blobs core is found on the topic of its db.
     pub fn new(node: &Arc<Node>, topic: &Topic, core: &Core) -> Self {
-        Self { node: Arc::clone(node), topic: topic.clone(), live: node.attach(core), db: None }
+        Self {
+            node: Arc::clone(node),
+            topic: topic.clone(),
+            live: node.attach(core),
+            db: None,
+            mirrors: None,
+        }
+    }
+
+    /// With the mirrors of the drive that it is a core of.
+    #[must_use]
+    pub(crate) fn mirrored(self, mirrors: &Mirrors, part: Part) -> Self {
+        Self { mirrors: Some((mirrors.clone(), part)), ..self }
+    }
+
+    /// The drive's mirrors.
+    pub fn mirrors(&self) -> Option<&Mirrors> {
+        self.mirrors.as_ref().map(|(mirrors, _)| mirrors).filter(|m| !m.is_empty())
+    }
+
+    /// Bytes of blocks that came from peers and mirrors since the start.
+    pub fn downloaded_bytes(&self) -> u64 {
+        let mirrored = self.mirrors.as_ref().map_or(0, |(mirrors, part)| mirrors.bytes_of(*part));
+        self.live.status().downloaded_bytes.saturating_add(mirrored)
+    }
+
+    /// What came from mirrors so far, as a number that changes.
+    fn from_mirrors(&self) -> u64 {
+        self.mirrors().map_or(0, Mirrors::came)
+    }
+
+    /// Who was there, and what is wrong with mirrors, for those who waited in vain.
+    pub fn in_vain(&self) -> TimedOut {
+        let mirrors = self.mirrors().map(Mirrors::faults).unwrap_or_default();
+        TimedOut { mirrors, ..TimedOut::of(&self.live.status()) }
+    }
+
+    fn timed_out(&self) -> FollowError {
+        FollowError::TimedOut(self.in_vain())
+    }
+
+    /// Wants these of mirrors, too.
+    fn wish(&self, what: What, ranges: Vec<Range<u64>>) -> Option<Wished> {
+        let (mirrors, part) = self.mirrors.as_ref().filter(|(m, _)| !m.is_empty())?;
+        Some(mirrors.wish(*part, what, ranges))
+    }
+
+    /// Asks for blocks, from peers and mirrors, and does not wait for them.
+    pub fn want(&self, blocks: Vec<u64>) {
+        if let Some((mirrors, part)) = self.mirrors.as_ref().filter(|(m, _)| !m.is_empty()) {
+            mirrors.want(*part, blocks.iter().map(|b| *b..b.saturating_add(1)).collect());
+        }
+        self.live.want(blocks);
+    }
+
+    /// Fetches blocks from peers and mirrors as long as what is returned is kept.
+    pub fn fetch_in_background(&self, download: Download) -> Background {
+        let ranges = match &download.blocks {
+            Blocks::Range { start, end } => vec![*start..end.unwrap_or(u64::MAX)],
+            Blocks::List(blocks) => blocks.iter().map(|b| *b..b.saturating_add(1)).collect(),
+        };
+        Background { _mirrors: self.wish(What::Blocks, ranges), peers: self.live.download(download) }
+    }
+
+    /// Has mirrors show their heads.
+    fn ask_mirrors(&self) -> Heads {
+        Heads(self.mirrors().map(|m| (m.ask(), Instant::now())))
+    }
+
+    /// Whether every mirror has shown its head, or failed.
+    fn mirrors_settled(&self, heads: &Heads) -> bool {
+        heads.0.is_none_or(|(round, _)| self.mirrors().is_none_or(|m| m.is_settled(round)))
+    }
+
+    /// Whether mirrors have told what is newest, and peers had their time to know of something newer.
+    fn mirrors_told(&self, heads: &Heads, alarm: &mut Alarm) -> bool {
+        let Some((round, since)) = heads.0 else { return false };
+        let told = self.mirrors().is_some_and(|m| m.is_settled(round) && m.has_word(round));
+        let net = || self.node.status();
+        told && (alarm.has_passed(since, BESIDE_MIRRORS) || net().unanswered)
+    }
+
+    /// Whether mirrors have shown their heads, or had their time for it: peers that are there are not kept waiting by slow ones.
+    fn mirrors_settled_soon(&self, heads: &Heads, alarm: &mut Alarm) -> bool {
+        self.mirrors_settled(heads)
+            || heads.0.is_some_and(|(_, since)| alarm.has_passed(since, BESIDE_MIRRORS * 2))
     }
 
     /// As the blobs of a drive: they are waited for until they are of the history of its db.
@@ -107,11 +216,16 @@ impl FollowedCore {
     ) -> Result<Option<T>, E> {
         let mut urgent = Lazy::default();
         let ends_alone = wait.ends_unanswered();
+        let heads = self.ask_mirrors();
         let found = wait.run(self.node.signal(), |alarm| {
             let status = self.live.status();
             check(&status)?;
+            self.check_mirrors()?;
             let found = look(&status, alarm)?;
-            let vain = ends_alone && status.peers.is_empty() && self.node.status().unanswered;
+            let vain = ends_alone
+                && status.peers.is_empty()
+                && self.mirrors_settled(&heads)
+                && self.node.status().unanswered;
             if found.is_some() || vain {
                 return Ok(Some(found));
             }
@@ -119,6 +233,10 @@ impl FollowedCore {
             Ok::<_, E>(None)
         })?;
         Ok(found.flatten())
+    }
+
+    fn check_mirrors(&self) -> Result<(), FollowError> {
+        self.mirrors().map_or(Ok(()), Mirrors::check)
     }
 
     /// Whether blobs may be of a history before their db's, and nobody settled that.
@@ -144,7 +262,7 @@ impl FollowedCore {
         let since = Instant::now();
         let settled =
             self.wait(wait, |_, alarm| Ok::<_, FollowError>((!self.lags(alarm, since)?).then_some(())))?;
-        settled.ok_or_else(|| FollowError::timed_out(&self.live.status()))
+        settled.ok_or_else(|| self.timed_out())
     }
 
     /// Waits until what is asked for has come, as long as something comes.
@@ -160,21 +278,27 @@ impl FollowedCore {
             }
             let status = self.live.status();
             check(&status)?;
-            alarm.came(status.downloaded_blocks);
-            alarm.shows(status.downloaded_bytes.wrapping_mul(1024).wrapping_add(status.peers.len() as u64));
+            self.check_mirrors()?;
+            let mirrored = self.from_mirrors();
+            alarm.came(status.downloaded_blocks.wrapping_add(mirrored));
+            let bytes = status.downloaded_bytes.wrapping_add(mirrored);
+            alarm.shows(bytes.wrapping_mul(1024).wrapping_add(status.peers.len() as u64));
             urgent.begin(&self.topic);
             Ok(None)
         })?;
-        came.ok_or_else(|| FollowError::timed_out(&self.live.status()))
+        came.ok_or_else(|| self.timed_out())
     }
 
-    /// Waits until a peer has told its length, we have what those who are there have, and at least `at_least`.
+    /// Waits until a peer has told its length, we have what those who are there have, and at least `at_least`. When mirrors have
+    /// answered and no peer does within a second, what they have counts.
     ///
     /// # Errors
     /// As [`FollowedCore::wait`].
     pub fn up_to_date(&self, at_least: u64, wait: &mut Wait<'_>) -> Result<Update, FollowError> {
-        let found = self.wait(wait, |s, _| {
-            let told = s.peers.iter().any(|p| p.synced) && !s.is_behind();
+        let heads = self.ask_mirrors();
+        let found = self.wait(wait, |s, alarm| {
+            let by_peers = s.peers.iter().any(|p| p.synced) && self.mirrors_settled_soon(&heads, alarm);
+            let told = (by_peers || self.mirrors_told(&heads, alarm)) && !s.is_behind();
             let known = s.length >= at_least && (s.length == 0 || s.has_manifest);
             Ok::<_, FollowError>((told && known).then_some(Update::UpToDate))
         })?;
@@ -189,12 +313,17 @@ impl FollowedCore {
     /// As [`FollowedCore::wait`].
     pub fn newest(&self, alone: Duration, wait: &mut Wait<'_>) -> Result<Update, FollowError> {
         let (start, _urgent) = (Instant::now(), self.topic.urgent());
+        let heads = self.ask_mirrors();
         let found = self.wait(wait, |s, alarm| {
             let known = s.length > 0 && s.has_manifest;
-            if known && s.peers.iter().any(|p| p.synced) && !s.is_behind() {
+            let by_peers = s.peers.iter().any(|p| p.synced) && self.mirrors_settled_soon(&heads, alarm);
+            if known && !s.is_behind() && (by_peers || self.mirrors_told(&heads, alarm)) {
                 return Ok(Some(Update::UpToDate));
             }
-            let nobody = known && s.peers.is_empty() && alarm.has_passed(start, alone);
+            let nobody = known
+                && s.peers.is_empty()
+                && self.mirrors_settled_soon(&heads, alarm)
+                && alarm.has_passed(start, alone);
             Ok::<_, FollowError>(nobody.then_some(Update::Nobody))
         })?;
         Ok(found.unwrap_or(Update::Nobody))
@@ -230,7 +359,7 @@ impl FollowedCore {
         let settled = settled.filter(|settled| *settled);
         let s = self.live.status();
         if settled.is_none() && vouch::has_open_claims(&s) {
-            return Err(FollowError::timed_out(&s));
+            return Err(self.timed_out());
         }
         let vouched = settled.is_some() || vouch::is_vouched(&s);
         Ok(Word { vouched, unproved: claims.unproved(&s) })
@@ -248,6 +377,7 @@ impl FollowedCore {
         {
             // A request for the last block has peers prove a head that holds it.
             self.live.want(vec![last]);
+            self.ask_mirrors();
         }
         self.until_here(wait, || Ok(core.length() >= length))
     }
@@ -265,6 +395,7 @@ impl FollowedCore {
         if ahead.first() != Some(&block) {
             ahead.insert(0, block);
         }
+        let _mirrors = self.wish(What::Blocks, ahead.iter().map(|b| *b..b.saturating_add(1)).collect());
         self.live.want(ahead);
         self.until_here(wait, || Ok(core.has(block)?)).map_err(|e| self.why_not(&[block], e))
     }
@@ -314,7 +445,7 @@ impl FollowedCore {
     }
 
     fn download(&self, download: Download, wait: &mut Wait<'_>) -> Result<(), FollowError> {
-        let download = self.live.download(download);
+        let download = self.fetch_in_background(download);
         self.until_here(wait, || Ok(download.is_done()))
     }
 
@@ -324,7 +455,7 @@ impl FollowedCore {
     /// [`FollowError::TimedOut`]; as [`FollowedCore::wait`].
     pub fn whole(&self, wait: &mut Wait<'_>) -> Result<(), FollowError> {
         let core = self.core();
-        let _all = self.live.download(Download::live());
+        let _all = self.fetch_in_background(Download::live());
         self.until_here(wait, || Ok(core.contiguous_length() >= core.length()))
     }
 
@@ -335,7 +466,9 @@ impl FollowedCore {
     pub fn leaves(&self, blocks: &[u64], until: Instant, wait: &mut Wait<'_>) -> Result<bool, FollowError> {
         let core = self.core();
         let mut open = blocks.to_vec();
-        self.live.want_hashes(open.iter().map(|b| *b..b.saturating_add(1)).collect());
+        let ranges: Vec<Range<u64>> = open.iter().map(|b| *b..b.saturating_add(1)).collect();
+        let _mirrors = self.wish(What::Leaves, ranges.clone());
+        self.live.want_hashes(ranges);
         let mut late = false;
         let mut urgent = Lazy::default();
         let came = wait.run(self.live.signal(), |alarm| {

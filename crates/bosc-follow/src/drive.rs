@@ -3,10 +3,12 @@
 use crate::core::{FollowedCore, Lazy};
 use crate::cores::{CoreName, DriveCores};
 use crate::error::{FollowError, check};
+use crate::mirror::Mirrors;
 use crate::news::News;
 use crate::topics::{Topic, Topics};
 use crate::wait::{Alarm, Wait};
 use bosc_format::crypto::PublicKey;
+use bosc_mirror::Part;
 use bosc_node::{ConflictStatus, CoreStatus, Node};
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -27,6 +29,7 @@ pub struct FollowedDrive {
     topic: Topic,
     db: FollowedCore,
     blobs: OnceLock<FollowedCore>,
+    mirrors: Mirrors,
 }
 
 impl FollowedDrive {
@@ -45,7 +48,9 @@ impl FollowedDrive {
         let live = node.attach(&cores.db);
         let topic = topics.join(node, *cores.db.discovery_key(), server);
         let db = FollowedCore::new(node, &topic, live.core());
-        let drive = Self { cores, topic, db, blobs: OnceLock::new() };
+        let mirrors = Mirrors::new(node, &cores, db.live().clone());
+        let db = db.mirrored(&mirrors, Part::Db);
+        let drive = Self { cores, topic, db, blobs: OnceLock::new(), mirrors };
         drive.blobs()?;
         Ok(drive)
     }
@@ -65,6 +70,11 @@ impl FollowedDrive {
         &self.topic
     }
 
+    /// Its mirrors: none until they are added.
+    pub fn mirrors(&self) -> &Mirrors {
+        &self.mirrors
+    }
+
     /// The db core.
     pub fn db(&self) -> &FollowedCore {
         &self.db
@@ -78,7 +88,9 @@ impl FollowedDrive {
         if self.blobs.get().is_none()
             && let Some(core) = self.cores.blobs()?
         {
-            let _ = self.blobs.set(FollowedCore::new(&self.db.node, &self.topic, &core).beside(&self.db));
+            let blobs = FollowedCore::new(&self.db.node, &self.topic, &core).beside(&self.db);
+            self.mirrors.blobs_are(blobs.live());
+            let _ = self.blobs.set(blobs.mirrored(&self.mirrors, Part::Blobs));
         }
         Ok(self.blobs.get())
     }
@@ -143,7 +155,8 @@ impl FollowedDrive {
             check(&db)?;
             check(&blobs)?;
             let found = look(alarm)?;
-            let vain = ends_alone && db.peers.is_empty() && self.node().status().unanswered;
+            let settled = self.mirrors.is_settled(1);
+            let vain = ends_alone && db.peers.is_empty() && settled && self.node().status().unanswered;
             Ok::<_, E>((found.is_some() || vain).then_some(found))
         })?;
         Ok(found.flatten())

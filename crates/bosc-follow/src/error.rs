@@ -1,5 +1,6 @@
 //! Why a drive could not be followed. Typed through and through; those above give it words, codes and hints, once.
 
+use crate::mirror::MirrorFault;
 use bosc_format::crypto::PublicKey;
 use bosc_node::{CoreFailure, CoreStatus, DroppedPeer};
 
@@ -10,12 +11,14 @@ pub struct TimedOut {
     pub peers: usize,
     /// The last peer that was dropped for what it sent.
     pub dropped: Option<DroppedPeer>,
+    /// What was wrong with mirrors: their names, and why.
+    pub mirrors: Vec<(String, MirrorFault)>,
 }
 
 impl TimedOut {
     /// As a core's snapshot has it.
     pub fn of(status: &CoreStatus) -> Self {
-        Self { peers: status.peers.len(), dropped: status.dropped_peer.clone() }
+        Self { peers: status.peers.len(), dropped: status.dropped_peer.clone(), mirrors: Vec::new() }
     }
 }
 
@@ -80,10 +83,6 @@ pub enum FollowError {
 }
 
 impl FollowError {
-    pub(crate) fn timed_out(status: &CoreStatus) -> Self {
-        Self::TimedOut(TimedOut::of(status))
-    }
-
     /// Whether the disk is full: with space freed it can go on.
     pub fn is_full(&self) -> bool {
         match self {
@@ -118,7 +117,7 @@ mod tests {
 
     #[test]
     fn those_who_were_there_are_told_from_nobody() {
-        let e = FollowError::timed_out(&CoreStatus::default());
+        let e = FollowError::TimedOut(TimedOut::of(&CoreStatus::default()));
         assert_eq!(e.to_string(), "no peer that has it was found in time");
     }
 }

@@ -2,7 +2,7 @@
 //! above.
 //!
 //! It owns every wait for what peers have or do: the newest head, blocks, copies, another run of the same command. It
-//! owns topics ([`Topics`]), a drive's cores ([`DriveCores`], [`FollowedDrive`]), the sources of bytes ([`offer`]), and
+//! owns topics ([`Topics`]), a drive's cores ([`DriveCores`], [`FollowedDrive`]), the sources of bytes ([`offer`], [`mirror`]), and
 //! the one loop that reads what may not be here ([`read`]).
 //! It never signs or appends, never decides what a version means, never writes a file, and knows nothing of commands,
 //! events or their words.
@@ -33,7 +33,8 @@
 //! - `beside`: whether both cores are of one history.
 //! - `wait`: the one way to wait. `stop`: being asked to end. `news`: telling without being asked. `meet`: two runs that look for
 //!   each other.
-//! - `read`: the one way to read what may not be here. `source`: blocks for it. `offer/`: where bytes come from.
+//! - `read`: the one way to read what may not be here. `source`: blocks for it. `offer/`: where bytes come from. `mirror/`: heads and
+//!   blocks from static files, at the same time as from peers.
 //! - `vouch`: whose word counts. `error`: why a drive could not be followed.
 #![forbid(unsafe_code)]
 
@@ -43,6 +44,7 @@ mod cores;
 mod drive;
 mod error;
 mod meet;
+pub mod mirror;
 mod news;
 pub mod offer;
 pub mod read;
@@ -53,7 +55,7 @@ pub mod vouch;
 mod wait;
 
 pub use self::beside::CutBack;
-pub use self::core::{FollowedCore, Update, Word};
+pub use self::core::{Background, FollowedCore, Update, Word};
 pub use cores::{CoreName, DriveCores};
 pub use drive::{Copies, FollowedDrive, wait_for};
 pub use error::{FollowError, TimedOut};

@@ -195,7 +195,7 @@ impl Fetch for Asking<'_> {
             wanted.extend(ahead);
             wanted.retain(|b| *b < length && self.asked.insert(*b));
             if !wanted.is_empty() {
-                core.live().want(wanted);
+                core.want(wanted);
             }
         }
         Err(Unread::Coming)

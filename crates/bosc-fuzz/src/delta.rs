@@ -14,7 +14,7 @@ const MOST: u64 = 1 << 20;
 
 macro_rules! package {
     ($which:literal, $kind:literal) => {
-        &include_bytes!(concat!("../../bosc-delta/tests/vectors/package-", $which, ".", $kind))[..]
+        include_bytes!(concat!("../../bosc-delta/tests/vectors/package-", $which, ".", $kind))
     };
 }
 

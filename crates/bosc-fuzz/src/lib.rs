@@ -14,7 +14,7 @@
 //!
 //! - `format`: encodings, ids, links, manifests, proofs. `drive`: bees, entries, block maps, paths, the chunker. `store`:
 //!   damaged files of a store.
-//! - `delta`: patches between files. `wire`: what comes over a connection. `udx`: its packets. `dht`: datagrams of the DHT.
+//! - `delta`: patches between files. `mirror`: heads and objects of mirrors. `wire`: what comes over a connection. `udx`: its packets. `dht`: datagrams of the DHT.
 //! - `policy`: what a quorum allows, what operators say. `release`: package.json, patterns, the change index, what another process says. `input`: numbers and steps out of a
 //!   fuzzer's bytes.
 #![forbid(unsafe_code)]
@@ -32,6 +32,7 @@ pub mod drive;
 pub mod format;
 mod input;
 pub mod policy;
+pub mod mirror;
 pub mod release;
 pub mod store;
 pub mod udx;
@@ -66,6 +67,8 @@ pub const TARGETS: &[Target] = &[
     ("block_map", drive::block_map),
     ("delta_patch", delta::patch),
     ("delta_files", delta::files),
+    ("mirror_head", mirror::head),
+    ("mirror_objects", mirror::objects),
     ("path", drive::path),
     ("chunker", drive::chunker),
     ("noise", wire::noise),

@@ -37,6 +37,7 @@ pub mod install;
 pub mod keys;
 pub mod line;
 pub mod manifest;
+pub mod mirror;
 pub mod multisig;
 pub mod output_file;
 pub mod owner;

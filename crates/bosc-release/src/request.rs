@@ -10,6 +10,7 @@ use crate::gc::Gc;
 use crate::info::Info;
 use crate::install::Install;
 use crate::keys::{KeysExport, KeysImport};
+use crate::mirror::Mirror;
 use crate::provision::Provision;
 use crate::relay::Relay;
 use crate::seed::Seed;
@@ -38,6 +39,8 @@ pub enum Request {
     Info(Info),
     /// Write a drive to a folder.
     Dump(Dump),
+    /// Write a drive as static files.
+    Mirror(Mirror),
     /// Work on a drive that a quorum signs.
     Multisig(crate::multisig::Work),
     /// Make a drive of production's blocks and one batch that equals a source.
@@ -90,6 +93,7 @@ impl Request {
     pub fn needs_own_process(&self) -> bool {
         match self {
             Self::Seed(r) => r.needs_own_process(),
+            Self::Mirror(r) => r.needs_own_process(),
             Self::BlindPeer(_) => true,
             _ => false,
         }
@@ -101,6 +105,7 @@ impl Request {
             Self::Seed(r) => r.timeout_ms?,
             Self::Info(r) => r.timeout_ms,
             Self::Dump(r) => r.timeout_ms,
+            Self::Mirror(r) => r.timeout_ms,
             Self::Provision(r) => r.timeout_ms,
             Self::Changelog(r) => r.timeout_ms,
             Self::Versions(r) => r.timeout_ms,
@@ -135,6 +140,7 @@ impl Request {
             Self::BlindPeer(_) => "blind-peer",
             Self::Info(_) => "info",
             Self::Dump(_) => "dump",
+            Self::Mirror(_) => "mirror",
             Self::Multisig(crate::multisig::Work::Records) | Self::DataDht(_) => "data",
             Self::Multisig(_) => "multisig",
             Self::Provision(_) => "provision",

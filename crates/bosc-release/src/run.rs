@@ -76,6 +76,7 @@ impl Engine {
             Request::BlindPeer(r) => self.blind_peer(r, sink, stop).map(|()| Output::Nothing),
             Request::Info(r) => self.info(r, sink, stop).map(|()| Output::Nothing),
             Request::Dump(r) => self.dump(r, sink, stop).map(Output::Dump),
+            Request::Mirror(r) => self.mirror(r, sink, stop).map(Output::Mirrored),
             Request::Multisig(r) => self.multisig(r, sink, stop),
             Request::Provision(r) => {
                 self.provision(r, sink, stop).map(|done| done.map_or(Output::Nothing, |p| Box::new(p).into()))

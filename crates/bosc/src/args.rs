@@ -18,6 +18,7 @@ use crate::info::args::Info;
 use crate::init::args::Init;
 use crate::install::args::Install;
 use crate::keys::args::Keys;
+use crate::mirror::args::Mirror;
 use crate::provision::args::Provision;
 use crate::relay::args::Relay;
 use crate::seed::args::Seed;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Info(Info),
     /// Write a link's files to a folder
     Dump(Dump),
+    /// Write a link's drive as static files, for a web server, a bucket or a stick
+    Mirror(Mirror),
     /// Make the small drive that becomes the release
     Provision(Provision),
     /// Do the whole job once on this machine, and check every byte

@@ -134,6 +134,7 @@ impl<'a> Human<'a> {
             Event::SeedOf(of) => self.seed_of(of),
             Event::Info(event) => crate::info::human::line(p, event),
             Event::Dump(event) => self.dump(event),
+            Event::Mirror(event) => crate::mirror::human::line(p, event, self.live),
             Event::Publish(event) => crate::publish::human::line(p, event),
             Event::Ci(event) => crate::publish::human::ci_line(p, event),
             Event::Provision(ProvisionEvent::Stats(s)) => self.progress(Progress {

@@ -38,6 +38,7 @@ mod board;
 mod columns;
 mod help;
 mod human;
+mod mirror;
 mod multisig;
 mod panics;
 mod plain;

@@ -16,7 +16,7 @@ use crate::on_store::{primary_key, with_store, with_store_reloading};
 use crate::plain::{Tone, one_line};
 use crate::printer::{Ended, Final, Printer, bytes};
 use crate::store::store;
-use crate::values::{absolute, seconds};
+use crate::values::{absolute, mirrors, seconds};
 use crate::versions::args::Versions;
 use crate::versions::own_versions;
 use crate::{generate, help, screen, signals};
@@ -120,6 +120,7 @@ fn command_name(c: &Command) -> &'static str {
         Command::Seed(_) => "seed",
         Command::Info(_) => "info",
         Command::Dump(_) => "dump",
+        Command::Mirror(_) => "mirror",
         Command::Provision(_) => "provision",
         Command::Demo(_) => "demo",
         Command::Watch(_) => "watch",
@@ -185,6 +186,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
             multisig: a.multisig,
             key: a.key,
             timeout_ms: seconds(a.timeout)?,
+            mirrors: mirrors(&a.mirror)?,
         }),
         Command::Dump(a) => {
             let to_stdout = a.dir.as_deref().is_none_or(|d| d == Path::new("-"));
@@ -205,7 +207,12 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
                 list: a.list,
                 prune: !a.no_prune,
                 timeout_ms: seconds(a.timeout)?,
+                mirrors: mirrors(&a.mirror)?,
             })
+        }
+        Command::Mirror(a) => {
+            live = true;
+            Request::Mirror(crate::mirror::mirror(a)?)
         }
         Command::Updater(a) => return crate::updater::run(a, printer, stop),
         Command::Multisig(a) => return crate::multisig::run(a, g, printer, stop),
@@ -257,6 +264,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
             let verb = if r.dry_run { "would be written or removed" } else { "written or removed" };
             printer.say(Tone::Good, &format!("{} in the drive, {differed} {verb}", count(files, "file")));
         }
+        (_, Output::Mirrored(done)) => crate::mirror::human::done(printer, done),
         (_, Output::Provision(done)) => crate::provision::done(printer, done),
         _ => {}
     }

@@ -19,6 +19,26 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
         .map_err(|e| CommandError::input(format!("not a path: {}", path.display())).because(e))
 }
 
+/// Addresses of mirrors: what is no URL is the path of a folder.
+pub(crate) fn mirrors(given: &[String]) -> Result<Vec<String>, CommandError> {
+    given.iter().map(|mirror| place(mirror)).collect()
+}
+
+/// A URL, or a path, which is made absolute: whoever has the store open runs in another folder.
+pub(crate) fn place(given: &str) -> Result<String, CommandError> {
+    if given.contains("://") {
+        return Ok(given.to_owned());
+    }
+    let path = absolute(Path::new(given))?;
+    path.into_os_string().into_string().map_err(|path| {
+        CommandError::input(format!(
+            "not a path of letters that every system has: {}",
+            Path::new(&path).display()
+        ))
+        .hint("give the folder another name, or a link with another name")
+    })
+}
+
 /// The store's folder: `--store`, or `bosc` in the platform's data folder.
 pub(crate) fn store_dir(g: &Global) -> Result<PathBuf, CommandError> {
     if let Some(dir) = &g.store {

@@ -5,7 +5,7 @@
 //!
 //! # Files
 //!
-//! - `formats`: encodings, links, manifests, proofs, drives. `deltas`: patches between files. `policies`: what quorums and operators say. `peers`: what a connected peer says. `datagrams`: of the DHT and of
+//! - `formats`: encodings, links, manifests, proofs, drives. `deltas`: patches between files. `mirrors`: heads and objects of mirrors. `policies`: what quorums and operators say. `peers`: what a connected peer says. `datagrams`: of the DHT and of
 //!   UDX. `local`: what lies on this machine. `samples`: where they are gathered.
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod datagrams;
 mod deltas;
 mod formats;
 mod local;
+mod mirrors;
 mod peers;
 mod policies;
 mod samples;
@@ -38,6 +39,7 @@ fn main() {
     datagrams::udx(&mut c);
     deltas::deltas(&mut c);
     policies::policies(&mut c);
+    mirrors::mirrors(&mut c);
     local::releases(&mut c);
     local::stores(&mut c);
     let mut total = 0;

@@ -4,7 +4,7 @@
 
 use super::gateway::Gateway;
 use super::http::{Ask, request};
-use super::{MappedBy, Mapping, Undo};
+use super::kinds::{MappedBy, Mapping, Service, Undo};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -30,16 +30,6 @@ const SERVICES: [&str; 3] = [
 const CONFLICT: &str = "718";
 /// The router only knows mappings that last for ever; ours is taken back at the end.
 const ONLY_PERMANENT: &str = "725";
-
-/// What maps ports, at a router.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Service {
-    at: SocketAddrV4,
-    path: String,
-    kind: &'static str,
-    /// Our address as the router sees it.
-    local: Ipv4Addr,
-}
 
 /// Finds a router's service and asks it.
 pub(super) fn map(

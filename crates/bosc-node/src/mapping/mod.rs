@@ -24,15 +24,18 @@
 //!
 //! # Files
 //!
-//! - `pcp`: messages of PCP and NAT-PMP. `igd`: UPnP's search, description and commands. `http`: one bounded request. `gateway`:
+//! - `kinds`: what a mapping is. `pcp`: messages of PCP and NAT-PMP. `igd`: UPnP's search, description and commands. `http`: one bounded request. `gateway`:
 //!   where the router is.
 
 mod gateway;
 mod http;
 mod igd;
+mod kinds;
 mod pcp;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+pub use kinds::MappedBy;
+use kinds::{Mapping, Undo};
+use std::net::SocketAddrV4;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -47,35 +50,6 @@ const AGAIN: Duration = Duration::from_secs(30 * 60);
 const LOOK: Duration = Duration::from_secs(15);
 /// Taking a mapping back may take so long at the end of a node.
 const END: Duration = Duration::from_secs(1);
-
-/// How a mapping was got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MappedBy {
-    /// RFC 6887.
-    Pcp,
-    /// RFC 6886.
-    NatPmp,
-    /// UPnP's Internet Gateway Device.
-    Upnp,
-}
-
-/// What a router gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mapping {
-    /// From outside.
-    pub(crate) external: SocketAddrV4,
-    pub(crate) by: MappedBy,
-    lease: Duration,
-    undo: Undo,
-}
-
-/// How to renew it and to take it back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Undo {
-    Pcp { gateway: Ipv4Addr, local: Ipv4Addr, nonce: [u8; 12] },
-    NatPmp { gateway: Ipv4Addr },
-    Upnp(igd::Service),
-}
 
 /// Told to the node: a mapping, or that there is none.
 pub(crate) type Tell = Box<dyn Fn(Option<(SocketAddrV4, MappedBy)>) + Send>;
@@ -173,7 +147,7 @@ fn run(port: u16, asked: &Receiver<Ask>, tell: &Tell) {
 /// DHT nodes could not tell a mapping of it from that.
 fn wanted_port(port: u16) -> u16 {
     let mut random = [0; 2];
-    crate::net::entropy(&mut random);
+    kinds::random(&mut random);
     let wanted = 40_000 + u16::from_le_bytes(random) % 20_000;
     if wanted == port { 39_999 } else { wanted }
 }

@@ -3,7 +3,7 @@
 //! Both are spoken to port 5351 of the router. PCP is asked first; a router that only knows NAT-PMP answers that it does not know
 //! the version, or not at all.
 
-use super::{MappedBy, Mapping, Undo};
+use super::kinds::{MappedBy, Mapping, Undo, random};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -145,7 +145,7 @@ pub(super) fn map(
 ) -> Option<Mapping> {
     let nonce = nonce.unwrap_or_else(|| {
         let mut nonce = [0; 12];
-        crate::net::entropy(&mut nonce);
+        random(&mut nonce);
         nonce
     });
     let request = request(local, port, wanted, &nonce, lease);

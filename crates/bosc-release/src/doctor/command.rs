@@ -49,6 +49,7 @@ impl Engine {
         // A wrong flag is told before the network is asked.
         client(&Facts::default(), request.version.as_deref(), None).map_err(no_version)?;
         let seeding = self.in_use(&bosc_format::crypto::discovery_key(&link.key));
+        let _mirrors = self.read_mirrors(&link.key, &request.mirrors)?;
         let opened = self.open_watched(&link, timeout, stop)?;
         let mut facts = self.facts(&opened, &link, timeout, stop)?;
         facts.seeding = seeding;
@@ -64,6 +65,7 @@ impl Engine {
             facts.conflict = Some((conflict.heads(), way_out(&facts.link, facts.signers)));
         }
         sink.tell(DoctorEvent::Doctor(Box::new(examined(&opened, &facts, rot.told()))));
+        crate::mirror::sources::tell(opened.followed.as_ref(), sink);
         for p in &facts.platforms {
             sink.tell(DoctorEvent::Platform(p.clone()));
         }
@@ -86,7 +88,11 @@ impl Engine {
         }
         let count = |level| counts.get(&level).copied().unwrap_or(0);
         let (ok, warn, bad) = (count(Level::Ok), count(Level::Warn), count(Level::Bad));
-        if let Some(tried) = self.unanswered() {
+        let mirrored = opened
+            .followed
+            .as_ref()
+            .is_some_and(|f| f.mirrors().statuses().iter().any(|m| m.fault.is_none() && m.head.is_some()));
+        if let Some(tried) = self.unanswered().filter(|_| !mirrored) {
             return Err(no_dht(&tried));
         }
         if bad > 0 {

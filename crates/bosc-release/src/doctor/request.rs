@@ -17,4 +17,7 @@ pub struct Doctor {
     pub app: Option<PathBuf>,
     /// How long to look for peers, in milliseconds.
     pub timeout_ms: u64,
+    /// Mirrors to read from beside peers: URLs, or absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
 }

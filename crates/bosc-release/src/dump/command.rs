@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::drive::{CoreSource, check_batch_end, drive_error, parse_link_with_path};
 use crate::engine::errors::store_error;
 use crate::engine::folders::WORK_FOLDER;
-use crate::engine::follow::{reading, stopped, timed_out, update};
+use crate::engine::follow::{reading, stopped, update};
 use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::diff::DiffCount;
@@ -21,7 +21,7 @@ use bosc_drive::blobs::{BlobReader, content_blocks};
 use bosc_drive::deltas;
 use bosc_drive::drive::{Drive, DriveEntry};
 use bosc_follow::read::Attempt;
-use bosc_follow::{Fetch, FollowedCore};
+use bosc_follow::{Fetch, FollowError, FollowedCore};
 use bosc_format::link::PearLink;
 use bosc_node::Download;
 use bosc_store::Core;
@@ -84,6 +84,7 @@ impl Engine {
             Some(dir) => Some(self.root(dir, link, request.force)?),
             None => None,
         };
+        let _mirrors = self.read_mirrors(&link.key, &request.mirrors)?;
         let opened = self.open_fresh(link, timeout, stop)?;
         let head = opened.drive.db.head();
         let version = request.checkout.or(link.version.map(|v| v.length)).unwrap_or(head.length);
@@ -105,12 +106,13 @@ impl Engine {
             false => d.run(request, root.as_ref(), &path, entries),
         };
         self.tell_conflicts(&opened, sink)?;
+        crate::mirror::sources::tell(opened.followed.as_ref(), sink);
         self.store.flush().map_err(store_error)?;
         let count = outcome?;
         let received = [opened.db(), opened.blobs()?]
             .into_iter()
             .flatten()
-            .map(|c| c.status().downloaded_bytes)
+            .map(FollowedCore::downloaded_bytes)
             .sum::<u64>();
         Ok(Dumped { count, received, version })
     }
@@ -290,8 +292,10 @@ impl<'a> Dumping<'a> {
             return Err(drive_error(bosc_drive::Error::Missing(block)));
         };
         update(blobs, block.saturating_add(1), self.timeout, self.stop)?;
-        let status = blobs.status();
-        if status.length <= block { Err(timed_out(&status)) } else { Ok(()) }
+        if blobs.status().length <= block {
+            return Err(FollowError::TimedOut(blobs.in_vain()).into());
+        }
+        Ok(())
     }
 
     /// Makes the folder hold the entries, which are those of the drive below `path`.
@@ -383,14 +387,14 @@ impl<'a> Dumping<'a> {
         live: &FollowedCore,
         source: &CoreSource,
         writes: &[crate::dump::WriteAction],
-    ) -> Result<bosc_node::DownloadHandle, CommandError> {
+    ) -> Result<bosc_follow::Background, CommandError> {
         let mut blocks = Vec::new();
         for id in writes.iter().filter_map(crate::dump::WriteAction::content) {
             for range in content_blocks(source, &id).map_err(drive_error)? {
                 blocks.extend(range.filter(|b| !live.core().has(*b).unwrap_or(false)));
             }
         }
-        Ok(live.live().download(Download::list(blocks)))
+        Ok(live.fetch_in_background(Download::list(blocks)))
     }
 
     fn next_part(
@@ -458,15 +462,11 @@ impl<'a> Dumping<'a> {
         }
         self.told = Instant::now();
         let Ok(Some(live)) = self.opened.blobs() else { return };
-        let s = live.status();
+        let (s, down) = (live.status(), live.downloaded_bytes());
         self.sink.tell(DumpEvent::Stats(DumpStats {
             peers: s.peers.len(),
             drive_length: self.version,
-            download: Received {
-                bytes: s.downloaded_bytes,
-                blocks: s.downloaded_blocks,
-                total_bytes: s.downloaded_bytes,
-            },
+            download: Received { bytes: down, blocks: s.downloaded_blocks, total_bytes: down },
             upload: Sent { bytes: s.uploaded_bytes, blocks: s.uploaded_blocks },
             content: self.content,
         }));

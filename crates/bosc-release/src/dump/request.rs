@@ -104,4 +104,7 @@ pub struct Dump {
     pub prune: bool,
     /// Give up when no peer delivers for so long, in milliseconds.
     pub timeout_ms: u64,
+    /// Mirrors to read from beside peers: URLs, or absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
 }

@@ -6,6 +6,7 @@ use super::drive::{damaged, drive_error};
 use super::errors::{no_such_version, store_error};
 use crate::command::Stop;
 use crate::error::{CommandError, ErrorKind};
+use bosc_follow::mirror::FaultKind;
 use bosc_follow::{
     DriveCores, Fetch, FollowError, FollowedCore, FollowedDrive, Reader, TimedOut, Update, Wait,
 };
@@ -20,7 +21,9 @@ impl Engine {
         drive: &DriveCores,
         server: bool,
     ) -> Result<FollowedDrive, CommandError> {
-        Ok(FollowedDrive::join(&self.node()?, &self.topics, drive.clone(), server)?)
+        let followed = FollowedDrive::join(&self.node()?, &self.topics, drive.clone(), server)?;
+        self.add_mirrors(&followed)?;
+        Ok(followed)
     }
 }
 
@@ -84,8 +87,36 @@ pub(crate) fn timed_out(s: &CoreStatus) -> CommandError {
     nobody(&TimedOut::of(s))
 }
 
+/// What to do about a mirror.
+fn mirror_hint(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Newer => "update bosc on this machine, or name another mirror",
+        FaultKind::OtherDrive | FaultKind::NotAMirror => {
+            "check the address: below it is the file `bosc-mirror` that `bosc mirror` wrote for this link"
+        }
+        FaultKind::WebPage | FaultKind::Redirect | FaultKind::Refused => {
+            "open the address in a browser: a login, a proxy or another server answers in the mirror's place"
+        }
+        FaultKind::Unreachable | FaultKind::Slow | FaultKind::Busy | FaultKind::Unreadable => {
+            "check the network and the address, then run the command again; what was received is kept"
+        }
+        _ => "run `bosc mirror` again at its source, or name another mirror; nothing wrong was kept",
+    }
+}
+
 fn nobody(why: &TimedOut) -> CommandError {
-    let (message, hint) = if why.peers == 0 {
+    let (message, hint) = if let Some((name, fault)) = why.mirrors.first() {
+        return CommandError::new(
+            ErrorKind::Network,
+            "ERR_MIRROR",
+            match why.peers {
+                0 => "no peer that has this link was found in time, and no mirror delivered",
+                _ => "neither the peers that were found nor a mirror delivered in time",
+            },
+        )
+        .because(std::io::Error::other(format!("the mirror {name}: {fault}")))
+        .hint(mirror_hint(fault.kind));
+    } else if why.peers == 0 {
         (
             "no peer that has this link was found in time",
             "check the link, and that a peer runs `bosc seed` with it; give them more time (--timeout, of `multisig` --peer-update-timeout)",

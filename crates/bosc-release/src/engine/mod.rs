@@ -6,7 +6,7 @@
 //! - `drive`: a drive's two cores in the store. `open`: a drive brought up to date as far as peers allow, and its small files.
 //!   `look`: a link opened to see who holds it.
 //! - `follow`: followed drives, and what they fail with in this crate's words. `copies`: seeding until peers hold full copies of a drive.
-//!   `seeded`: which drives `seed` keeps available.
+//!   `seeded`: which drives `seed` keeps available. `mirrors`: which mirrors are read for which drive.
 //! - `shared`: links whose key more than one machine has, or whose store was copied: nothing is written to them before peers
 //!   showed the newest version. `run_lock`: runs about to write one link see each other. `conflict`: two histories of one link.
 //! - `prepare`: what the node has to be for a request. `pace`: how fast all scrubs together read. `folders`: names of work folders in the store. `errors`: what the store and the
@@ -19,6 +19,7 @@ pub(crate) mod errors;
 pub(crate) mod folders;
 pub(crate) mod follow;
 pub(crate) mod look;
+pub(crate) mod mirrors;
 pub(crate) mod open;
 pub(crate) mod pace;
 mod prepare;
@@ -114,6 +115,8 @@ pub struct Engine {
     /// The primary key is on other machines too, so that names of it do not tell this one apart.
     pub(crate) common_key: bool,
     pub(crate) topics: Topics,
+    /// Mirrors that commands read from.
+    pub(crate) mirrors: mirrors::Sources,
     pub(crate) scrub_pace: pace::Pace,
     wishes: Mutex<NodeWishes>,
     pub(crate) reload: Arc<AtomicU64>,
@@ -170,6 +173,7 @@ impl Engine {
             seeded: seeded::Seeded::default(),
             common_key: config.primary_key.is_some(),
             topics: Topics::default(),
+            mirrors: mirrors::Sources::default(),
             scrub_pace: pace::Pace::default(),
             wishes: Mutex::default(),
             reload: Arc::clone(&config.reload),

@@ -3,12 +3,12 @@
 use super::Engine;
 use super::drive::{CoreSource, DriveCores};
 use super::errors::{invalid_manifest, no_such_version, store_error};
-use super::follow::{reading, timed_out, update};
+use super::follow::{reading, update};
 use crate::command::Stop;
 use crate::error::CommandError;
 use bosc_drive::blobs::{BlobId, BlobReader};
 use bosc_drive::drive::Drive;
-use bosc_follow::{Fetch, FollowedCore, FollowedDrive, Update};
+use bosc_follow::{Fetch, FollowError, FollowedCore, FollowedDrive, Update};
 use bosc_format::link::PearLink;
 use bosc_store::Core;
 use serde_json::Value;
@@ -83,7 +83,7 @@ impl Engine {
             if s.length > 0 && s.length < at_least && !s.peers.is_empty() {
                 return Err(no_such_version(at_least, s.length));
             }
-            return Err(timed_out(&s));
+            return Err(FollowError::TimedOut(db.in_vain()).into());
         }
         drive.check_link(link)?;
         followed.blobs()?;
@@ -146,7 +146,7 @@ impl Engine {
             && blobs.status().length < end
             && update(blobs, end, timeout, stop)? == Update::Nobody
         {
-            return Err(timed_out(&blobs.status()));
+            return Err(FollowError::TimedOut(blobs.in_vain()).into());
         }
         let mut reader = BlobReader::range(opened.contents(&core), blob, from..from.saturating_add(length));
         let mut bytes = Vec::new();

@@ -126,6 +126,8 @@ events! {
     Info(InfoEvent),
     /// Of `dump`.
     Dump(DumpEvent),
+    /// Of `mirror`, and of whoever reads one.
+    Mirror(crate::mirror::event::MirrorEvent),
     /// Of `publish`.
     Publish(PublishEvent),
     /// Of `publish --ci`.
@@ -179,6 +181,8 @@ outputs! {
     Stage(Staged),
     /// Of `dump`.
     Dump(Dumped),
+    /// Of `mirror`.
+    Mirrored(crate::mirror::event::Mirrored),
     /// Of `publish`.
     Publish(Published),
 

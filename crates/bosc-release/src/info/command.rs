@@ -17,8 +17,10 @@ impl Engine {
         let link = parse_link(&request.link)?;
         let timeout = Duration::from_millis(request.timeout_ms);
         sink.tell(InfoEvent::Retrieving { z32: id::encode(&link.key), only_show_key: request.key });
+        let _mirrors = self.read_mirrors(&link.key, &request.mirrors)?;
         let opened = self.open_fresh(&link, timeout, stop)?;
         self.tell_conflicts(&opened, sink)?;
+        crate::mirror::sources::tell(opened.followed.as_ref(), sink);
         let drive = &opened.drive;
         let length = link.version.map_or(drive.db.head().length, |v| v.length);
         let blobs = drive.blobs()?;

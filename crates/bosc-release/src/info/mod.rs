@@ -24,4 +24,7 @@ pub struct Info {
     pub changelog: Option<Select>,
     /// How long to look for peers, in milliseconds.
     pub timeout_ms: u64,
+    /// Mirrors to read from beside peers: URLs, or absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
 }

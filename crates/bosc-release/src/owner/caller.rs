@@ -76,6 +76,7 @@ fn digest(primary_key: &[u8; 32]) -> Hash {
 fn writes_outside(request: &Request) -> bool {
     match request {
         Request::Dump(_)
+        | Request::Mirror(_)
         | Request::Install(_)
         | Request::KeysExport(_)
         | Request::Publish(_)

@@ -14,6 +14,8 @@ use crate::engine::follow::timed_out;
 use crate::engine::{Engine, NodeWishes, OFFLINE_AFTER, public_keys};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
+use crate::mirror::GRACE_MS;
+use crate::mirror::keep::Keeping;
 use crate::relay::command::RELAY_KEY;
 use bosc_follow::{Alarm, Wait};
 use bosc_format::crypto::PublicKey;
@@ -121,8 +123,14 @@ impl Engine {
             offline: false,
             mapping: None,
         };
+        let _mirrors = one.as_ref().map(|link| self.read_mirrors(&link.key, &request.mirrors)).transpose()?;
+        let keeping = request.mirror_to.as_deref().map(|to| Keeping::new(to, GRACE_MS)).transpose()?;
         match &one {
-            Some(link) => seeds.links.push(Seeding::begin(self, link, seeds.interval(), sink)?),
+            Some(link) => {
+                let mut seeding = Seeding::begin(self, link, seeds.interval(), sink)?;
+                seeding.keeping = keeping;
+                seeds.links.push(seeding);
+            }
             None => seeds.read_file(sink)?,
         }
         let node = self.node()?;

@@ -73,6 +73,12 @@ pub struct Seed {
     /// Where metrics are served over HTTP: a port of 127.0.0.1, or an address and a port.
     #[serde(default)]
     pub metrics: Option<String>,
+    /// Mirrors to read from beside peers: URLs, or absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
+    /// Where a mirror is kept up to date: a URL, or an absolute path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror_to: Option<String>,
 }
 
 /// A seeder that is a blind relay as well, with bounds that leave most of its line to its links.
@@ -104,6 +110,7 @@ impl Seed {
     /// Whether it changes the node or the process as a whole: then it runs in the process that was asked, or not at all.
     pub(crate) fn needs_own_process(&self) -> bool {
         self.links.is_some()
+            || self.mirror_to.as_deref().is_some_and(|to| !crate::mirror::target::is_folder(to))
             || self.max_peers.is_some()
             || self.upload_limit.is_some()
             || self.max_disk.is_some()

@@ -9,11 +9,12 @@ use crate::engine::Engine;
 use crate::engine::conflict::Conflicts;
 use crate::engine::seeded::SeededHere;
 use crate::error::CommandError;
-use bosc_follow::{Alarm, FollowedCore, FollowedDrive, Urgent};
+use crate::mirror::keep::Keeping;
+use bosc_follow::{Alarm, Background, FollowedCore, FollowedDrive, Urgent};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use bosc_node::{BlindWish, Blocks, CoreStatus, Download, DownloadHandle, NetStatus, PeerStatus};
+use bosc_node::{BlindWish, Blocks, CoreStatus, Download, NetStatus, PeerStatus};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,8 @@ pub(super) struct Seeding<'a> {
     scrub: Scrub<'a>,
     /// It does not fit into what may be kept; how many bytes it needs.
     pub(super) limited: Option<u64>,
+    /// A mirror of it that is kept up to date.
+    pub(super) keeping: Option<Keeping>,
 }
 
 /// What is fetched of a core.
@@ -56,9 +59,9 @@ enum Fetching {
     #[default]
     Nothing,
     /// Everything, as it comes. Its handle stops the download when it is dropped.
-    All { _handle: DownloadHandle },
+    All { _handle: Background },
     /// All blocks of one head.
-    Head { fork: u64, length: u64, handle: DownloadHandle },
+    Head { fork: u64, length: u64, handle: Background },
 }
 
 /// What a `stats` event is sent for at once when it changes.
@@ -112,6 +115,7 @@ impl<'a> Seeding<'a> {
             needed: None,
             scrub,
             limited: None,
+            keeping: None,
         })
     }
 
@@ -152,7 +156,7 @@ impl<'a> Seeding<'a> {
             let Some(core) = core else { continue };
             if !bounded || self.own {
                 if !matches!(fetching, Fetching::All { .. }) {
-                    *fetching = Fetching::All { _handle: core.live().download(Download::live()) };
+                    *fetching = Fetching::All { _handle: core.fetch_in_background(Download::live()) };
                 }
                 continue;
             }
@@ -165,7 +169,7 @@ impl<'a> Seeding<'a> {
             } else if missing && !here {
                 let (fork, length) = (status.fork, status.length);
                 let blocks = Blocks::Range { start: 0, end: Some(length) };
-                let handle = core.live().download(Download { blocks, linear: false });
+                let handle = core.fetch_in_background(Download { blocks, linear: false });
                 *fetching = Fetching::Head { fork, length, handle };
             }
         }
@@ -198,6 +202,9 @@ impl<'a> Seeding<'a> {
             sink.tell(event);
         }
         self.stats(&db, blobs.as_ref(), net, sink, alarm);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.look(self.followed.cores(), self.followed.node().signal(), sink, alarm)?;
+        }
         Ok(())
     }
 
@@ -283,7 +290,7 @@ impl<'a> Seeding<'a> {
             return;
         }
         let seconds = elapsed.as_secs_f64().max(0.001);
-        let (up, down) = (db.uploaded_bytes + b.uploaded_bytes, db.downloaded_bytes + b.downloaded_bytes);
+        let (up, down) = (db.uploaded_bytes + b.uploaded_bytes, self.received());
         let speed = |now: u64, before: u64| (now.saturating_sub(before) as f64 / seconds) as u64;
         let (up_speed, down_speed) = (speed(up, self.rates.up), speed(down, self.rates.down));
         self.rates = Rates { up, down };
@@ -326,6 +333,12 @@ impl<'a> Seeding<'a> {
             scrub: self.scrub.stats(),
             conflicts: db.conflicts.len() + b.conflicts.len(),
         })));
+    }
+
+    /// Bytes of blocks that came, from peers and mirrors.
+    fn received(&self) -> u64 {
+        let cores = [Some(self.followed.db()), self.followed.known_blobs()];
+        cores.into_iter().flatten().map(FollowedCore::downloaded_bytes).fold(0, u64::saturating_add)
     }
 
     /// Who has it, and how much of it.
@@ -375,10 +388,7 @@ impl<'a> Seeding<'a> {
             peers: db.peers.len() as u64,
             full_copies: db.full_copies().min(blobs.full_copies()) as u64,
             sent: (db.uploaded_bytes + blobs.uploaded_bytes, db.uploaded_blocks + blobs.uploaded_blocks),
-            received: (
-                db.downloaded_bytes + blobs.downloaded_bytes,
-                db.downloaded_blocks + blobs.downloaded_blocks,
-            ),
+            received: (self.received(), db.downloaded_blocks + blobs.downloaded_blocks),
             db: of(self.followed.db(), &db),
             blobs: self.followed.known_blobs().map(|core| of(core, &blobs)).unwrap_or_default(),
             conflicts: (db.conflicts.len() + blobs.conflicts.len()) as u64,

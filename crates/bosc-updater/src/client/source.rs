@@ -13,7 +13,10 @@ pub(super) fn check(options: &Settings) -> Result<(), UpdateError> {
     let upgrade = &options.source.upgrade;
     match upgrade.split("://").next().unwrap_or_default() {
         #[cfg(feature = "p2p")]
-        "pear" => crate::p2p::check(upgrade, &options.name),
+        "pear" => {
+            mirrors(&options.source)?;
+            crate::p2p::check(upgrade, &options.name)
+        }
         #[cfg(feature = "http")]
         "https" | "http" => crate::http::HttpSource::check_options(&https_options(options)),
         #[cfg(not(feature = "p2p"))]
@@ -27,24 +30,16 @@ pub(super) fn check(options: &Settings) -> Result<(), UpdateError> {
 /// What the application itself said.
 #[cfg(feature = "http")]
 fn https_options(options: &Settings) -> crate::http::HttpOptions {
-    use crate::http::{Header, HttpOptions, Proxies, Roots};
+    use crate::http::{Header, HttpOptions};
 
     let (source, https) = (&options.source, &options.source.https);
     let mut o = HttpOptions::new(&source.upgrade, String::new());
+    (o.roots, o.proxies) = connections(source);
     o.mirrors.clone_from(&https.mirrors);
     o.public_keys = source.public_keys.iter().map(|key| key.0.clone()).collect();
     o.app.clone_from(&source.manifest_app);
     // Who names the application wants no signature that leaves it out.
     o.require_bound = source.manifest_app.is_some();
-    let (only, also) = (&source.certificates, &https.also_trusted);
-    o.roots = match (only.is_empty(), also.is_empty()) {
-        (false, _) => Roots::Only([only.as_slice(), also].concat()),
-        (true, false) => Roots::SystemAnd(also.clone()),
-        (true, true) => Roots::System,
-    };
-    if let Some(proxy) = &https.proxy {
-        o.proxies = if proxy.is_empty() { Proxies::none() } else { Proxies::through(proxy) };
-    }
     let header = |(server, name, value): &(Option<String>, String, String)| Header {
         server: server.clone().unwrap_or_else(|| source.upgrade.clone()),
         name: name.clone(),
@@ -54,6 +49,43 @@ fn https_options(options: &Settings) -> crate::http::HttpOptions {
     o.client_certificate = https.client.clone().map(|client| (source.upgrade.clone(), client));
     o.max_rate = https.max_rate;
     o
+}
+
+/// Whose certificates servers may have, and through which proxies they are reached.
+#[cfg(feature = "http")]
+fn connections(source: &crate::client::UpdateSource) -> (crate::http::Roots, crate::http::Proxies) {
+    use crate::http::{Proxies, Roots};
+
+    let (only, also) = (&source.certificates, &source.https.also_trusted);
+    let roots = match (only.is_empty(), also.is_empty()) {
+        (false, _) => Roots::Only([only.as_slice(), also].concat()),
+        (true, false) => Roots::SystemAnd(also.clone()),
+        (true, true) => Roots::System,
+    };
+    let proxies = match source.https.proxy.as_deref() {
+        None => Proxies::from_environment(),
+        Some("") => Proxies::none(),
+        Some(proxy) => Proxies::through(proxy),
+    };
+    (roots, proxies)
+}
+
+/// The mirrors of a link's drive.
+#[cfg(feature = "p2p")]
+fn mirrors(
+    source: &crate::client::UpdateSource,
+) -> Result<Vec<Arc<dyn bosc_follow::mirror::Carrier>>, UpdateError> {
+    let one = |address: &String| {
+        #[cfg(feature = "http")]
+        let mirror = {
+            let (roots, proxies) = connections(source);
+            crate::p2p::mirror(address, roots, proxies)
+        };
+        #[cfg(not(feature = "http"))]
+        let mirror = crate::p2p::mirror(address);
+        mirror
+    };
+    source.drive_mirrors.iter().map(one).collect()
 }
 
 fn neither() -> UpdateError {
@@ -99,6 +131,7 @@ fn pear(
     o.bootstrap.clone_from(&options.source.bootstrap);
     o.relay.clone_from(&options.source.relay);
     o.lan = options.source.lan;
+    o.mirrors = mirrors(&options.source)?;
     o.seed_back = options.source.seed_back;
     o.stop = interrupt.stop();
     let (room, data) = (Arc::clone(installer), o.dir.clone());

@@ -26,6 +26,8 @@ pub struct UpdateSource {
     pub(crate) bootstrap: Vec<String>,
     pub(crate) relay: Vec<String>,
     pub(crate) lan: bool,
+    /// Of the drive.
+    pub(crate) drive_mirrors: Vec<String>,
     pub(crate) seed_back: bool,
 }
 
@@ -87,6 +89,7 @@ impl UpdateSource {
             bootstrap: Vec::new(),
             relay: Vec::new(),
             lan: false,
+            drive_mirrors: Vec::new(),
             seed_back: false,
         }
     }
@@ -206,6 +209,16 @@ impl UpdateSource {
     #[must_use]
     pub fn lan(mut self, lan: bool) -> Self {
         self.lan = lan;
+        self
+    }
+
+    /// Links: a mirror of the drive (`bosc mirror`): the `https://` address of one on a web server, which needs the feature `http`, or the
+    /// path of a folder, such as one on a stick. Every byte of it is proved against the link, as from a peer, and both are asked at the same
+    /// time: where no peer can be reached, a mirror is enough. Can be called several times. Authorities and the proxy are those of
+    /// [`UpdateSource::certificates`], [`UpdateSource::add_certificates`] and [`UpdateSource::proxy`].
+    #[must_use]
+    pub fn mirror(mut self, address: impl Into<String>) -> Self {
+        self.drive_mirrors.push(address.into());
         self
     }
 

@@ -251,6 +251,13 @@ impl<'a> Http<'a> {
         }
     }
 
+    /// Another operation begins on the same connections, with this much time.
+    #[cfg(feature = "p2p")]
+    pub(super) fn renew(&mut self, total: Duration) {
+        let now = Instant::now();
+        self.deadline = now.checked_add(total).unwrap_or(now);
+    }
+
     /// Time that is left of the whole operation.
     pub(super) fn left(&self) -> Result<Duration, UpdateError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
@@ -306,7 +313,7 @@ impl<'a> Http<'a> {
     pub(super) fn status_fault(kind: UrlKind, reply: &Reply) -> Fault {
         let what = match kind {
             UrlKind::Manifest => "manifest fetch failed",
-            UrlKind::Asset => "download failed",
+            UrlKind::Asset | UrlKind::Mirror => "download failed",
         };
         let error = UpdateError::new(ErrorKind::Network, format!("updater: {what}: {}", reply.status))
             .hint("try again later; if that does not help, the publisher has to check the server");

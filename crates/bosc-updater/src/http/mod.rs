@@ -45,13 +45,15 @@
 //!   `staging`: its files. `delta`: the artifact from a patch.
 //! - `template`: `{{current_version}}`, `{{target}}`, `{{arch}}` in a URL. `identity`: headers and a client
 //!   certificate. `proxy`: which proxy. `roots`: whose certificates.
-//! - `sniff`: which system a program is for.
+//! - `sniff`: which system a program is for. `mirror`: a drive's mirror on a web server.
 
 mod agent;
 #[cfg(feature = "deltas")]
 mod delta;
 mod download;
 mod identity;
+#[cfg(feature = "p2p")]
+mod mirror;
 mod options;
 mod pace;
 mod proxy;
@@ -63,6 +65,8 @@ mod state;
 mod template;
 
 pub use identity::{ClientCertificate, Header};
+#[cfg(feature = "p2p")]
+pub use mirror::MirrorServer;
 pub use options::{HttpOptions, Room};
 pub use proxy::Proxies;
 pub use roots::Roots;

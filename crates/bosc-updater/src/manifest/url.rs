@@ -17,6 +17,8 @@ pub enum UrlKind {
     Manifest,
     /// The artifact.
     Asset,
+    /// A mirror of a drive. Every byte of it is proved, so TLS is not asked for; what begins with it does not go on without.
+    Mirror,
 }
 
 impl fmt::Display for UrlKind {
@@ -24,6 +26,7 @@ impl fmt::Display for UrlKind {
         f.write_str(match self {
             Self::Manifest => "manifest",
             Self::Asset => "asset",
+            Self::Mirror => "mirror",
         })
     }
 }
@@ -67,7 +70,7 @@ impl SecureUrl {
         let (host, port) = split_port(authority).ok_or_else(invalid)?;
         let https = scheme == "https";
         let url = Self { https, host, port, target: encode_target(target) };
-        if !https && !url.is_loopback() {
+        if !https && kind != UrlKind::Mirror && !url.is_loopback() {
             return Err(refused(format!(
                 "updater: {kind} URL must use https:// (got http://{}). Loopback (127.0.0.1, ::1, localhost) is allowed \
                  for local testing.",

@@ -53,6 +53,9 @@ pub(super) fn nobody(why: &TimedOut) -> UpdateError {
     };
     let e = UpdateError::new(ErrorKind::Network, message)
         .hint("somebody has to seed the link; it is tried again when a peer appears");
+    if let Some((name, fault)) = why.mirrors.first() {
+        return e.because(format!("the mirror {name} cannot be used: {fault}"));
+    }
     match &why.dropped {
         Some(peer) => e.because(format!("a peer was dropped because it {peer}")),
         None => e,

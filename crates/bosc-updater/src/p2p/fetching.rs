@@ -31,18 +31,22 @@ struct Counts {
     received_before: u64,
 }
 
+/// Bytes of contents that came so far.
+fn downloaded(link: &FollowedLink) -> u64 {
+    link.drive.known_blobs().map_or(0, FollowedCore::downloaded_bytes)
+}
+
 impl Counts {
     fn progress(&self, link: &FollowedLink) -> Progress {
-        let blobs = link.drive.known_blobs().map(FollowedCore::status).unwrap_or_default();
         let downloaded = match self.total {
-            Some(_) => blobs.downloaded_bytes.saturating_sub(self.downloaded_before),
+            Some(_) => downloaded(link).saturating_sub(self.downloaded_before),
             None => 0,
         };
         let bytes = self.local.get().saturating_add(downloaded);
         Progress {
             bytes: self.total.map_or(bytes, |t| bytes.min(t)),
             total: self.total,
-            received: link.node.status().received.saturating_sub(self.received_before),
+            received: link.received().saturating_sub(self.received_before),
             peers: link.db().status().peers.len(),
         }
     }
@@ -66,8 +70,7 @@ impl<'a, 'b> Fetching<'a, 'b> {
     pub(super) fn count(&mut self, local: u64, total: u64) {
         self.counts.local.set(local);
         self.counts.total = Some(total);
-        self.counts.downloaded_before =
-            self.link.drive.known_blobs().map_or(0, |b| b.status().downloaded_bytes);
+        self.counts.downloaded_before = downloaded(self.link);
     }
 
     /// All of the build is here.

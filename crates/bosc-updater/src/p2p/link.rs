@@ -5,7 +5,7 @@ use super::error::{nobody, older};
 use super::options::P2pOptions;
 use crate::error::{ErrorKind, UpdateError};
 use crate::source::{Conflict, Head};
-use bosc_follow::{DriveCores, FollowedCore, FollowedDrive, News, Stop, TimedOut, Topics, Wait};
+use bosc_follow::{DriveCores, FollowedCore, FollowedDrive, News, Stop, Topics, Wait};
 use bosc_format::id;
 use bosc_format::link::{PearLink, Version};
 use bosc_format::merkle::Head as CoreHead;
@@ -61,6 +61,13 @@ impl FollowedLink {
         })?;
         let node = Arc::new(node);
         let drive = FollowedDrive::join(&node, &Topics::default(), cores, options.seed_back)?;
+        for mirror in &options.mirrors {
+            drive.mirrors().add(Arc::clone(mirror)).map_err(|e| {
+                UpdateError::new(ErrorKind::Network, "no thread for a mirror could be had")
+                    .hint("close other programs, then try again")
+                    .because(e)
+            })?;
+        }
         Ok(Self { link, store, news: None, drive, node, stop: options.stop.clone() })
     }
 
@@ -69,6 +76,11 @@ impl FollowedLink {
         self.news = None;
         self.news = self.drive.on_change(notify).ok();
         self.news.is_some()
+    }
+
+    /// Bytes that came so far, from peers and mirrors.
+    pub(super) fn received(&self) -> u64 {
+        self.node.status().received.saturating_add(self.drive.mirrors().received())
     }
 
     /// The db core.
@@ -115,7 +127,7 @@ impl FollowedLink {
         let core = self.db().core();
         let head = core.head();
         if head.length == 0 || core.manifest().is_none() {
-            return if status.peers.is_empty() { Ok(None) } else { Err(nobody(&TimedOut::of(&status))) };
+            return if status.peers.is_empty() { Ok(None) } else { Err(nobody(&self.db().in_vain())) };
         }
         self.drive.blobs()?;
         // An older history than the link names is not taken, whoever offers it.

@@ -27,7 +27,7 @@
 //!
 //! # Files
 //!
-//! - `options`: what the source is made from. `link`: the followed drive. `fetching`: a fetch with progress, which can be stopped.
+//! - `options`: what the source is made from. `link`: the followed drive. `mirrors`: what the address of a mirror means. `fetching`: a fetch with progress, which can be stopped.
 //! - `package`: what a release says of itself. `plan`: what it consists of. `paths`: which names it may have.
 //! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `deltas`: what is made of them by patches. `write`: the build into staging.
 //! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.
@@ -39,6 +39,7 @@ mod error;
 mod fetching;
 mod link;
 mod local;
+mod mirrors;
 mod options;
 mod package;
 mod paths;
@@ -47,14 +48,15 @@ mod reuse;
 mod write;
 
 pub use bosc_follow::Stop;
+pub use mirrors::mirror;
 pub use options::{P2pOptions, Room, host};
 
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Release, ReleaseId, Staged};
 use crate::source::{Conflict, OnProgress, Sealed, Source};
 use bosc_drive::blobs::BlobId;
+use bosc_follow::CoreSource;
 use bosc_follow::offer::Peers;
-use bosc_follow::{CoreSource, TimedOut};
 use bosc_format::link::PearLink;
 #[cfg(feature = "deltas")]
 use deltas::Deltas;
@@ -138,9 +140,9 @@ impl P2pSource {
 
     /// What the newest head holds, whatever its version is.
     fn look(&self) -> Result<Option<Found>, UpdateError> {
-        let received_before = self.link.node.status().received;
+        let received_before = self.link.received();
         let Some(head) = self.link.newest(self.options.patience)? else {
-            return Err(error::nobody(&TimedOut::of(&self.link.db().status())));
+            return Err(error::nobody(&self.link.db().in_vain()));
         };
         let source = CoreSource::cut(self.link.db().core(), head.length);
         let mut quiet = self.quiet();
@@ -170,7 +172,7 @@ impl P2pSource {
             id: release.id,
             version: release.version.clone(),
             length: version.length,
-            received_before: self.link.node.status().received,
+            received_before: self.link.received(),
         })
     }
 
@@ -318,6 +320,7 @@ impl Source for P2pSource {
     }
 
     fn rest(&mut self, rests: bool) {
+        self.link.drive.mirrors().rest(rests);
         if rests {
             self.link.node.suspend();
         } else {

@@ -2,6 +2,7 @@
 
 use crate::error::UpdateError;
 use bosc_follow::Stop;
+use bosc_follow::mirror::Carrier;
 use semver::Version;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub struct P2pOptions {
     pub relay: Vec<String>,
     /// Find peers in the local network as well, and be found there with `seed_back`.
     pub lan: bool,
+    /// Mirrors of the drive, asked at the same time as peers; see [`super::mirror`].
+    pub mirrors: Vec<Arc<dyn Carrier>>,
     /// Lets others find this peer and fetch from it.
     pub seed_back: bool,
     /// The platform as the drive names it, such as `linux-x64`.
@@ -70,6 +73,7 @@ impl P2pOptions {
             bootstrap: Vec::new(),
             relay: Vec::new(),
             lan: false,
+            mirrors: Vec::new(),
             seed_back: false,
             platform: host(),
             patience: Duration::from_secs(60),

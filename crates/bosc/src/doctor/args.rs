@@ -20,4 +20,7 @@ pub(crate) struct Doctor {
     /// How long to look for peers
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
     pub(crate) timeout: f64,
+    /// Also fetch from a mirror (`bosc mirror`): a web address, or a folder; may be given more than once
+    #[arg(long, value_name = "URL|DIR")]
+    pub(crate) mirror: Vec<String>,
 }

@@ -3,7 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod human;
 
-use crate::values::{absolute, seconds};
+use crate::values::{absolute, mirrors, seconds};
 use args::Doctor;
 use bosc_release::error::CommandError;
 use bosc_release::install::UserPlaces;
@@ -16,5 +16,6 @@ pub(crate) fn doctor(a: &Doctor) -> Result<bosc_release::doctor::Doctor, Command
         platform: a.platform.clone().or(own),
         app: a.app.as_deref().map(absolute).transpose()?,
         timeout_ms: seconds(a.timeout)?,
+        mirrors: mirrors(&a.mirror)?,
     })
 }

@@ -14,7 +14,7 @@ const fn variable(name: &'static str, who: &'static str, meaning: &'static str) 
 }
 
 /// Those that a person sets.
-pub(super) const READ: [Variable; 16] = [
+pub(super) const READ: [Variable; 20] = [
     variable("BOSC_STORE", "all", "Folder of the store, as `--store DIR`; the flag wins"),
     variable(
         "BOSC_BOOTSTRAP",
@@ -61,6 +61,19 @@ pub(super) const READ: [Variable; 16] = [
         "`watch`",
         "A token for the server of `--upgrade`, sent as `Authorization: Bearer TOKEN`; to no other server",
     ),
+    variable(
+        "AWS_*, GOOGLE_*, AZURE_*",
+        "`mirror`, `seed`",
+        "Credentials and settings for s3://, gs:// and az://, by the names that the tools of those services use, such as \
+         AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL",
+    ),
+    variable(
+        "BOSC_MIRROR_TOKEN",
+        "`mirror`, `seed`",
+        "A token for the https:// address that a mirror is written to, sent as `Authorization: Bearer TOKEN`",
+    ),
+    variable("BOSC_MIRROR_USER", "`mirror`, `seed`", "The user of that address, with `BOSC_MIRROR_PASSWORD`"),
+    variable("BOSC_MIRROR_PASSWORD", "`mirror`, `seed`", "The password of that user"),
     variable(
         "HTTPS_PROXY",
         "`watch`",

@@ -85,6 +85,8 @@ pub(crate) const ERRORS: &[Known] = &[
         "wait until it has ended, or end it"),
     known("ERR_LOOKS_SECRET", "2", "`publish --ci`: the folder holds something that looks secret and was not allowed",
         "remove it or `--ignore` it; if it may be published, `--allow` it"),
+    known("ERR_MIRROR", "2, 3, 4", "a mirror cannot be read, or a target holds something that `mirror` does not go on with: another drive, a newer version",
+        "do what the error says: each kind of fault of a mirror is named"),
     known("ERR_MULTISIG_LINK", "2", "a quorum signs the link: nobody can stage to it",
         "release with `bosc provision` and `bosc multisig`"),
     known("ERR_NETWORK_TIMEOUT", "4", "no peer was found, or none delivered, in time",

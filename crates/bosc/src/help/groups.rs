@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// A group and its commands, in the order in which one meets them.
 pub(super) const GROUPS: [(&str, &[&str]); 6] = [
     ("Make what you ship", &["init", "touch", "build", "stage", "changelog", "versions"]),
-    ("Share and fetch", &["seed", "info", "dump", "install"]),
+    ("Share and fetch", &["seed", "info", "dump", "mirror", "install"]),
     ("Release", &["publish", "line", "provision", "multisig", "rotate"]),
     ("Operate", &["doctor", "keys", "store", "cores", "gc", "data", "dht", "relay", "blind-peer"]),
     ("In the application", &["watch", "updater", "delta"]),

@@ -28,4 +28,7 @@ pub(crate) struct Info {
     /// How long to look for peers
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) timeout: f64,
+    /// Also fetch from a mirror (`bosc mirror`): a web address, or a folder; may be given more than once
+    #[arg(long, value_name = "URL|DIR", requires = "link")]
+    pub(crate) mirror: Vec<String>,
 }

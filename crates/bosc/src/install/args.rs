@@ -20,4 +20,7 @@ pub(crate) struct Install {
     /// Give up when no peer has delivered anything for this long
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) timeout: f64,
+    /// Also fetch from a mirror (`bosc mirror`): a web address, or a folder; may be given more than once
+    #[arg(long, value_name = "URL|DIR", conflicts_with = "uninstall")]
+    pub(crate) mirror: Vec<String>,
 }

@@ -3,7 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod human;
 
-use crate::values::{absolute, seconds};
+use crate::values::{absolute, mirrors, seconds};
 use args::Install;
 use bosc_release::error::CommandError;
 use bosc_release::install::UserPlaces;
@@ -16,5 +16,6 @@ pub(crate) fn install(a: &Install) -> Result<bosc_release::install::Install, Com
         to: a.to.as_deref().map(absolute).transpose()?,
         places: UserPlaces::here(),
         timeout_ms: seconds(a.timeout)?,
+        mirrors: mirrors(&a.mirror)?,
     })
 }

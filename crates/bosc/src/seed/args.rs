@@ -55,6 +55,12 @@ pub(crate) struct Seed {
     /// Fail when the drive is not here and no peer offers it within this time
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<f64>,
+    /// Also fetch from a mirror (`bosc mirror`): a web address, or a folder; may be given more than once
+    #[arg(long, value_name = "URL|DIR", conflicts_with = "links")]
+    pub(crate) mirror: Vec<String>,
+    /// Keep a mirror of the link up to date there: a folder, s3://, gs://, az:// or a WebDAV address (see `bosc mirror`)
+    #[arg(long, value_name = "TARGET", conflicts_with = "links")]
+    pub(crate) mirror_to: Option<String>,
 }
 
 /// Whom a seeder relays for.

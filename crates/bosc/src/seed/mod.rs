@@ -3,7 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod human;
 
-use crate::values::{absolute, seconds};
+use crate::values::{absolute, mirrors, place, seconds};
 use args::{RelayFor, Seed};
 use bosc_release::error::CommandError;
 use bosc_release::seed;
@@ -53,5 +53,7 @@ pub(crate) fn seed(a: &Seed, drawn: bool) -> Result<seed::Seed, CommandError> {
         blind_peers: a.blind_peer.clone(),
         max_disk: a.max_disk,
         metrics: a.metrics.clone(),
+        mirrors: mirrors(&a.mirror)?,
+        mirror_to: a.mirror_to.as_deref().map(place).transpose()?,
     })
 }

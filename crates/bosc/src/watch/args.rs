@@ -60,6 +60,9 @@ pub(crate) struct Watch {
     /// Another URL of the manifest, asked when those before give none; may be given more than once
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Vec<String>,
+    /// A mirror of the link's drive (`bosc mirror`), asked beside peers: a web address, or a folder; may be given more than once
+    #[arg(long, value_name = "URL|DIR")]
+    pub(crate) mirror: Vec<String>,
     /// Certificate authorities (PEM or DER) to trust beside the well-known ones and the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
@@ -193,6 +196,9 @@ fn source(a: &Watch, g: &Global) -> Result<UpdateSource, CommandError> {
     }
     for url in &a.endpoint {
         source = source.or_from(url);
+    }
+    for mirror in crate::values::mirrors(&a.mirror)? {
+        source = source.mirror(mirror);
     }
     for path in &a.ca {
         source = source.add_certificates(Roots::certificates_of(path).map_err(|e| command_error(&e))?);

@@ -64,6 +64,7 @@ impl Engine {
         let host = request.places.host();
         let timeout = Duration::from_millis(request.timeout_ms);
         sink.tell(InstallEvent::Installing { link: request.link.clone(), host: host.clone() });
+        let _mirrors = self.read_mirrors(&link.key, &request.mirrors)?;
         let opened = self.open_fresh(&link, timeout, stop)?;
         let length = link.version.map_or(opened.drive.db.length(), |v| v.length);
         if length <= 1 {

@@ -26,6 +26,7 @@ docs/operators.md.",
                 "bosc seed pear://KEY --blind-peer BLIND-PEER-KEY",
             ),
             ("Until a certain peer holds a full copy", "bosc seed pear://KEY --until-sync PEER-KEY"),
+            ("Also keep a mirror up to date", "bosc seed pear://KEY --mirror-to s3://BUCKET/PREFIX"),
         ],
     },
     Page {
@@ -53,6 +54,26 @@ outside the folder is ever touched.",
                 "Where no direct connection gets through (see `bosc relay`)",
                 "bosc dump pear://KEY ./copy --relay RELAY-KEY",
             ),
+        ],
+    },
+    Page {
+        path: "mirror",
+        details: "\
+Writes the drive as files that never change, and one small file that names the newest
+version. Whoever has the link reads it with --mirror URL from any web server, bucket or
+folder, without a peer, and every byte is proved against the link as from a peer. Run it
+again after each release: only what is new is written. See docs/mirrors.md.
+
+Credentials are taken from the environment: AWS_* for s3://, GOOGLE_* for gs://, AZURE_*
+for az://, BOSC_MIRROR_TOKEN or BOSC_MIRROR_USER and BOSC_MIRROR_PASSWORD for https://.",
+        examples: &[
+            ("Into the folder of a web server", "bosc mirror pear://KEY /srv/www/app"),
+            ("Into a bucket", "bosc mirror pear://KEY s3://BUCKET/app"),
+            (
+                "The newest version for one platform, on a stick",
+                "bosc mirror pear://KEY /media/stick/app --only /by-arch/linux-x64",
+            ),
+            ("Read from it", "bosc dump pear://KEY ./copy --mirror https://example.com/app"),
         ],
     },
     Page {

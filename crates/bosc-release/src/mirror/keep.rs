@@ -1,0 +1,121 @@
+//! A mirror that a seeder keeps up to date: a thread of its own, so that a slow target keeps no peer waiting.
+//!
+//! ```text
+//! idle ── everything of a newer head is here ──> writing ── done, or failed ──> idle (a failure is tried again later)
+//! ```
+
+use super::event::{MirrorEvent, Mirrored};
+use super::target::{self, Target};
+use super::write;
+use crate::command::{Sink, Stop};
+use crate::error::CommandError;
+use bosc_follow::{Alarm, DriveCores};
+use bosc_node::Signal;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long after a failure it is tried again.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Fork and length of both cores.
+type Heads = [(u64, u64); 2];
+
+/// A mirror that is kept up to date.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    target: Arc<dyn Target>,
+    grace_ms: u64,
+    written: Option<Heads>,
+    running: Option<Run>,
+    failed: Option<Instant>,
+    stop: Stop,
+}
+
+#[derive(Debug)]
+struct Run {
+    heads: Heads,
+    outcome: Receiver<Result<Mirrored, CommandError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.stop.stop();
+        if let Some(thread) = self.running.as_mut().and_then(|run| run.thread.take()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn heads(cores: &DriveCores) -> Result<Heads, CommandError> {
+    let of = |core: &bosc_store::Core| (core.head().fork, core.length());
+    Ok([of(&cores.db), cores.blobs()?.map_or((0, 0), |blobs| of(&blobs))])
+}
+
+impl Keeping {
+    /// At this target. Nothing is written yet.
+    pub(crate) fn new(target: &str, grace_ms: u64) -> Result<Self, CommandError> {
+        let target = Arc::from(target::open(target)?);
+        Ok(Self { target, grace_ms, written: None, running: None, failed: None, stop: Stop::new() })
+    }
+
+    /// Begins what is to be done, and tells what was. `signal` is raised when that changes.
+    pub(crate) fn look(
+        &mut self,
+        cores: &DriveCores,
+        signal: &Signal,
+        sink: &mut dyn Sink,
+        alarm: &mut Alarm,
+    ) -> Result<(), CommandError> {
+        self.tell(sink, alarm);
+        let here = heads(cores)?;
+        let complete = cores.db.length() > 0
+            && cores.is_whole()?
+            && cores.blobs_needed().is_some_and(|needed| here[1].1 >= needed);
+        let due = self.failed.is_none_or(|at| alarm.has_passed(at, AGAIN));
+        if !complete || !due || self.running.is_some() || self.written == Some(here) {
+            return Ok(());
+        }
+        let (send, outcome) = channel();
+        let (cores, target, stop) = (cores.clone(), Arc::clone(&self.target), self.stop.clone());
+        let (grace, signal) = (self.grace_ms, signal.clone());
+        let run = move || {
+            let content = write::everything(&cores);
+            let done = content.and_then(|c| write::write(&cores, &*target, &c, grace, &mut |_| {}, &stop));
+            let _ = send.send(done);
+            signal.raise();
+        };
+        let thread = std::thread::Builder::new().name("bosc-mirror-write".into()).spawn(run);
+        let thread =
+            thread.map_err(|e| CommandError::failed("no thread for the mirror could be had").because(e))?;
+        self.running = Some(Run { heads: here, outcome, thread: Some(thread) });
+        Ok(())
+    }
+
+    fn tell(&mut self, sink: &mut dyn Sink, alarm: &Alarm) {
+        let Some(run) = &mut self.running else { return };
+        let Ok(outcome) = run.outcome.try_recv() else { return };
+        if let Some(thread) = run.thread.take() {
+            let _ = thread.join();
+        }
+        match outcome {
+            Ok(done) => {
+                self.written = Some(run.heads);
+                self.failed = None;
+                sink.tell(MirrorEvent::MirrorDone(done));
+            }
+            Err(e) => {
+                self.failed = Some(alarm.now());
+                let told = e.told();
+                sink.tell(MirrorEvent::MirrorFailed {
+                    target: self.target.name(),
+                    code: told.code,
+                    message: told.message,
+                });
+            }
+        }
+        self.running = None;
+    }
+}

@@ -1,0 +1,75 @@
+//! A mirror in a folder: the root of a web server, a share, a stick.
+
+use super::place::{Kept, Target};
+use crate::error::{CommandError, ErrorKind};
+use bosc_files::{Durability, Replace, open_plain, remove_file};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        let mut out = self.0.clone();
+        out.extend(path.split('/'));
+        out
+    }
+
+    fn failed(path: &Path, e: io::Error) -> CommandError {
+        if bosc_files::is_full(&e) {
+            return CommandError::new(
+                ErrorKind::Failed,
+                "ERR_DISK_FULL",
+                format!("no disk space for {}", path.display()),
+            )
+            .because(e)
+            .hint("free some disk space, then run the command again: it goes on where it was");
+        }
+        CommandError::new(ErrorKind::Permission, "ERR_UNREADABLE", format!("cannot use {}", path.display()))
+            .because(e)
+            .hint("check the folder and its permissions, then run the command again: it goes on where it was")
+    }
+}
+
+impl Target for Folder {
+    fn name(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    fn get(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, CommandError> {
+        let path = self.path(path);
+        let file = match open_plain(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|e| Self::failed(&path, e))?,
+        };
+        let mut bytes = Vec::new();
+        file.take(max).read_to_end(&mut bytes).map_err(|e| Self::failed(&path, e))?;
+        Ok(Some(bytes))
+    }
+
+    fn size(&self, path: &str) -> Result<Option<u64>, CommandError> {
+        let path = self.path(path);
+        match std::fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_file() => Ok(Some(meta.len())),
+            Ok(_) => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Self::failed(&path, e)),
+        }
+    }
+
+    fn put(&self, path: &str, bytes: Vec<u8>, _: Kept) -> Result<(), CommandError> {
+        let path = self.path(path);
+        let replace = Replace::new(Durability::Disk).make_folders().temporary(".part");
+        replace.write(&path, &bytes).map_err(|e| Self::failed(&path, e))
+    }
+
+    fn remove(&self, path: &str) -> Result<(), CommandError> {
+        let path = self.path(path);
+        remove_file(&path, Durability::Process).map(drop).map_err(|e| Self::failed(&path, e))
+    }
+}

@@ -1,0 +1,121 @@
+// Mirrors written to real servers: nginx that takes PUT, and an S3 server that is sometimes busy and whose listing is late.
+import test from 'node:test'
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import http from 'node:http'
+import net from 'node:net'
+import path from 'node:path'
+import { spawn, spawnSync } from 'node:child_process'
+import { assertDump, assertFailed } from '../lib/check.mjs'
+import { fixture } from '../lib/fixture.mjs'
+import { hasNginx, nginx } from '../lib/nginx.mjs'
+import { noise, sampleApp, snapshot, writeTree } from '../lib/tree.mjs'
+
+const timeout = 180_000
+const NOBODY = { bootstrap: [{ host: '127.0.0.1', port: 9 }] }
+const hasMoto = spawnSync('moto_server', ['--version']).status === 0
+
+async function staged(f) {
+  const dir = f.tree(sampleApp())
+  const author = f.bosc()
+  const { link } = await author.touch()
+  await author.stage(link, dir)
+  return { author, link, dir }
+}
+
+test('nginx takes a mirror by PUT and serves it', { timeout, skip: hasNginx ? false : 'no nginx' }, async (t) => {
+  const f = await fixture(t)
+  const { author, link, dir } = await staged(f)
+  const root = f.fresh('www')
+  fs.mkdirSync(root)
+  const web = await nginx(f.fresh('nginx'), root, { put: true })
+  t.after(() => web.close())
+  const done = (await author.ok('mirror', link, web.url)).last('final')
+  assert.equal(done.changed, true)
+  await assertDump(f.bosc(NOBODY), link, f.fresh(), snapshot(dir), '--mirror', web.url)
+  writeTree(dir, { 'by-arch/linux-x64/app/new': noise(3, 100_000) })
+  await author.stage(link, dir)
+  const second = (await author.ok('mirror', link, web.url, '--keep', '0')).last('final')
+  assert.ok(second.removed > 0, JSON.stringify(second))
+  const client = f.bosc(NOBODY)
+  web.requests()
+  await assertDump(client, link, f.fresh(), snapshot(dir), '--mirror', web.url)
+  assert.ok(web.requests().some((r) => r.status === 206 || r.status === 200))
+  // A folder that is served is the same mirror.
+  await assertDump(f.bosc(NOBODY), link, f.fresh(), snapshot(dir), '--mirror', root)
+})
+
+/** An S3 server behind a proxy that answers every fifth request with 503 and hides what was just written from listings. */
+async function s3(t, f) {
+  const port = await new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+  const moto = spawn('moto_server', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' })
+  t.after(() => moto.kill('SIGKILL'))
+  const up = async () => fetch(`http://127.0.0.1:${port}/moto-api/`).then((r) => r.ok, () => false)
+  while (!(await up())) await new Promise((resolve) => setTimeout(resolve, 100))
+  await fetch(`http://127.0.0.1:${port}/releases`, { method: 'PUT' })
+  const seen = { busy: 0, lists: 0, puts: 0, n: 0 }
+  const proxy = http.createServer((req, res) => {
+    const url = new URL(req.url, 'http://x')
+    if (url.searchParams.has('list-type')) seen.lists++
+    if (req.method === 'PUT') seen.puts++
+    if (++seen.n % 5 === 0) {
+      seen.busy++
+      req.resume()
+      return req.on('end', () => res.writeHead(503, { 'content-length': 0 }).end())
+    }
+    const to = http.request({ port, host: '127.0.0.1', path: req.url, method: req.method, headers: req.headers }, (from) => {
+      res.writeHead(from.statusCode, from.headers)
+      from.pipe(res)
+    })
+    to.on('error', () => res.destroy())
+    req.pipe(to)
+  })
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  t.after(() => (proxy.closeAllConnections(), proxy.close()))
+  const endpoint = `http://127.0.0.1:${proxy.address().port}`
+  const env = {
+    AWS_ACCESS_KEY_ID: 'key-of-the-test',
+    AWS_SECRET_ACCESS_KEY: 'secret-of-the-test',
+    AWS_REGION: 'us-east-1',
+    AWS_ENDPOINT_URL: endpoint
+  }
+  return { env, seen, web: `http://127.0.0.1:${port}/releases/app`, endpoint }
+}
+
+test('a bucket takes a mirror and serves it', { timeout, skip: hasMoto ? false : 'no moto_server' }, async (t) => {
+  const f = await fixture(t)
+  const { author, link, dir } = await staged(f)
+  const bucket = await s3(t, f)
+  const writer = f.bosc({ store: author.store, env: bucket.env })
+  const done = await writer.ok('mirror', link, 's3://releases/app')
+  assert.ok(bucket.seen.busy > 0)
+  assert.equal(bucket.seen.lists, 0, 'no listing is asked for')
+  assert.doesNotMatch(JSON.stringify(done.lines) + done.stderr, /secret-of-the-test/)
+  await assertDump(f.bosc(NOBODY), link, f.fresh(), snapshot(dir), '--mirror', bucket.web)
+  writeTree(dir, { 'by-arch/linux-x64/app/new': noise(3, 100_000) })
+  await author.stage(link, dir)
+  bucket.seen.puts = 0
+  const second = (await writer.ok('mirror', link, 's3://releases/app')).last('final')
+  assert.ok(second.objects < 10 && bucket.seen.puts < 20, JSON.stringify(second))
+  await assertDump(f.bosc(NOBODY), link, f.fresh(), snapshot(dir), '--mirror', bucket.web)
+  // Nothing is known there any more: it says so, and no secret.
+  const wrong = f.bosc({ store: author.store, env: { ...bucket.env, AWS_ENDPOINT_URL: 'http://127.0.0.1:9' } })
+  const failed = await wrong.end(['mirror', link, 's3://releases/app'], { timeout: 240_000 })
+  assertFailed(failed, 'ERR_MIRROR')
+  assert.doesNotMatch(JSON.stringify(failed.lines) + failed.stderr, /secret-of-the-test/)
+})
+
+test('credentials are never an argument', { timeout }, async (t) => {
+  const f = await fixture(t)
+  const { author, link } = await staged(f)
+  for (const target of ['https://user:word@example.com/x', 's3://key:word@bucket/x', 'ftp://example.com/', 's3://']) {
+    const p = await author.end(['mirror', link, target])
+    assertFailed(p, 'ERR_INVALID_INPUT')
+  }
+  void path
+})
