@@ -3,6 +3,7 @@
 use crate::credit::Credit;
 use crate::live::shared::{CoreShared, DownloadState};
 use crate::mapping::MappedBy;
+use crate::record::{Asker, RecordQuestion, RecordTicket};
 use crate::swarm::{ConnId, Part, Topic};
 use bosc_format::crypto::{CoreKey, PublicKey};
 use bosc_store::Core;
@@ -160,6 +161,10 @@ pub(crate) enum NetCommand {
     Listen,
     /// Look again; it counts as flushed when that is over. Answers when the snapshot says so.
     LookAgain { topic: Topic, reply: Sender<()> },
+    /// Ask the DHT about a record.
+    Record { ticket: RecordTicket, question: RecordQuestion, asker: Asker },
+    /// Nobody waits for that answer any more.
+    DropRecord { ticket: RecordTicket },
     /// Rest: send nothing until told to go on. The channel is dropped when it does.
     Suspend { done: Sender<()> },
     /// Go on.

@@ -51,6 +51,7 @@
 //! - `mapping/`: a port of the router that leads to ours.
 //! - `swarm/`: who to look for and to connect to. `bootstrap`: the DHT nodes that are known at the start. `nodes`: those of an earlier
 //!   run.
+//! - `record`: records of the DHT, and where an answer about one is put. `record_query`: a question, as its caller holds it.
 //! - `status`: what callers can see. `signal`: waiting until it has changed.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
@@ -62,6 +63,8 @@ mod live;
 mod mapping;
 mod net;
 mod nodes;
+mod record;
+mod record_query;
 mod signal;
 mod status;
 pub mod swarm;
@@ -76,6 +79,7 @@ pub mod machine {
     pub use crate::live::shared::{CoreShared, DownloadState};
     pub use crate::net::machine::{Datagram, NetMachine, NetSetup, Tuning};
     pub use crate::net::tags::{CLIENT, POOL, SERVER};
+    pub use crate::record::{RecordQuestion, RecordTicket};
 }
 
 pub use bosc_dht::is_public;
@@ -85,6 +89,8 @@ pub use bosc_wire::blind_relay::Limits as PairLimits;
 pub use live::blind::{BlindFor, BlindPeerState, BlindRequest};
 pub use mapping::MappedBy;
 pub use net::relay::{RelayBounds, RelayFor, RelaySetup, RelayStatus};
+pub use record::{MAX_RECORD, Record, RecordAnswer, RecordError, RecordResult};
+pub use record_query::RecordQuery;
 pub use signal::Signal;
 pub use status::{
     ConflictStatus, ConnectionStatus, CoreFailure, CoreStatus, DroppedPeer, MAX_CONFLICTS, MappingStatus,
@@ -102,6 +108,7 @@ use live::shared::{CoreShared, DownloadState};
 use mapping::Mapper;
 use net::{Net, NetConfig, NetShared};
 use std::collections::BTreeMap;
+use record::RecordQuestion;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 use std::sync::Arc;
@@ -328,6 +335,17 @@ impl Node {
         let (reply, answer) = channel();
         let _ = self.net.send(NetCommand::Nodes { limit, reply });
         answer.recv().unwrap_or_default()
+    }
+
+    /// Asks the DHT for the newest record that the owner of a key signed. It is verified; nobody else's is answered.
+    pub fn record(&self, key: &PublicKey) -> RecordQuery {
+        RecordQuery::ask(&self.net, RecordQuestion::Get(*key))
+    }
+
+    /// Has the DHT keep a record for two days or so, 1 to [`MAX_RECORD`] bytes, in the place of one with a lower `seq`.
+    pub fn put_record(&self, key_pair: &KeyPair, seq: u64, value: Vec<u8>) -> RecordQuery {
+        let key_pair = Box::new(key_pair.clone());
+        RecordQuery::ask(&self.net, RecordQuestion::Put { key_pair, seq, value: value.into() })
     }
 
     /// A snapshot of the network side.

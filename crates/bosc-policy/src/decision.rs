@@ -1,12 +1,14 @@
 //! What a client does: from the policy of the newest release, what it has seen of statements, and what is known of itself.
 
-use crate::AHEAD;
 use crate::policy::{Policy, Right};
 use crate::seen::Seen;
 use crate::share::{Installation, Share};
 use crate::statement::{Halt, Newest};
 use semver::Version;
 use std::cmp::Ordering;
+
+/// How far ahead of now a statement's time may be, in seconds: a day.
+pub const AHEAD: u64 = 24 * 60 * 60;
 
 /// A release that the quorum signed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -58,13 +58,10 @@ mod seen;
 mod share;
 mod statement;
 
-pub use decision::{Facts, Freshness, Held, Release, Target, Verdict, Why, decide};
+pub use decision::{AHEAD, Facts, Freshness, Held, Release, Target, Verdict, Why, decide};
 pub use policy::{FILE, MAX_OPERATORS, MAX_POLICY, Operator, Policy, PolicyError, Right};
 pub use seen::{Contradiction, MAX_REMEMBERED, Refused, Seen, Taken};
 pub use share::{Installation, InvalidShare, Share};
 pub use statement::{
     About, Halt, MAX_SIGNED, MAX_VERSION, MAX_VERSIONS, Newest, Signed, Statement, StatementError,
 };
-
-/// How far ahead of now a statement's time may be, in seconds: a day.
-pub const AHEAD: u64 = 24 * 60 * 60;

@@ -1,11 +1,11 @@
-//! The small files that the updater keeps for its user: what was seen of a server, Perry's sentinel, the device's name, locks.
+//! The small files that the updater keeps for its user: what was seen of a server and of operators, Perry's sentinel, the device's name, locks.
 //!
 //! There is one road for a file that is replaced, [`bosc_files::Replace`]; this module says how it is taken here:
 //!
 //! | file | on disk when the call returns | permissions |
 //! |---|---|---|
 //! | the installer's journal (`install::journal`) | yes, its folder too | those of the installation it speaks of |
-//! | [`state`]: `https.json`, the sentinel, `device` | yes, its folder too | this user alone, and so are folders that are made |
+//! | [`state`]: `https.json`, the sentinel, `device`, `p2p.statements` | yes, its folder too | this user alone, and so are folders that are made |
 //! | [`cache`]: what is known of a download | the old one or the new one, whole | this user alone |
 //!
 //! "This user" is the owner of the folder when root works in somebody else's: run once as root, the updater locks nobody out.

@@ -4,6 +4,7 @@ use crate::error::UpdateError;
 use crate::release::{Release, Staged};
 use semver::Version;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// How far a fetch has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,7 +50,8 @@ pub struct Conflict {
     pub peer: String,
 }
 
-/// What a publisher says about a release besides its bytes. Told to the application, which decides what it means; nobody signed it.
+/// What a publisher says about a release besides its bytes. Told to the application, which decides what it means. A link's quorum signed
+/// it; over HTTPS nobody did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Terms {
@@ -57,6 +59,72 @@ pub struct Terms {
     pub mandatory: bool,
     /// The oldest version of the operating system that it runs on, as the publisher writes it.
     pub minimum_system: Option<String>,
+}
+
+/// Where an application stands, for the rules of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What is installed.
+    pub installed: Version,
+    /// Whether it has not said yet that it is healthy.
+    pub on_trial: bool,
+    /// The version of the build that is kept beside it.
+    pub kept: Option<Version>,
+}
+
+/// Why a release that the quorum signed is not installed here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeldBy {
+    /// An operator halted it.
+    #[non_exhaustive]
+    Halt {
+        /// The operator's public key, z-base-32.
+        operator: String,
+    },
+    /// It goes to a share of all installations so far, and this one is not among them.
+    #[non_exhaustive]
+    Share {
+        /// The share, in hundredths of a percent.
+        hundredths: u16,
+    },
+    /// Nobody said lately that it is the newest.
+    Stale,
+}
+
+/// A release that the quorum signed and that is not installed here for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Its version.
+    pub version: Version,
+    /// Why.
+    pub by: HeldBy,
+}
+
+/// Nobody who may say so said lately what is the newest release: somebody may be holding back what is newer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// When somebody said so last.
+    pub last: Option<SystemTime>,
+    /// How long that may be ago, as the quorum signed it.
+    pub limit: Duration,
+}
+
+/// What the rules of a link let a client do after a check. By default: install nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guidance {
+    /// The only version that may be installed, whatever was found or fetched before.
+    pub allowed: Option<Version>,
+    /// The newest release that is not for this installation.
+    pub held: Option<Held>,
+    /// Nobody said lately what is the newest.
+    pub stale: Option<Stale>,
+    /// This installed version is taken back by an operator.
+    pub taken_back: Option<Version>,
+    /// The build that is kept goes into its place.
+    pub restore: bool,
+    /// What holds may change without news of a release.
+    pub ask_again: bool,
 }
 
 /// Called with progress; returns `false` to cancel.
@@ -102,6 +170,11 @@ pub trait Source: Send + Sealed {
     /// What the publisher says about the release that the last check found.
     fn terms(&self) -> Terms {
         Terms::default()
+    }
+
+    /// What rules of the link follow from the last check. `None`: there are none, or the check did not come so far.
+    fn guidance(&mut self) -> Option<Guidance> {
+        None
     }
 
     /// What was fetched is not installed in this run. What can be made anew from the rest goes.

@@ -32,6 +32,7 @@ impl NetMachine {
     /// Takes announcements back and ends what we have with relays.
     fn withdraw(&mut self, now: Duration) {
         self.lan.iter_mut().for_each(super::lan::Lan::goodbye);
+        self.end_records(now);
         for topic in self.swarm.topics().copied().collect::<Vec<_>>() {
             self.swarm.leave(&topic);
         }

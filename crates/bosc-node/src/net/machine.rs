@@ -38,6 +38,7 @@ use super::dialer::{Dialer, Way};
 use super::lan::{Found, Lan, Outgoing as LanPacket};
 use super::life::Rest;
 use super::meter::Meter;
+use super::records::Records;
 use super::relay::client::Relays;
 use super::relay::offer::Offers;
 use super::relay::server::RelayServer;
@@ -163,6 +164,7 @@ pub struct NetMachine {
     pub(super) lan: Option<Lan>,
     mapping: Option<(SocketAddrV4, MappedBy)>,
     mapping_known: bool,
+    pub(super) records: Records,
     facts: Facts,
 }
 
@@ -230,6 +232,7 @@ impl NetMachine {
             lan,
             mapping: None,
             mapping_known: false,
+            records: Records::default(),
             facts: Facts::default(),
         };
         machine.start_relay(now);

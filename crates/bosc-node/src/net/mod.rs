@@ -11,6 +11,7 @@
 //!   on the DHT.
 //! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent. `meter`: how
 //!   fast it is sent. `end`: the end of a node.
+//! - `records`: mutable records of the DHT.
 //! - `watch`: noticing that the network changed or the machine slept. `life`: what follows from it, and resting.
 //! - `lan/`: peers in the same local network, without a DHT.
 //! - `relay/`: blind relays that we use, and being one.
@@ -28,6 +29,7 @@ mod links;
 pub(crate) mod machine;
 mod meter;
 mod pool;
+mod records;
 pub(crate) mod relay;
 mod share;
 mod socket;
@@ -37,6 +39,7 @@ mod watch;
 
 use crate::between::{Input, NetCommand};
 use crate::mapping::Notices;
+use crate::record::{Asker, RecordTicket};
 use crate::signal::Signal;
 use crate::status::NetStatus;
 use crate::swarm::{Limits, Topic};
@@ -48,6 +51,7 @@ use machine::{Datagram, NetMachine, NetSetup, Tuning};
 use pool::Pool;
 use relay::{RelaySetup, RelayStatus};
 use socket::Socket;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -124,6 +128,8 @@ pub(crate) struct Net {
     done: Option<Sender<()>>,
     /// Dropped when the node rests.
     resting: Vec<Sender<()>>,
+    /// Who waits for what the DHT keeps.
+    askers: BTreeMap<RecordTicket, Asker>,
     host: Ipv4Addr,
     watch: Watch,
     /// Is to know when we are behind a NAT, and when the network changed; whether it was told the former.
@@ -183,6 +189,7 @@ impl Net {
             signal,
             done: None,
             resting: Vec::new(),
+            askers: BTreeMap::new(),
             host: config.host,
             watch,
             mapper: None,
@@ -378,6 +385,14 @@ impl Net {
                 self.machine.suspend(now);
                 self.resting.push(done);
             }
+            NetCommand::Record { ticket, question, asker } => {
+                self.askers.insert(ticket, asker);
+                self.machine.ask_record(ticket, question, now);
+            }
+            NetCommand::DropRecord { ticket } => {
+                self.askers.remove(&ticket);
+                self.machine.drop_record(ticket, now);
+            }
             NetCommand::Resume => self.resume(),
             NetCommand::Shutdown { grace, done } => {
                 self.machine.shut_down(grace, now);
@@ -389,6 +404,11 @@ impl Net {
     fn hand_over(&mut self) {
         while let Some(told) = self.machine.poll_live() {
             let _ = self.live.send(Input::Net(told));
+        }
+        while let Some((ticket, result)) = self.machine.poll_record() {
+            if let Some(asker) = self.askers.remove(&ticket) {
+                asker.answer(result);
+            }
         }
     }
 

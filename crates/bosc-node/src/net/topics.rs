@@ -87,6 +87,7 @@ impl NetMachine {
                         }
                     }
                 }
+                Event::QueryDone(done) if self.record_done(&done) => {}
                 Event::QueryDone(done) if self.queries.contains_key(&done.query) => {
                     self.changed = true;
                     if let Some(Query::Discover(topic)) = self.queries.remove(&done.query) {

@@ -117,7 +117,8 @@ impl UpdaterBuilder {
         self
     }
 
-    /// How often a manifest is asked for; less than 10 s counts as 10 s. Default: an hour. Links report news by themselves.
+    /// How often a manifest is asked for; less than 10 s counts as 10 s. Default: an hour. Links report news by themselves;
+    /// one whose quorum named operators or a freshness is asked as often for what they said.
     pub fn check_every(mut self, interval: Duration) -> Self {
         self.settings.poll = interval;
         self

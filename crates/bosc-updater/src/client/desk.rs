@@ -10,7 +10,7 @@ use super::update::{AppliedUpdate, Command, Remote, Reply, Update};
 use crate::error::{ErrorKind, UpdateError};
 use crate::install::{Admission, Installer};
 use crate::release::{Release, ReleaseId, Staged};
-use crate::source::{Progress, Source, Terms};
+use crate::source::{Guidance, Progress, Source, Terms};
 use semver::Version;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -52,6 +52,8 @@ pub(super) struct Desk {
     pub(super) skipped: Option<Skipped>,
     /// Something was staged that is not wanted any more.
     pub(super) unwanted: bool,
+    /// The rules of the link that were reported last.
+    pub(super) guided: Option<Guidance>,
     /// Another instance looks for updates.
     pub(super) second: Arc<AtomicBool>,
 }

@@ -5,6 +5,7 @@ use super::desk::{Desk, superseded};
 use super::device::device;
 use super::diff::changes;
 use super::event::Event;
+use super::guided::follow;
 use super::interrupt::Busy;
 use super::lock::lock;
 use super::policy::{Action, Input, Policy};
@@ -207,10 +208,14 @@ impl Driver {
         };
         self.desk.remote.interrupt.busy(Busy::Checking);
         let found = source.check(threshold);
+        let guidance = source.guidance();
         for conflict in source.conflicts() {
             self.desk.emit(Event::Conflict(conflict));
         }
         self.desk.remote.interrupt.busy(Busy::No);
+        if let Some(guidance) = &guidance {
+            follow(guidance, &mut self.desk, &mut self.policy, self.poll);
+        }
         if let Ok(Some(release)) = &found {
             self.desk.found(release.id, source.terms());
         }

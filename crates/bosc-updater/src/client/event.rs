@@ -4,7 +4,7 @@ use super::diff::Change;
 use super::update::Update;
 use crate::error::UpdateError;
 use crate::install::{Reason, RolledBack};
-use crate::source::{Conflict, Progress};
+use crate::source::{Conflict, Held, Progress, Stale};
 use semver::Version;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +64,18 @@ pub enum Event {
         reason: Reason,
         /// The running code is the build that was rolled back: start the application again, then exit.
         restart: bool,
+    },
+    /// The link's quorum signed a release that is not for this installation yet, or not any more. Reported when that changes.
+    Held(Held),
+    /// Nobody who may say so said lately what is the link's newest release: somebody may be holding back what is newer. Nothing newer is
+    /// installed until somebody does. Reported when that changes.
+    Stale(Stale),
+    /// An operator of the link takes the installed version back, and there is no build beside it to return to: it is replaced by the next
+    /// release. Where there is one, [`Event::RolledBack`] is reported instead, with [`Reason::Recalled`].
+    #[non_exhaustive]
+    Recalled {
+        /// The version.
+        version: Version,
     },
     /// Somebody signed two histories of the link. This one is followed further, and nothing is installed from the other;
     /// report it to the publisher.

@@ -14,7 +14,7 @@
 //!   was damaged.
 //! - `policy/`: when to look, what to take, when to fetch: a state machine without a clock.
 //! - `driver`: the thread; it owns the source, which `source` opens. `desk`: what it has staged, and who waits for it.
-//!   `diff`: how a fetched build differs from the installed one.
+//!   `guided`: what the rules of a link change. `diff`: how a fetched build differs from the installed one.
 //! - `running`: what the handles share. `interrupt`: ends a wait of the thread. `lock`: taking a lock.
 //! - `update`: a release that may be downloaded and applied, and the commands that the thread takes.
 //! - `reply` and `events`: answers and events that can be waited for. `event`: what the events are.
@@ -29,6 +29,7 @@ mod diff;
 mod driver;
 mod event;
 mod events;
+mod guided;
 mod interrupt;
 mod lock;
 mod lower;

@@ -121,6 +121,7 @@ impl Shared {
             terms: Vec::new(),
             skipped,
             unwanted: false,
+            guided: None,
             second: Arc::clone(&second),
         };
         let inside = settings.program.as_ref().and_then(|program| program.inside.clone());

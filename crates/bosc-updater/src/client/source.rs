@@ -134,6 +134,9 @@ fn pear(
     o.mirrors = mirrors(&options.source)?;
     o.seed_back = options.source.seed_back;
     o.stop = interrupt.stop();
+    o.device = Some(super::device::device(&options.folder()?)?);
+    let there = Arc::clone(installer);
+    o.standing = Some(Arc::new(move || standing(&there)));
     let (room, data) = (Arc::clone(installer), o.dir.clone());
     o.room = Some(Arc::new(move |folder: &std::path::Path, bytes| {
         // Both are asked of the application's file system when they share one; the data folder's own is
@@ -141,6 +144,18 @@ fn pear(
         if folder == data { Ok(()) } else { room.room_for(bytes) }
     }));
     Ok(Box::new(crate::p2p::P2pSource::open(o)?))
+}
+
+/// Where the application stands, for the rules of a link.
+#[cfg(feature = "p2p")]
+fn standing(installer: &Installer) -> Result<crate::source::Standing, UpdateError> {
+    use crate::install::Status;
+
+    let (on_trial, kept) = match installer.status()? {
+        Status::Trial { old, .. } => (true, Some(old.version)),
+        Status::Settled { previous } => (false, previous.map(|build| build.version)),
+    };
+    Ok(crate::source::Standing { installed: installer.installed_version()?, on_trial, kept })
 }
 
 #[cfg(not(feature = "http"))]

@@ -50,7 +50,9 @@ pub(crate) fn held_back(
 ) -> Option<Admission> {
     let rejections = journal.rejected.iter().rev().map(|rejected| rejection(rejected, back_off, now));
     let mut held = rejections.filter(|rejection| {
-        (rejection.version == release.version || rejection.release == Some(release.id))
+        // What was recalled works, and its operators say when it may come again.
+        rejection.reason != Reason::Recalled
+            && (rejection.version == release.version || rejection.release == Some(release.id))
             && now < rejection.until
     });
     held.next().map(|rejection| Admission::Rejected { until: rejection.until, times: rejection.times })

@@ -122,6 +122,8 @@ pub enum Reason {
     TooManyStarts,
     /// Somebody asked for it.
     Asked,
+    /// An operator of the link halted or recalled it, as its quorum lets them. It may be installed again once they lift that.
+    Recalled,
 }
 
 impl Reason {
@@ -133,11 +135,12 @@ impl Reason {
             Self::Silent => "silent",
             Self::TooManyStarts => "too-many-starts",
             Self::Asked => "asked",
+            Self::Recalled => "recalled",
         }
     }
 
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::CannotStart, Self::Crashed, Self::Silent, Self::TooManyStarts, Self::Asked]
+        [Self::CannotStart, Self::Crashed, Self::Silent, Self::TooManyStarts, Self::Asked, Self::Recalled]
             .into_iter()
             .find(|reason| reason.as_str() == word)
     }

@@ -6,6 +6,7 @@
 //! check   head ── newest proved head of the db core, from the first peers that answer
 //!         version ── /package.json at that head; only a strictly newer SemVer goes on
 //!         build ── is there an entry below /by-arch/<platform>/app/<name>?
+//!         rules ── does /release.json, if there is one, let this installation have it? (see `rules`)
 //! fetch   plan ── all entries of the build, checked (see `plan`, `paths`)
 //!         reuse ── blocks that builds on this disk hold (see `reuse`, `bosc_follow::offer`)
 //!         room ── is there space for the rest and for the build?
@@ -29,6 +30,7 @@
 //!
 //! - `options`: what the source is made from. `link`: the followed drive. `mirrors`: what the address of a mirror means. `fetching`: a fetch with progress, which can be stopped.
 //! - `package`: what a release says of itself. `plan`: what it consists of. `paths`: which names it may have.
+//! - `rules`: what the link's policy and its operators let this client do.
 //! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `deltas`: what is made of them by patches. `write`: the build into staging.
 //! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.
 
@@ -45,20 +47,22 @@ mod package;
 mod paths;
 mod plan;
 mod reuse;
+mod rules;
 mod write;
 
 pub use bosc_follow::Stop;
 pub use mirrors::mirror;
-pub use options::{P2pOptions, Room, host};
+pub use options::{P2pOptions, Room, Where, host};
 
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Release, ReleaseId, Staged};
-use crate::source::{Conflict, OnProgress, Sealed, Source};
+use crate::source::{Conflict, Guidance, OnProgress, Sealed, Source, Terms};
 use bosc_drive::blobs::BlobId;
 use bosc_follow::CoreSource;
 use bosc_follow::offer::Peers;
 use bosc_format::link::PearLink;
 #[cfg(feature = "deltas")]
+use bosc_policy::Newest;
 use deltas::Deltas;
 use error::store_error;
 use fetching::Fetching;
@@ -66,6 +70,7 @@ use link::FollowedLink;
 use local::Local;
 use plan::Plan;
 use reuse::{LocalBuilds, Needs};
+use rules::Rules;
 use semver::Version;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -93,6 +98,7 @@ pub struct P2pSource {
     unsettled: Option<(Found, Needs, PathBuf, PathBuf)>,
     /// Heads of other histories that were reported.
     told: BTreeSet<[u8; 32]>,
+    rules: Rules,
 }
 
 fn gone() -> UpdateError {
@@ -118,7 +124,8 @@ impl P2pSource {
     pub fn open(options: P2pOptions) -> Result<Self, UpdateError> {
         check(&options.link, &options.name)?;
         let link = FollowedLink::open(&options)?;
-        Ok(Self { options, link, found: None, unsettled: None, told: BTreeSet::new() })
+        let rules = Rules::beside(&options);
+        Ok(Self { options, link, found: None, unsettled: None, told: BTreeSet::new(), rules })
     }
 
     /// Bytes received and sent on the network since the start.
@@ -319,6 +326,14 @@ impl Source for P2pSource {
         self.keep_only(&found, &needs)
     }
 
+    fn terms(&self) -> Terms {
+        self.rules.terms.clone()
+    }
+
+    fn guidance(&mut self) -> Option<Guidance> {
+        self.rules.take()
+    }
+
     fn rest(&mut self, rests: bool) {
         self.link.drive.mirrors().rest(rests);
         if rests {
@@ -351,19 +366,26 @@ impl Source for P2pSource {
 
 impl P2pSource {
     fn newest(&mut self, installed: &Version) -> Result<Option<Release>, UpdateError> {
+        self.rules.begin();
         let Some(found) = self.look()? else { return Ok(None) };
         let newer = crate::release::newer(&found.version, installed);
         self.found = Some(found.clone());
-        if !newer {
-            return Ok(None);
-        }
         let db = CoreSource::cut(self.link.db().core(), found.length);
+        let fork = self.link.db().core().head().fork;
         let mut quiet = self.quiet();
         let mut fetching =
             Fetching::new(&self.link, &mut quiet, self.options.patience, found.received_before);
+        let head = Newest { fork, length: found.length, tree_hash: found.id.0 };
+        let of = (&found.version, found.length, head);
+        let ruled = self.rules.judge(&mut fetching, &self.options, of, installed)?;
+        if !newer || !ruled.may {
+            return Ok(None);
+        }
         plan::find_name(&mut fetching, &db, found.length, &self.options.name, &self.options.platform)?;
-        let notes = package::notes(&mut fetching, &db, found.length, &found.version)?;
-        let fork = self.link.db().core().head().fork;
+        let notes = match ruled.notes {
+            None => package::notes(&mut fetching, &db, found.length, &found.version)?,
+            notes => notes,
+        };
         Ok(Some(Release {
             version: found.version,
             id: found.id,

@@ -1,6 +1,7 @@
 //! What a P2P source is made from.
 
 use crate::error::UpdateError;
+use crate::source::Standing;
 use bosc_follow::Stop;
 use bosc_follow::mirror::Carrier;
 use semver::Version;
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// Fails with `NoSpace` unless so many bytes more fit on the file system of a folder.
 pub type Room = Arc<dyn Fn(&Path, u64) -> Result<(), UpdateError> + Send + Sync>;
+
+/// Where the application stands, asked when the link has rules.
+pub type Where = Arc<dyn Fn() -> Result<Standing, UpdateError> + Send + Sync>;
 
 /// How a `pear://` link is followed.
 #[derive(Clone)]
@@ -43,6 +47,11 @@ pub struct P2pOptions {
     pub patience: Duration,
     /// Asked before anything large is written; the disk is not asked without it.
     pub room: Option<Room>,
+    /// What is installed, for the rules of the link (`/release.json`). Without it a check's version is what is installed, and nothing
+    /// is kept beside it.
+    pub standing: Option<Where>,
+    /// Names this device. Who is in a rollout follows from it, here: it is never sent. Without it the store's own secret does.
+    pub device: Option<[u8; 16]>,
     /// Ends a running check with `Cancelled`. While a release is fetched it has the progress reported at once, and its receiver
     /// decides.
     pub stop: Stop,
@@ -78,6 +87,8 @@ impl P2pOptions {
             platform: host(),
             patience: Duration::from_secs(60),
             room: None,
+            standing: None,
+            device: None,
             stop: Stop::new(),
         }
     }

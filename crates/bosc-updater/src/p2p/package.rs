@@ -87,7 +87,7 @@ fn section(text: &str, version: &Version) -> Option<String> {
 }
 
 /// A small file of the drive. `None` when there is no such file.
-fn read_file(
+pub(super) fn read_file(
     fetching: &mut Fetching<'_, '_>,
     db_source: &CoreSource,
     length: u64,
@@ -125,7 +125,7 @@ fn read_file(
 pub(super) fn blocks(db: &CoreSource, blobs: &CoreSource, length: u64) -> Vec<u64> {
     let drive = Drive::checkout(db.clone(), length);
     let mut out = Vec::new();
-    for path in ["/package.json", "/CHANGELOG.md"] {
+    for path in ["/package.json", "/CHANGELOG.md", bosc_policy::FILE] {
         let Some(id) = drive.entry_follow(path).ok().flatten().and_then(|e| e.value.blob) else { continue };
         out.extend((id.block_offset..id.block_offset.saturating_add(id.block_length)).take(1 << 12));
         if id.block_map {

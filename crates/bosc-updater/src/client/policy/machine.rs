@@ -179,6 +179,14 @@ impl Policy {
             Input::AskEvery(poll) => {
                 self.config.poll.get_or_insert(poll);
             }
+            Input::AskAgain(after) => self.check_later(now.saturating_add(after)),
+            Input::Only(allowed) => {
+                let may = |release: &Release| allowed.as_ref().is_some_and(|v| same(v, &release.version));
+                self.pending.take_if(|p| !may(&p.release));
+                self.available.take_if(|release| !may(release));
+                self.staged.take_if(|release| !may(release));
+            }
+            Input::Restored(version) => self.installed = version,
             Input::CheckNow => {
                 self.asked = true;
                 self.config.skipped = None;

@@ -50,6 +50,12 @@ pub enum Input {
     News,
     /// The source cannot tell of news, although its kind does: it is asked so often.
     AskEvery(Duration),
+    /// What may be installed can change without news: check again after so long.
+    AskAgain(Duration),
+    /// Only this version may be installed now, whatever was found before.
+    Only(Option<Version>),
+    /// The build before the installed one was put back: this version.
+    Restored(Version),
     /// The person wants to know now.
     CheckNow,
     /// The person wants this release, now.
