@@ -3,6 +3,7 @@ import test from 'node:test'
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import http from 'node:http'
+import https from 'node:https'
 import net from 'node:net'
 import path from 'node:path'
 import { spawn, spawnSync } from 'node:child_process'
@@ -13,7 +14,8 @@ import { noise, sampleApp, snapshot, writeTree } from '../lib/tree.mjs'
 
 const timeout = 180_000
 const NOBODY = { bootstrap: [{ host: '127.0.0.1', port: 9 }] }
-const hasMoto = spawnSync('moto_server', ['--version']).status === 0
+const hasOpenssl = spawnSync('openssl', ['version']).stdout?.toString().startsWith('OpenSSL 3')
+const hasMoto = spawnSync('moto_server', ['--help']).status === 0
 
 async function staged(f) {
   const dir = f.tree(sampleApp())
@@ -45,6 +47,51 @@ test('nginx takes a mirror by PUT and serves it', { timeout, skip: hasNginx ? fa
   await assertDump(f.bosc(NOBODY), link, f.fresh(), snapshot(dir), '--mirror', root)
 })
 
+/** A company's authority, and a certificate of this machine that it vouches for. */
+function authority(dir) {
+  fs.mkdirSync(dir)
+  const openssl = (...args) => {
+    const done = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', ...args], { cwd: dir })
+    assert.equal(done.status, 0, String(done.stderr))
+  }
+  openssl('-subj', '/CN=authority', '-keyout', 'ca.key', '-out', 'ca.pem')
+  const names = ['-addext', 'basicConstraints=critical,CA:FALSE', '-addext', 'subjectAltName=IP:127.0.0.1']
+  openssl('-subj', '/CN=server', '-CA', 'ca.pem', '-CAkey', 'ca.key', ...names, '-keyout', 'key.pem', '-out', 'cert.pem')
+  return { ca: path.join(dir, 'ca.pem'), key: fs.readFileSync(path.join(dir, 'key.pem')), cert: fs.readFileSync(path.join(dir, 'cert.pem')) }
+}
+
+const able = hasNginx && hasOpenssl
+test('a server takes a mirror from who has its token, by the authority that SSL_CERT_FILE names', { timeout, skip: able ? false : 'no nginx or openssl' }, async (t) => {
+  const f = await fixture(t)
+  const { author, link, dir } = await staged(f)
+  const root = f.fresh('www')
+  fs.mkdirSync(root)
+  const web = await nginx(f.fresh('nginx'), root, { put: true })
+  t.after(() => web.close())
+  const { ca, key, cert } = authority(f.fresh('authority'))
+  const server = https.createServer({ key, cert }, (req, res) => {
+    if (req.headers.authorization !== 'Bearer secret-of-the-test') {
+      req.resume()
+      return req.on('end', () => res.writeHead(401, { 'content-length': 0 }).end())
+    }
+    const to = http.request(web.url.replace(/\/app$/, req.url), { method: req.method, headers: req.headers }, (from) => {
+      res.writeHead(from.statusCode, from.headers)
+      from.pipe(res)
+    })
+    to.on('error', () => res.destroy())
+    req.pipe(to)
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => (server.closeAllConnections(), server.close()))
+  const target = `https://127.0.0.1:${server.address().port}/app`
+  const run = (env) => f.bosc({ store: author.store, env }).end(['mirror', link, target], { timeout: 240_000 })
+  assertFailed(await run({ SSL_CERT_FILE: ca, BOSC_MIRROR_TOKEN: 'another' }), 'ERR_MIRROR')
+  const done = await run({ SSL_CERT_FILE: ca, BOSC_MIRROR_TOKEN: 'secret-of-the-test' })
+  assert.equal(done.code, 0, done.describe())
+  assert.doesNotMatch(JSON.stringify(done.lines) + done.stderr, /secret-of-the-test/)
+  await assertDump(f.bosc(NOBODY), link, f.fresh(), snapshot(dir), '--mirror', web.url)
+})
+
 /** An S3 server behind a proxy that answers every fifth request with 503 and hides what was just written from listings. */
 async function s3(t, f) {
   const port = await new Promise((resolve) => {
@@ -57,7 +104,12 @@ async function s3(t, f) {
   t.after(() => moto.kill('SIGKILL'))
   const up = async () => fetch(`http://127.0.0.1:${port}/moto-api/`).then((r) => r.ok, () => false)
   while (!(await up())) await new Promise((resolve) => setTimeout(resolve, 100))
-  await fetch(`http://127.0.0.1:${port}/releases`, { method: 'PUT' })
+  const at = `http://127.0.0.1:${port}/releases`
+  await fetch(at, { method: 'PUT' })
+  // Everybody may read it, as readers do.
+  const allow = { Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::releases/*' }
+  const policy = JSON.stringify({ Version: '2012-10-17', Statement: [allow] })
+  assert.ok((await fetch(`${at}?policy`, { method: 'PUT', body: policy })).ok)
   const seen = { busy: 0, lists: 0, puts: 0, n: 0 }
   const proxy = http.createServer((req, res) => {
     const url = new URL(req.url, 'http://x')
@@ -84,7 +136,7 @@ async function s3(t, f) {
     AWS_REGION: 'us-east-1',
     AWS_ENDPOINT_URL: endpoint
   }
-  return { env, seen, web: `http://127.0.0.1:${port}/releases/app`, endpoint }
+  return { env, seen, web: `${at}/app`, endpoint }
 }
 
 test('a bucket takes a mirror and serves it', { timeout, skip: hasMoto ? false : 'no moto_server' }, async (t) => {
@@ -117,5 +169,4 @@ test('credentials are never an argument', { timeout }, async (t) => {
     const p = await author.end(['mirror', link, target])
     assertFailed(p, 'ERR_INVALID_INPUT')
   }
-  void path
 })

@@ -75,6 +75,10 @@ mod packed;
 mod script;
 mod walk;
 
+#[cfg(test)]
+#[path = "../tests/program/mod.rs"]
+mod program;
+
 pub use apply::{Applied, apply};
 pub use base::Base;
 pub use error::{Error, MAX_FILE};

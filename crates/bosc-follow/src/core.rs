@@ -110,7 +110,7 @@ impl FollowedCore {
     }
 
     /// What came from mirrors so far, as a number that changes.
-    fn from_mirrors(&self) -> u64 {
+    fn received_from_mirrors(&self) -> u64 {
         self.mirrors().map_or(0, Mirrors::came)
     }
 
@@ -141,7 +141,7 @@ impl FollowedCore {
     /// Fetches blocks from peers and mirrors as long as what is returned is kept.
     pub fn fetch_in_background(&self, download: Download) -> Background {
         let ranges = match &download.blocks {
-            Blocks::Range { start, end } => vec![*start..end.unwrap_or(u64::MAX)],
+            Blocks::Range { start, end } => std::iter::once(*start..end.unwrap_or(u64::MAX)).collect(),
             Blocks::List(blocks) => blocks.iter().map(|b| *b..b.saturating_add(1)).collect(),
         };
         Background { _mirrors: self.wish(What::Blocks, ranges), peers: self.live.download(download) }
@@ -279,7 +279,7 @@ impl FollowedCore {
             let status = self.live.status();
             check(&status)?;
             self.check_mirrors()?;
-            let mirrored = self.from_mirrors();
+            let mirrored = self.received_from_mirrors();
             alarm.came(status.downloaded_blocks.wrapping_add(mirrored));
             let bytes = status.downloaded_bytes.wrapping_add(mirrored);
             alarm.shows(bytes.wrapping_mul(1024).wrapping_add(status.peers.len() as u64));

@@ -48,7 +48,9 @@ fn core(blocks: u64) -> (CoreHead, BTreeMap<u64, Node>, Vec<Bytes>) {
     head.signature = Verifier::new(&manifest.key(), Some(&manifest)).unwrap().sign(&head, &pair).unwrap();
     let nodes = nodes.into_iter().map(|n| (n.index, n)).collect();
     let key = manifest.key();
-    let made = publish(Part::Db, (&key, Some(&manifest)), (&head, &nodes), &[0..blocks], None).unwrap();
+    let made =
+        publish(Part::Db, (&key, Some(&manifest)), (&head, &nodes), std::slice::from_ref(&(0..blocks)), None)
+            .unwrap();
     (made.core, nodes, all)
 }
 

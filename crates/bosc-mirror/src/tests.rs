@@ -70,7 +70,7 @@ impl World {
     }
 
     fn wanted(&self) -> Vec<std::ops::Range<u64>> {
-        vec![0..self.head.length]
+        std::iter::once(0..self.head.length).collect()
     }
 
     /// Publishes; how many bytes were written, and of which objects.
@@ -210,7 +210,7 @@ fn a_sparse_mirror_has_what_was_asked_for() {
     assert!(p.core.layout.piece(9).is_none() && p.core.layout.piece(20).is_none());
     world.read(&[10, 19, 200, 299], true);
     // What is not wanted any more is retired.
-    let (_, p) = world.publish(&[200..300]);
+    let (_, p) = world.publish(std::slice::from_ref(&(200..300)));
     assert!(p.objects.is_empty());
     assert!(p.retired.iter().all(|path| path.contains("/d/10-20")), "{:?}", p.retired);
 }

@@ -230,6 +230,7 @@ fn bound(said: &mut BTreeMap<Version, Said>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use crate::statement::Statement;

@@ -103,6 +103,7 @@ impl std::fmt::Debug for Installation {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

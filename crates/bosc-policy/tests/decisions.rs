@@ -1,4 +1,12 @@
 //! Each rule of a decision, alone.
+#![allow(
+    unused_crate_dependencies,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::type_complexity
+)]
 
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;

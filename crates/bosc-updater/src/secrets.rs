@@ -4,13 +4,15 @@ use std::process::Command;
 
 /// Every variable in which a program of Bosc finds a secret, or the way to one. The one list: who reads another one from the
 /// environment adds it here (a test reads the sources to see to it).
-pub const VARIABLES: [&str; 6] = [
+pub const VARIABLES: [&str; 8] = [
     "BOSC_PASSPHRASE",
     "BOSC_NEW_PASSPHRASE",
     "BOSC_PRIMARY_KEY",
     "BOSC_PRIMARY_KEY_FILE",
     "BOSC_UPDATER_SECRET_KEY",
     "BOSC_UPDATE_TOKEN",
+    "BOSC_MIRROR_TOKEN",
+    "BOSC_MIRROR_PASSWORD",
 ];
 
 /// Keeps them from a program that is about to be started. Whoever starts one calls it.

@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Info(Info),
     /// Write a link's files to a folder
     Dump(Dump),
-    /// Write a link's drive as static files, for a web server, a bucket or a stick
+    /// Write a link's drive as static files, for a web server or a bucket
     Mirror(Mirror),
     /// Make the small drive that becomes the release
     Provision(Provision),

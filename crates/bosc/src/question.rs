@@ -210,8 +210,12 @@ pub(crate) fn first_line(fd: u32, flag: &str, most: usize) -> Result<Option<Secr
     loop {
         match from.read(&mut *byte) {
             Ok(0) => break,
-            Ok(_) if matches!(*byte, [b'\n' | b'\r' | 0]) || !secret.push(byte[0]) => break,
-            Ok(_) => {}
+            Ok(_) => {
+                let [read] = *byte;
+                if matches!(read, b'\n' | b'\r' | 0) || !secret.push(read) {
+                    break;
+                }
+            }
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
             Err(e) => return Err(failed(e)),
         }

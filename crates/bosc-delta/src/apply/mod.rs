@@ -20,7 +20,7 @@ use crate::walk::Walk;
 use extra::Extra;
 #[cfg(feature = "make")]
 pub(crate) use extra::back;
-use output::{Output, PIECE};
+use output::{Output, PIECE, write_error};
 use std::io::{self, Write};
 use truth::Truth;
 
@@ -99,14 +99,6 @@ fn copied(old: &dyn Base, parts: &Parts<'_>, into: &mut dyn Write) -> Result<(),
     extra.give(lens.1 - output.position(), &mut output)?;
     extra.finish()?;
     output.finish()
-}
-
-/// What reading an inside, or writing one, says of the patch is about the patch.
-fn write_error(e: io::Error) -> Error {
-    match e.kind() {
-        io::ErrorKind::InvalidData => Error::Damaged("what it packs is not as it says"),
-        _ => Error::Write(e),
-    }
 }
 
 /// The result as it comes: hashed, and no more than it may be.

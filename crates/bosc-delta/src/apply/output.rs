@@ -2,10 +2,18 @@
 
 use crate::Error;
 use crate::derive::{Derived, PageHasher, Rule, frame_index};
-use std::io::Write;
+use std::io::{self, Write};
 
 /// What is written at once.
 pub(super) const PIECE: usize = 64 << 10;
+
+/// What reading an inside, or writing one, says of the patch is about the patch.
+pub(super) fn write_error(e: io::Error) -> Error {
+    match e.kind() {
+        io::ErrorKind::InvalidData => Error::Damaged("what it packs is not as it says"),
+        _ => Error::Write(e),
+    }
+}
 
 pub(super) struct Output<'a> {
     into: &'a mut dyn Write,
@@ -101,7 +109,7 @@ impl<'a> Output<'a> {
         for pages in &mut self.pages {
             pages.take(self.start, bytes);
         }
-        self.into.write_all(bytes).map_err(super::write_error)?;
+        self.into.write_all(bytes).map_err(write_error)?;
         self.start += len as u64;
         self.held.drain(..len);
         Ok(())
@@ -113,6 +121,6 @@ impl<'a> Output<'a> {
         if self.position() != self.len || !self.held.is_empty() {
             return Err(Error::Damaged("it makes less than its result"));
         }
-        self.into.flush().map_err(super::write_error)
+        self.into.flush().map_err(write_error)
     }
 }

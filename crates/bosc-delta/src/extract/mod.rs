@@ -6,7 +6,6 @@
 //!
 //! - Here: blocks, their cache, what is walked at the start.
 //! - `window`: bytes in memory. `x86`: lengths of instructions. `code`: references in code. `data`: references in data, record by record.
-//! - `tests`: what is found, frozen.
 //! - `jumps`: jump tables. `go`: what Go's runtime keeps. `unwind`: compact unwinding of Mach-O.
 
 mod code;

@@ -7,9 +7,7 @@ use crate::derive::{PageHasher, frame_index};
 use crate::hash::hash;
 use crate::layout::{IMAGE_SHIFT, RAW, Segment};
 
-#[path = "../../tests/program/mod.rs"]
-mod program;
-use program::noise;
+use crate::program::noise;
 
 const LEN: u64 = 80_000;
 const BASE: u64 = 0x14_0000_0000;
@@ -138,7 +136,7 @@ fn go(file: &mut [u8]) {
     let mut put = |i: usize, v: u64| file[i..i + 8].copy_from_slice(&v.to_le_bytes());
     let address = |offset: u64| BASE + offset;
     for (i, v) in
-        [0x8_0100_00ff_ffff_f1, 300, 20, address(4096), 80, 2000, 2600, 4000, 6000].iter().enumerate()
+        [0x0801_0000_ffff_fff1, 300, 20, address(4096), 80, 2000, 2600, 4000, 6000].iter().enumerate()
     {
         put(40_000 + 8 * i, *v);
     }
@@ -148,7 +146,7 @@ fn go(file: &mut [u8]) {
     for i in 0..300 {
         let f = 46_000 + 2400 + 64 * i;
         for k in 0..8 {
-            put(f + 8 * k, (i * 7 + k * 31) as u64 % 900 | (i as u64 * 3 % 200) << 32);
+            put(f + 8 * k, ((i * 7 + k * 31) as u64 % 900) | ((i as u64 * 3 % 200) << 32));
         }
         put(f + 24, 5 | 3 << 32);
         put(f + 40, 4 << 56 | 0x20);

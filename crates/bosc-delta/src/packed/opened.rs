@@ -4,7 +4,7 @@
 //! read in the middle of a long piece does not begin at its start. Both have bounds, and so has what is unpacked in all.
 
 use super::inflate::{Inflate, Input};
-use super::{Level, Unpack};
+use super::level::{Level, Unpack};
 use crate::base::Base;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};

@@ -1,6 +1,7 @@
 //! The new file from its inside, as its bytes come: pieces are packed, the rest goes through.
 
-use super::{Adler, Deflate, Level, Method, Pack, zlib_header};
+use super::deflate::{Deflate, Parameters};
+use super::level::{Adler, Level, Method, Pack, zlib_header};
 use std::io::{self, Write};
 
 /// Packed bytes that are held.
@@ -16,7 +17,7 @@ pub(crate) struct Rebuild<'a> {
     now: Option<&'a Pack>,
     /// Position in the inside.
     at: u64,
-    deflate: Option<(super::Parameters, Deflate)>,
+    deflate: Option<(Parameters, Deflate)>,
     adler: Adler,
     /// Looks for repetitions that are left.
     steps: u64,

@@ -1,6 +1,7 @@
 //! Levels in a patch.
 
-use super::{Level, Method, Pack, Parameters, Unpack, most_inside};
+use super::deflate::Parameters;
+use super::level::{Level, Method, Pack, Unpack, most_inside};
 use crate::Error;
 use crate::coder::{Decoder, Model, context};
 use crate::format::Numbers;

@@ -4,9 +4,7 @@ use super::*;
 use crate::base::Base;
 use std::io::Write;
 
-#[path = "../../tests/program/mod.rs"]
-mod program;
-use program::noise;
+use crate::program::noise;
 
 const PARAMETERS: Parameters = Parameters { level: 6, memory: 8, gzip: false };
 

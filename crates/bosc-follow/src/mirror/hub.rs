@@ -87,6 +87,8 @@ impl Mirrors {
                 mark: None,
                 known: [None, None],
                 brought: [0, 0],
+                came: 0,
+                newest: None,
                 fails: 0,
                 paused: None,
                 ranges: Arc::new(AtomicBool::new(true)),
@@ -146,9 +148,9 @@ impl Mirrors {
         self.0.shared.lock().mirrors.iter().any(|m| m.answered >= round && m.status.fault.is_none())
     }
 
-    /// Blocks that came from mirrors so far: a stall starts anew when this changes. Tiles count, too.
+    /// What came from mirrors and was of use, as a number that changes: a stall starts anew then. Tiles count, too.
     pub(crate) fn came(&self) -> u64 {
-        self.0.shared.lock().mirrors.iter().fold(0, |n, m| n.wrapping_add(m.status.received))
+        self.0.shared.lock().mirrors.iter().fold(0, |n, m| n.wrapping_add(m.came))
     }
 
     /// Bytes of blocks that came from mirrors so far.
@@ -165,7 +167,7 @@ impl Mirrors {
 
     /// Bytes of everything that came from mirrors so far.
     pub fn received(&self) -> u64 {
-        self.came()
+        self.0.shared.lock().mirrors.iter().fold(0, |n, m| n.saturating_add(m.status.received))
     }
 
     /// Fails when what came could not be stored.

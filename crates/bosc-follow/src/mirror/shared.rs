@@ -54,7 +54,13 @@ pub(super) struct Mirror {
     pub(super) known: [Option<Arc<Known>>; 2],
     /// Bytes of blocks that it brought of each core.
     pub(super) brought: [u64; 2],
-    /// Faults without something good between them.
+    /// A number that changes while it is of use: with what comes until a fault, after that with blocks alone. A mirror that has a good
+    /// head and not what the head names sends that head again and again.
+    pub(super) came: u64,
+    /// The newest head that it has shown.
+    pub(super) newest: Option<(u64, u64)>,
+    /// Faults without something good between them: a block, or a newer head. A head that was there before, or an old one, is no sign
+    /// that the rest is there.
     pub(super) fails: u32,
     pub(super) paused: Option<Instant>,
     /// Whether its server has ranges, as far as is known.

@@ -155,7 +155,9 @@ impl Wishes {
                     true => all.collect(),
                     false => same.flat_map(|w| within(&w.ranges, &piece)).collect(),
                 };
-                let more = tidy(ranges).into_iter().flat_map(|r| r.start.max(piece.start)..r.end.min(piece.end).min(end));
+                let more = tidy(ranges)
+                    .into_iter()
+                    .flat_map(|r| r.start.max(piece.start)..r.end.min(piece.end).min(end));
                 blocks = more.filter(|b| free(*b)).take(MAX_BLOCKS).collect();
             }
             for block in &blocks {
@@ -186,7 +188,8 @@ fn piece(
     let pieces = &known.head.layout.pieces;
     let index = |block: u64| pieces.partition_point(|p| p.end <= block);
     let wanted = |piece: &Piece| -> Vec<u64> {
-        let blocks = within(ranges, piece).flat_map(|r| r.start.max(piece.start)..r.end.min(piece.end).min(end));
+        let blocks =
+            within(ranges, piece).flat_map(|r| r.start.max(piece.start)..r.end.min(piece.end).min(end));
         blocks.filter(|b| free(*b)).take(MAX_BLOCKS).collect()
     };
     let large =

@@ -55,7 +55,10 @@ impl Connection for Counting<'_> {
         if let Ok(Answer::Whole(bytes, _) | Answer::Part(bytes)) = &answer {
             let n = bytes.len() as u64;
             with(&mut self.shared.lock(), self.at, |m| {
-                m.status.received = m.status.received.saturating_add(n)
+                m.status.received = m.status.received.saturating_add(n);
+                if m.fails == 0 {
+                    m.came = m.came.wrapping_add(n);
+                }
             });
         }
         answer
@@ -165,6 +168,7 @@ fn ended(shared: &Shared, at: usize, outcome: Result<Option<(Part, Brought)>, En
                     *n = n.saturating_add(brought.bytes);
                 }
                 if brought.blocks > 0 {
+                    m.came = m.came.wrapping_add(brought.blocks);
                     m.fails = 0;
                     m.status.fault = None;
                 }
@@ -223,7 +227,8 @@ fn look(shared: &Shared, at: usize, mark: Option<&str>, from: &mut dyn Connectio
         }
     };
     let head = MirrorHead::decode(&bytes).map_err(|e| MirrorFault::of_head(&e, &bytes))?;
-    let (db, blobs) = verified(shared, head.clone())?;
+    let (sparse, made) = (head.sparse.clone(), head.made);
+    let (db, blobs) = verified(shared, head)?;
     let db = Arc::new(db);
     let mut known = [Some(Arc::clone(&db)), None];
     let worth = take::head(&shared.cores.db, &db, from)?;
@@ -248,11 +253,14 @@ fn look(shared: &Shared, at: usize, mark: Option<&str>, from: &mut dyn Connectio
     settle(shared, at, round, |m| {
         m.known = known;
         m.mark = mark;
-        m.fails = 0;
+        let head = Some((db.head.head.fork, db.head.head.length));
+        if m.newest < head {
+            (m.newest, m.fails) = (head, 0);
+        }
         m.status.fault = None;
-        m.status.head = Some((db.head.head.fork, db.head.head.length));
-        m.status.sparse = head.sparse;
-        m.status.made = Some(head.made);
+        m.status.head = head;
+        m.status.sparse = sparse;
+        m.status.made = Some(made);
     });
     Ok(())
 }

@@ -13,6 +13,7 @@ use bosc_format::crypto::{CoreKey, PublicKey};
 use bosc_format::id;
 use bosc_node::{BlindFor, BlindRequest, Blocks, Download, DownloadHandle, LiveCore, NetStatus, Node};
 use bosc_store::Core;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -317,8 +318,8 @@ impl Keeping<'_> {
                 }
                 Admission::No => {
                     self.stats.refused += 1;
-                    if !self.full_told.contains_key(&request.client) {
-                        self.full_told.insert(request.client, Instant::now());
+                    if let Entry::Vacant(first) = self.full_told.entry(request.client) {
+                        first.insert(Instant::now());
                         sink.tell(Told::Full { core, client });
                     }
                     continue;

@@ -100,10 +100,10 @@ impl Engine {
             let source = opened.entries();
             d.reading(opened.db()).read(|| check_batch_end(source.clone(), version))?;
         }
-        let entries = if version <= 1 { Vec::new() } else { d.entries(&path)? };
+        let entries = if version <= 1 { Vec::new() } else { d.entries(path)? };
         let outcome = match entries.is_empty() {
             true => Err(no_files(version)),
-            false => d.run(request, root.as_ref(), &path, entries),
+            false => d.run(request, root.as_ref(), path, entries),
         };
         self.tell_conflicts(&opened, sink)?;
         crate::mirror::sources::tell(opened.followed.as_ref(), sink);

@@ -78,6 +78,12 @@ impl Roots {
         }
     }
 
+    /// The system's list, for other clients of the same program: its store, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name. What cannot
+    /// be read of it is left out.
+    pub fn system_certificates() -> Vec<Vec<u8>> {
+        system()
+    }
+
     /// How many lists are tried one after another. A server whose certificate the first one does not vouch for is asked again with the
     /// second.
     pub(super) fn steps(&self) -> usize {

@@ -17,10 +17,10 @@ pub(crate) fn line(p: &Printer, event: &DeltaEvent) {
             ),
         ),
         DeltaEvent::Progress { ms, bytes: None, of } => {
-            p.status(Some(&format!("Making the patch to {}: {}", bytes(*of), seconds(*ms))));
+            p.status(Some(&[format!("Making the patch to {}: {}", bytes(*of), seconds(*ms))]));
         }
         DeltaEvent::Progress { bytes: Some(done), of, .. } => {
-            p.status(Some(&format!("Applying the patch: {} of {}", bytes(*done), bytes(*of))));
+            p.status(Some(&[format!("Applying the patch: {} of {}", bytes(*done), bytes(*of))]));
         }
         DeltaEvent::Tried(tried) => {
             p.status(None);

@@ -17,7 +17,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
 /// What a newcomer needs: what is typed, and what it does.
 pub(super) const FIRST: [(&str, &str); 5] = [
     ("bosc init", "Prepare this project: find its builds, make a link"),
-    ("bosc publish", "Release what was built"),
+    ("bosc publish DIR", "Release what was built"),
     ("bosc seed LINK", "Keep what a link holds available to others"),
     ("bosc install LINK", "Install the application that a link ships"),
     ("bosc doctor LINK", "Find out what is wrong with a link, and why clients do not update"),

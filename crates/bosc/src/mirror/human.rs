@@ -14,7 +14,7 @@ pub(crate) fn line(p: &Printer, event: &MirrorEvent, live: bool) {
         MirrorEvent::MirrorStats { objects, total_objects, bytes: done, total_bytes } => {
             let line =
                 format!("{objects} of {total_objects} files, {} of {}", bytes(*done), bytes(*total_bytes));
-            if live { p.status(Some(&line)) } else { p.detail(&line) }
+            if live { p.status(Some(std::slice::from_ref(&line))) } else { p.detail(&line) }
         }
         MirrorEvent::MirrorDone(of) => done(p, of),
         MirrorEvent::MirrorFailed { target, message, .. } => {

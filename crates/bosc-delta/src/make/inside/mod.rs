@@ -1,10 +1,13 @@
 //! What is packed inside both files, opened where it differs: what is packed to the same bytes in both stays packed and is copied.
 //!
+//! # Files
+//!
 //! - Here: which pieces are opened, level by level. `member`: what a finder says. `zip`, `gzip`, `squashfs`: the finders.
-//! - `settings`: with what a piece was packed. `programs`: executables anywhere in a file.
+//! - `opened`: a piece and what it holds. `settings`: with what a piece was packed. `programs`: executables anywhere in a file.
 
 mod gzip;
 mod member;
+mod opened;
 mod programs;
 mod settings;
 mod squashfs;
@@ -13,6 +16,7 @@ mod zip;
 use crate::hash::hash;
 use crate::packed::{Level, MOST_LEVELS, Pack, Recipe, Unpack, most_inside, unpack};
 use member::Member;
+use opened::Opened;
 pub(super) use programs::structures;
 use settings::Settings;
 use std::borrow::Cow;
@@ -39,12 +43,6 @@ struct Side<'a> {
     bytes: Cow<'a, [u8]>,
     /// What may hold packages.
     look_in: Vec<Range<usize>>,
-}
-
-/// A piece and what it holds.
-struct Opened {
-    piece: Unpack,
-    bytes: Vec<u8>,
 }
 
 /// Opens what differs; none if there is nothing.

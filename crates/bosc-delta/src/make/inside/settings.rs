@@ -1,6 +1,6 @@
 //! With what a piece was packed: what packs it to the same bytes.
 
-use super::Opened;
+use super::opened::Opened;
 use crate::packed::{Deflate, Parameters, packs_to};
 
 /// Settings in the order in which they are tried: what held last is tried first.

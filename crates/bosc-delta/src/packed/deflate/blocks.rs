@@ -1,6 +1,6 @@
 //! Blocks of symbols: where they end, which code they have, their bits.
 
-use super::Parameters;
+use super::parameters::Parameters;
 use super::tables::{CODE_EXTRA, CODE_ORDER, DISTANCE_EXTRA, LENGTH_EXTRA, distance_code, length_code};
 use super::trees::{Costs, MOST, Tree, codes};
 

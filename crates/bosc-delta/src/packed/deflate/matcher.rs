@@ -1,7 +1,7 @@
 //! What repeats, as zlib finds it: chains of places with the same hash of three bytes, and one byte of patience.
 
-use super::Parameters;
 use super::blocks::Blocks;
+use super::parameters::Parameters;
 
 const WINDOW: usize = 1 << 15;
 const MASK: usize = WINDOW - 1;

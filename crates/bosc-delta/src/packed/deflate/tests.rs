@@ -4,9 +4,7 @@ use super::*;
 use crate::hash::hash;
 use crate::packed::{Method, packs_to, unpack};
 
-#[path = "../../../tests/program/mod.rs"]
-mod program;
-use program::noise;
+use crate::program::noise;
 
 /// What packs well, what does not, zeros, and repetitions near and far.
 fn sample() -> Vec<u8> {

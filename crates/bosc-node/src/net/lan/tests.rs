@@ -55,7 +55,7 @@ fn who_looks_for_a_topic_finds_who_serves_it() {
         other.receive(host(1), &packet, at(1));
     }
     let expected = Found { topic: TOPIC, peer: [1; 32], at: SocketAddrV4::new(host(1), 1001) };
-    assert_eq!(found(&mut looks), [expected.clone()]);
+    assert_eq!(found(&mut looks), std::slice::from_ref(&expected));
     assert_eq!(found(&mut other), []);
 
     // Somebody comes later, and asks.

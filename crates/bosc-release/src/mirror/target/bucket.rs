@@ -4,6 +4,7 @@
 
 use super::place::{Kept, Target, bad};
 use crate::error::{CommandError, ErrorKind};
+use bosc_updater::http::Roots;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::client::{
@@ -18,9 +19,13 @@ use object_store::{
 };
 use std::fmt;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use ureq::Agent;
+use ureq::http::Request;
+use ureq::http::request::Parts;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
 /// Objects on their way at once.
@@ -225,24 +230,68 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .allow_non_standard_methods(true)
-            .max_idle_connections_per_host(AT_ONCE)
-            .timeout_connect(Some(IDLE))
-            .timeout_per_read(Some(IDLE))
-            .timeout_per_write(Some(IDLE))
-            .build()
-            .new_agent();
-        Ok(HttpClient::new(Service { agent, authorization: self.authorization.clone() }))
+        let agents = Arc::new(Agents { first: agent(RootCerts::WebPki), second: OnceLock::new() });
+        Ok(HttpClient::new(Service { agents, authorization: self.authorization.clone() }))
+    }
+}
+
+fn agent(roots: RootCerts) -> Agent {
+    Agent::config_builder()
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .allow_non_standard_methods(true)
+        .max_idle_connections_per_host(AT_ONCE)
+        .timeout_connect(Some(IDLE))
+        .timeout_per_read(Some(IDLE))
+        .timeout_per_write(Some(IDLE))
+        .build()
+        .new_agent()
+}
+
+/// Two lists of authorities: the built-in one, and the system's for servers that it does not vouch for.
+#[derive(Debug)]
+struct Agents {
+    first: Agent,
+    second: OnceLock<Agent>,
+}
+
+impl Agents {
+    fn run(&self, parts: &Parts, body: &[u8]) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        let again = || Request::from_parts(parts.clone(), body);
+        if let Some(second) = self.second.get() {
+            return match second.run(again()) {
+                Err(e) if is_tls(&e) => self.first.run(again()),
+                done => done,
+            };
+        }
+        // Nothing was sent when TLS did not begin.
+        match self.first.run(again()) {
+            Err(e) if is_tls(&e) => {
+                let second = self.second.get_or_init(|| {
+                    let ders = Roots::system_certificates();
+                    let all: Vec<_> = ders.iter().map(|d| Certificate::from_der(d).to_owned()).collect();
+                    agent(RootCerts::new_with_certs(&all))
+                });
+                second.run(again())
+            }
+            done => done,
+        }
+    }
+}
+
+fn is_tls(e: &ureq::Error) -> bool {
+    match e {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+        ureq::Error::Io(e) => e.get_ref().is_some_and(|e| e.to_string().contains("certificate")),
+        _ => false,
     }
 }
 
 #[derive(Debug)]
 struct Service {
-    agent: ureq::Agent,
+    agents: Arc<Agents>,
     authorization: Option<HeaderValue>,
 }
 
@@ -256,10 +305,9 @@ impl HttpService for Service {
         if let Some(authorization) = &self.authorization {
             parts.headers.insert("authorization", authorization.clone());
         }
-        let agent = self.agent.clone();
+        let agents = Arc::clone(&self.agents);
         let call = move || -> Result<HttpResponse, ureq::Error> {
-            let request = ureq::http::Request::from_parts(parts, body.to_vec());
-            let (parts, body) = agent.run(request)?.into_parts();
+            let (parts, body) = agents.run(&parts, &body)?.into_parts();
             let mut bytes = Vec::new();
             body.into_reader().take(MAX_ANSWER).read_to_end(&mut bytes)?;
             Ok(HttpResponse::from_parts(parts, bytes.into()))

@@ -12,6 +12,7 @@ mod place;
 pub(crate) use place::{Kept, Target};
 
 use crate::error::CommandError;
+use crate::output_file::check_output_folder;
 use place::bad;
 use std::path::Path;
 
@@ -20,12 +21,13 @@ pub(crate) fn is_folder(target: &str) -> bool {
     !target.contains("://")
 }
 
-/// The place that a target names. Nothing is written or asked yet.
+/// The place that a target names. Nothing is written or asked yet. A folder is in no store.
 pub(crate) fn open(target: &str) -> Result<Box<dyn Target>, CommandError> {
     if target.is_empty() {
         return Err(bad(target));
     }
     if is_folder(target) {
+        check_output_folder(Path::new(target), &[])?;
         return Ok(Box::new(folder::Folder::new(Path::new(target))));
     }
     #[cfg(feature = "buckets")]

@@ -54,6 +54,7 @@ outside the folder is ever touched.",
                 "Where no direct connection gets through (see `bosc relay`)",
                 "bosc dump pear://KEY ./copy --relay RELAY-KEY",
             ),
+            ("From a mirror", "bosc dump pear://KEY ./copy --mirror https://example.com/app"),
         ],
     },
     Page {
@@ -73,7 +74,6 @@ for az://, BOSC_MIRROR_TOKEN or BOSC_MIRROR_USER and BOSC_MIRROR_PASSWORD for ht
                 "The newest version for one platform, on a stick",
                 "bosc mirror pear://KEY /media/stick/app --only /by-arch/linux-x64",
             ),
-            ("Read from it", "bosc dump pear://KEY ./copy --mirror https://example.com/app"),
         ],
     },
     Page {
