@@ -7,13 +7,19 @@ use std::io;
 /// its name opens a file anew, at its beginning; the system says where the descriptor stands.
 ///
 /// # Errors
-/// There is none of this number, it is not open for reading, or the system numbers no files (Windows).
+/// There is none of this number, it is not open for reading, it is a socket (standard input may be one), or the system numbers no files
+/// (Windows). Of standard input that it is not open for reading is told by the first read.
 pub fn open_descriptor(number: u32) -> io::Result<File> {
     if !cfg!(unix) {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "this system has no numbered file descriptors",
         ));
+    }
+    // Of standard input the descriptor itself is at hand: it may be a socket, which has no name to open.
+    #[cfg(unix)]
+    if number == 0 {
+        return std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().map(File::from);
     }
     let file = || File::open(format!("/dev/fd/{number}"));
     if !cfg!(any(target_os = "linux", target_os = "android")) {

@@ -1,3 +1,5 @@
+#![allow(clippy::single_range_in_vec_init, reason = "one range of blocks is meant")]
+
 use super::*;
 use bosc_format::crypto::{CoreKey, KeyPair, hash};
 use bosc_format::manifest::{Manifest, Verifier};

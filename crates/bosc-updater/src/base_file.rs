@@ -19,7 +19,7 @@ pub(crate) struct BaseFile {
 
 impl BaseFile {
     /// Opens it and gives all of it to `each`, which ends that with an error. `None` when it cannot be read.
-    pub(crate) fn open<E>(
+    pub(crate) fn measured<E>(
         path: &Path,
         mut each: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Option<Self>, E> {

@@ -142,6 +142,10 @@
 //! 6. What is made belongs to who could replace the application anyway, and nobody else can write to it, whatever the umask is.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
+// Patches come with a release: without a source there are none.
+#[cfg(all(feature = "deltas", not(any(feature = "http", feature = "p2p"))))]
+use bosc_delta as _;
+
 pub mod archive;
 #[cfg(all(feature = "deltas", any(feature = "http", feature = "p2p")))]
 mod base_file;

@@ -123,6 +123,8 @@ fn no_command_writes_into_a_store() {
             );
         }
         p.refused(&["man", place], "Bosc store");
+        p.refused(&["mirror", &link, place], "Bosc store");
+        p.refused(&["mirror", &link, &format!("{place}/new")], "Bosc store");
         p.refused(&["man", &format!("{place}/new")], "Bosc store");
         p.refused(&["multisig", "keys", "--keys", place, "add", "a", &"11".repeat(32)], "Bosc store");
         let watch = ["watch", "--app", "dep", "--name", "a", "--version", "1.0.0", "--upgrade", &link];
@@ -398,6 +400,13 @@ fn a_passphrase_is_the_line_where_the_descriptor_stands_in_any_form() {
     drop(open);
     assert_eq!(opens("pipe.key", "un cafe\u{301} noir"), Some(0));
     assert_eq!(opens("pipe.key", "un cafe noir"), Some(6));
+
+    // Node starts programs with a socket for their input.
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let child = export("socket.key", std::os::fd::OwnedFd::from(theirs).into());
+    std::io::Write::write_all(&mut &ours, b"through a socket\n").unwrap();
+    assert!(ended(child).status.success());
+    assert_eq!(opens("socket.key", "through a socket"), Some(0));
 
     // What was read of a file is not read again.
     p.file("lines", "the first line\nthe second line\n");

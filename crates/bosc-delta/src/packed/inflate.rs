@@ -130,6 +130,7 @@ impl Inflate {
     }
 
     /// Whether the last block is over.
+    #[cfg(feature = "make")]
     pub(super) fn ended(&self) -> bool {
         matches!(self.place, Place::End)
     }

@@ -16,8 +16,11 @@ mod opened;
 mod rebuild;
 mod recipe;
 
+#[cfg(feature = "make")]
 pub(crate) use deflate::{Deflate, Parameters};
-pub(crate) use level::{Level, Method, Pack, Unpack, most_inside};
+pub(crate) use level::{Level, most_inside};
+#[cfg(feature = "make")]
+pub(crate) use level::{Method, Pack, Unpack};
 pub(crate) use opened::Opened;
 pub(crate) use rebuild::Rebuild;
 pub(crate) use recipe::{Lens, MOST_LEVELS, MOST_RECIPE, Recipe};

@@ -27,10 +27,10 @@
 //!    [`bosc_store::Core::apply`] or a reorg; blocks likewise. A head that is older than ours changes nothing.
 //! 2. The blobs of a mirror are taken only beside a db of our history.
 //! 3. A mirror with a fault is paused, longer each time, and its faults are kept for whoever asks ([`Mirrors::statuses`]). What it had
-//!    promised is free for others at once; what it is slow with, after [`work::PATIENCE`].
+//!    promised is free for others at once; what it is slow with, after `work::PATIENCE`.
 //! 4. Nothing waits for a mirror alone: whoever waits is woken when a mirror has answered, failed, or brought something.
-//! 5. Memory: [`work::WORKERS`] answers of at most [`bosc_mirror::MAX_PIECE`] bytes for a mirror, and its tiles.
-//! 6. While peers are there, a small wish is left to them for [`work::HEAD_START`], and of a large one mirrors take the end
+//! 5. Memory: `work::WORKERS` answers of at most [`bosc_mirror::MAX_PIECE`] bytes for a mirror, and its tiles.
+//! 6. While peers are there, a small wish is left to them for `work::HEAD_START`, and of a large one mirrors take the end
 //!    first: nearly nothing comes twice.
 //!
 //! # Files

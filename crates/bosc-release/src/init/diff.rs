@@ -1,6 +1,6 @@
 //! A change of a text as people read it: a unified diff, with three lines around each change.
 //!
-//! Lines are compared by their longest common subsequence. Work and memory are bounded by [`CELLS`]: of texts with more lines
+//! Lines are compared by their longest common subsequence. Work and memory are bounded by `CELLS`: of texts with more lines
 //! between their common beginning and end, that part is shown as replaced.
 
 /// Lines around a change.

@@ -95,7 +95,7 @@ fn choose<'a>(
     }
     for path in &options.bases {
         let mut hasher = Sha256::new();
-        let opened = BaseFile::open(path, |part| {
+        let opened = BaseFile::measured(path, |part| {
             hasher.update(part);
             if tell(Progress::default()) { Ok(()) } else { Err(cancelled()) }
         })?;

@@ -234,7 +234,7 @@ fn open_base(
     tell: &mut dyn FnMut() -> Result<(), FollowError>,
 ) -> Result<Option<(BaseFile, Hash)>, FollowError> {
     let mut hasher = Hasher::new();
-    let opened = BaseFile::open(path, |part| {
+    let opened = BaseFile::measured(path, |part| {
         hasher.update(part);
         tell()
     })?;

@@ -61,8 +61,8 @@ use bosc_drive::blobs::BlobId;
 use bosc_follow::CoreSource;
 use bosc_follow::offer::Peers;
 use bosc_format::link::PearLink;
-#[cfg(feature = "deltas")]
 use bosc_policy::Newest;
+#[cfg(feature = "deltas")]
 use deltas::Deltas;
 use error::store_error;
 use fetching::Fetching;
