@@ -37,7 +37,7 @@
 //! 5. Whatever a patch says, [`apply`] reads nothing outside the old file, does not panic, and takes memory only within
 //!    bounds that are checked before: copies, corrections, tables, reads of blocks, walks, pieces that are unpacked, places that a
 //!    packer looks at, and bytes that are held back. Patches that
-//!    [`make`] made of files of 10 to 100 MB took 19 to 61 MiB; one made to take the most that the bounds allow takes some 150 MiB.
+//!    [`make`] made of files of 10 to 100 MB took 19 to 61 MiB; one made to take the most that the bounds allow would take some 150 MiB, by the sum of the bounds.
 //!
 //! # How a patch is read
 //!
