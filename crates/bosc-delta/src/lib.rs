@@ -49,7 +49,7 @@
 //!
 //! - `base`, `error`, `inspect`, `hash`: what callers see beside the two verbs.
 //! - `format`: a patch's bytes. `coder`: the arithmetic coder. `script`, `literals`: its symbols.
-//! - `packed`: what is packed inside a file.
+//! - `packed`: what is packed inside a file. `common`: how far two texts are alike.
 //! - `layout`: addresses and regions. `field`: a reference. `extract`: references found. `map`: where bytes went. `walk`: the
 //!   expectation, the same for both sides. `derive`: ranges that are computed.
 //! - `apply`, `make`: the verbs.
@@ -59,6 +59,7 @@
 mod apply;
 mod base;
 mod coder;
+mod common;
 mod derive;
 mod error;
 mod extract;

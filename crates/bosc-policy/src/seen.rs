@@ -5,7 +5,7 @@
 
 use crate::policy::{MAX_OPERATORS, Policy, Right};
 use crate::share::Share;
-use crate::statement::{About, Halt, Signed, plain};
+use crate::statement::{About, Halt, Signed, plain, put_said, take_said};
 use bosc_format::codec::{DecodeError, Decoder, Encoder};
 use semver::Version;
 use std::collections::BTreeMap;
@@ -150,8 +150,8 @@ impl Seen {
             out.buffer(word.last.as_bytes()).uint(word.said.len() as u64);
             for (version, said) in &word.said {
                 out.string(&version.to_string());
-                out.uint(said.share.map_or(0, |s| u64::from(s.hundredths()) + 1));
-                out.u8(said.halt.map_or(0, |h| h as u8 + 1)).uint(said.time);
+                put_said(&mut out, said.share, said.halt);
+                out.uint(said.time);
             }
         }
         out.finish()
@@ -176,17 +176,7 @@ impl Seen {
             let mut said = BTreeMap::new();
             for _ in 0..from.uint_max(MAX_REMEMBERED, "versions")? {
                 let version = Version::parse(from.string()?).map_err(|_| invalid("version"))?;
-                let share = match from.uint()? {
-                    0 => None,
-                    n => Some(Share::from_hundredths(n - 1).map_err(|_| invalid("share"))?),
-                };
-                let halt = match from.u8()? {
-                    0 => None,
-                    1 => Some(Halt::Lifted),
-                    2 => Some(Halt::Halted),
-                    3 => Some(Halt::Recalled),
-                    _ => return Err(invalid("halt")),
-                };
+                let (share, halt) = take_said(&mut from)?;
                 said.insert(version, Said { share, halt, time: from.uint()? });
             }
             seen.words.insert(*last.operator(), Word { last, said });

@@ -177,6 +177,33 @@ pub(crate) fn plain(version: &Version) -> Version {
     Version { build: BuildMetadata::EMPTY, ..version.clone() }
 }
 
+/// What is said about a version, in a statement and in what is remembered of one.
+pub(crate) fn put_said(out: &mut Encoder, share: Option<Share>, halt: Option<Halt>) {
+    out.uint(share.map_or(0, |s| u64::from(s.hundredths()) + 1));
+    out.u8(match halt {
+        None => 0,
+        Some(Halt::Lifted) => 1,
+        Some(Halt::Halted) => 2,
+        Some(Halt::Recalled) => 3,
+    });
+}
+
+/// The same read.
+pub(crate) fn take_said(from: &mut Decoder<'_>) -> Result<(Option<Share>, Option<Halt>), DecodeError> {
+    let share = match from.uint()? {
+        0 => None,
+        n => Some(Share::from_hundredths(n - 1).map_err(|_| DecodeError::Invalid("share"))?),
+    };
+    let halt = match from.u8()? {
+        0 => None,
+        1 => Some(Halt::Lifted),
+        2 => Some(Halt::Halted),
+        3 => Some(Halt::Recalled),
+        _ => return Err(DecodeError::Invalid("halt")),
+    };
+    Ok((share, halt))
+}
+
 impl Statement {
     fn encode(&self) -> Result<Vec<u8>, StatementError> {
         let mut versions: Vec<About> = self
@@ -203,13 +230,7 @@ impl Statement {
                 return Err(StatementError::TooLong);
             }
             out.string(&version);
-            out.uint(about.share.map_or(0, |s| u64::from(s.hundredths()) + 1));
-            out.u8(match about.halt {
-                None => 0,
-                Some(Halt::Lifted) => 1,
-                Some(Halt::Halted) => 2,
-                Some(Halt::Recalled) => 3,
-            });
+            put_said(&mut out, about.share, about.halt);
         }
         Ok(out.finish())
     }
@@ -233,17 +254,7 @@ impl Statement {
         for _ in 0..count {
             let text = from.string()?;
             let version = Version::parse(text).map_err(|_| invalid("version"))?;
-            let share = match from.uint()? {
-                0 => None,
-                n => Some(Share::from_hundredths(n - 1).map_err(|_| invalid("share"))?),
-            };
-            let halt = match from.u8()? {
-                0 => None,
-                1 => Some(Halt::Lifted),
-                2 => Some(Halt::Halted),
-                3 => Some(Halt::Recalled),
-                _ => return Err(invalid("halt")),
-            };
+            let (share, halt) = take_said(&mut from)?;
             versions.push(About { version, share, halt });
         }
         from.finish()?;

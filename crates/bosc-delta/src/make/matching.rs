@@ -1,7 +1,8 @@
 //! Which stretches of two texts are nearly the same: the method of Colin Percival's bsdiff. A stretch goes on over bytes that
 //! differ as long as most are equal.
 
-use super::suffix::{Index, common};
+use super::suffix::Index;
+use crate::common::common;
 use crate::map::Copy;
 
 /// An alignment that holds for so many bytes needs no search.

@@ -1,5 +1,6 @@
 //! The longest match of some bytes in a text.
 
+use crate::common::common;
 /// A text's suffixes in order.
 pub(super) struct Suffixes {
     order: Vec<i32>,
@@ -130,16 +131,4 @@ impl Index for Suffixes {
         }
         best
     }
-}
-
-/// How many bytes two texts have in common at their starts.
-pub(super) fn common(a: &[u8], b: &[u8]) -> usize {
-    let mut n = 0;
-    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        if x != y {
-            break;
-        }
-        n += 8;
-    }
-    n + a.iter().skip(n).zip(b.iter().skip(n)).take_while(|(x, y)| x == y).count()
 }

@@ -45,7 +45,7 @@ impl Side for Truth<'_> {
     fn plain(&mut self, old: &[u8]) -> Result<(), Error> {
         let mut rest = old;
         loop {
-            let same = super::suffix::common(rest, self.new.get(self.at..).unwrap_or(&[]));
+            let same = crate::common::common(rest, self.new.get(self.at..).unwrap_or(&[]));
             self.at += same;
             self.run += same as u64;
             let Some((expected, later)) = rest.get(same..).and_then(|r| r.split_first()) else {

@@ -2,6 +2,7 @@
 
 use super::blocks::Blocks;
 use super::parameters::Parameters;
+use crate::common::common;
 
 const WINDOW: usize = 1 << 15;
 const MASK: usize = WINDOW - 1;
@@ -279,15 +280,4 @@ impl Matcher {
     pub(super) fn steps(&mut self) -> u64 {
         std::mem::take(&mut self.steps)
     }
-}
-
-fn common(a: &[u8], b: &[u8]) -> usize {
-    let mut n = 0;
-    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        if x != y {
-            break;
-        }
-        n += 8;
-    }
-    n + a.iter().skip(n).zip(b.iter().skip(n)).take_while(|(x, y)| x == y).count()
 }
