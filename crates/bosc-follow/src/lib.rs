@@ -35,7 +35,8 @@
 //!   each other.
 //! - `read`: the one way to read what may not be here. `source`: blocks for it. `offer/`: where bytes come from. `mirror/`: heads and
 //!   blocks from static files, at the same time as from peers.
-//! - `vouch`: whose word counts. `error`: why a drive could not be followed.
+//! - `vouch`: whose word counts. `operators`: what operators of a link say. `policy`: who they are, as
+//!   far as that is here. `error`: why a drive could not be followed.
 #![forbid(unsafe_code)]
 
 mod beside;
@@ -47,6 +48,8 @@ mod meet;
 pub mod mirror;
 mod news;
 pub mod offer;
+pub mod operators;
+mod policy;
 pub mod read;
 mod source;
 mod stop;
@@ -61,6 +64,7 @@ pub use drive::{Copies, FollowedDrive, wait_for};
 pub use error::{FollowError, TimedOut};
 pub use meet::{Announced, Meeting};
 pub use news::News;
+pub use policy::policy_here;
 pub use read::{Fetch, Reader};
 pub use source::CoreSource;
 pub use stop::Stop;

@@ -7,6 +7,10 @@ use std::ops::Range;
 
 /// The name of the head, below a mirror's address.
 pub const HEAD: &str = "bosc-mirror";
+/// The name of what operators say about the drive, beside the head. It changes by itself; what is in it is no affair of this crate.
+pub const STATEMENTS: &str = "bosc-statements";
+/// Most bytes of that.
+pub const MAX_STATEMENTS: u64 = 32 << 10;
 /// Nodes in a tile.
 pub const TILE: u64 = 256;
 /// Bytes of a node in a tile: its size (64 bits, little endian) and its hash.

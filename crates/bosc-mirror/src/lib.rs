@@ -6,7 +6,8 @@
 //! # What a mirror is
 //!
 //! ```text
-//! bosc-mirror                       the head: the only file that changes, written last
+//! bosc-mirror                       the head: the only file that the drive changes, written last
+//! bosc-statements                   what operators say, if there are any: signed by themselves, replaced at any time
 //! db/<lineage>/t/<level>-<n>-<w>    tree nodes, 40 bytes each, at most 256
 //! db/<lineage>/d/<start>-<end>      bytes of blocks start..end, one after another
 //! blobs/...                         the same of the contents
@@ -28,7 +29,7 @@
 //! 1. Nothing that comes from a mirror is believed. What is unsigned in a head (lineages, pieces, the note of a sparse mirror) says where
 //!    to look; when it is wrong, what is found there does not prove, and nothing else happens.
 //! 2. An object never changes under its name: it is named by the lineage (one history that only grew) and by the blocks it covers. So
-//!    every object may be cached for ever, and only the head must not be.
+//!    every object may be cached for ever, and only the head and the statements must not be.
 //! 3. The head is written after everything that it needs. A mirror that was left half-way is the one before.
 //! 4. What the present head needs is never removed, and what the one before needs not before a grace time.
 //! 5. An object has at most [`MAX_PIECE`] bytes; a server without ranges costs that much for one block.
@@ -53,7 +54,8 @@ mod tree;
 
 pub use head::{CoreHead, HeadError, MAGIC, MAX_HEAD, MAX_NOTE, MirrorHead, VERSION};
 pub use layout::{
-    HEAD, Layout, Lineage, MAX_LINEAGES, MAX_PIECE, MAX_PIECES, NODE, PIECE, Part, Piece, TILE, Tile,
+    HEAD, Layout, Lineage, MAX_LINEAGES, MAX_PIECE, MAX_PIECES, MAX_STATEMENTS, NODE, PIECE, Part, Piece,
+    STATEMENTS, TILE, Tile,
 };
 pub use publish::{MERGE, Object, Publication, PublishError, publish};
 pub use read::{Read, ReadError, plan};

@@ -37,7 +37,8 @@
 //! 5. Of an operator the highest counter counts; what was seen once is never forgotten by seeing something older. What one operator
 //!    says about a version never widens to what another has stopped.
 //! 6. Without a policy nothing here restricts anything.
-//! 7. Every length is bounded before memory is taken: [`MAX_POLICY`], [`MAX_SIGNED`], [`MAX_VERSIONS`], [`MAX_REMEMBERED`].
+//! 7. Every length is bounded before memory is taken: [`MAX_POLICY`], [`MAX_SIGNED`], [`MAX_VERSIONS`], [`MAX_REMEMBERED`],
+//!    [`MAX_STATEMENTS_FILE`].
 //!
 //! # Time
 //!
@@ -47,7 +48,8 @@
 //! # Files
 //!
 //! - `policy`: the quorum's file, `json`: its text. `share`: how far, and who is in it. `statement`: an operator's word as bytes. `seen`: what is remembered
-//!   of them. `decision`: what follows.
+//!   of them.
+//!   `statements`: several of them in one file. `decision`: what follows.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
@@ -57,6 +59,7 @@ mod policy;
 mod seen;
 mod share;
 mod statement;
+mod statements;
 
 pub use decision::{AHEAD, Facts, Freshness, Held, Release, Target, Verdict, Why, decide};
 pub use policy::{FILE, MAX_OPERATORS, MAX_POLICY, Operator, Policy, PolicyError, Right};
@@ -64,4 +67,7 @@ pub use seen::{Contradiction, MAX_REMEMBERED, Refused, Seen, Taken};
 pub use share::{Installation, InvalidShare, Share};
 pub use statement::{
     About, Halt, MAX_SIGNED, MAX_VERSION, MAX_VERSIONS, Newest, Signed, Statement, StatementError,
+};
+pub use statements::{
+    MAX_STATEMENTS, MAX_STATEMENTS_FILE, STATEMENTS_FILE, Statements, StatementsError,
 };

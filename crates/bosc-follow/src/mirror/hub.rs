@@ -2,7 +2,7 @@
 
 use super::carrier::Carrier;
 use super::fault::MirrorFault;
-use super::shared::{Mirror, MirrorStatus, Shared};
+use super::shared::{Mirror, MirrorStatements, MirrorStatus, Said, Shared};
 use super::wish::What;
 use super::work;
 use crate::cores::DriveCores;
@@ -91,6 +91,7 @@ impl Mirrors {
                 newest: None,
                 fails: 0,
                 paused: None,
+                said: Said::default(),
                 ranges: Arc::new(AtomicBool::new(true)),
             });
             state.round = state.round.max(1);
@@ -146,6 +147,34 @@ impl Mirrors {
     /// Whether one has answered well in this round.
     pub(crate) fn has_word(&self, round: u64) -> bool {
         self.0.shared.lock().mirrors.iter().any(|m| m.answered >= round && m.status.fault.is_none())
+    }
+
+    /// Has every mirror show what operators say ([`bosc_mirror::STATEMENTS`]). The round it is in. Nobody is asked before somebody
+    /// calls this: most drives have no operators.
+    pub fn ask_statements(&self) -> u64 {
+        let mut state = self.0.shared.lock();
+        state.said_round += 1;
+        let round = state.said_round;
+        drop(state);
+        self.0.shared.changed.notify_all();
+        round
+    }
+
+    /// What every mirror has of operators, once all have answered in this round or are paused for a fault. Whoever waits for it is
+    /// woken by the signal of the db's core.
+    pub fn statements(&self, round: u64) -> Option<Vec<MirrorStatements>> {
+        let state = self.0.shared.lock();
+        let now = Instant::now();
+        let settled = |m: &Mirror| m.said.answered >= round || m.paused.is_some_and(|until| until > now);
+        if !state.resting && !state.mirrors.iter().all(settled) {
+            return None;
+        }
+        let of = |m: &Mirror| MirrorStatements {
+            name: m.status.name.clone(),
+            bytes: m.said.bytes.clone(),
+            fault: m.said.fault.clone().or_else(|| m.status.fault.clone()),
+        };
+        Some(state.mirrors.iter().map(of).collect())
     }
 
     /// What came from mirrors and was of use, as a number that changes: a stall starts anew then. Tiles count, too.

@@ -33,6 +33,9 @@
 //! 6. While peers are there, a small wish is left to them for `work::HEAD_START`, and of a large one mirrors take the end
 //!    first: nearly nothing comes twice.
 //!
+//! 7. What a mirror has of operators' statements is asked for when somebody wants it, is bounded, and is handed on unread; a fault in it
+//!    pauses nothing.
+//!
 //! # Files
 //!
 //! - `hub`: the mirrors of a drive, for whoever wants something. `shared`: what their threads share. `wish`: what is wanted, and who brings
@@ -54,5 +57,5 @@ pub use carrier::{Answer, Ask, Carrier, Connection};
 pub use fault::{FaultKind, MirrorFault};
 pub use folder::FolderCarrier;
 pub use hub::{Mirrors, Wished};
-pub use shared::MirrorStatus;
+pub use shared::{MirrorStatements, MirrorStatus};
 pub(crate) use wish::What;

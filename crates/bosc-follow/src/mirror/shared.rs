@@ -9,6 +9,7 @@ use crate::error::FollowError;
 use bosc_mirror::Part;
 use bosc_node::{CoreFailure, LiveCore, Node, Signal};
 use bosc_store::{Core, Error};
+use bytes::Bytes;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -38,6 +39,29 @@ pub struct MirrorStatus {
     pub bytes: u64,
 }
 
+/// What a mirror has beside its head: what operators say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MirrorStatements {
+    /// The mirror's address, without secrets.
+    pub name: String,
+    /// The file as it came: nothing of it is proved.
+    pub bytes: Option<Bytes>,
+    /// Why it did not come. That a mirror has no such file is no fault.
+    pub fault: Option<MirrorFault>,
+}
+
+/// The same, and how far asking for it is.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// Which round of asking it has answered.
+    pub(super) answered: u64,
+    pub(super) asking: bool,
+    /// What the file is recognised by.
+    pub(super) mark: Option<String>,
+    pub(super) bytes: Option<Bytes>,
+    pub(super) fault: Option<MirrorFault>,
+}
+
 /// One mirror.
 #[derive(Debug)]
 pub(super) struct Mirror {
@@ -63,6 +87,7 @@ pub(super) struct Mirror {
     /// that the rest is there.
     pub(super) fails: u32,
     pub(super) paused: Option<Instant>,
+    pub(super) said: Said,
     /// Whether its server has ranges, as far as is known.
     pub(super) ranges: Arc<AtomicBool>,
 }
@@ -73,6 +98,8 @@ pub(super) struct State {
     pub(super) wishes: Wishes,
     /// Rounds of asking for heads so far.
     pub(super) round: u64,
+    /// Rounds of asking for statements so far.
+    pub(super) said_round: u64,
     pub(super) failed: Option<CoreFailure>,
     pub(super) stopped: bool,
     /// Nothing is asked for until this is over.

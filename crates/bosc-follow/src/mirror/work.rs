@@ -3,6 +3,7 @@
 //! ```text
 //! ┌> stopped? ─ yes ─> end
 //! │  head due? ─ yes ─> ask for it, verify it, bring the cores up to it
+//! │  statements asked for? ─ yes ─> ask for them; a fault in them is no fault of the drive's mirror
 //! │  a wish that this mirror can serve? ─ yes ─> fetch one piece of it, put it into the core
 //! └─ sleep until a wish, a pause's end, or the next look at the head
 //! ```
@@ -13,7 +14,7 @@ use super::known::Known;
 use super::shared::{Mirror, Shared, State};
 use super::take::{self, Brought, Ended, Worth};
 use super::wish::{Able, Job, What};
-use bosc_mirror::{HEAD, MAX_HEAD, MirrorHead, Part};
+use bosc_mirror::{HEAD, MAX_HEAD, MAX_STATEMENTS, MirrorHead, Part, STATEMENTS};
 use bosc_store::Core;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
@@ -36,6 +37,7 @@ const LONGEST_BAD: Duration = Duration::from_secs(600);
 
 enum Todo {
     Head(Option<String>),
+    Statements(u64, Option<String>),
     Job(Job, Arc<Known>, Core, Arc<AtomicBool>),
     Sleep(Option<Instant>),
     End,
@@ -92,6 +94,10 @@ pub(super) fn run(shared: &Shared, at: usize) {
                 with(&mut shared.lock(), at, |m| m.asking = false);
                 ended(shared, at, outcome.map(|()| None));
             }
+            Todo::Statements(round, mark) => {
+                drop(state);
+                statements(shared, at, round, mark.as_deref(), &mut from);
+            }
             Todo::Job(job, known, core, ranges) => {
                 drop(state);
                 let outcome = match job.what {
@@ -117,7 +123,7 @@ fn next(shared: &Shared, state: &mut State, at: usize) -> Todo {
         return Todo::Sleep(None);
     }
     let now = Instant::now();
-    let round = state.round;
+    let (round, said_round) = (state.round, state.said_round);
     let Some(m) = state.mirrors.get_mut(at) else { return Todo::End };
     if let Some(until) = m.paused.filter(|until| *until > now) {
         return Todo::Sleep(Some(until));
@@ -128,6 +134,10 @@ fn next(shared: &Shared, state: &mut State, at: usize) -> Todo {
         m.asking = true;
         m.paused = None;
         return Todo::Head(m.known.iter().any(Option::is_some).then(|| m.mark.clone()).flatten());
+    }
+    if m.said.answered < said_round && !m.said.asking {
+        m.said.asking = true;
+        return Todo::Statements(said_round, m.said.bytes.is_some().then(|| m.said.mark.clone()).flatten());
     }
     let next_look = m.looked.and_then(|l| l.checked_add(every)).filter(|_| !m.asking);
     let (known, ranges) = (m.known.clone(), Arc::clone(&m.ranges));
@@ -263,6 +273,29 @@ fn look(shared: &Shared, at: usize, mark: Option<&str>, from: &mut dyn Connectio
         m.status.made = Some(made);
     });
     Ok(())
+}
+
+/// Asks for what operators say. Whatever comes is kept as it is: who reads it verifies it.
+fn statements(shared: &Shared, at: usize, round: u64, mark: Option<&str>, from: &mut dyn Connection) {
+    let answer = from.get(&Ask { path: STATEMENTS, range: None, max: MAX_STATEMENTS, head: Some(mark) });
+    with(&mut shared.lock(), at, |m| {
+        let said = &mut m.said;
+        said.fault = None;
+        match answer {
+            Ok(Answer::Unchanged) => {}
+            Ok(Answer::Whole(bytes, mark)) => (said.bytes, said.mark) = (Some(bytes), mark),
+            Ok(Answer::Part(_)) => {
+                let why = "a part came instead of all";
+                said.fault = Some(MirrorFault::new(FaultKind::WrongLength, STATEMENTS, why));
+            }
+            Err(fault) if fault.kind == FaultKind::Missing => (said.bytes, said.mark) = (None, None),
+            Err(fault) => said.fault = Some(fault),
+        }
+        said.asking = false;
+        said.answered = said.answered.max(round);
+    });
+    shared.changed.notify_all();
+    shared.raise();
 }
 
 fn malformed(why: &str) -> MirrorFault {

@@ -2,14 +2,14 @@
 
 use super::event::{MirrorEvent, Mirrored};
 use super::write::{self, Content, Progress};
-use super::{Mirror, scope, target};
+use super::{Mirror, scope, statements, target};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::parse_whole_link;
 use crate::engine::errors::store_error;
 use crate::engine::open::Opened;
 use crate::error::CommandError;
-use bosc_follow::{FollowedCore, Wait};
+use bosc_follow::{FollowedCore, FollowedDrive, Wait};
 use bosc_store::Core;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -45,7 +45,12 @@ impl Engine {
                 });
             }
         };
-        write::write(&opened.drive, &*target, &content, request.grace_ms, &mut tell, stop)
+        let mut done = write::write(&opened.drive, &*target, &content, request.grace_ms, &mut tell, stop)?;
+        if statements::has_operators(&opened.drive) {
+            let mirrors = opened.followed.as_ref().map(FollowedDrive::mirrors);
+            statements::write(&opened.drive, &*target, &*self.node()?, mirrors, stop, &mut done)?;
+        }
+        Ok(done)
     }
 
     /// What is to be on the mirror, all of it here.

@@ -104,4 +104,10 @@ pub struct Mirrored {
     pub removed: u64,
     /// Whether all of the drive is there.
     pub whole: bool,
+    /// Statements of operators that stand beside its head; none: the policy names no operators.
+    #[serde(default)]
+    pub statements: Option<u64>,
+    /// Whether they are others than before.
+    #[serde(default)]
+    pub statements_changed: bool,
 }

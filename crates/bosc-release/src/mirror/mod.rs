@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! the link here, whole ── what has the target? ── objects that it lacks ── retired ── head ── what was retired long ago goes
+//!                                                                                      └─ what operators say
 //! ```
 //!
 //! Invariants:
@@ -17,13 +18,14 @@
 //!
 //! - `command`: what the command runs. `write`: one mirror brought up to date. `scope`: which blocks a sparse one holds.
 //! - `sources`: mirrors that commands read from. `keep`: a mirror kept up to date by a seeder.
-//! - `retired`: what is to be removed, and when. `target/`: where it is written. `event`: what is told.
+//! - `retired`: what is to be removed, and when. `statements`: what operators say, beside the head. `target/`: where it is written. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;
 pub(crate) mod keep;
 mod retired;
 mod scope;
+pub(crate) mod statements;
 pub(crate) mod sources;
 pub(crate) mod target;
 #[cfg(test)]

@@ -28,7 +28,9 @@ pub(super) fn of_version(
     let contents = opened.contents(blobs);
     let mut ranges: Vec<Range<u64>> = Vec::new();
     let mut taken = 0;
-    for entry in entries.iter().filter(|e| takes.takes(&e.key) || e.key == "/package.json") {
+    // What every client reads first: which version it is, and whether it may have it.
+    let always = ["/package.json", bosc_policy::FILE];
+    for entry in entries.iter().filter(|e| takes.takes(&e.key) || always.contains(&e.key.as_str())) {
         taken += usize::from(takes.takes(&entry.key));
         let Some(id) = entry.value.blob else { continue };
         if let Some(range) = map(&id) {

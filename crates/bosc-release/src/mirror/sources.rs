@@ -1,13 +1,13 @@
 //! Mirrors that commands read from: which are in use for which drive.
 //!
-//! A command names its mirrors for as long as it runs. Whatever follows the drive meanwhile has them.
+//! The policy of a drive names some for everybody. A command names its own for as long as it runs. Whatever follows the drive meanwhile has them.
 
 use super::event::MirrorEvent;
 use crate::command::Sink;
 use crate::engine::Engine;
 use crate::engine::mirrors::InUse;
 use crate::error::{CommandError, ErrorKind};
-use bosc_follow::FollowedDrive;
+use bosc_follow::{FollowedDrive, policy_here};
 use bosc_format::crypto::CoreKey;
 use bosc_updater::http::{Proxies, Roots};
 
@@ -24,9 +24,14 @@ impl Engine {
         Ok(self.mirrors.add(key, carriers))
     }
 
-    /// Adds the mirrors that are in use for a drive to one that is followed.
+    /// Adds the mirrors that are in use for a drive to one that is followed, and those that its policy names, as far as that is here.
+    /// What an address of those is not taken for is left out: nobody here gave it.
     pub(crate) fn add_mirrors(&self, followed: &FollowedDrive) -> Result<(), CommandError> {
-        for carrier in self.mirrors.of(followed.cores().key()) {
+        let policy = policy_here(followed.cores());
+        let named = policy.iter().flat_map(|policy| policy.mirrors()).filter_map(|address| {
+            bosc_updater::p2p::named_mirror(address, Roots::System, Proxies::from_environment()).ok()
+        });
+        for carrier in self.mirrors.of(followed.cores().key()).into_iter().chain(named) {
             followed.mirrors().add(carrier).map_err(|e| {
                 CommandError::new(
                     ErrorKind::Failed,

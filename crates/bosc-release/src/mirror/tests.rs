@@ -268,8 +268,10 @@ fn what_is_told_has_the_names_that_others_read() {
         total_bytes: 5,
         removed: 6,
         whole: true,
+        statements: Some(7),
+        statements_changed: true,
     };
-    let text = r#"{"target":"/t","verlink":"v","length":1,"changed":true,"objects":2,"bytes":3,"totalObjects":4,"totalBytes":5,"removed":6,"whole":true}"#;
+    let text = r#"{"target":"/t","verlink":"v","length":1,"changed":true,"objects":2,"bytes":3,"totalObjects":4,"totalBytes":5,"removed":6,"whole":true,"statements":7,"statementsChanged":true}"#;
     golden::events(vec![
         (
             E::Mirroring { link: "l".into(), target: "/t".into() },

@@ -327,6 +327,8 @@ pub(crate) fn write(
         total_bytes: sizes.fold(0, u64::saturating_add),
         removed,
         whole: is_whole,
+        statements: None,
+        statements_changed: false,
     })
 }
 

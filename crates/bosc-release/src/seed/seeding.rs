@@ -49,6 +49,8 @@ pub(super) struct Seeding<'a> {
     scrub: Scrub<'a>,
     /// It does not fit into what may be kept; how many bytes it needs.
     pub(super) limited: Option<u64>,
+    /// Fork and length of the release whose policy was asked for mirrors last.
+    named: Option<(u64, u64)>,
     /// A mirror of it that is kept up to date.
     pub(super) keeping: Option<Keeping>,
 }
@@ -115,6 +117,7 @@ impl<'a> Seeding<'a> {
             needed: None,
             scrub,
             limited: None,
+            named: None,
             keeping: None,
         })
     }
@@ -202,8 +205,13 @@ impl<'a> Seeding<'a> {
             sink.tell(event);
         }
         self.stats(&db, blobs.as_ref(), net, sink, alarm);
+        let whole = self.told.as_ref().is_some_and(|told| told.db_whole && told.blobs_whole);
+        if whole && !self.own && self.named != Some((db.fork, db.length)) {
+            self.named = Some((db.fork, db.length));
+            self.engine.add_mirrors(&self.followed)?;
+        }
         if let Some(keeping) = &mut self.keeping {
-            keeping.look(self.followed.cores(), self.followed.node().signal(), sink, alarm)?;
+            keeping.look(&self.followed, sink, alarm)?;
         }
         Ok(())
     }

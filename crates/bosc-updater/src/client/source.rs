@@ -132,6 +132,14 @@ fn pear(
     o.relay.clone_from(&options.source.relay);
     o.lan = options.source.lan;
     o.mirrors = mirrors(&options.source)?;
+    #[cfg(feature = "http")]
+    {
+        let source = options.source.clone();
+        o.named_mirror = Some(Arc::new(move |address| {
+            let (roots, proxies) = connections(&source);
+            crate::p2p::named_mirror(address, roots, proxies)
+        }));
+    }
     o.seed_back = options.source.seed_back;
     o.stop = interrupt.stop();
     o.device = Some(super::device::device(&options.folder()?)?);

@@ -5,12 +5,14 @@ use super::error::{nobody, older};
 use super::options::P2pOptions;
 use crate::error::{ErrorKind, UpdateError};
 use crate::source::{Conflict, Head};
-use bosc_follow::{DriveCores, FollowedCore, FollowedDrive, News, Stop, Topics, Wait};
+use bosc_follow::mirror::Carrier;
+use bosc_follow::{DriveCores, FollowedCore, FollowedDrive, News, Stop, Topics, Wait, policy_here};
 use bosc_format::id;
 use bosc_format::link::{PearLink, Version};
 use bosc_format::merkle::Head as CoreHead;
 use bosc_node::bootstrap::{BootstrapError, resolve};
 use bosc_node::{HeadSummary, Node, NodeConfig};
+use bosc_policy::Policy;
 use bosc_store::Store;
 use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
@@ -61,14 +63,27 @@ impl FollowedLink {
         })?;
         let node = Arc::new(node);
         let drive = FollowedDrive::join(&node, &Topics::default(), cores, options.seed_back)?;
-        for mirror in &options.mirrors {
-            drive.mirrors().add(Arc::clone(mirror)).map_err(|e| {
-                UpdateError::new(ErrorKind::Network, "no thread for a mirror could be had")
-                    .hint("close other programs, then try again")
-                    .because(e)
-            })?;
-        }
-        Ok(Self { link, store, news: None, drive, node, stop: options.stop.clone() })
+        let opened = Self { link, store, news: None, drive, node, stop: options.stop.clone() };
+        options.mirrors.iter().try_for_each(|mirror| opened.add_mirror(mirror))?;
+        // Those that the newest release which is here names: where UDP is blocked, nothing else may lead to a newer one.
+        let policy = policy_here(opened.drive.cores());
+        opened.name_mirrors(options, policy.as_ref().map_or(&[], Policy::mirrors))?;
+        Ok(opened)
+    }
+
+    fn add_mirror(&self, mirror: &Arc<dyn Carrier>) -> Result<(), UpdateError> {
+        self.drive.mirrors().add(Arc::clone(mirror)).map_err(|e| {
+            UpdateError::new(ErrorKind::Network, "no thread for a mirror could be had")
+                .hint("close other programs, then try again")
+                .because(e)
+        })
+    }
+
+    /// Takes the mirrors that the link's policy names, beside those that the application names. An address that is not taken is left
+    /// out: another client may know what to do with it.
+    pub(super) fn name_mirrors(&self, options: &P2pOptions, addresses: &[String]) -> Result<(), UpdateError> {
+        let Some(named) = &options.named_mirror else { return Ok(()) };
+        addresses.iter().filter_map(|address| named(address).ok()).try_for_each(|mirror| self.add_mirror(&mirror))
     }
 
     /// Calls `notify` whenever there may be a newer release. Whether that can be told.

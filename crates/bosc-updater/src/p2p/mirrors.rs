@@ -4,6 +4,8 @@ use crate::error::{ErrorKind, UpdateError};
 #[cfg(feature = "http")]
 use crate::http::{MirrorServer, Proxies, Roots};
 use crate::manifest::url::shown;
+#[cfg(feature = "http")]
+use crate::manifest::url::{SecureUrl, UrlKind};
 use bosc_follow::mirror::{Carrier, FolderCarrier};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +38,17 @@ pub fn mirror(address: &str) -> Result<Arc<dyn Carrier>, UpdateError> {
     }
 }
 
+/// A mirror that a link's policy names: `https://`, or `http://` of this machine. Who named it is trusted with the releases, not with
+/// this machine's files or network.
+///
+/// # Errors
+/// `Refused` for any other address.
+#[cfg(feature = "http")]
+pub fn named_mirror(address: &str, roots: Roots, proxies: Proxies) -> Result<Arc<dyn Carrier>, UpdateError> {
+    SecureUrl::parse(UrlKind::Asset, address)?;
+    Ok(Arc::new(MirrorServer::new(address, roots, proxies)?))
+}
+
 /// That of a web server; `None` for a path.
 fn scheme(address: &str) -> Result<Option<&str>, UpdateError> {
     let bad = |what: &str, hint: &str| {
@@ -55,5 +68,21 @@ fn scheme(address: &str) -> Result<Option<&str>, UpdateError> {
             "give the https:// address at which the bucket's files can be read",
         )),
         Some(_) => Err(bad("not the address of a mirror", usual)),
+    }
+}
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_names_neither_folders_nor_plain_servers() {
+        let of = |address: &str| named_mirror(address, Roots::Bundled, Proxies::none());
+        for good in ["https://example.com/app", "http://127.0.0.1:8080/app", "http://localhost/app"] {
+            assert!(of(good).is_ok(), "{good}");
+        }
+        for bad in ["http://example.com/app", "http://10.0.0.1/", "/srv/www/app", "", "file:///etc", "https://u:p@example.com/"] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
     }
 }

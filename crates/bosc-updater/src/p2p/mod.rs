@@ -52,7 +52,9 @@ mod write;
 
 pub use bosc_follow::Stop;
 pub use mirrors::mirror;
-pub use options::{P2pOptions, Room, Where, host};
+#[cfg(feature = "http")]
+pub use mirrors::named_mirror;
+pub use options::{NamedMirror, P2pOptions, Room, Where, host};
 
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Release, ReleaseId, Staged};

@@ -16,6 +16,9 @@ pub type Room = Arc<dyn Fn(&Path, u64) -> Result<(), UpdateError> + Send + Sync>
 /// Where the application stands, asked when the link has rules.
 pub type Where = Arc<dyn Fn() -> Result<Standing, UpdateError> + Send + Sync>;
 
+/// A mirror by the address that a link's policy gives. What it refuses is not used.
+pub type NamedMirror = Arc<dyn Fn(&str) -> Result<Arc<dyn Carrier>, UpdateError> + Send + Sync>;
+
 /// How a `pear://` link is followed.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -39,6 +42,8 @@ pub struct P2pOptions {
     pub lan: bool,
     /// Mirrors of the drive, asked at the same time as peers; see [`super::mirror`].
     pub mirrors: Vec<Arc<dyn Carrier>>,
+    /// Makes the mirrors that the link's policy names, at most 16 with `mirrors`. Without it they are not used.
+    pub named_mirror: Option<NamedMirror>,
     /// Lets others find this peer and fetch from it.
     pub seed_back: bool,
     /// The platform as the drive names it, such as `linux-x64`.
@@ -83,6 +88,7 @@ impl P2pOptions {
             relay: Vec::new(),
             lan: false,
             mirrors: Vec::new(),
+            named_mirror: None,
             seed_back: false,
             platform: host(),
             patience: Duration::from_secs(60),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! no /release.json ── nothing is restricted, and nobody is asked
-//! a policy ── operators' records in the DHT ── remembered on disk ── decided (bosc_policy::decide) ── Guidance
+//! a policy ── what operators say (`bosc_follow::operators`) ── remembered on disk ── decided (bosc_policy::decide) ── Guidance
 //! one that cannot be read ── nothing is installed
 //! ```
 //!
@@ -13,7 +13,6 @@
 //! * Who is asked learns a key that stands in the drive, and nothing of this installation.
 //! * Bounds: [`bosc_policy::MAX_POLICY`], [`bosc_policy::MAX_OPERATORS`] records, [`ASK_FOR`] for all of them.
 
-use super::error::cancelled;
 use super::fetching::Fetching;
 use super::link::FollowedLink;
 use super::options::P2pOptions;
@@ -22,19 +21,18 @@ use crate::error::{ErrorKind, UpdateError};
 use crate::files;
 use crate::release::newer;
 use crate::source::{Guidance, Held, HeldBy, Stale, Standing, Terms};
-use bosc_follow::{CoreSource, FollowError, Wait};
+use bosc_follow::{CoreSource, Wait, operators};
 use bosc_format::crypto::hash;
 use bosc_format::id;
-use bosc_node::RecordAnswer;
 use bosc_policy::{
-    Facts, Freshness, Installation, Newest, Policy, PolicyError, Release, Seen, Signed, Target, Why, decide,
+    Facts, Freshness, Installation, Newest, Policy, PolicyError, Release, Seen, Target, Why, decide,
 };
 use semver::Version;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long operators' records are looked for.
+/// How long operators' statements are looked for.
 const ASK_FOR: Duration = Duration::from_secs(15);
 /// Most bytes of what is remembered.
 const MAX_SEEN: u64 = 256 << 10;
@@ -98,6 +96,7 @@ impl Rules {
                 self.guidance = Some(Guidance::default());
             }
         })?;
+        link.name_mirrors(options, policy.mirrors())?;
         let standing = match &options.standing {
             Some(standing) => standing()?,
             None => Standing { installed: threshold.clone(), on_trial: false, kept: None },
@@ -159,17 +158,12 @@ impl Rules {
         if self.seen.is_none() {
             self.seen = Some(self.remembered(link.link.key)?);
         }
-        let asked: Vec<_> = policy.operators().iter().map(|o| link.node.record(&o.key)).collect();
+        let keys: Vec<_> = policy.operators().iter().map(|o| o.key).collect();
+        let mut wait = Wait::new(&link.stop).timeout(ASK_FOR.min(options.patience));
+        let heard = operators::ask(&link.node, Some(link.drive.mirrors()), &keys, &mut wait)?;
         let Some(seen) = &mut self.seen else { return Ok(()) };
         let before = seen.clone();
-        let mut wait = Wait::new(&link.stop).timeout(ASK_FOR.min(options.patience));
-        for query in asked {
-            let answer = wait.run(query.signal(), |_| Ok::<_, FollowError>(query.answer()));
-            let Some(Ok(RecordAnswer::Found(Some(record)))) = answer.map_err(|_| cancelled())? else {
-                continue;
-            };
-            // Anything else under the operator's key counts for nothing.
-            let Ok(signed) = Signed::read(&record.value) else { continue };
+        for signed in heard.statements {
             // Of a contradiction the stricter was taken in.
             let _ = seen.take(signed, policy);
         }

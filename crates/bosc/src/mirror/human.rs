@@ -55,5 +55,9 @@ pub(crate) fn done(p: &Printer, of: &Mirrored) {
     let removed =
         if of.removed > 0 { format!(", {} removed", count(of.removed, "old file")) } else { String::new() };
     p.say(Tone::Good, &format!("{} has length {}: {what}{removed}", one_line(&of.target), of.length));
+    if let Some(statements) = of.statements {
+        let new = if of.statements_changed { "new" } else { "as they were" };
+        p.say(Tone::Plain, &format!("Beside it {} of operators, {new}", count(statements, "statement")));
+    }
     p.say(Tone::Plain, &format!("In all {}, {}", count(of.total_objects, "file"), bytes(of.total_bytes)));
 }
