@@ -41,7 +41,7 @@ async function world(t, policy = {}) {
   fs.cpSync(path.join(dir, app), source)
   w.installed = new Installed(alone, link, { source, version: '1.0.0' })
   w.watch = (...flags) => w.installed.watch('--mirror', server.url, ...flags)
-  w.seen = () => path.join(w.installed.dir, 'bosc-updater', 'p2p.statements')
+  w.seen = () => fs.readdirSync(w.installed.dir, { recursive: true }).some((name) => name.endsWith('p2p.statements'))
   /** Until a client has checked once: it checks one time after the other, and each time asks for what operators say. */
   w.asked = async (run) => {
     const count = () => server.log.filter((one) => one.name === FILE).length
@@ -79,7 +79,7 @@ test('with UDP blocked a halt on a web server is obeyed, and what was seen is no
   let run = w.watch()
   await w.asked(run)
   assert.equal(run.last('updated'), undefined, run.describe())
-  assert.ok(fs.existsSync(w.seen()))
+  assert.ok(w.seen())
   await run.quit()
   // A server that shows what was said before, something else, or nothing.
   const bad = {

@@ -59,7 +59,10 @@ pub fn ask(
         let answer = wait.run(query.signal(), |alarm| {
             Ok::<_, FollowError>(match query.answer() {
                 // Both are looked at: the alarm wakes this look, and a datagram does not.
-                None if mirrors.is_some() && alarm.has_passed(start, SILENT) && node.status().received == 0 => {
+                None if mirrors.is_some()
+                    && alarm.has_passed(start, SILENT)
+                    && node.status().received == 0 =>
+                {
                     Some(None)
                 }
                 answer => answer.map(Some),

@@ -68,6 +68,4 @@ pub use share::{Installation, InvalidShare, Share};
 pub use statement::{
     About, Halt, MAX_SIGNED, MAX_VERSION, MAX_VERSIONS, Newest, Signed, Statement, StatementError,
 };
-pub use statements::{
-    MAX_STATEMENTS, MAX_STATEMENTS_FILE, STATEMENTS_FILE, Statements, StatementsError,
-};
+pub use statements::{MAX_STATEMENTS, MAX_STATEMENTS_FILE, STATEMENTS_FILE, Statements, StatementsError};

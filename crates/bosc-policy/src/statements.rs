@@ -186,6 +186,24 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_the_documentation() {
+        let page = include_str!("../../../docs/formats.md");
+        let vector = page
+            .split("<!-- vector: statements -->")
+            .nth(1)
+            .and_then(|rest| rest.split("<!-- end -->").next())
+            .unwrap();
+        let hex: String = vector.split_whitespace().collect();
+        let bytes: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
+        let statement = Statement { link: [9; 32], counter: 1, time: 2, newest: None, versions: Vec::new() };
+        let all: Statements =
+            [Signed::new(&statement, &KeyPair::from_seed(&[3; 32])).unwrap()].into_iter().collect();
+        assert_eq!(all.to_bytes(), bytes);
+        assert_eq!(Statements::read(&bytes), Ok(all));
+    }
+
+    #[test]
     fn what_is_not_such_a_file_is_told_apart() {
         let bytes: Vec<u8> = [said(1, 1, 1), said(2, 2, 2)].into_iter().collect::<Statements>().to_bytes();
         assert_eq!(Statements::read(b"<!doctype html>"), Err(StatementsError::Other));
@@ -230,12 +248,19 @@ mod tests {
 
     #[test]
     fn the_largest_file_fits() {
-        let long = |i: usize| -> Version { format!("1.0.0-{i}{}", "x".repeat(MAX_VERSION - 7)).parse().unwrap() };
+        let long =
+            |i: usize| -> Version { format!("1.0.0-{i}{}", "x".repeat(MAX_VERSION - 7)).parse().unwrap() };
         let versions: Vec<About> = (0..MAX_VERSIONS)
             .map(|i| About { version: long(i), share: Some(Share::ALL), halt: None })
             .collect();
         let of = |n: u8, time: u64| {
-            let statement = Statement { link: [7; 32], counter: u64::MAX, time, newest: None, versions: versions.clone() };
+            let statement = Statement {
+                link: [7; 32],
+                counter: u64::MAX,
+                time,
+                newest: None,
+                versions: versions.clone(),
+            };
             Signed::new(&statement, &KeyPair::from_seed(&[n; 32])).unwrap()
         };
         let all: Statements = (0..20).flat_map(|n| [of(n, u64::MAX), of(n, u64::MAX - 1)]).collect();

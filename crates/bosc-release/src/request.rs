@@ -10,7 +10,9 @@ use crate::gc::Gc;
 use crate::info::Info;
 use crate::install::Install;
 use crate::keys::{KeysExport, KeysImport};
+use crate::log::Log;
 use crate::mirror::Mirror;
+use crate::monitor::Monitor;
 use crate::provision::Provision;
 use crate::relay::Relay;
 use crate::seed::Seed;
@@ -49,6 +51,10 @@ pub enum Request {
     Changelog(Changelog),
     /// Every version in a drive's history.
     Versions(Versions),
+    /// Every release, and what operators say.
+    Log(Log),
+    /// Keep what is seen of a link, and tell what contradicts it.
+    Monitor(Monitor),
     /// The cores kept here.
     Cores(Cores),
     /// Give disk space back.
@@ -109,6 +115,8 @@ impl Request {
             Self::Provision(r) => r.timeout_ms,
             Self::Changelog(r) => r.timeout_ms,
             Self::Versions(r) => r.timeout_ms,
+            Self::Log(r) => r.timeout_ms,
+            Self::Monitor(r) => r.timeout_ms,
             Self::DataDht(r) => r.timeout_ms,
             Self::Install(r) => r.timeout_ms,
             Self::Doctor(r) => r.timeout_ms,
@@ -146,6 +154,8 @@ impl Request {
             Self::Provision(_) => "provision",
             Self::Changelog(_) => "changelog",
             Self::Versions(_) => "versions",
+            Self::Log(_) => "log",
+            Self::Monitor(_) => "monitor",
             Self::Cores(_) => "cores",
             Self::Gc(_) => "gc",
             Self::Install(_) => "install",

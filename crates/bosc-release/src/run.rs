@@ -86,6 +86,8 @@ impl Engine {
             Request::Rotate(r) => self.rotate(r, sink, stop),
             Request::Changelog(r) => Ok(self.changelog(r, sink, stop)?.into()),
             Request::Versions(r) => Ok(self.versions(r, sink, stop)?.into()),
+            Request::Log(r) => Ok(self.log(r, sink, stop)?.into()),
+            Request::Monitor(r) => Ok(self.monitor(r, sink, stop)?.into()),
             Request::Cores(r) => Ok(self.cores(r, sink)?.into()),
             Request::Gc(r) => Ok(self.gc(r, sink)?.into()),
             Request::DataDht(r) => Ok(self.data_dht(r, stop)?.into()),

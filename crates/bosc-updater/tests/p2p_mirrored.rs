@@ -90,7 +90,8 @@ impl World {
         let link = PearLink::parse(&self.publisher.link).unwrap().key;
         let statement = Statement { link, counter: self.counter, time: now(), newest, versions };
         let signed = Signed::new(&statement, &self.key).unwrap();
-        let mut config = NodeConfig::peer(self.network.bootstrap().iter().map(|n| n.parse().unwrap()).collect());
+        let mut config =
+            NodeConfig::peer(self.network.bootstrap().iter().map(|n| n.parse().unwrap()).collect());
         config.host = Ipv4Addr::LOCALHOST;
         let node = Node::start(config, None).unwrap();
         let kept = node.put_record(&self.key, self.counter, signed.as_bytes().to_vec());

@@ -18,7 +18,9 @@ use crate::info::args::Info;
 use crate::init::args::Init;
 use crate::install::args::Install;
 use crate::keys::args::Keys;
+use crate::log::args::Log;
 use crate::mirror::args::Mirror;
+use crate::monitor::args::Monitor;
 use crate::provision::args::Provision;
 use crate::relay::args::Relay;
 use crate::seed::args::Seed;
@@ -103,6 +105,10 @@ pub(crate) enum Tools {
     Changelog(Changelog),
     /// Show every version in a link's history, or the version of bosc
     Versions(Versions),
+    /// Show every release of a link: when, who signed, what changed, what operators say
+    Log(Log),
+    /// Keep every signed head and statement of a link in a file, and tell what contradicts it
+    Monitor(Monitor),
     /// List the cores kept in the store
     Cores(Cores),
     /// Free disk space
@@ -137,6 +143,8 @@ impl Tools {
             Self::Build(_) => "build",
             Self::Changelog(_) => "changelog",
             Self::Versions(_) => "versions",
+            Self::Log(_) => "log",
+            Self::Monitor(_) => "monitor",
             Self::Cores(_) => "cores",
             Self::Gc(_) => "gc",
             Self::Data(_) => "data",

@@ -152,6 +152,8 @@ impl<'a> Human<'a> {
             Event::Build(event) => crate::build::human::build(p, event),
             Event::Changelog(event) => crate::changelog::human::changelog(p, event),
             Event::Versions(event) => crate::versions::human::versions(p, event),
+            Event::Log(event) => crate::log::human::line(p, event),
+            Event::Monitor(event) => crate::monitor::human::line(p, event),
             Event::Cores(event) => crate::cores::human::cores(p, event),
             Event::Gc(event) => crate::gc::human::gc(p, event),
             Event::Install(event) => crate::install::human::install(p, event),

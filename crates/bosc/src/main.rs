@@ -22,6 +22,8 @@ mod install;
 mod keys;
 mod line;
 mod lines;
+mod log;
+mod monitor;
 mod on_store;
 mod publish;
 mod relay;

@@ -278,6 +278,8 @@ fn ending(request: &Request, output: &Output, p: &Printer) {
             Tone::Plain,
             &format!("{} of {} versions; * where the SemVer changed", of.shown, of.versions),
         ),
+        Output::Log(of) => crate::log::human::done(p, of),
+        Output::Monitored(of) => crate::monitor::human::done(p, of),
         Output::Cores(of) => {
             let (cores, writable, size) = (count(of.count, "core"), of.writable, bytes(of.bytes));
             p.say(Tone::Plain, &format!("{cores}, {writable} writable, {size}"));
@@ -362,6 +364,9 @@ impl Tools {
                 max: a.max,
                 timeout_ms: seconds(a.timeout)?,
             }),
+            Self::Log(a) => Request::Log(crate::log::log(a)?),
+            Self::Monitor(a) if a.compare.is_some() => return crate::monitor::compare(a, printer),
+            Self::Monitor(a) => Request::Monitor(crate::monitor::monitor(a)?),
             Self::Cores(a) => Request::Cores(cores::Cores { all: a.all_cores }),
             Self::Gc(a) => Request::Gc(gc(a)),
             Self::Data(Data::Multisig) => return crate::multisig::records(g, printer, stop),

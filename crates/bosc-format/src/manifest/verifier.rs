@@ -4,7 +4,7 @@ use super::bounds::MAX_SIGNATURE;
 use super::derive::TREE;
 use super::fields::{Manifest, Prologue, SignerSpec};
 use super::multisig::{MultiSignature, PartialSignature, SignerProof, assemble};
-use crate::crypto::{self, CoreKey, Hash, KeyPair};
+use crate::crypto::{self, CoreKey, Hash, KeyPair, PublicKey};
 use crate::flat_tree;
 use crate::merkle::{Head, Node, RootStack, next_subtree, tree_hash};
 use std::collections::HashMap;
@@ -133,6 +133,23 @@ impl Verifier {
             return head.length == p.length && head.tree_hash() == p.hash;
         }
         MultiSignature::decode(&head.signature).is_ok_and(|s| self.verify_multi(head, &s))
+    }
+
+    /// The public keys of those who signed a head, in the order of its signature: the quorum that counts. Empty where the head is not
+    /// signed as the key demands, and where the key itself fixes its blocks.
+    pub fn signed_by(&self, head: &Head) -> Vec<PublicKey> {
+        if !self.verify(head) || self.prologue.as_ref().is_some_and(|p| head.length <= p.length) {
+            return Vec::new();
+        }
+        let signature = match (self.version, self.signers.as_slice()) {
+            (0, [only]) if !self.allow_patch => return vec![only.public_key],
+            (0, _) => MultiSignature::decode_v0(&head.signature),
+            _ => MultiSignature::decode(&head.signature),
+        };
+        let proofs = signature.map(|s| s.proofs).unwrap_or_default();
+        let quorum = usize::try_from(self.quorum).unwrap_or(usize::MAX);
+        let signer = |p: &SignerProof| Some(self.signers.get(usize::try_from(p.signer).ok()?)?.public_key);
+        proofs.iter().take(quorum).filter_map(signer).collect()
     }
 
     fn verify_multi(&self, head: &Head, signatures: &MultiSignature) -> bool {

@@ -38,11 +38,12 @@ fn events_of_reading_have_the_names_that_others_read() {
             put: 3,
             deleted: 4,
             upgrade: None,
+            gone: false,
         },
         "version",
         concat!(
             r#"{"length":1,"fork":2,"verlink":"v","semver":null,"released":false,"put":3,"deleted":4,"#,
-            r#""upgrade":null}"#
+            r#""upgrade":null,"gone":false}"#
         ),
     )]);
     let core = |kind, drive: Option<&str>| {

@@ -152,6 +152,10 @@ events! {
     Changelog(crate::changelog::event::ChangelogEvent),
     /// Of `versions`.
     Versions(crate::versions::event::VersionsEvent),
+    /// Of `log`.
+    Log(crate::log::event::LogEvent),
+    /// Of `monitor`.
+    Monitor(crate::monitor::event::MonitorEvent),
     /// Of `cores`.
     Cores(crate::cores::event::CoresEvent),
     /// Of `gc`.
@@ -225,6 +229,12 @@ outputs! {
     Changelog(crate::changelog::event::ChangelogShown),
     /// Of `versions`.
     Versions(crate::versions::event::VersionsShown),
+    /// Of `log`.
+    Log(crate::log::event::LogShown),
+    /// Of `monitor`.
+    Monitored(crate::monitor::event::Monitored),
+    /// Of `monitor --compare`.
+    Compared(crate::monitor::event::Compared),
     /// Of `cores`.
     Cores(crate::cores::event::CoresShown),
     /// Of `gc`.

@@ -70,7 +70,16 @@ impl Keeping {
     /// At this target. Nothing is written yet.
     pub(crate) fn new(target: &str, grace_ms: u64) -> Result<Self, CommandError> {
         let target = Arc::from(target::open(target)?);
-        Ok(Self { target, grace_ms, written: None, running: None, failed: None, heard: None, done: None, stop: Stop::new() })
+        Ok(Self {
+            target,
+            grace_ms,
+            written: None,
+            running: None,
+            failed: None,
+            heard: None,
+            done: None,
+            stop: Stop::new(),
+        })
     }
 
     /// Begins what is to be done, and tells what was. `signal` is raised when that changes.

@@ -25,8 +25,8 @@ pub mod event;
 pub(crate) mod keep;
 mod retired;
 mod scope;
-pub(crate) mod statements;
 pub(crate) mod sources;
+pub(crate) mod statements;
 pub(crate) mod target;
 #[cfg(test)]
 mod tests;

@@ -97,7 +97,10 @@ mod tests {
     }
 
     fn policy(operators: &[u8]) -> Policy {
-        let all: Vec<_> = operators.iter().map(|n| json!({"key": id::encode(&key(*n).public()), "may": ["halt"]})).collect();
+        let all: Vec<_> = operators
+            .iter()
+            .map(|n| json!({"key": id::encode(&key(*n).public()), "may": ["halt"]}))
+            .collect();
         Policy::from_json(&json!({"schema": 1, "operators": all})).unwrap()
     }
 
@@ -110,7 +113,8 @@ mod tests {
     fn counters_at_a_target_never_get_lower_and_strangers_get_nowhere() {
         let dir = tempfile::tempdir().unwrap();
         let target = super::super::target::open(dir.path().to_str().unwrap()).unwrap();
-        let put = |operators: &[u8], heard: Vec<Signed>| put(&*target, &LINK, &policy(operators), heard).unwrap();
+        let put =
+            |operators: &[u8], heard: Vec<Signed>| put(&*target, &LINK, &policy(operators), heard).unwrap();
         assert_eq!(put(&[1], vec![]), (Some(0), false));
         assert!(target.size(STATEMENTS_FILE).unwrap().is_none(), "nothing is written for nothing");
         assert_eq!(put(&[1], vec![said(1, 5, LINK), said(2, 9, LINK), said(1, 8, [8; 32])]), (Some(1), true));

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::drive::parse_link;
 use crate::engine::follow::reading;
 use crate::engine::open::{Opened, PACKAGE_MAX};
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use bosc_drive::bee::Bee;
 use bosc_drive::blobs::BlobId;
 use bosc_drive::drive::{EntryValue, FILES_PREFIX};
@@ -33,7 +33,29 @@ pub(crate) struct HistoryVersion {
     pub(crate) put: u64,
     pub(super) deleted: u64,
     /// Content of its package.json.
-    package: Option<BlobId>,
+    pub(crate) package: Option<BlobId>,
+}
+
+/// How long content may be waited for once some was found to be gone: what is old is often gone together.
+const AFTER_GONE: Duration = Duration::from_millis(500);
+
+/// A package.json that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// What it says; nothing when there is none.
+    Said(Said),
+    /// There is one, and neither this store nor a peer has its content any more.
+    Gone,
+}
+
+impl Read {
+    /// What it says, as far as that is known.
+    pub(crate) fn said(&self) -> Said {
+        match self {
+            Self::Said(said) => said.clone(),
+            Self::Gone => Said::default(),
+        }
+    }
 }
 
 /// What a package.json says.
@@ -59,14 +81,17 @@ impl Engine {
         let until = link.version.map_or(head.length, |v| v.length).min(head.length);
         let max = request.max.clamp(1, MAX_VERSIONS);
         let (all, total) = self.drive_versions(&opened, until, max, timeout, stop)?;
-        let mut last: Option<(Option<BlobId>, Said)> = None;
+        let mut last: Option<(Option<BlobId>, Read)> = None;
+        let mut patience = timeout;
         for version in &all {
-            let said = match &last {
-                Some((package, said)) if *package == version.package => said.clone(),
-                _ => self.said(&opened, version.package, timeout, stop)?,
+            let read = match &last {
+                Some((package, read)) if *package == version.package => read.clone(),
+                _ => self.read_package(&opened, version.package, &mut patience, stop)?,
             };
+            let gone = read == Read::Gone;
+            let said = read.said();
             // The oldest line shown may repeat what a version before it had.
-            let new = last.as_ref().is_none_or(|(_, before)| before.version != said.version);
+            let new = last.as_ref().is_none_or(|(_, before)| before.said().version != said.version);
             let at = PearLink {
                 version: Some(Version { fork: head.fork, length: version.length }),
                 ..PearLink::new(*opened.drive.key())
@@ -80,8 +105,9 @@ impl Engine {
                 put: version.put,
                 deleted: version.deleted,
                 upgrade: said.upgrade.clone(),
+                gone,
             });
-            last = Some((version.package, said));
+            last = Some((version.package, read));
         }
         Ok(VersionsShown {
             link: opened.drive.plain_link(),
@@ -132,6 +158,24 @@ impl Engine {
             }
         }
         Ok((out, total))
+    }
+
+    /// The package.json of a version. `patience`: how long its content may be waited for, which gets shorter when some is gone.
+    pub(crate) fn read_package(
+        &self,
+        opened: &Opened,
+        package: Option<BlobId>,
+        patience: &mut Duration,
+        stop: &Stop,
+    ) -> Result<Read, CommandError> {
+        match self.said(opened, package, *patience, stop) {
+            Ok(said) => Ok(Read::Said(said)),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Network) => {
+                *patience = (*patience).min(AFTER_GONE);
+                Ok(Read::Gone)
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// What the package.json of a version says; nothing when there is none or it is none.

@@ -24,6 +24,9 @@ pub enum VersionsEvent {
         deleted: u64,
         /// The link its package.json names.
         upgrade: Option<String>,
+        /// It has a package.json whose content is not here any more, nor at a peer that answered.
+        #[serde(default)]
+        gone: bool,
     },
 }
 

@@ -83,7 +83,10 @@ impl FollowedLink {
     /// out: another client may know what to do with it.
     pub(super) fn name_mirrors(&self, options: &P2pOptions, addresses: &[String]) -> Result<(), UpdateError> {
         let Some(named) = &options.named_mirror else { return Ok(()) };
-        addresses.iter().filter_map(|address| named(address).ok()).try_for_each(|mirror| self.add_mirror(&mirror))
+        addresses
+            .iter()
+            .filter_map(|address| named(address).ok())
+            .try_for_each(|mirror| self.add_mirror(&mirror))
     }
 
     /// Calls `notify` whenever there may be a newer release. Whether that can be told.

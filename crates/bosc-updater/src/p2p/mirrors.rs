@@ -81,7 +81,14 @@ mod tests {
         for good in ["https://example.com/app", "http://127.0.0.1:8080/app", "http://localhost/app"] {
             assert!(of(good).is_ok(), "{good}");
         }
-        for bad in ["http://example.com/app", "http://10.0.0.1/", "/srv/www/app", "", "file:///etc", "https://u:p@example.com/"] {
+        for bad in [
+            "http://example.com/app",
+            "http://10.0.0.1/",
+            "/srv/www/app",
+            "",
+            "file:///etc",
+            "https://u:p@example.com/",
+        ] {
             assert!(of(bad).is_err(), "{bad}");
         }
     }

@@ -87,6 +87,8 @@ pub(crate) const ERRORS: &[Known] = &[
         "remove it or `--ignore` it; if it may be published, `--allow` it"),
     known("ERR_MIRROR", "2, 3, 4", "a mirror cannot be read, or a target holds something that `mirror` does not go on with: another drive, a newer version",
         "do what the error says: each kind of fault of a mirror is named"),
+    known("ERR_MONITOR", "7", "`monitor` found a history that forked, other signers or operators, or two statements under one counter; or its file was changed",
+        "keep the file, and do what the error says; see docs/mirrors.md, \"Monitors\""),
     known("ERR_MULTISIG_LINK", "2", "a quorum signs the link: nobody can stage to it",
         "release with `bosc provision` and `bosc multisig`"),
     known("ERR_NETWORK_TIMEOUT", "4", "no peer was found, or none delivered, in time",

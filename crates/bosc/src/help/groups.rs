@@ -6,10 +6,10 @@ use std::fmt::Write;
 
 /// A group and its commands, in the order in which one meets them.
 pub(super) const GROUPS: [(&str, &[&str]); 6] = [
-    ("Make what you ship", &["init", "touch", "build", "stage", "changelog", "versions"]),
+    ("Make what you ship", &["init", "touch", "build", "stage", "changelog", "versions", "log"]),
     ("Share and fetch", &["seed", "info", "dump", "mirror", "install"]),
     ("Release", &["publish", "line", "provision", "multisig", "rotate"]),
-    ("Operate", &["doctor", "keys", "store", "cores", "gc", "data", "dht", "relay", "blind-peer"]),
+    ("Operate", &["doctor", "monitor", "keys", "store", "cores", "gc", "data", "dht", "relay", "blind-peer"]),
     ("In the application", &["watch", "updater", "delta"]),
     ("Learn", &["demo", "help", "completions", "man"]),
 ];

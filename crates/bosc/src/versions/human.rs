@@ -5,8 +5,9 @@ use crate::printer::Printer;
 use bosc_release::versions::event::VersionsEvent;
 
 pub(crate) fn versions(p: &Printer, event: &VersionsEvent) {
-    let VersionsEvent::Version { length, verlink, semver, released, .. } = event;
+    let VersionsEvent::Version { length, verlink, semver, released, gone, .. } = event;
     let mark = if *released { "*" } else { " " };
-    let semver = semver.as_deref().map_or("-".to_owned(), one_line);
+    let unknown = if *gone { "content is gone" } else { "-" };
+    let semver = semver.as_deref().map_or(unknown.to_owned(), one_line);
     p.data_row(&format!("{mark} {length:>7}  {semver:<16}"), verlink);
 }

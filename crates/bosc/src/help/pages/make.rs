@@ -88,4 +88,18 @@ Without a link: this bosc, its store format and its platform.",
             ("The last ten", "bosc versions pear://KEY --max 10"),
         ],
     },
+    Page {
+        path: "log",
+        details: "\
+The newest release first: its version, length and time, the hash of the tree at that length,
+who of the quorum signed it, its size, what changed since the one before, and what an update
+from there costs. Then what the link's operators say now. Length and hash are of the signed
+tree: whoever has the link computes the same. A store keeps the signature of its newest head
+alone; of older ones `bosc monitor` does.",
+        examples: &[
+            ("The last releases", "bosc log pear://KEY"),
+            ("All of them, for a program", "bosc log pear://KEY --max 1000 --json"),
+            ("From a mirror", "bosc log pear://KEY --mirror https://example.com/app"),
+        ],
+    },
 ];
