@@ -6,6 +6,7 @@ import path from 'node:path'
 import { assertFailed } from '../lib/check.mjs'
 import { isStandIn } from '../lib/bosc.mjs'
 import { fixture } from '../lib/fixture.mjs'
+import { MirrorServer } from '../lib/mirror-server.mjs'
 import { parseLink } from '../lib/net.mjs'
 import { Operator, encodeStatements } from '../lib/statements.mjs'
 import { noise, sampleApp, writeTree } from '../lib/tree.mjs'
@@ -55,9 +56,42 @@ test('log tells every release, who signed the newest, what changed and what oper
   const plain = ({ version, length, hash, verlink }) => ({ version, length, hash, verlink })
   assert.deepEqual(elsewhere.all('release').map(plain), log.all('release').map(plain))
   assert.deepEqual(elsewhere.last('statement'), said)
-  fs.writeFileSync(path.join(mirror, 'bosc-statements'), '<!doctype html>')
-  const bad = await w.f.bosc(NOBODY).ok('log', w.link, '--mirror', mirror)
-  assert.equal(bad.last('statements-fault').fault, 'web-page')
+})
+
+test('what is wrong with a file of statements is told apart', { timeout, skip }, async (t) => {
+  const w = await world(t)
+  await w.release('1.0.0', 1)
+  const mirror = w.f.fresh('mirror')
+  await w.author.ok('mirror', w.link, mirror)
+  const file = path.join(mirror, 'bosc-statements')
+  const good = encodeStatements([w.operator.says({ versions: { '1.0.0': { halt: 'halted' } } })])
+  fs.writeFileSync(file, good)
+  let answer = () => false
+  const server = await new MirrorServer(mirror, { mode: (name, req, res) => name === 'bosc-statements' && answer(res) }).start()
+  t.after(() => server.close())
+  const reader = w.f.bosc(NOBODY)
+  const log = () => reader.ok('log', w.link, '--mirror', server.url)
+  assert.equal((await log()).all('statement').length, 1)
+  const newer = Buffer.from(good)
+  newer[8] = 2
+  const faults = {
+    'web-page': (res) => res.writeHead(200, { 'content-type': 'text/html' }).end('<!DOCTYPE html><p>Log in'),
+    'too-long': (res) => res.writeHead(200).end(Buffer.alloc(100_000)),
+    'wrong-bytes': (res) => res.end('nothing of the kind'),
+    busy: (res) => res.writeHead(503).end(),
+    refused: (res) => res.writeHead(403).end(),
+    damaged: (res) => res.end(good.subarray(0, good.length - 3)),
+    newer: (res) => res.end(newer)
+  }
+  for (const [fault, answers] of Object.entries(faults)) {
+    answer = (res) => (answers(res), true)
+    const seen = await log()
+    assert.equal(seen.last('statements-fault')?.fault, fault)
+    assert.equal(seen.all('release').length, 1, 'it stops nothing')
+    assert.equal(seen.all('statement').length, 0)
+  }
+  answer = (res) => (res.writeHead(404).end(), true)
+  assert.equal((await log()).last('statements-fault'), undefined, 'that there is none is no fault')
 })
 
 test('versions says where a package.json is gone', { timeout, skip }, async (t) => {
@@ -93,6 +127,9 @@ test('a monitor records what it sees, survives a kill, and finds a contradiction
   const size = fs.statSync(file).size
   assert.equal((await once()).code, 0)
   assert.equal(fs.statSync(file).size, size, 'nothing new is nothing written')
+  // What is here alone is no look.
+  const alone = await watcher.end(['monitor', w.link, file, '--once', '--timeout', '2'])
+  assert.equal(alone.code, 4, alone.stderr)
   // Torn.
   fs.truncateSync(file, size - 5)
   const torn = await once()

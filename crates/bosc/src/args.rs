@@ -105,9 +105,9 @@ pub(crate) enum Tools {
     Changelog(Changelog),
     /// Show every version in a link's history, or the version of bosc
     Versions(Versions),
-    /// Show every release of a link: when, who signed, what changed, what operators say
+    /// Show every release of a link: who signed it, and what changed
     Log(Log),
-    /// Keep every signed head and statement of a link in a file, and tell what contradicts it
+    /// Record a link's signed heads and statements, and find contradictions
     Monitor(Monitor),
     /// List the cores kept in the store
     Cores(Cores),

@@ -190,7 +190,7 @@ impl Engine {
 }
 
 fn keys(of: &[PublicKey]) -> Vec<String> {
-    of.iter().map(|key| id::encode(key)).collect()
+    of.iter().map(id::encode).collect()
 }
 
 /// A sum of sizes, as long as all are known here.

@@ -8,10 +8,11 @@ use super::record::{Record, Seen, rights};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::parse_whole_link;
+use crate::engine::follow::stopped;
 use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
 use crate::log::event::StatementSeen;
-use bosc_follow::{CoreName, FollowError, Wait};
+use bosc_follow::{CoreName, FollowError, FollowedCore, Wait};
 use bosc_format::id;
 use bosc_policy::{Policy, Right};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -56,9 +57,8 @@ impl Engine {
     ) -> Result<Monitored, CommandError> {
         let link = parse_whole_link(&request.link)?;
         let timeout = Duration::from_millis(request.timeout_ms);
-        let _mirrors = self.read_mirrors(&link.key, &request.mirrors)?;
         let (mut known, mut before) = (Known::new(link.key), Vec::new());
-        let (file, found) = MonitorFile::open(&request.file, &link.key, |record| {
+        let (file, found) = MonitorFile::begin(&request.file, &link.key, |record| {
             before.extend(known.take(&record).map_err(|why| damaged(&request.file, why))?);
             Ok(())
         })?;
@@ -75,7 +75,13 @@ impl Engine {
         let mut watching = Watching { file, known, sink, findings: Vec::new() };
         before.into_iter().filter(Finding::is_lasting).for_each(|finding| watching.find(finding));
         while watching.findings.is_empty() {
+            // Mirrors end with the drive that they were read for.
+            let mirrors = self.read_mirrors(&link.key, &request.mirrors)?;
             let looked = self.open_fresh(&link, timeout, stop).and_then(|opened| {
+                if !answered(&opened) {
+                    let core = opened.db().map(FollowedCore::in_vain);
+                    return Err(core.map_or_else(stopped, |why| FollowError::TimedOut(why).into()));
+                }
                 self.look(&opened, &mut watching, timeout, stop)?;
                 Ok(opened)
             });
@@ -93,7 +99,7 @@ impl Engine {
             // Whoever is connected meanwhile brings what is new; it is looked at after the pause.
             let mut wait = Wait::new(stop).timeout(Duration::from_millis(request.every_ms.max(1_000)));
             let paused = wait.run(self.node()?.signal(), |_| Ok::<Option<()>, FollowError>(None));
-            drop(opened);
+            drop((opened, mirrors));
             if paused.is_err() {
                 break;
             }
@@ -203,6 +209,13 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether anybody but this store says what the newest head is: what is here alone is not worth a word.
+fn answered(opened: &Opened) -> bool {
+    let Some(followed) = &opened.followed else { return true };
+    let by_peers = followed.db().status().peers.iter().any(|peer| peer.synced);
+    by_peers || followed.mirrors().statuses().iter().any(|m| m.head.is_some() && m.fault.is_none())
 }
 
 /// The end of a monitor that found something.

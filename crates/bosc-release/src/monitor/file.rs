@@ -131,7 +131,7 @@ pub(super) fn read(
 
 impl MonitorFile {
     /// Opens a file for a link, or makes it. Every record in it is handed on.
-    pub(super) fn open(
+    pub(super) fn begin(
         path: &Path,
         link: &CoreKey,
         each: impl FnMut(Record) -> Result<(), CommandError>,

@@ -170,7 +170,7 @@ impl Known {
             was.sort_unstable();
             is.sort_unstable();
             if was != is && !was.is_empty() && core == CoreName::Db {
-                let keys = |of: &[PublicKey]| of.iter().map(|key| id::encode(key)).collect();
+                let keys = |of: &[PublicKey]| of.iter().map(id::encode).collect();
                 findings.push(Finding::Signers {
                     length: head.length,
                     before: keys(by),

@@ -58,7 +58,7 @@ impl Link {
     /// A file with these records behind the manifest.
     fn file(&self, path: &Path, seen: &[Seen]) {
         let mut known = self.known();
-        let (mut file, _) = MonitorFile::open(path, &self.key, |r| {
+        let (mut file, _) = MonitorFile::begin(path, &self.key, |r| {
             known.take(&r).unwrap();
             Ok(())
         })
@@ -108,7 +108,7 @@ fn what_was_recorded_is_read_again_and_a_torn_end_is_dropped() {
         fs::write(&path, &whole[..end]).unwrap();
         let (left, torn) = records(&path);
         assert_eq!((left.len(), torn), (3, (end - before) as u64), "{end}");
-        let (mut file, found) = MonitorFile::open(&path, &link.key, |_| Ok(())).unwrap();
+        let (mut file, found) = MonitorFile::begin(&path, &link.key, |_| Ok(())).unwrap();
         assert_eq!(found.torn, torn);
         file.add(all.last().unwrap()).unwrap();
         drop(file);
@@ -119,7 +119,7 @@ fn what_was_recorded_is_read_again_and_a_torn_end_is_dropped() {
     assert_eq!(records(&path).0.len(), 3);
     for end in 0..73 {
         fs::write(&path, &whole[..end]).unwrap();
-        drop(MonitorFile::open(&path, &link.key, |_| Ok(())).unwrap());
+        drop(MonitorFile::begin(&path, &link.key, |_| Ok(())).unwrap());
         assert_eq!(fs::read(&path).unwrap(), whole[..73], "{end}");
     }
 }
@@ -130,7 +130,7 @@ fn a_file_that_was_changed_is_not_used() {
     let heads = link.heads(&[b"a", b"b", b"c"]);
     link.file(&path, &heads.iter().map(head).collect::<Vec<_>>());
     // What is behind the change is longer than a record may be: else it may be what a kill left.
-    let (mut file, _) = MonitorFile::open(&path, &link.key, |_| Ok(())).unwrap();
+    let (mut file, _) = MonitorFile::begin(&path, &link.key, |_| Ok(())).unwrap();
     let operators: Vec<_> = (0..16).map(|n| ([n; 32], 1)).collect();
     while file_len(&path) < 2 * MAX_RECORD as u64 {
         file.add(&Record { time: 3, seen: Seen::Operators(operators.clone()) }).unwrap();
@@ -141,12 +141,12 @@ fn a_file_that_was_changed_is_not_used() {
         let mut wrong = whole.clone();
         wrong[at] ^= 1;
         fs::write(&path, &wrong).unwrap();
-        let e = MonitorFile::open(&path, &link.key, |_| Ok(())).unwrap_err();
+        let e = MonitorFile::begin(&path, &link.key, |_| Ok(())).unwrap_err();
         assert_eq!(e.code(), "ERR_MONITOR", "{at}");
         assert_eq!(fs::read(&path).unwrap(), wrong, "it is left as it is");
     }
     fs::write(&path, &whole).unwrap();
-    let e = MonitorFile::open(&path, &[9; 32], |_| Ok(())).unwrap_err();
+    let e = MonitorFile::begin(&path, &[9; 32], |_| Ok(())).unwrap_err();
     assert_eq!(e.code(), "ERR_INVALID_INPUT");
 }
 

@@ -19,10 +19,10 @@ router gives a seeder a port, whom it can reach directly, and what to do.",
     Page {
         path: "monitor",
         details: "\
-Keeps every head of the link with its signatures, and every statement of its operators, in a
-file that only grows. Ends with exit code 7 when a history forks or is cut back, others sign
-or operate than before, or an operator says two things under one counter. Two monitors in two
-places, whose files are compared, find out whether both are shown the same.",
+Keeps every head of the link with its signatures, and every statement of its operators, in
+a file that only grows. Ends with exit code 7 when a history forks or is cut back, others
+sign or operate than before, or an operator says two things under one counter. Two monitors
+in two places, whose files are compared, find out whether both are shown the same.",
         examples: &[
             ("Watch a link", "bosc monitor pear://KEY hello.monitor"),
             ("Look once, from a timer", "bosc monitor pear://KEY hello.monitor --once"),
