@@ -9,7 +9,7 @@ use super::artifact::{artifact_name, failed, replace};
 use super::deltas::{self, Earlier};
 use super::event::{ComposedManifest, PlatformEntry, UpdaterEvent};
 use super::keypair::KeyPair;
-use super::{pack, sign};
+use super::{pack, sign, words};
 use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::{Ignore, Only};
@@ -20,7 +20,6 @@ use crate::folder::scan::{FileStat, LocalFile, LocalKind, Scan, ScanError, check
 use crate::output_file::{OutputFile, OutputKind};
 use crate::secrets::{Allow, Found, KeysInUse, StorePlaces, check_files, check_text, refused, with_keys};
 use bosc_updater::manifest::iso_8601;
-use bosc_updater::manifest::url::{SecureUrl, UrlKind};
 use bosc_updater::manifest::verify::PublicKey;
 use bosc_updater::manifest::version::parse_version;
 use bosc_updater::manifest::{MAX_NOTES_LEN, Manifest};
@@ -92,15 +91,10 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
     }
     let app =
         c.app.clone().or_else(|| package.as_ref().and_then(|p| p.name.clone())).filter(|a| !a.is_empty());
-    let base = c.url_base.trim_end_matches('/');
-    SecureUrl::parse(UrlKind::Asset, base).map_err(|e| {
-        CommandError::input(e.to_string()).hint("give the https:// URL of the folder the server serves")
-    })?;
-    if base.contains(['?', '#']) {
-        return Err(
-            CommandError::input("--url-base holds a query or fragment").hint("give the URL of a folder")
-        );
-    }
+    let base = words::base(&c.url_base)?;
+    words::manifest_name(&c.manifest_name)?;
+    c.minimum_system.as_deref().map_or(Ok(()), words::minimum_system)?;
+    app.as_deref().map_or(Ok(()), words::app)?;
     if c.min_schema.is_some_and(|n| n != 1 && n != 2) {
         return Err(CommandError::input("--min-schema takes 1 or 2"));
     }
@@ -129,7 +123,7 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
         }
     }
     let earlier = deltas::earlier((&c.delta_from, &out), &sources, &version, sink)?;
-    check_outputs(c, &out, &version, &sources, &earlier)?;
+    check_outputs(c, (&out, base), &version, &sources, &earlier)?;
     std::fs::create_dir_all(&out).map_err(|e| failed(&out, e))?;
 
     let mut platforms = BTreeMap::new();
@@ -306,7 +300,7 @@ pub(super) fn artifact(
 /// Refuses to write over what this command reads, over a key, or into a store: before anything is written.
 fn check_outputs(
     c: &Compose,
-    out: &Path,
+    (out, base): (&Path, &str),
     version: &str,
     sources: &[(PathBuf, &'static str)],
     earlier: &[Earlier],
@@ -320,7 +314,9 @@ fn check_outputs(
     };
     let manifest = out.join(&c.manifest_name);
     for (source, platform) in sources {
-        let path = out.join(artifact_name(source, version, platform)?);
+        let file = artifact_name(source, version, platform)?;
+        words::artifact(base, &file)?;
+        let path = out.join(file);
         if path == manifest {
             return Err(CommandError::input(format!("{:?} is the name of an artifact", c.manifest_name))
                 .hint("give the manifest another name with --manifest-name"));
@@ -370,6 +366,14 @@ fn checked_notes(
     }
     if let Some(found) = found {
         sink.tell(UpdaterEvent::LooksSecret(found.told()));
+    }
+    if c.notes.is_some() && text.trim().is_empty() {
+        return Err(CommandError::input(format!("{} says nothing", path.display()))
+            .hint("write what is new into it, or leave --notes out"));
+    }
+    if text.len() > MAX_NOTES_LEN {
+        let reason = format!("what {} says beyond {MAX_NOTES_LEN} bytes: clients show no more", path.display());
+        sink.tell(UpdaterEvent::Skipping { reason });
     }
     let mut end = MAX_NOTES_LEN.min(text.len());
     while !text.is_char_boundary(end) {

@@ -6,7 +6,7 @@
 //! # Files
 //!
 //! - `compose`: a whole manifest. `artifact`: names of what is written, and how. `pack`: a folder into `.tar.gz`. `sign`: one
-//!   artifact. `deltas`: patches from earlier artifacts.
+//!   artifact. `deltas`: patches from earlier artifacts. `words`: which texts a client can use.
 //! - `keypair`: the key that signs. `keygen`: writing one into a file. `event/`: what is told.
 
 mod artifact;
@@ -17,6 +17,7 @@ mod keygen;
 pub mod keypair;
 pub mod pack;
 pub mod sign;
+mod words;
 
 pub use event::{ComposedManifest, DeltaEntry, Envelope, PlatformEntry, UpdaterEvent};
 

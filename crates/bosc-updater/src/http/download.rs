@@ -4,6 +4,7 @@
 //! together the digest says so, and it starts from zero once. `If-Range` spares that where the server has an ETag.
 
 use super::agent::{Fault, Http, Reply, cancelled};
+use super::least::Least;
 use super::options::HttpOptions;
 use super::pace::Pace;
 use super::staging::{Files, disk, is_file};
@@ -17,6 +18,7 @@ use bosc_files::Durability;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::time::Instant;
 
 /// Bytes that are read and written at a time.
 const BLOCK: usize = 64 * 1024;
@@ -66,6 +68,9 @@ pub(super) struct Download<'a, 'b> {
     /// Most bytes that the part ever had in this fetch.
     most: u64,
     pace: Pace,
+    least: Least,
+    /// Answers that were given up because they brought too little.
+    slow: u32,
 }
 
 impl<'a, 'b> Download<'a, 'b> {
@@ -77,8 +82,22 @@ impl<'a, 'b> Download<'a, 'b> {
         on_progress: &'a mut OnProgress<'b>,
     ) -> Self {
         let pace = Pace::new(options.max_rate);
+        let least = Least::new(options.slow_after, options.max_rate, Instant::now());
         let times = (TIMES, SLACK);
-        Self { http, options, asset, files, on_progress, received: 0, before: 0, times, most: 0, pace }
+        Self {
+            http,
+            options,
+            asset,
+            files,
+            on_progress,
+            received: 0,
+            before: 0,
+            times,
+            most: 0,
+            pace,
+            least,
+            slow: 0,
+        }
     }
 
     /// So many bytes came for the artifact already.
@@ -221,7 +240,8 @@ impl<'a, 'b> Download<'a, 'b> {
                         failed = 0;
                     }
                     failed += 1;
-                    if failed >= self.options.tries {
+                    // However much a slow server brings over time: the next check goes on with it.
+                    if failed.max(self.slow) >= self.options.tries {
                         return Err(e);
                     }
                     let received = self.before.saturating_add(self.received);
@@ -254,6 +274,7 @@ impl<'a, 'b> Download<'a, 'b> {
             }
         }
         let reply = self.http.get(UrlKind::Asset, &self.asset.url, &headers)?;
+        self.least.begin(Instant::now());
         match reply.status {
             200 => {
                 // Before anything is given up for it: the page of a network that wants a sign-in says 200 as well.
@@ -438,6 +459,15 @@ impl<'a, 'b> Download<'a, 'b> {
                 )
                 .hint("try again later; the server keeps starting over"),
             ));
+        }
+        if n > 0
+            && let Some(bytes) = self.least.count(n as u64, Instant::now())
+        {
+            self.slow += 1;
+            let message =
+                format!("updater: the server sent {bytes} bytes in {} s", self.options.slow_after.as_secs());
+            let e = UpdateError::new(ErrorKind::Network, message);
+            return Err(Fault::Again(e.hint("try again later; what was received is kept"), None));
         }
         self.pace.count(n as u64);
         while let Some(wait) = self.pace.wait() {

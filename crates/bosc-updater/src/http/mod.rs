@@ -29,7 +29,7 @@
 //! | memory | one block of 64 KiB and ureq's two buffers of 128 KiB, whatever the size |
 //! | time | to connect, for each read, in all |
 //! | redirects | [`HttpOptions::max_redirects`], each checked; never to http, never from elsewhere to this machine |
-//! | bytes a second | [`HttpOptions::max_rate`] |
+//! | bytes a second | [`HttpOptions::max_rate`]; at least those of [`HttpOptions::slow_after`] |
 //! | tries without 64 KiB of progress | [`HttpOptions::tries`], with back-off |
 //!
 //! # In the staging folder
@@ -41,7 +41,8 @@
 //! # Files
 //!
 //! - `source`: check and fetch. `options`: what it is made with. `state`: what was seen, remembered between runs.
-//! - `agent`: one GET, with its redirects. `download`: one artifact, in as many answers as it takes. `pace`: how fast.
+//! - `agent`: one GET, with its redirects. `download`: one artifact, in as many answers as it takes. `pace`: how fast. `least`:
+//!   how slow.
 //!   `staging`: its files. `delta`: the artifact from a patch.
 //! - `template`: `{{current_version}}`, `{{target}}`, `{{arch}}` in a URL. `identity`: headers and a client
 //!   certificate. `proxy`: which proxy. `roots`: whose certificates.
@@ -54,6 +55,7 @@ mod download;
 mod identity;
 #[cfg(feature = "p2p")]
 mod mirror;
+mod least;
 mod options;
 mod pace;
 mod proxy;

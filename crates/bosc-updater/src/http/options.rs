@@ -67,6 +67,9 @@ pub struct HttpOptions {
     pub connect_timeout: Duration,
     /// Longest time between two bytes. Default 30 s.
     pub idle_timeout: Duration,
+    /// An answer that brings less than 1 KiB a second (less than half of [`HttpOptions::max_rate`], where that is lower) for so long is
+    /// given up; after [`HttpOptions::tries`] of them the download is, until the next check. Default 60 s.
+    pub slow_after: Duration,
     /// Longest time for the manifest, retries included. Default 60 s.
     pub manifest_timeout: Duration,
     /// Longest time for the artifact, retries included; what was received stays for the next try. Default 6 h.
@@ -113,6 +116,7 @@ impl HttpOptions {
             max_rate: None,
             connect_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
+            slow_after: Duration::from_secs(60),
             manifest_timeout: Duration::from_secs(60),
             total_timeout: Duration::from_secs(6 * 3600),
             max_artifact: 4 << 30,

@@ -1,6 +1,7 @@
 //! One download: lengths, time, errors of a server.
 
 use super::*;
+use std::sync::atomic::AtomicBool;
 
 #[test]
 fn a_release_is_checked_fetched_and_staged() {
@@ -211,6 +212,39 @@ fn a_slow_server_is_given_up_in_the_end_and_continued_later() {
         .unwrap();
     assert!(first.unwrap() > 0, "what came before the limit is not asked for again");
     assert_eq!(std::fs::read(staged.path).unwrap(), bytes);
+}
+
+#[test]
+fn a_server_that_drips_is_given_up_and_what_came_is_kept() {
+    let bytes = noise(100_000);
+    let served = bytes.clone();
+    let drips = Arc::new(AtomicBool::new(true));
+    let dripping = drips.clone();
+    let (server, signing) = site(Cert::Good, &bytes, move |r, _| {
+        let whole = serve_file(r, &served);
+        if !dripping.load(Ordering::SeqCst) {
+            return whole;
+        }
+        let Body::Bytes(rest) = whole.body else { panic!("a file is bytes") };
+        Answer { body: Body::Slow { bytes: rest, piece: 10, wait: Duration::from_millis(50) }, ..whole }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let mut o = options(&server, &signing);
+    // Each read gives something, so the idle limit never strikes, and the total is hours away.
+    o.slow_after = Duration::from_millis(500);
+    o.total_timeout = Duration::from_secs(3600);
+    let tries = o.tries as usize;
+    let mut source = HttpSource::new(o).unwrap();
+    let release = source.check(&OLD).unwrap().unwrap();
+    let e = fetch(&mut source, &release, dir.path()).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Network, "{e}");
+    assert!(e.to_string().contains("bytes in"), "{e}");
+    assert_eq!(server.asked("/app"), tries, "each slow answer was one try");
+    drips.store(false, Ordering::SeqCst);
+    let staged = fetch(&mut source, &release, dir.path()).unwrap();
+    assert_eq!(std::fs::read(staged.path).unwrap(), bytes);
+    let last = server.requests().pop().unwrap();
+    assert!(last.header("range").is_some(), "what came was kept");
 }
 
 #[test]
