@@ -162,10 +162,11 @@ fn build_command(dir: &Path, of: &Candidate, file: &str) -> Result<Option<String
     let script = |scripts: &Map<String, Value>, runs: &str| {
         let mut found: Vec<&String> = scripts
             .iter()
-            .filter(|(_, v)| v.as_str().is_some_and(|v| v.contains(runs)))
+            .filter(|(_, v)| v.as_str().is_some_and(|v| v.contains(runs) && !is_for_one_purpose(v)))
             .map(|(k, _)| k)
             .collect();
         found.retain(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '_')));
+        found.retain(|name| !runs_by_itself(name, scripts));
         found.sort_by_key(|name| (name.len(), (*name).clone()));
         found.first().map(|name| format!("{manager} run {name}"))
     };
@@ -181,8 +182,14 @@ fn build_command(dir: &Path, of: &Candidate, file: &str) -> Result<Option<String
             })
         }
         Tool::ElectronBuilder => {
-            let found = script(&scripts(&below(folder, "package.json"))?, "electron-builder");
-            Some(within(found.unwrap_or_else(|| "npx electron-builder".to_owned())))
+            let scripts = scripts(&below(folder, "package.json"))?;
+            // A bundler that goes before, as in the projects of electron-vite.
+            let before = match scripts.get("build").and_then(Value::as_str) {
+                Some(build) if !build.contains("electron-builder") => format!("{manager} run build && "),
+                _ => String::new(),
+            };
+            let found = script(&scripts, "electron-builder");
+            Some(within(found.unwrap_or_else(|| format!("{before}npx electron-builder"))))
         }
         Tool::ElectronForge => {
             let found = script(&scripts(&below(folder, "package.json"))?, "electron-forge package");
@@ -202,6 +209,23 @@ fn build_command(dir: &Path, of: &Candidate, file: &str) -> Result<Option<String
         Tool::Node => scripts(file)?.contains_key("build").then(|| within(format!("{manager} run build"))),
         Tool::Pear | Tool::Builds => None,
     })
+}
+
+/// Whether npm runs a script of this name along with others, so that it is not what a person builds with.
+fn runs_by_itself(name: &str, scripts: &Map<String, Value>) -> bool {
+    const WITH: [&str; 6] = ["install", "prepare", "publish", "publishOnly", "version", "pack"];
+    let around = name.strip_prefix("pre").or_else(|| name.strip_prefix("post"));
+    matches!(name, "install" | "prepare" | "publish" | "version")
+        || around.is_some_and(|of| WITH.contains(&of) || scripts.contains_key(of))
+}
+
+/// Whether a script builds for one system, or uploads what it built: the command runs on each system, and `publish` comes after it.
+fn is_for_one_purpose(script: &str) -> bool {
+    const FLAGS: [&str; 14] = [
+        "-m", "-o", "--mac", "--macos", "-w", "--win", "--windows", "-l", "--linux", "--dir", "-p", "--publish", "--platform",
+        "--arch",
+    ];
+    script.split_whitespace().any(|word| FLAGS.contains(&word.split('=').next().unwrap_or_default()))
 }
 
 /// The package manager of a project, by its lock file.

@@ -60,7 +60,7 @@ pub fn applications(dir: &Path) -> Result<Vec<Candidate>, CommandError> {
     match std::fs::metadata(dir) {
         Ok(meta) if meta.is_dir() => {}
         Ok(_) => {
-            return Err(CommandError::input(format!("{} is no folder", dir.display()))
+            return Err(CommandError::input(format!("{} is not a folder", dir.display()))
                 .hint("name the folder of a project, or of builds"));
         }
         Err(e) => {

@@ -107,6 +107,21 @@ fn builds_are_where_the_tools_put_them() {
     ]);
     assert_eq!(forge.found().candidate.tool, Tool::ElectronForge);
     assert_eq!(forge.builds()["darwin-x64"], ("out/hello-darwin-x64/hello.app".into(), true));
+    // The scripts of `npm create @quick-start/electron`, in another order.
+    let vite = |scripts: &str| {
+        let package = format!(
+            r#"{{"name":"hello","version":"1.0.0","devDependencies":{{"electron-builder":"26"}},"scripts":{{{scripts}}}}}"#
+        );
+        Project::new(&[("package.json", package.as_str())]).found().build_command.unwrap()
+    };
+    let for_one = r#""postinstall":"electron-builder install-app-deps","build":"electron-vite build",
+        "build:mac":"npm run build && electron-builder --mac","pack":"electron-builder --dir",
+        "release":"electron-builder --publish=always""#;
+    assert_eq!(vite(for_one), "npm run build && npx electron-builder");
+    assert_eq!(vite(&format!(r#"{for_one},"dist":"npm run build && electron-builder""#)), "npm run dist");
+    assert_eq!(vite(r#""build":"electron-builder""#), "npm run build");
+    assert_eq!(vite(r#""predist":"electron-builder","dist":"cp -R a b","prepare":"electron-builder""#), "npx electron-builder");
+    assert_eq!(vite(r#""start":"electron .""#), "npx electron-builder");
     let tauri = Project::new(&[
         (
             "package.json",

@@ -31,7 +31,7 @@ impl Plan {
                 return Err(CommandError::new(
                     ErrorKind::Input,
                     "ERR_EXISTS",
-                    format!("{} cannot be written: {} is no folder", path.display(), file.display()),
+                    format!("{} cannot be written: {} is not a folder", path.display(), file.display()),
                 )
                 .hint("move that file away, or leave the workflow out with `--ci none`"));
             }
