@@ -10,6 +10,7 @@
 #   PUBLISH_BUILDS          folder of builds, PLATFORM/APPLICATION, that FOLDER is the project of; default: FOLDER is what is released
 #   PUBLISH_SNAPSHOT        file that keeps how long the link is; commit it; default ci/snapshot.json
 #   PUBLISH_MIRROR          folder that keeps the link's blocks between runs (a cache or a disk); default: none, peers have them
+#   PUBLISH_MIRROR_TO       where `bosc mirror` writes the release afterwards: a folder, s3://, gs://, az://, https://; default: nowhere
 #   PUBLISH_COPIES          how many others must have the release before this ends; default 2
 #   PUBLISH_WAIT            for how many seconds at most; default 600
 #   PUBLISH_WAIT_PEERS      for how many seconds to look for someone who has the newest version; default 60
@@ -47,4 +48,11 @@ if [ -n "${PUBLISH_BUILDS:-}" ]; then
   done
 fi
 # The trap has to run: no exec.
-bosc publish "$folder" "$@"
+if [ -z "${PUBLISH_MIRROR_TO:-}" ] || [ "${PUBLISH_DRY_RUN:-}" = 1 ]; then
+  bosc publish "$folder" "$@"
+  exit
+fi
+bosc publish "$folder" "$@" >"$store/published" || { code=$?; cat "$store/published"; exit "$code"; }
+verlink=$(tail -n 1 "$store/published")
+bosc mirror --store "$store/store" "pear://${verlink##*.}" "$PUBLISH_MIRROR_TO" >&2
+cat "$store/published"
