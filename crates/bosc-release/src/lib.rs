@@ -51,6 +51,7 @@ pub mod rotate;
 mod run;
 pub mod secrets;
 pub mod seed;
+pub mod shell_word;
 pub mod stage;
 pub mod store;
 pub mod touch;

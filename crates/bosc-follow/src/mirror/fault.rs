@@ -47,6 +47,8 @@ pub enum FaultKind {
     Malformed,
     /// A folder or file cannot be read.
     Unreadable,
+    /// It does not have what was asked for, and says so.
+    Partial,
 }
 
 impl FaultKind {

@@ -1,7 +1,7 @@
 //! The mirrors of one drive, and what is wanted of them.
 
 use super::carrier::Carrier;
-use super::fault::MirrorFault;
+use super::fault::{FaultKind, MirrorFault};
 use super::shared::{Mirror, MirrorStatements, MirrorStatus, Said, Shared};
 use super::wish::What;
 use super::work;
@@ -210,7 +210,13 @@ impl Mirrors {
     /// What was wrong, with whom.
     pub(crate) fn faults(&self) -> Vec<(String, MirrorFault)> {
         let state = self.0.shared.lock();
-        state.mirrors.iter().filter_map(|m| Some((m.status.name.clone(), m.status.fault.clone()?))).collect()
+        let mut found: Vec<_> = state
+            .mirrors
+            .iter()
+            .filter_map(|m| Some((m.status.name.clone(), shortcoming(&m.status)?)))
+            .collect();
+        found.sort_by_key(|(_, fault)| fault.kind == FaultKind::Partial);
+        found
     }
 
     /// Wants blocks until what is returned is dropped.
@@ -232,4 +238,16 @@ impl Mirrors {
         shared.changed.notify_all();
         id
     }
+}
+
+/// Why a mirror did not deliver, as far as is known.
+fn shortcoming(status: &MirrorStatus) -> Option<MirrorFault> {
+    if let Some(fault) = &status.fault {
+        return Some(fault.clone());
+    }
+    if !status.settled {
+        return Some(MirrorFault::new(FaultKind::Slow, bosc_mirror::HEAD, "it has not answered yet"));
+    }
+    let has = status.sparse.as_ref()?;
+    Some(MirrorFault::new(FaultKind::Partial, bosc_mirror::HEAD, format!("it has {has} and nothing else")))
 }

@@ -88,19 +88,20 @@ pub(crate) fn timed_out(s: &CoreStatus) -> CommandError {
 }
 
 /// What to do about a mirror.
-fn mirror_hint(kind: FaultKind) -> &'static str {
+fn mirror_hint(name: &str, kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::Newer => "update bosc on this machine, or name another mirror",
         FaultKind::OtherDrive | FaultKind::NotAMirror => {
             "check the address: below it is the file `bosc-mirror` that `bosc mirror` wrote for this link"
         }
-        FaultKind::WebPage | FaultKind::Redirect | FaultKind::Refused => {
+        FaultKind::Partial => "name a mirror that has all of it, or ask for what this one has (`--only`)",
+        FaultKind::WebPage | FaultKind::Redirect | FaultKind::Refused if name.contains("://") => {
             "open the address in a browser: a login, a proxy or another server answers in the mirror's place"
         }
         FaultKind::Unreachable | FaultKind::Slow | FaultKind::Busy | FaultKind::Unreadable => {
             "check the network and the address, then run the command again; what was received is kept"
         }
-        _ => "run `bosc mirror` again at its source, or name another mirror; nothing wrong was kept",
+        _ => "run `bosc mirror --check` at its source, or name another mirror; nothing wrong was kept",
     }
 }
 
@@ -115,7 +116,7 @@ fn nobody(why: &TimedOut) -> CommandError {
             },
         )
         .because(std::io::Error::other(format!("the mirror {name}: {fault}")))
-        .hint(mirror_hint(fault.kind));
+        .hint(mirror_hint(name, fault.kind));
     } else if why.peers == 0 {
         (
             "no peer that has this link was found in time",

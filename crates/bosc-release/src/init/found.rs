@@ -61,6 +61,8 @@ pub struct Found {
     pub candidate: Candidate,
     /// What it is called on disk; nothing for a folder of builds with several names, or none.
     pub name: Option<String>,
+    /// The name, where the file that says name and version does not say it yet.
+    pub product: Option<String>,
     /// Its version, where something says it.
     pub version: Option<String>,
     /// The link it updates from, where it has one.

@@ -2,7 +2,7 @@
 
 use super::candidates::below;
 use super::found::{Build, Candidate, Found, Tool};
-use super::outputs::{builds, loose};
+use super::outputs::{builds, loose, product_name};
 use super::read::{inside, json};
 use crate::build::{ProjectPackage, read_project};
 use crate::error::{CommandError, ErrorKind};
@@ -23,7 +23,13 @@ pub(super) fn look(dir: &Path, of: Option<&Candidate>) -> Result<Found, CommandE
     let Some(candidate) = of else { return Ok(bare(dir)) };
     let Some(file) = &candidate.package else { return Ok(bare(dir)) };
     let project = project(dir, file)?;
-    let name = project.app_name().to_owned();
+    // Its builds are called so, and `publish` reads that name from package.json.
+    let product = match candidate.tool {
+        Tool::ElectronBuilder => product_name(dir, file)?.filter(|name| name != project.app_name()),
+        _ => None,
+    };
+    let product = product.filter(|_| project.package.product_name.is_none());
+    let name = product.clone().unwrap_or_else(|| project.app_name().to_owned());
     check_app_name(&name).map_err(|e| {
         let what = match candidate.tool {
             Tool::Cargo => "`product-name` below [package.metadata.bosc]",
@@ -53,6 +59,7 @@ pub(super) fn look(dir: &Path, of: Option<&Candidate>) -> Result<Found, CommandE
     let mut found = Found {
         upgrade: project.package.upgrade.clone().filter(|u| !u.trim().is_empty()),
         name: Some(name.clone()),
+        product,
         version: Some(project.version.clone()),
         builds: found,
         loose: lying,
@@ -100,6 +107,7 @@ fn bare(dir: &Path) -> Found {
     Found {
         candidate: Candidate { label: "builds".into(), tool: Tool::Builds, package: None, program: None },
         name: name.clone(),
+        product: None,
         version: None,
         upgrade: None,
         builds: BTreeMap::new(),
@@ -222,7 +230,19 @@ fn runs_by_itself(name: &str, scripts: &Map<String, Value>) -> bool {
 /// Whether a script builds for one system, or uploads what it built: the command runs on each system, and `publish` comes after it.
 fn is_for_one_purpose(script: &str) -> bool {
     const FLAGS: [&str; 14] = [
-        "-m", "-o", "--mac", "--macos", "-w", "--win", "--windows", "-l", "--linux", "--dir", "-p", "--publish", "--platform",
+        "-m",
+        "-o",
+        "--mac",
+        "--macos",
+        "-w",
+        "--win",
+        "--windows",
+        "-l",
+        "--linux",
+        "--dir",
+        "-p",
+        "--publish",
+        "--platform",
         "--arch",
     ];
     script.split_whitespace().any(|word| FLAGS.contains(&word.split('=').next().unwrap_or_default()))

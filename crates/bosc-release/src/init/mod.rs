@@ -50,6 +50,7 @@ pub use workflow::Ci;
 
 use crate::error::{CommandError, ErrorKind};
 use crate::publish::project_file::ProjectFile;
+use crate::shell_word::shell_word;
 use std::path::Path;
 
 /// The applications that a folder may be the project of. Where `bosc.toml` says which, that one.
@@ -126,7 +127,7 @@ pub fn next(found: &Found, dir: &Path, link: &str, shared: bool) -> Vec<String> 
         out.push(build.clone());
     }
     let here = dir == Path::new(".") || std::env::current_dir().is_ok_and(|cwd| cwd == dir);
-    let folder = if here { String::new() } else { format!(" {}", dir.display()) };
+    let folder = if here { String::new() } else { format!(" {}", shell_word(&dir.display().to_string())) };
     out.push(match shared {
         true => format!("bosc publish{folder} --ci --first --copies 0"),
         false => format!("bosc publish{folder} --copies 0"),

@@ -165,6 +165,8 @@ struct BuilderConfig {
     product: Option<String>,
     /// The pattern of a file's name.
     artifact: Option<String>,
+    /// What `${name}` stands for in it.
+    package: Option<String>,
 }
 
 impl BuilderConfig {
@@ -174,7 +176,7 @@ impl BuilderConfig {
             None => format!("{app}-{{version}}{suffix}.AppImage"),
             Some(pattern) => pattern
                 .replace("${productName}", app)
-                .replace("${name}", app)
+                .replace("${name}", self.package.as_deref().unwrap_or(app))
                 .replace("${version}", "{version}")
                 .replace("${os}", "linux")
                 .replace("${arch}", arch)
@@ -183,11 +185,19 @@ impl BuilderConfig {
     }
 }
 
+/// What electron-builder calls the application, where its configuration says so.
+pub(super) fn product_name(dir: &Path, package: &str) -> Result<Option<String>, CommandError> {
+    let folder = package.rsplit_once('/').map_or("", |(folder, _)| folder);
+    Ok(builder_config(dir, folder)?.product.filter(|name| !name.trim().is_empty()))
+}
+
 /// Reads its configuration: `build` of package.json, or a file of its own. Of YAML, JSON5 and TOML the lines that say where
 /// builds are; a configuration that is a program says nothing.
 fn builder_config(dir: &Path, folder: &str) -> Result<BuilderConfig, CommandError> {
     let package = json(dir, &below(folder, "package.json"))?.unwrap_or_default();
-    let mut config = BuilderConfig { output: "dist".into(), product: None, artifact: None };
+    let name =
+        package.get("name").and_then(Value::as_str).filter(|name| !name.contains('/')).map(str::to_owned);
+    let mut config = BuilderConfig { output: "dist".into(), product: None, artifact: None, package: name };
     let mut take = |build: &Value| {
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         if let Some(output) = text(build.get("directories").and_then(|d| d.get("output"))) {

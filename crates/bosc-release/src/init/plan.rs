@@ -9,7 +9,7 @@ use super::read::text;
 use super::workflow::{Ci, GITHUB, GITLAB, MARK, Workflow};
 use crate::build::PackageKind;
 use crate::error::{CommandError, ErrorKind};
-use crate::publish::package_edit::set_upgrade;
+use crate::publish::package_edit::{set_product_name, set_upgrade};
 use crate::publish::project_file::FILE_NAME;
 use crate::stage::link_rules;
 use bosc_format::id::Z32_ALPHABET;
@@ -248,7 +248,7 @@ impl Plan {
         settings: &Settings,
         link: &InitLink,
     ) -> Result<(), CommandError> {
-        if found.upgrade.is_some() {
+        if found.upgrade.is_some() && found.product.is_none() {
             return Ok(());
         }
         let Some(file) = &found.candidate.package else {
@@ -266,9 +266,16 @@ impl Plan {
         };
         let old = text(dir, file)?.unwrap_or_default();
         let kind = PackageKind::of(Path::new(file));
-        let new = set_upgrade(kind, &old, &link.link).map_err(|why| {
+        let invalid = |why: String| {
             super::read::invalid(&dir.join(file), &format!("the link cannot be put into it: {why}"))
-        })?;
+        };
+        let mut new = old;
+        if let Some(name) = &found.product {
+            new = set_product_name(&new, name).map_err(invalid)?;
+        }
+        if found.upgrade.is_none() {
+            new = set_upgrade(kind, &new, &link.link).map_err(invalid)?;
+        }
         self.put(dir, file, new, Old::Taken, settings)
     }
 }

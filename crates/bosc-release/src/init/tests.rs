@@ -97,6 +97,38 @@ fn builds_are_where_the_tools_put_them() {
         let own = Project::new(&[ELECTRON, (file, text), ("release/1.2.3/Hello_1.2.3.AppImage", "x")]);
         assert_eq!(own.builds()["linux-x64"].0, "release/{version}/Hello_{version}.AppImage", "{file}");
     }
+    // It calls the application otherwise than package.json, which `publish` reads.
+    for (package, file) in [
+        (
+            r#"{"name":"@acme/desk","version":"1.0.0","devDependencies":{"electron-builder":"26"},"build":{"productName":"Acme Desk"}}"#,
+            None,
+        ),
+        (
+            r#"{"name":"desk","version":"1.0.0","devDependencies":{"electron-builder":"26"}}"#,
+            Some((
+                "electron-builder.yml",
+                "productName: Acme Desk\nappImage:\n  artifactName: ${name}-${version}.${ext}\n",
+            )),
+        ),
+    ] {
+        let files: Vec<_> = std::iter::once(("package.json", package))
+            .chain(file)
+            .chain([("dist/mac-arm64/Acme Desk.app/x", "x"), ("dist/desk-1.0.0.AppImage", "x")])
+            .collect();
+        let project = Project::new(&files);
+        let found = project.found();
+        assert_eq!((found.name.as_deref(), found.product.as_deref()), (Some("Acme Desk"), Some("Acme Desk")));
+        assert_eq!(project.builds()["darwin-arm64"], ("dist/mac-arm64/Acme Desk.app".into(), true));
+        if file.is_some() {
+            assert_eq!(project.builds()["linux-x64"], ("dist/desk-{version}.AppImage".into(), true));
+        }
+        let plan = project.plan(&found);
+        let new = plan.files.iter().find(|f| f.file == "package.json").unwrap();
+        let json: serde_json::Value = serde_json::from_str(&new.new).unwrap();
+        assert_eq!((&json["productName"], &json["upgrade"]), (&"Acme Desk".into(), &"pear://x".into()));
+        project.put("package.json", &new.new);
+        assert_eq!(project.found().product, None, "it is said now");
+    }
     let forge = Project::new(&[
         (
             "package.json",
@@ -120,7 +152,10 @@ fn builds_are_where_the_tools_put_them() {
     assert_eq!(vite(for_one), "npm run build && npx electron-builder");
     assert_eq!(vite(&format!(r#"{for_one},"dist":"npm run build && electron-builder""#)), "npm run dist");
     assert_eq!(vite(r#""build":"electron-builder""#), "npm run build");
-    assert_eq!(vite(r#""predist":"electron-builder","dist":"cp -R a b","prepare":"electron-builder""#), "npx electron-builder");
+    assert_eq!(
+        vite(r#""predist":"electron-builder","dist":"cp -R a b","prepare":"electron-builder""#),
+        "npx electron-builder"
+    );
     assert_eq!(vite(r#""start":"electron .""#), "npx electron-builder");
     let tauri = Project::new(&[
         (
@@ -373,4 +408,17 @@ fn links_have_names_of_their_own() {
     let (one, other) = (new_link_name("Höllo App!").unwrap(), new_link_name("Höllo App!").unwrap());
     assert!(one.starts_with("h-llo-app-") && one != other, "{one} {other}");
     assert!(new_link_name("こんにちは").unwrap().starts_with("app-"));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_to_be_typed_next_can_be_typed() {
+    let project = Project::new(&[ELECTRON]);
+    let found = project.found();
+    let of = |dir: &str| {
+        next(&found, Path::new(dir), "pear://x", false).into_iter().find(|l| l.contains("publish")).unwrap()
+    };
+    assert_eq!(of("/a/b-1.c"), "bosc publish /a/b-1.c --copies 0");
+    assert_eq!(of("/a/c 7 ü"), "bosc publish '/a/c 7 ü' --copies 0");
+    assert_eq!(of("/a/it's;$x"), "bosc publish '/a/it'\\''s;$x' --copies 0");
 }

@@ -372,7 +372,8 @@ fn checked_notes(
             .hint("write what is new into it, or leave --notes out"));
     }
     if text.len() > MAX_NOTES_LEN {
-        let reason = format!("what {} says beyond {MAX_NOTES_LEN} bytes: clients show no more", path.display());
+        let reason =
+            format!("what {} says beyond {MAX_NOTES_LEN} bytes: clients show no more", path.display());
         sink.tell(UpdaterEvent::Skipping { reason });
     }
     let mut end = MAX_NOTES_LEN.min(text.len());

@@ -27,7 +27,8 @@ pub(super) fn base(text: &str) -> Result<&str, CommandError> {
         );
     }
     if base.contains(['{', '}']) {
-        let message = format!("--url-base has a placeholder, and clients fetch artifacts from where it says: {base:?}");
+        let message =
+            format!("--url-base has a placeholder, and clients fetch artifacts from where it says: {base:?}");
         return Err(CommandError::input(message)
             .hint("give the URL of the folder itself; placeholders are for the URL of the manifest in the application"));
     }
@@ -83,9 +84,14 @@ pub(super) fn minimum_system(text: &str) -> Result<(), CommandError> {
 /// # Errors
 /// `Input`: it is blank, too long, or has characters that nobody sees.
 pub(super) fn app(name: &str) -> Result<(), CommandError> {
-    if name.trim().is_empty() || name.trim() != name || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(CommandError::input(format!("{name:?} is not the name of an application"))
-            .hint("give --app the name that the application gives to its updater, or put it into package.json"));
+    if name.trim().is_empty()
+        || name.trim() != name
+        || name.len() > MAX_NAME
+        || name.chars().any(char::is_control)
+    {
+        return Err(CommandError::input(format!("{name:?} is not the name of an application")).hint(
+            "give --app the name that the application gives to its updater, or put it into package.json",
+        ));
     }
     Ok(())
 }
@@ -116,7 +122,21 @@ mod tests {
         for good in ["latest.json", "beta_1.json", "latest"] {
             manifest_name(good).unwrap();
         }
-        for bad in ["", ".", "..", "../m.json", "a/b", "a\\b", "aux.json", "m json", "m%20.json", "m?.json", "m#", "ü.json", "m."] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../m.json",
+            "a/b",
+            "a\\b",
+            "aux.json",
+            "m json",
+            "m%20.json",
+            "m?.json",
+            "m#",
+            "ü.json",
+            "m.",
+        ] {
             assert!(manifest_name(bad).is_err(), "{bad:?}");
         }
         assert!(manifest_name(&"a".repeat(256)).is_err());

@@ -45,7 +45,14 @@ impl Engine {
                 });
             }
         };
-        let mut done = write::write(&opened.drive, &*target, &content, request.grace_ms, &mut tell, stop)?;
+        let mut done = write::write(
+            &opened.drive,
+            &*target,
+            &content,
+            (request.check, request.grace_ms),
+            &mut tell,
+            stop,
+        )?;
         if statements::has_operators(&opened.drive) {
             let mirrors = opened.followed.as_ref().map(FollowedDrive::mirrors);
             statements::write(&opened.drive, &*target, &*self.node()?, mirrors, stop, &mut done)?;

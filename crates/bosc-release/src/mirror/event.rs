@@ -35,6 +35,12 @@ pub enum MirrorEvent {
         code: String,
         /// What is wrong.
         message: String,
+        /// Why.
+        #[serde(default)]
+        causes: Vec<String>,
+        /// What to do.
+        #[serde(default)]
+        hint: String,
     },
     /// What a mirror that was read is found to be.
     MirrorUsed(MirrorUse),
@@ -96,6 +102,9 @@ pub struct Mirrored {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Of these, objects that its head named and that were missing or damaged.
+    #[serde(default)]
+    pub repaired: u64,
     /// Objects that it has in all.
     pub total_objects: u64,
     /// Their bytes.

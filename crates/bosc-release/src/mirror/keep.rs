@@ -113,7 +113,7 @@ impl Keeping {
             let written = match same {
                 Some(before) => Ok(unchanged(before)),
                 None => write::everything(&cores)
-                    .and_then(|c| write::write(&cores, &*target, &c, grace, &mut |_| {}, &stop)),
+                    .and_then(|c| write::write(&cores, &*target, &c, (false, grace), &mut |_| {}, &stop)),
             };
             let done = written.and_then(|mut done| {
                 if operators {
@@ -154,6 +154,8 @@ impl Keeping {
                     target: self.target.name(),
                     code: told.code,
                     message: told.message,
+                    causes: told.causes,
+                    hint: told.hint,
                 });
             }
         }

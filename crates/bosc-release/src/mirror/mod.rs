@@ -11,6 +11,8 @@
 //! * A target that holds another drive, or something newer than is here, is left as it is.
 //! * Nothing is removed that the head at the target needs, whoever wrote it; what it does not need stays for a grace time, as a reader may
 //!   have the head before.
+//! * What the head at the target names counts as there. A folder is asked for its sizes, which costs nothing; everything is read back, and
+//!   written anew where it is not what it has to be, when a person asks for that (`check`).
 //! * No listing of a bucket is believed: what is there is told by the head, and by asking for each object.
 //! * Credentials come from the environment of this process, and are in no argument, event or error.
 //!
@@ -32,6 +34,7 @@ pub(crate) mod target;
 mod tests;
 pub(crate) mod write;
 
+use crate::error::CommandError;
 use serde::{Deserialize, Serialize};
 
 /// How long retired objects stay, unless something else is asked for: a day.
@@ -48,6 +51,9 @@ pub struct Mirror {
     pub newest: bool,
     /// Of these, only what is below these paths.
     pub only: Vec<String>,
+    /// Look at every object, and write anew what is missing or is not what it has to be.
+    #[serde(default)]
+    pub check: bool,
     /// How long what is not needed any more stays for those who read the head before, in milliseconds.
     pub grace_ms: u64,
     /// Mirrors to read from.
@@ -61,5 +67,13 @@ impl Mirror {
     /// Whether it takes credentials from the environment of the process that was asked.
     pub(crate) fn needs_own_process(&self) -> bool {
         !target::is_folder(&self.target)
+    }
+
+    /// Whether there can be a mirror at the target: asked before anybody is asked for the store. Nothing is written.
+    ///
+    /// # Errors
+    /// `Input`: it is not a target, or a folder of something else.
+    pub fn check_target(&self) -> Result<(), CommandError> {
+        target::open(&self.target).map(drop)
     }
 }

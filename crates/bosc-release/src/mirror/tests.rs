@@ -105,7 +105,7 @@ impl World {
         content: &Content,
         grace_ms: u64,
     ) -> Result<super::event::Mirrored, CommandError> {
-        write(&self.cores, target, content, grace_ms, &mut |_| {}, &Stop::new())
+        write(&self.cores, target, content, (false, grace_ms), &mut |_| {}, &Stop::new())
     }
 
     fn all(&self) -> Content {
@@ -204,6 +204,108 @@ fn the_head_comes_last_and_what_is_retired_stays_for_its_time() {
     assert_eq!(read(&target, &world), Some(302));
 }
 
+/// Every file of a folder.
+fn files(dir: &std::path::Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut out = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => out.extend(files(&path)),
+            false => drop(out.insert(path.clone(), std::fs::read(&path).unwrap())),
+        }
+    }
+    out
+}
+
+#[test]
+fn what_is_missing_or_damaged_is_written_anew() {
+    let mut world = World::new();
+    world.grow(300, 200);
+    let dir = tempfile::tempdir().unwrap();
+    let target = super::target::open(dir.path().to_str().unwrap()).unwrap();
+    let again = |check| {
+        let done = write(&world.cores, &*target, &world.all(), (check, 0), &mut |_| {}, &Stop::new())?;
+        Ok::<_, CommandError>((done.objects, done.repaired, done.bytes > 0))
+    };
+    let first = again(false).unwrap();
+    assert!(first.0 > 6 && first.1 == 0, "{first:?}");
+    let pristine = files(dir.path());
+    let objects: Vec<_> = pristine
+        .iter()
+        .filter(|(path, _)| path.components().count() > dir.path().components().count() + 1)
+        .collect();
+    let (flipped, cut, gone) = (objects[0], objects[1], objects[2]);
+    let flip = || {
+        let mut bytes = flipped.1.clone();
+        bytes[9] ^= 1;
+        std::fs::write(flipped.0, bytes).unwrap();
+    };
+    flip();
+    std::fs::write(cut.0, &cut.1[1..]).unwrap();
+    std::fs::remove_file(gone.0).unwrap();
+    // A folder tells its sizes for nothing.
+    assert_eq!(again(false).unwrap(), (2, 2, true));
+    assert_eq!(again(false).unwrap(), (0, 0, false));
+    assert_ne!(files(dir.path()), pristine, "one has the size that it has to have");
+    assert_eq!(again(true).unwrap(), (1, 1, true));
+    let head = |files: &BTreeMap<std::path::PathBuf, Vec<u8>>| {
+        files
+            .iter()
+            .filter(|(p, _)| !p.ends_with(HEAD))
+            .map(|(p, b)| (p.clone(), b.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(files(dir.path()), pristine);
+
+    // A head that no reader takes, and objects of which nothing is known then.
+    flip();
+    std::fs::write(dir.path().join(HEAD), &pristine[&dir.path().join(HEAD)][..90]).unwrap();
+    let e = again(false).unwrap_err();
+    assert!(e.code() == "ERR_MIRROR" && e.hint_text().contains("--check"), "{e:?}");
+    assert_eq!(again(true).unwrap(), (1, 0, true));
+    assert_eq!(head(&files(dir.path())), head(&pristine));
+    flip();
+    std::fs::remove_file(dir.path().join(HEAD)).unwrap();
+    assert_eq!(again(false).unwrap().0, 1, "without a head, sizes are not believed");
+    assert_eq!(head(&files(dir.path())), head(&pristine));
+}
+
+#[test]
+fn what_a_far_target_has_is_looked_at_when_asked_for() {
+    let mut world = World::new();
+    world.grow(3, 2);
+    let target = Memory::default();
+    world.write(&target, &world.all(), 0).unwrap();
+    let pristine = target.files.lock().unwrap().clone();
+    let (path, _) = target.files.lock().unwrap().pop_last().unwrap();
+    assert!(path.starts_with("db/") || path.starts_with("retired"), "{path}");
+    assert_eq!(world.write(&target, &world.all(), 0).unwrap().objects, 0);
+    let done = write(&world.cores, &target, &world.all(), (true, 0), &mut |_| {}, &Stop::new()).unwrap();
+    assert_eq!((done.objects, done.repaired, done.changed), (1, 1, false));
+    assert_eq!(*target.files.lock().unwrap(), pristine);
+}
+
+#[test]
+fn a_folder_of_other_things_becomes_no_mirror() {
+    let mut world = World::new();
+    world.grow(3, 2);
+    let dir = tempfile::tempdir().unwrap();
+    let open = || super::target::open(dir.path().to_str().unwrap());
+    std::fs::write(dir.path().join(".htaccess"), "").unwrap();
+    open().unwrap();
+    std::fs::write(dir.path().join("index.html"), "").unwrap();
+    std::fs::create_dir_all(dir.path().join("db/migrations")).unwrap();
+    let e = open().unwrap_err();
+    assert_eq!((e.code(), e.kind()), ("ERR_EXISTS", crate::error::ErrorKind::Input));
+    // What a first run left that ended before its head, and a mirror.
+    std::fs::create_dir_all(dir.path().join("db/0011223344556677")).unwrap();
+    open().unwrap();
+    std::fs::remove_dir(dir.path().join("db/0011223344556677")).unwrap();
+    open().unwrap_err();
+    std::fs::write(dir.path().join(HEAD), "").unwrap();
+    open().unwrap();
+}
+
 #[test]
 fn another_drive_something_newer_and_something_else_are_left_as_they_are() {
     let mut world = World::new();
@@ -264,6 +366,7 @@ fn what_is_told_has_the_names_that_others_read() {
         changed: true,
         objects: 2,
         bytes: 3,
+        repaired: 8,
         total_objects: 4,
         total_bytes: 5,
         removed: 6,
@@ -271,7 +374,7 @@ fn what_is_told_has_the_names_that_others_read() {
         statements: Some(7),
         statements_changed: true,
     };
-    let text = r#"{"target":"/t","verlink":"v","length":1,"changed":true,"objects":2,"bytes":3,"totalObjects":4,"totalBytes":5,"removed":6,"whole":true,"statements":7,"statementsChanged":true}"#;
+    let text = r#"{"target":"/t","verlink":"v","length":1,"changed":true,"objects":2,"bytes":3,"repaired":8,"totalObjects":4,"totalBytes":5,"removed":6,"whole":true,"statements":7,"statementsChanged":true}"#;
     golden::events(vec![
         (
             E::Mirroring { link: "l".into(), target: "/t".into() },
@@ -285,9 +388,15 @@ fn what_is_told_has_the_names_that_others_read() {
         ),
         (E::MirrorDone(done()), "mirror-done", text),
         (
-            E::MirrorFailed { target: "/t".into(), code: "ERR_MIRROR".into(), message: "m".into() },
+            E::MirrorFailed {
+                target: "/t".into(),
+                code: "ERR_MIRROR".into(),
+                message: "m".into(),
+                causes: vec!["c".into()],
+                hint: "h".into(),
+            },
             "mirror-failed",
-            r#"{"target":"/t","code":"ERR_MIRROR","message":"m"}"#,
+            r#"{"target":"/t","code":"ERR_MIRROR","message":"m","causes":["c"],"hint":"h"}"#,
         ),
         (
             E::MirrorUsed(MirrorUse {

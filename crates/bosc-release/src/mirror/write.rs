@@ -79,8 +79,8 @@ impl TreeReader for TargetTree<'_> {
 }
 
 fn damaged(why: impl std::fmt::Display, target: &dyn Target) -> CommandError {
-    refused(format!("{} cannot be continued: its head {why}", target.name())).hint(
-        "if it is to be a mirror of this link, remove the file `bosc-mirror` there, then run the command again",
+    refused(format!("{} cannot be continued: {why}", target.name())).hint(
+        "if it is to be a mirror of this link, run the command with `--check`: all of it is looked at, and its head written anew",
     )
 }
 
@@ -88,17 +88,26 @@ fn refused(message: String) -> CommandError {
     CommandError::new(ErrorKind::Input, "ERR_MIRROR", message)
 }
 
-/// The head at the target.
-fn head_at(target: &dyn Target) -> Result<Option<MirrorHead>, CommandError> {
-    let Some(bytes) = target.get(HEAD, MAX_HEAD as u64 + 1)? else { return Ok(None) };
-    match MirrorHead::decode(&bytes) {
-        Ok(head) => Ok(Some(head)),
-        Err(e @ HeadError::Newer(_)) => {
-            Err(refused(format!("{} was made by a newer version of bosc", target.name()))
-                .because(e)
-                .hint("update bosc on this machine, then run the command again"))
+/// The head at a target.
+enum HeadThere {
+    Missing,
+    Readable(Box<MirrorHead>),
+    /// No reader takes it.
+    Damaged(HeadError),
+}
+
+impl HeadThere {
+    fn read(target: &dyn Target) -> Result<Self, CommandError> {
+        let Some(bytes) = target.get(HEAD, MAX_HEAD as u64 + 1)? else { return Ok(Self::Missing) };
+        match MirrorHead::decode(&bytes) {
+            Ok(head) => Ok(Self::Readable(Box::new(head))),
+            Err(e @ HeadError::Newer(_)) => {
+                Err(refused(format!("{} was made by a newer version of bosc", target.name()))
+                    .because(e)
+                    .hint("update bosc on this machine, then run the command again"))
+            }
+            Err(e) => Ok(Self::Damaged(e)),
         }
-        Err(e) => Err(damaged(e, target)),
     }
 }
 
@@ -108,14 +117,23 @@ fn before(
     key: &[u8; 32],
     db: &Head,
     manifest: &Core,
+    check: bool,
 ) -> Result<Option<MirrorHead>, CommandError> {
-    let Some(head) = head_at(target)? else { return Ok(None) };
+    let head = match HeadThere::read(target)? {
+        HeadThere::Missing => return Ok(None),
+        HeadThere::Damaged(_) if check => return Ok(None),
+        HeadThere::Damaged(e) => return Err(damaged(format!("its head cannot be read: {e}"), target)),
+        HeadThere::Readable(head) => *head,
+    };
     if head.db.key != *key {
         return Err(refused(format!("{} is the mirror of another drive", target.name()))
             .hint("name another target: a mirror has one drive"));
     }
     if let Err(e) = head.db.verify(key, manifest.manifest().as_deref()) {
-        return Err(damaged(format!("is not signed: {e}"), target));
+        if check {
+            return Ok(None);
+        }
+        return Err(damaged(format!("its head is not signed: {e}"), target));
     }
     let there = (head.db.head.fork, head.db.head.length);
     if there > (db.fork, db.length) {
@@ -188,11 +206,62 @@ fn size_of(object: Object) -> u64 {
     }
 }
 
+/// How an object is found to be there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// By its size: what is written is written in one step.
+    Size,
+    /// By its bytes.
+    Bytes,
+}
+
 struct Todo<'a> {
     core: &'a Core,
     head: &'a Head,
-    path: &'a str,
+    path: String,
     object: Object,
+    look: Look,
+    /// The head at the target names it.
+    stands: bool,
+}
+
+impl Todo<'_> {
+    /// Whether what it has to be can be told on this machine: a sparse mirror may hold what this store does not.
+    fn is_here(&self) -> Result<bool, CommandError> {
+        let Object::Piece(piece) = self.object else { return Ok(true) };
+        for block in piece.blocks() {
+            if !self.core.has(block).map_err(store_error)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes it, unless it is there. Whether it was written.
+    fn run(&self, target: &dyn Target) -> Result<bool, CommandError> {
+        let size = size_of(self.object);
+        if self.look == Look::Size || (self.stands && !self.is_here()?) {
+            if target.size(&self.path)? == Some(size) {
+                return Ok(false);
+            }
+        }
+        let bytes = bytes_of(self.core, self.head, self.object)?;
+        if self.look == Look::Bytes
+            && target.get(&self.path, size.saturating_add(1))?.as_ref() == Some(&bytes)
+        {
+            return Ok(false);
+        }
+        target.put(&self.path, bytes, Kept::ForEver)?;
+        Ok(true)
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Written {
+    objects: u64,
+    bytes: u64,
+    repaired: u64,
 }
 
 /// Writes objects, several at once where the target likes that.
@@ -201,17 +270,18 @@ fn write_all(
     todo: &[Todo<'_>],
     progress: &Mutex<(Progress, &mut (dyn FnMut(Progress) + Send))>,
     stop: &Stop,
-) -> Result<u64, CommandError> {
+) -> Result<Written, CommandError> {
     let next = AtomicUsize::new(0);
-    let written = AtomicUsize::new(0);
+    let written: Mutex<Written> = Mutex::default();
     let failed: Mutex<Option<CommandError>> = Mutex::new(None);
     let lock = || failed.lock().unwrap_or_else(PoisonError::into_inner);
     let one = |t: &Todo<'_>| -> Result<(), CommandError> {
         let size = size_of(t.object);
-        // A run before this one may have written it.
-        if target.size(t.path)? != Some(size) {
-            target.put(t.path, bytes_of(t.core, t.head, t.object)?, Kept::ForEver)?;
-            written.fetch_add(1, Ordering::Relaxed);
+        if t.run(target)? {
+            let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.objects += 1;
+            written.bytes = written.bytes.saturating_add(size);
+            written.repaired += u64::from(t.stands);
         }
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.0.objects += 1;
@@ -240,7 +310,7 @@ fn write_all(
     });
     match lock().take() {
         Some(e) => Err(e),
-        None => Ok(written.load(Ordering::Relaxed) as u64),
+        None => Ok(written.into_inner().unwrap_or_else(PoisonError::into_inner)),
     }
 }
 
@@ -248,12 +318,31 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
-/// Brings the mirror at `target` up to the heads of `cores`, of which everything in `content` is here.
+/// What is to be looked at, and written where it is not there: what is new, and of what the head before names, what `again` says.
+fn todo<'a>(
+    part: Part,
+    plan: &Publication,
+    (core, head): (&'a Core, &'a Head),
+    (new, again): (Look, Option<Look>),
+) -> Vec<Todo<'a>> {
+    let fresh = plan.objects.iter().map(|(path, object)| (path.clone(), *object, new, false));
+    let known: BTreeSet<&String> = plan.objects.iter().map(|(path, _)| path).collect();
+    let layout = &plan.core.layout;
+    let tiles = Tile::all(head.length).map(|t| (layout.tile_path(part, t), Object::Tile(t)));
+    let pieces = layout.pieces.iter().map(|p| (layout.piece_path(part, p), Object::Piece(*p)));
+    let all = tiles.chain(pieces).filter_map(|(path, object)| Some((path?, object, again?, true)));
+    let standing = all.filter(|(path, ..)| !known.contains(path));
+    let one = |(path, object, look, stands)| Todo { core, head, path, object, look, stands };
+    fresh.chain(standing).map(one).collect()
+}
+
+/// Brings the mirror at `target` up to the heads of `cores`, of which everything in `content` is here. `check`: everything that is there is
+/// read. `grace_ms`: how long what is not needed any more stays.
 pub(crate) fn write(
     cores: &DriveCores,
     target: &dyn Target,
     content: &Content,
-    grace_ms: u64,
+    (check, grace_ms): (bool, u64),
     tell: &mut (dyn FnMut(Progress) + Send),
     stop: &Stop,
 ) -> Result<Mirrored, CommandError> {
@@ -264,7 +353,7 @@ pub(crate) fn write(
         return Err(CommandError::not_found("the link holds nothing yet")
             .hint("stage to it with `bosc stage <link> <dir>`, then run the command again"));
     }
-    let old = before(target, db.key(), &heads.0, db)?;
+    let old = before(target, db.key(), &heads.0, db, check)?;
     let whole = std::slice::from_ref(&(0..heads.0.length)).to_vec();
     let db_plan = plan(target, Part::Db, db, &heads.0, &whole, old.as_ref().map(|o| &o.db))?;
     let blobs_plan = match (&blobs, &heads.1) {
@@ -274,17 +363,18 @@ pub(crate) fn write(
         }
         _ => None,
     };
-    let mut todo: Vec<Todo<'_>> = Vec::new();
+    let look = match (check, target.is_near(), &old) {
+        (true, ..) => (Look::Bytes, Some(Look::Bytes)),
+        // Nobody vouches for what lies there without a head.
+        (false, true, None) => (Look::Bytes, None),
+        (false, true, Some(_)) => (Look::Size, Some(Look::Size)),
+        (false, false, _) => (Look::Size, None),
+    };
     // Contents first: entries are of no use without them, and an upload that ends here left the most behind it.
-    if let Some((plan, core, head)) = &blobs_plan {
-        todo.extend(plan.objects.iter().map(|(path, object)| Todo { core, head, path, object: *object }));
-    }
-    todo.extend(db_plan.objects.iter().map(|(path, object)| Todo {
-        core: db,
-        head: &heads.0,
-        path,
-        object: *object,
-    }));
+    let contents = blobs_plan.iter().map(|(plan, core, head)| (Part::Blobs, plan, (*core, &***head)));
+    let entries = (Part::Db, &db_plan, (db, &*heads.0));
+    let parts = contents.chain(std::iter::once(entries));
+    let todo: Vec<Todo<'_>> = parts.flat_map(|(part, plan, of)| todo(part, plan, of, look)).collect();
     let total_bytes = todo.iter().fold(0, |n: u64, t| n.saturating_add(size_of(t.object)));
     let start = Progress { total_objects: todo.len() as u64, total_bytes, ..Progress::default() };
     let progress = Mutex::new((start, tell));
@@ -321,8 +411,9 @@ pub(crate) fn write(
         verlink: PearLink::verlink(*db.key(), heads.0.fork, heads.0.length).to_string(),
         length: heads.0.length,
         changed,
-        objects: written,
-        bytes: total_bytes,
+        objects: written.objects,
+        bytes: written.bytes,
+        repaired: written.repaired,
         total_objects: needed.len() as u64,
         total_bytes: sizes.fold(0, u64::saturating_add),
         removed,
@@ -353,7 +444,10 @@ fn remove_due(
     if due.is_empty() {
         return Ok(0);
     }
-    let Some(there) = head_at(target)?.filter(|head| head.db.key == *key) else { return Ok(0) };
+    let HeadThere::Readable(there) = HeadThere::read(target)? else { return Ok(0) };
+    if there.db.key != *key {
+        return Ok(0);
+    }
     let needed = objects(&there);
     let mut removed = 0;
     for path in due.iter().filter(|path| !needed.contains(*path)) {

@@ -14,6 +14,14 @@ use std::time::{Duration, Instant};
 
 /// The store's owner cannot do this for another process.
 pub(crate) fn own_process(request: &Request) -> CommandError {
+    if let Request::Mirror(mirror) = request {
+        let message = "another process has the store open, and what this one has in its environment to write to a server is not for it";
+        let link = mirror.link.split('?').next().unwrap_or_default();
+        return CommandError::new(ErrorKind::Store, "ERR_LOCKED", message).hint(format!(
+            "end that process first, or have it keep the mirror up to date: `bosc seed {link} --mirror-to {}`",
+            mirror.target
+        ));
+    }
     CommandError::new(
         ErrorKind::Store,
         "ERR_LOCKED",

@@ -21,6 +21,14 @@ pub fn set_upgrade(kind: PackageKind, text: &str, link: &str) -> Result<String, 
     }
 }
 
+/// `productName` of a package.json. Everything else stays as it is.
+///
+/// # Errors
+/// What is wrong with the text, as a clause.
+pub fn set_product_name(text: &str, name: &str) -> Result<String, String> {
+    set_string(text, "productName", name)
+}
+
 /// [`set_string`] in an object below; objects on the way there that are missing are made.
 fn set_below(text: &str, path: &[&str], key: &str, value: &str) -> Result<String, String> {
     let Some((first, rest)) = path.split_first() else { return set_string(text, key, value) };

@@ -56,7 +56,11 @@ mod tests {
         let next = start + second * 60;
         assert_eq!(least.count(60 * RATE, next + second * 60), None, "enough");
         let next = next + second * 60;
-        assert_eq!(least.count(60 * RATE - 1, next + second * 60), Some(60 * RATE - 1), "what came before is no help");
+        assert_eq!(
+            least.count(60 * RATE - 1, next + second * 60),
+            Some(60 * RATE - 1),
+            "what came before is no help"
+        );
         least.begin(next + second * 600);
         assert_eq!(least.count(1, next + second * 659), None, "nor is the wait for an answer counted");
     }

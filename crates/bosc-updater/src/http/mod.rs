@@ -53,9 +53,9 @@ mod agent;
 mod delta;
 mod download;
 mod identity;
+mod least;
 #[cfg(feature = "p2p")]
 mod mirror;
-mod least;
 mod options;
 mod pace;
 mod proxy;

@@ -12,6 +12,7 @@ use bosc_release::build::Artifact;
 use bosc_release::command::Stop;
 use bosc_release::error::CommandError;
 use bosc_release::event::Event;
+use bosc_release::shell_word::shell_word;
 
 pub(crate) fn build(a: &Build, printer: &Printer, stop: &Stop) -> Ended {
     let cwd = std::env::current_dir().map_err(|e| {
@@ -30,6 +31,7 @@ pub(crate) fn build(a: &Build, printer: &Printer, stop: &Stop) -> Ended {
     let built = bosc_release::build::run(&request, &mut |event: Event| human.event(&event), stop)?;
     let (files, size, target) = (built.files, bytes(built.bytes), built.target.display());
     printer.say(Tone::Good, &sentence(&format!("{files} files, {size}, in {target}")));
+    let target = shell_word(&built.target.display().to_string());
     printer.say(Tone::Plain, &sentence(&format!("Next: bosc stage --dry-run <link> {target}")));
     Ok(Final::of(built))
 }

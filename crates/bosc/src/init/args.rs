@@ -27,7 +27,7 @@ pub(crate) struct Init {
     /// Show what would be written, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Replace files of an earlier `init` that were changed since
+    /// Replace files that are there and differ, whoever wrote them
     #[arg(long)]
     pub(crate) force: bool,
 }

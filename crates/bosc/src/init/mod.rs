@@ -205,8 +205,13 @@ fn choose(
     let proposed = one_line(&first.label);
     match decides {
         Decides::Defaults => {
-            printer
-                .say(Tone::Warn, &format!("Of {} it is {proposed}: --app names another", labels.join(", ")));
+            printer.say(
+                Tone::Warn,
+                &format!(
+                    "There are {}; this is about {proposed} (--app NAME for another)",
+                    labels.join(", ")
+                ),
+            );
             Ok(Some(first.clone()))
         }
         Decides::Nobody => {

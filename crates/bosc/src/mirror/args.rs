@@ -15,6 +15,9 @@ pub(crate) struct Mirror {
     /// Only what is below these paths of the newest version, such as /by-arch/linux-x64
     #[arg(long, value_name = "PATH,...", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
+    /// Look at every file that is there, and write anew what is missing or damaged
+    #[arg(long)]
+    pub(crate) check: bool,
     /// How long files that no version needs any more stay, for those who read the one before
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400.0)]
     pub(crate) keep: f64,

@@ -17,13 +17,19 @@ pub(crate) fn line(p: &Printer, event: &MirrorEvent, live: bool) {
             if live { p.status(Some(std::slice::from_ref(&line))) } else { p.detail(&line) }
         }
         MirrorEvent::MirrorDone(of) => done(p, of),
-        MirrorEvent::MirrorFailed { target, message, .. } => {
+        MirrorEvent::MirrorFailed { target, message, causes, hint, .. } => {
             let line = format!(
-                "The mirror {} could not be brought up to date: {}; it is tried again",
+                "The mirror {} could not be brought up to date, and is tried again: {}",
                 one_line(target),
                 one_line(message)
             );
             p.say(Tone::Warn, &line);
+            for cause in causes {
+                p.say(Tone::Plain, &format!("  because: {}", one_line(cause)));
+            }
+            if !hint.is_empty() {
+                p.say(Tone::Plain, &format!("  next: {}", one_line(hint)));
+            }
         }
         MirrorEvent::MirrorUsed(of) => used(p, of),
     }
@@ -47,8 +53,13 @@ fn used(p: &Printer, of: &MirrorUse) {
 
 /// What is said when a mirror is up to date.
 pub(crate) fn done(p: &Printer, of: &Mirrored) {
-    let what = if of.changed {
-        format!("{} written, {}", count(of.objects, "file"), bytes(of.bytes))
+    let repaired = if of.repaired > 0 {
+        format!(", of these {} missing or damaged", of.repaired)
+    } else {
+        String::new()
+    };
+    let what = if of.changed || of.objects > 0 {
+        format!("{} written, {}{repaired}", count(of.objects, "file"), bytes(of.bytes))
     } else {
         "nothing was new".to_owned()
     };

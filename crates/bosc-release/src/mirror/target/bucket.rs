@@ -3,6 +3,7 @@
 //! Credentials are those that each service's own tools read from the environment; no argument and no error has one.
 
 use super::place::{Kept, Target, bad};
+use super::reason::Reason;
 use crate::error::{CommandError, ErrorKind};
 use bosc_updater::http::Roots;
 use object_store::aws::AmazonS3Builder;
@@ -74,6 +75,34 @@ fn authorization() -> Result<Option<HeaderValue>, CommandError> {
     Ok(Some(value))
 }
 
+/// Variables whose values cannot be meant so, told before anybody quotes them.
+fn check_environment(scheme: &str) -> Result<(), CommandError> {
+    const ENDPOINTS: [&str; 4] =
+        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT"];
+    const FILES: [&str; 4] = [
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_SERVICE_ACCOUNT_PATH",
+        "SERVICE_ACCOUNT",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+    ];
+    let is_web = matches!(scheme, "http" | "https");
+    if let Some(name) =
+        ENDPOINTS.iter().find(|name| !is_web && variable(name).is_some_and(|v| v.contains('@')))
+    {
+        return Err(CommandError::input(format!("{name} has a user or password in it"))
+            .hint("leave them out of the address; the service's credentials have variables of their own"));
+    }
+    if let Some(name) =
+        FILES.iter().find(|name| scheme == "gs" && variable(name).is_some_and(|v| v.contains('{')))
+    {
+        return Err(CommandError::input(format!(
+            "{name} holds the key itself, and not the path of a file with it"
+        ))
+        .hint("set GOOGLE_SERVICE_ACCOUNT_KEY to the key, or write it into a file and name that"));
+    }
+    Ok(())
+}
+
 /// The address of a service on this machine, as tests and gateways have it, may go without TLS.
 fn is_here(endpoint: Option<&str>) -> bool {
     endpoint.and_then(|e| e.strip_prefix("http://")).is_some_and(|rest| {
@@ -90,17 +119,19 @@ impl Bucket {
             return Err(CommandError::input("a target has no user, password, `?` or `#` in it")
                 .hint("credentials are taken from the environment, see `bosc help mirror`"));
         }
+        check_environment(scheme)?;
         let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
         if place.is_empty() {
             return Err(bad(target));
         }
         let connector = Connector { authorization: None };
         let unusable = |e: Error| {
-            CommandError::input(format!("{scheme}://{place} cannot be used")).because(e).hint(
+            CommandError::input(format!("{scheme}://{place} cannot be used")).because(Reason::of(&e)).hint(
                 "check the name, and the variables of the service in the environment; see `bosc help mirror`",
             )
         };
-        let parse = |path: &str| Path::parse(path.trim_matches('/')).map_err(|e| bad(target).because(e));
+        let parse =
+            |path: &str| Path::parse(path.trim_matches('/')).map_err(|e| bad(target).because(Reason::of(&e)));
         let (store, prefix): (Arc<dyn ObjectStore>, Path) = match scheme {
             "s3" => {
                 let endpoint = variable("AWS_ENDPOINT_URL").or_else(|| variable("AWS_ENDPOINT"));
@@ -154,10 +185,10 @@ impl Bucket {
                 "ERR_MIRROR",
                 message,
             )
-            .because(e)
+            .because(Reason::of(&e))
             .hint("check the credentials in the environment, and that they may read, write and delete there"),
             e => CommandError::new(ErrorKind::Network, "ERR_MIRROR", message)
-                .because(e)
+                .because(Reason::of(&e))
                 .hint("check the name and the network, then run the command again: it goes on where it was"),
         }
     }

@@ -3,15 +3,49 @@
 use super::place::{Kept, Target};
 use crate::error::{CommandError, ErrorKind};
 use bosc_files::{Durability, Replace, open_plain, remove_file};
+use bosc_mirror::{HEAD, Part};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
 
+/// Whether a folder holds a mirror, or what a run that ended early left of one; an empty one may become one. Names that begin with a dot
+/// are those of systems and servers.
+fn may_hold_a_mirror(path: &Path) -> io::Result<bool> {
+    let names = |folder: &Path| -> io::Result<Vec<String>> {
+        match std::fs::read_dir(folder) {
+            Ok(entries) => entries.map(|e| Ok(e?.file_name().to_string_lossy().into_owned())).collect(),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(Vec::new())
+            }
+            Err(e) => Err(e),
+        }
+    };
+    let is_lineage = |name: &String| name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    let found = names(path)?;
+    if found.iter().any(|name| name == HEAD) {
+        return Ok(true);
+    }
+    for part in Part::ALL {
+        if names(&path.join(part.as_str()))?.iter().any(is_lineage) {
+            return Ok(true);
+        }
+    }
+    Ok(found
+        .iter()
+        .all(|name| name.starts_with('.') || name == "lost+found" || name == "System Volume Information"))
+}
+
 impl Folder {
-    pub(super) fn new(path: &Path) -> Self {
-        Self(path.to_owned())
+    /// In this folder, which is a mirror, or may become one.
+    pub(super) fn new(path: &Path) -> Result<Self, CommandError> {
+        if may_hold_a_mirror(path).map_err(|e| Self::failed(path, e))? {
+            return Ok(Self(path.to_owned()));
+        }
+        let message = format!("{} holds other things than a mirror", path.display());
+        Err(CommandError::new(ErrorKind::Input, "ERR_EXISTS", message)
+            .hint(format!("give the mirror a folder of its own, such as {}", path.join("mirror").display())))
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -37,6 +71,10 @@ impl Folder {
 }
 
 impl Target for Folder {
+    fn is_near(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> String {
         self.0.display().to_string()
     }

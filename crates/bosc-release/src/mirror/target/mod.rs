@@ -2,12 +2,14 @@
 //!
 //! # Files
 //!
-//! - `place`: what all have in common. `folder`, `bucket`: what they are.
+//! - `place`: what all have in common. `folder`, `bucket`: what they are. `reason`: what a service said.
 
 #[cfg(feature = "buckets")]
 mod bucket;
 mod folder;
 mod place;
+#[cfg(feature = "buckets")]
+mod reason;
 
 pub(crate) use place::{Kept, Target};
 
@@ -28,7 +30,7 @@ pub(crate) fn open(target: &str) -> Result<Box<dyn Target>, CommandError> {
     }
     if is_folder(target) {
         check_output_folder(Path::new(target), &[])?;
-        return Ok(Box::new(folder::Folder::new(Path::new(target))));
+        return Ok(Box::new(folder::Folder::new(Path::new(target))?));
     }
     #[cfg(feature = "buckets")]
     if let Some(bucket) = bucket::Bucket::open(target)? {

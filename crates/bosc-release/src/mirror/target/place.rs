@@ -29,6 +29,11 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
     /// Removes an object, if it is there.
     fn remove(&self, path: &str) -> Result<(), CommandError>;
 
+    /// Whether what is there can be looked at for next to nothing.
+    fn is_near(&self) -> bool {
+        false
+    }
+
     /// How many objects are best on their way at once.
     fn at_once(&self) -> usize {
         1

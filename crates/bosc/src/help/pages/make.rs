@@ -17,7 +17,7 @@ bosc.toml says what `bosc publish` releases:
   [publish]
   package = \"package.json\"          # says name, version and link
   link-name = \"hello-x7k2p9qe\"      # which link of the primary key, for --ci
-  [publish.builds]                  # {version} and {name} are replaced
+  [publish.builds]                  # version and name in { } are replaced
   linux-x64 = \"dist/linux-unpacked\"",
         examples: &[
             ("This folder's project", "bosc init"),
