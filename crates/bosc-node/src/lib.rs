@@ -89,7 +89,7 @@ pub use bosc_wire::blind_relay::Limits as PairLimits;
 pub use live::blind::{BlindFor, BlindPeerState, BlindRequest};
 pub use mapping::MappedBy;
 pub use net::relay::{RelayBounds, RelayFor, RelaySetup, RelayStatus};
-pub use record::{MAX_RECORD, Record, RecordAnswer, RecordError, RecordResult};
+pub use record::{MAX_RECORD, Record, RecordAnswer, RecordError, RecordResult, SignedRecord};
 pub use record_query::RecordQuery;
 pub use signal::Signal;
 pub use status::{
@@ -342,10 +342,21 @@ impl Node {
         RecordQuery::ask(&self.net, RecordQuestion::Get(*key))
     }
 
+    /// As [`Node::record`]; what is found is put again where it belongs now, so that nobody forgets it for two days. Anybody may: its
+    /// owner signed it.
+    pub fn keep_record(&self, key: &PublicKey) -> RecordQuery {
+        RecordQuery::ask(&self.net, RecordQuestion::Keep(*key))
+    }
+
     /// Has the DHT keep a record for two days or so, 1 to [`MAX_RECORD`] bytes, in the place of one with a lower `seq`.
     pub fn put_record(&self, key_pair: &KeyPair, seq: u64, value: Vec<u8>) -> RecordQuery {
-        let key_pair = Box::new(key_pair.clone());
-        RecordQuery::ask(&self.net, RecordQuestion::Put { key_pair, seq, value: value.into() })
+        self.put_signed(SignedRecord::sign(key_pair, seq, value.into()))
+    }
+
+    /// As [`Node::put_record`], of a record that was signed before. The same one may be put again, which makes the nodes keep it for
+    /// two days more.
+    pub fn put_signed(&self, record: SignedRecord) -> RecordQuery {
+        RecordQuery::ask(&self.net, RecordQuestion::Put(Box::new(record)))
     }
 
     /// A snapshot of the network side.

@@ -1,6 +1,7 @@
 //! Records of the DHT, as callers and the thread of the sockets speak of them: questions, answers, and where an answer is put.
 
 use crate::signal::Signal;
+use bosc_dht::MutableRecord;
 use bosc_format::crypto::{KeyPair, PublicKey};
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,50 @@ pub struct Record {
     pub seq: u64,
     /// At most [`MAX_RECORD`] bytes; never empty.
     pub value: Bytes,
+}
+
+/// A record as its owner signs it. Whoever has it can put it into the DHT, again and again, without the owner's secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRecord {
+    key: PublicKey,
+    signed: MutableRecord,
+}
+
+impl SignedRecord {
+    /// Signs a record.
+    pub fn sign(key_pair: &KeyPair, seq: u64, value: Bytes) -> Self {
+        Self { key: key_pair.public(), signed: MutableRecord::sign(key_pair, seq, value) }
+    }
+
+    /// One that was signed before. `None`: the key did not sign this.
+    pub fn from_parts(key: PublicKey, seq: u64, value: Bytes, signature: [u8; 64]) -> Option<Self> {
+        let signed = MutableRecord { seq, value, signature };
+        signed.verify(&key).then_some(Self { key, signed })
+    }
+
+    /// Whose it is.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// Its version.
+    pub fn seq(&self) -> u64 {
+        self.signed.seq
+    }
+
+    /// Its value.
+    pub fn value(&self) -> &Bytes {
+        &self.signed.value
+    }
+
+    /// Over version and value.
+    pub fn signature(&self) -> &[u8; 64] {
+        &self.signed.signature
+    }
+
+    pub(crate) fn signed(&self) -> &MutableRecord {
+        &self.signed
+    }
 }
 
 /// What became of a question.
@@ -60,15 +105,10 @@ pub type RecordTicket = u64;
 pub enum RecordQuestion {
     /// The newest record under this key.
     Get(PublicKey),
+    /// The same, and have the nodes that are closest now keep it for two days more.
+    Keep(PublicKey),
     /// Keep this.
-    Put {
-        /// Whose record it is.
-        key_pair: Box<KeyPair>,
-        /// Its version.
-        seq: u64,
-        /// Its value.
-        value: Bytes,
-    },
+    Put(Box<SignedRecord>),
 }
 
 /// Where the answer to a question is put.

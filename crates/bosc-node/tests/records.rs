@@ -5,6 +5,7 @@
 use bosc_format::crypto::KeyPair;
 use bosc_node::{
     MAX_RECORD, Node, NodeConfig, Record, RecordAnswer, RecordError, RecordQuery, RecordResult, Role,
+    SignedRecord,
 };
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -64,11 +65,22 @@ fn a_record_is_kept_replaced_and_found_by_whoever_knows_the_key() {
         assert_eq!(answer(&a.put_record(&other, 2, vec![3; size])), Err(RecordError::Size));
     }
 
+    // Whoever has no secret can have it kept, and put again what was signed.
+    assert_eq!(answer(&b.keep_record(&key.public())), found(6, b"six"));
+    let signed = SignedRecord::sign(&key, 7, b"seven".as_slice().into());
+    assert!(answer(&b.put_signed(signed.clone())).is_ok());
+    assert!(answer(&a.put_signed(signed.clone())).is_ok(), "the same again");
+    let parts =
+        |seq| SignedRecord::from_parts(*signed.key(), seq, signed.value().clone(), *signed.signature());
+    assert_eq!(parts(7), Some(signed.clone()));
+    assert_eq!(parts(8), None, "of another version it is not signed");
+    assert_eq!(answer(&a.record(&key.public())), found(7, b"seven"));
+
     // Who rests asks nobody, and who goes on does.
     a.suspend();
     assert_eq!(answer(&a.record(&key.public())), Err(RecordError::Ended));
     a.resume();
-    assert_eq!(answer(&a.record(&key.public())), found(6, b"six"));
+    assert_eq!(answer(&a.record(&key.public())), found(7, b"seven"));
     drop(nodes);
 }
 

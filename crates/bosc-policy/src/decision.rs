@@ -3,7 +3,7 @@
 use crate::policy::{Policy, Right};
 use crate::seen::Seen;
 use crate::share::{Installation, Share};
-use crate::statement::{Halt, Newest};
+use crate::statement::{Halt, Newest, Statement};
 use semver::Version;
 use std::cmp::Ordering;
 
@@ -152,6 +152,43 @@ pub fn decide(policy: &Policy, seen: &Seen, facts: &Facts<'_>) -> Verdict {
         verdict.target = Target::Restore;
     }
     verdict
+}
+
+/// How a version stands, for everybody alike: what clients of any place make of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How far it goes.
+    pub share: Share,
+    /// Who halted it.
+    pub halted_by: Option<[u8; 32]>,
+    /// Whether it is taken back from where it runs.
+    pub recalled: bool,
+}
+
+/// How a version stands at `now`, seconds since 1970.
+pub fn standing(policy: &Policy, seen: &Seen, version: &Version, now: u64) -> Standing {
+    let view = View { policy, seen, now: now.max(policy.time().unwrap_or(0)) };
+    Standing {
+        share: view.share(version),
+        halted_by: view.halted_by(version),
+        recalled: view.is_recalled(version),
+    }
+}
+
+/// How a version will stand once this operator has said this.
+pub fn foresee(
+    policy: &Policy,
+    seen: &Seen,
+    (operator, statement): (&[u8; 32], &Statement),
+    version: &Version,
+    now: u64,
+) -> Standing {
+    standing(policy, &seen.supposing(operator, statement), version, now)
+}
+
+/// Whether what is known of the newest head is recent enough at `now`, seconds since 1970.
+pub fn freshness(policy: &Policy, seen: &Seen, now: u64) -> Freshness {
+    View { policy, seen, now: now.max(policy.time().unwrap_or(0)) }.freshness()
 }
 
 /// By precedence: what follows a `+` does not count.

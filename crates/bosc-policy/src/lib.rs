@@ -61,11 +61,14 @@ mod share;
 mod statement;
 mod statements;
 
-pub use decision::{AHEAD, Facts, Freshness, Held, Release, Target, Verdict, Why, decide};
+pub use decision::{
+    AHEAD, Facts, Freshness, Held, Release, Standing, Target, Verdict, Why, decide, foresee, freshness,
+    standing,
+};
 pub use policy::{FILE, MAX_OPERATORS, MAX_POLICY, Operator, Policy, PolicyError, Right};
 pub use seen::{Contradiction, MAX_REMEMBERED, Refused, Seen, Taken};
 pub use share::{Installation, InvalidShare, Share};
 pub use statement::{
-    About, Halt, MAX_SIGNED, MAX_VERSION, MAX_VERSIONS, Newest, Signed, Statement, StatementError,
+    About, Halt, MAX_SIGNED, MAX_VERSION, MAX_VERSIONS, Newest, Signed, Statement, StatementError, plain,
 };
 pub use statements::{MAX_STATEMENTS, MAX_STATEMENTS_FILE, STATEMENTS_FILE, Statements, StatementsError};

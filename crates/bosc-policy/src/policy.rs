@@ -176,6 +176,34 @@ impl Policy {
         })
     }
 
+    /// Everything that is wrong with the bytes of `/release.json`, in the order in which it is met; nothing where [`Policy::read`]
+    /// reads them. For those who write the file: whoever obeys it needs no more than the first.
+    pub fn mistakes(bytes: &[u8]) -> Vec<PolicyError> {
+        let mut all = Vec::new();
+        let mut rest = match (bytes.len() <= MAX_POLICY).then(|| json::read(bytes)) {
+            Some(Ok(Value::Object(fields))) => fields,
+            _ => return Self::read(bytes).err().into_iter().collect(),
+        };
+        // Each time without the field that was wrong.
+        while let Err(e) = Self::from_json(&Value::Object(rest.clone())) {
+            let field = match &e {
+                PolicyError::Field { field, .. } => field.split(['.', '[']).next().unwrap_or_default(),
+                _ => "",
+            };
+            let next = if field == "schema" {
+                rest.insert("schema".into(), Value::from(1)).is_some_and(|before| before != 1)
+                    || all.is_empty()
+            } else {
+                rest.remove(field).is_some()
+            };
+            all.push(e);
+            if !next {
+                break;
+            }
+        }
+        all
+    }
+
     /// When the release was made, by the quorum's word: seconds since 1970.
     pub fn time(&self) -> Option<u64> {
         self.time
@@ -481,6 +509,37 @@ mod tests {
             with("operators", json!([{"key": id::encode(&[4; 32]), "may": "halt"}])),
             "operators[0].may"
         );
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let mut all = full();
+        for (field, value) in [
+            ("schema", json!(0)),
+            ("rollout", json!(101)),
+            ("recall", json!(1)),
+            ("operators", json!([{"key": 1}, {"key": 2}])),
+            ("freshness", json!(1)),
+        ] {
+            all[field] = value;
+        }
+        let named = |value: &Value| -> Vec<String> {
+            let mistakes = Policy::mistakes(value.to_string().as_bytes());
+            mistakes
+                .iter()
+                .map(|e| match e {
+                    PolicyError::Field { field, .. } => field.clone(),
+                    other => other.to_string(),
+                })
+                .collect()
+        };
+        assert_eq!(named(&all), ["schema", "operators[0].key", "rollout", "freshness", "recall"]);
+        assert!(named(&full()).is_empty());
+        assert_eq!(named(&json!({})), ["schema"]);
+        assert_eq!(named(&json!([])), ["the file"]);
+        assert_eq!(Policy::mistakes(b"{"), [Policy::read(b"{").unwrap_err()]);
+        assert_eq!(Policy::mistakes(br#"{"schema":2,"rollout":900}"#), [PolicyError::Newer(2)]);
+        assert_eq!(Policy::mistakes(&vec![b' '; MAX_POLICY + 1]), [PolicyError::TooLong]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::policy::{MAX_OPERATORS, Policy, Right};
 use crate::share::Share;
-use crate::statement::{About, Halt, Signed, plain, put_said, take_said};
+use crate::statement::{About, Halt, Signed, Statement, plain, put_said, take_said};
 use bosc_format::codec::{DecodeError, Decoder, Encoder};
 use semver::Version;
 use std::collections::BTreeMap;
@@ -128,6 +128,19 @@ impl Seen {
         self.words.get(operator).map(|word| &word.last)
     }
 
+    /// As if this operator had said this, too. Only for looking ahead: nobody signed it.
+    pub(crate) fn supposing(&self, operator: &[u8; 32], statement: &Statement) -> Self {
+        let mut all = self.clone();
+        let signed = Signed::supposed(*operator, statement);
+        let word = all
+            .words
+            .entry(*operator)
+            .or_insert_with(|| Word { last: signed.clone(), said: BTreeMap::new() });
+        note(&mut word.said, &signed);
+        word.last = signed;
+        all
+    }
+
     /// What operators with this right said about a version.
     pub(crate) fn said<'a>(
         &'a self,
@@ -223,7 +236,6 @@ fn bound(said: &mut BTreeMap<Version, Said>) {
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::statement::Statement;
     use bosc_format::crypto::KeyPair;
     use bosc_format::id;
 

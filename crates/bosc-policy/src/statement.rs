@@ -152,6 +152,16 @@ impl Signed {
         Ok(Self { operator, statement, bytes: bytes.to_vec() })
     }
 
+    /// One that nobody signed, with its versions as everybody would read them; it has no bytes.
+    pub(crate) fn supposed(operator: [u8; 32], statement: &Statement) -> Self {
+        let versions = statement
+            .versions
+            .iter()
+            .map(|about| About { version: plain(&about.version), ..about.clone() })
+            .collect();
+        Self { operator, statement: Statement { versions, ..statement.clone() }, bytes: Vec::new() }
+    }
+
     /// Who signed it.
     pub fn operator(&self) -> &[u8; 32] {
         &self.operator
@@ -172,8 +182,8 @@ fn message(body: &[u8]) -> Vec<u8> {
     [&hash(&[b"bosc operator statement"])[..], body].concat()
 }
 
-/// A version as statements name it.
-pub(crate) fn plain(version: &Version) -> Version {
+/// A version as statements name it: without what follows a `+`.
+pub fn plain(version: &Version) -> Version {
     Version { build: BuildMetadata::EMPTY, ..version.clone() }
 }
 

@@ -79,6 +79,10 @@ pub enum Request {
     Line(crate::line::Line),
     /// Move followers to another link.
     Rotate(crate::rotate::Rotate),
+    /// The rules of a link, and what operators say.
+    Policy(crate::policy::PolicyOfLink),
+    /// What an operator says.
+    Operator(crate::operator::Work),
 }
 
 impl Request {
@@ -123,7 +127,10 @@ impl Request {
             Self::StoreRepair(r) => r.timeout_ms,
             Self::Line(r) => r.timeout_ms,
             Self::Rotate(r) => r.timeout_ms,
-            Self::Touch(_)
+            Self::Policy(r) => r.timeout_ms,
+            Self::Operator(crate::operator::Work::Prepare(r)) => r.timeout_ms,
+            Self::Operator(_)
+            | Self::Touch(_)
             | Self::Stage(_)
             | Self::Relay(_)
             | Self::BlindPeer(_)
@@ -165,6 +172,8 @@ impl Request {
             Self::Publish(_) => "publish",
             Self::Line(_) => "line",
             Self::Rotate(_) => "rotate",
+            Self::Policy(_) => "policy",
+            Self::Operator(work) => work.name(),
         }
     }
 }

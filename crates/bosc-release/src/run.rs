@@ -84,6 +84,8 @@ impl Engine {
             Request::Publish(r) => self.publish(r, sink, stop).map(Output::Publish),
             Request::Line(r) => self.line(r, sink, stop),
             Request::Rotate(r) => self.rotate(r, sink, stop),
+            Request::Policy(r) => self.policy_of_link(r, sink, stop),
+            Request::Operator(work) => self.operator(work, stop),
             Request::Changelog(r) => Ok(self.changelog(r, sink, stop)?.into()),
             Request::Versions(r) => Ok(self.versions(r, sink, stop)?.into()),
             Request::Log(r) => Ok(self.log(r, sink, stop)?.into()),

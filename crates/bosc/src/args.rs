@@ -21,6 +21,8 @@ use crate::keys::args::Keys;
 use crate::log::args::Log;
 use crate::mirror::args::Mirror;
 use crate::monitor::args::Monitor;
+use crate::operator::args::{Halt, Lift, Refresh, Rollout};
+use crate::policy::args::Policy;
 use crate::provision::args::Provision;
 use crate::relay::args::Relay;
 use crate::seed::args::Seed;
@@ -127,6 +129,17 @@ pub(crate) enum Tools {
     /// Back up the keys that write to links, or move them to another store
     #[command(subcommand)]
     Keys(Keys),
+    /// Show, set and check the rules of a link
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Say how far a version goes, as an operator of the link
+    Rollout(Rollout),
+    /// Stop a version: nobody installs it any more
+    Halt(Halt),
+    /// Take a halt back
+    Lift(Lift),
+    /// Say that what the link holds is the newest
+    Refresh(Refresh),
     /// Check the store for damage, and repair it
     #[command(subcommand)]
     Store(Store),
@@ -152,6 +165,11 @@ impl Tools {
             Self::Install(_) => "install",
             Self::Doctor(_) => "doctor",
             Self::Keys(_) => "keys",
+            Self::Policy(_) => "policy",
+            Self::Rollout(_) => "rollout",
+            Self::Halt(_) => "halt",
+            Self::Lift(_) => "lift",
+            Self::Refresh(_) => "refresh",
             Self::Store(_) => "store",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

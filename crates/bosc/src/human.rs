@@ -146,6 +146,7 @@ impl<'a> Human<'a> {
             }),
             Event::Provision(event) => crate::provision::line(p, event),
             Event::Line(event) => crate::line::human::line(p, event),
+            Event::Policy(event) => crate::policy::human::line(p, event),
             Event::Rotate(event) => crate::rotate::human::rotation(p, event),
             Event::Init(event) => crate::init::human::line(p, event),
             Event::Delta(event) => crate::delta::human::line(p, event),

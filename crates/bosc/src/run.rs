@@ -10,6 +10,7 @@ use crate::gc::gc;
 use crate::global::Global;
 use crate::human::Human;
 use crate::install::install;
+use crate::keys::args::Keys;
 use crate::keys::keys;
 use crate::lines::count;
 use crate::on_store::{primary_key, with_store, with_store_reloading};
@@ -171,7 +172,9 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
         }),
         Command::Seed(a) => {
             live = !a.no_tty;
-            Request::Seed(crate::seed::seed(a, live && printer.shows_progress())?)
+            let mut request = crate::seed::seed(a, live && printer.shows_progress())?;
+            request.refresh = crate::seed::refresh_key(a, printer, stop)?;
+            Request::Seed(request)
         }
         Command::Relay(a) => Request::Relay(crate::relay::relay(a)?),
         Command::BlindPeer(a) => Request::BlindPeer(crate::blind_peer::blind_peer(a)?),
@@ -373,6 +376,12 @@ impl Tools {
             Self::Data(Data::Dht(a)) => Request::DataDht(dht::DataDht { timeout_ms: seconds(a.timeout)? }),
             Self::Install(a) => Request::Install(install(a)?),
             Self::Doctor(a) => Request::Doctor(doctor(a)?),
+            Self::Policy(a) => return crate::policy::run(a, g, printer, stop),
+            Self::Rollout(a) => return crate::operator::rollout(a, g, printer, stop),
+            Self::Halt(a) => return crate::operator::halt(a, g, printer, stop),
+            Self::Lift(a) => return crate::operator::lift(a, g, printer, stop),
+            Self::Refresh(a) => return crate::operator::refresh(a, g, printer, stop),
+            Self::Keys(Keys::Operator(a)) => return crate::keys::operator(a, printer, stop),
             Self::Keys(a) => keys(a, printer, stop)?,
             Self::Store(a) => store(a, g)?,
         };

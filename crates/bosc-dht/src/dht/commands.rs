@@ -312,10 +312,21 @@ impl Dht {
         options: &QueryOptions,
         now: Duration,
     ) -> Result<QueryId, Busy> {
-        let public_key = key_pair.public();
         let record = MutableRecord::sign(key_pair, seq, value);
-        let mut query = self.mutable_query(&public_key, Kind::Mutable { public_key: None, seq: 0 }, 0);
-        let value = record.encode_put(&public_key).into();
+        self.mutable_put_signed(&key_pair.public(), &record, options, now)
+    }
+
+    /// As [`Dht::mutable_put`], of a record that was signed before: whoever puts it needs no secret. Nodes drop one that the key
+    /// did not sign.
+    pub fn mutable_put_signed(
+        &mut self,
+        public_key: &PublicKey,
+        record: &MutableRecord,
+        options: &QueryOptions,
+        now: Duration,
+    ) -> Result<QueryId, Busy> {
+        let mut query = self.mutable_query(public_key, Kind::Mutable { public_key: None, seq: 0 }, 0);
+        let value = record.encode_put(public_key).into();
         query.commit = Commit::Value { command: command::MUTABLE_PUT, value };
         self.start_query(query, options, now)
     }

@@ -36,14 +36,19 @@ impl NetMachine {
         let fits = |value: &Bytes| (1..=MAX_RECORD).contains(&value.len());
         let (started, puts) = match question {
             _ if resting => return self.answer_record(ticket, Err(RecordError::Ended)),
-            RecordQuestion::Put { value, .. } if !fits(&value) => {
+            RecordQuestion::Put(record) if !fits(record.value()) => {
                 return self.answer_record(ticket, Err(RecordError::Size));
             }
             RecordQuestion::Get(key) => {
                 (self.dht.mutable_get(&key, &MutableGetOptions::default(), now), false)
             }
-            RecordQuestion::Put { key_pair, seq, value } => {
-                (self.dht.mutable_put(&key_pair, seq, value, &QueryOptions::default(), now), true)
+            RecordQuestion::Keep(key) => {
+                let options = MutableGetOptions { refresh: true, ..MutableGetOptions::default() };
+                (self.dht.mutable_get(&key, &options, now), false)
+            }
+            RecordQuestion::Put(record) => {
+                let options = QueryOptions::default();
+                (self.dht.mutable_put_signed(record.key(), record.signed(), &options, now), true)
             }
         };
         match started {

@@ -2,7 +2,7 @@
 
 use super::client::client;
 use super::event::{Diagnosis, DoctorEvent, Examined, RotSeen, SeedersSeen};
-use super::facts::Facts;
+use super::facts::{Facts, Rules, RulesSeen};
 use super::finding::Level;
 use super::judge::judge;
 use super::request::Doctor;
@@ -14,6 +14,11 @@ use crate::engine::errors::no_dht;
 use crate::engine::open::Opened;
 use crate::engine::shared::SharedKey;
 use crate::error::{CommandError, ErrorKind};
+use crate::policy::check::check;
+use crate::policy::command::standings;
+use crate::policy::look;
+use crate::policy::shown::{FreshnessShown, called, meaning};
+use crate::policy::span::now;
 use crate::store::command::RotCount;
 use crate::update_costs::CostsOf;
 use crate::versions::command::MAX_VERSIONS;
@@ -24,6 +29,7 @@ use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::PearLink;
 use bosc_node::{CoreStatus, NetStatus, Node};
+use bosc_policy::Policy;
 use bosc_updater::install::{Installer, Options};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -60,6 +66,7 @@ impl Engine {
         facts.installed = request.app.as_deref().map(installed);
         facts.journal_damaged = request.app.as_deref().and_then(damaged_journal);
         self.count_copies(&opened, &mut facts, stop)?;
+        facts.rules = self.rules_seen(&opened, &facts, timeout, stop)?;
         self.tell_conflicts(&opened, sink)?;
         if let Some(conflict) = self.known_conflict(&opened.drive)? {
             facts.conflict = Some((conflict.heads(), way_out(&facts.link, facts.signers)));
@@ -172,6 +179,45 @@ impl Engine {
             Err(e) => Err(e),
             Ok(()) => Ok(facts),
         }
+    }
+
+    /// What the rules are, and what operators say. None: peers did not deliver them, or it is no whole version.
+    fn rules_seen(
+        &self,
+        opened: &Opened,
+        facts: &Facts,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Option<RulesSeen>, CommandError> {
+        if facts.at < 2 || !facts.batch_end {
+            return Ok(None);
+        }
+        let bytes = match self.rules_file(opened, facts.at, timeout, stop) {
+            Ok(None) => return Ok(Some(RulesSeen::Missing)),
+            Ok(Some(bytes)) => bytes,
+            Err(e) if e.kind() == ErrorKind::Network => return Ok(None),
+            Err(e) if e.code() == "ERR_INVALID_POLICY" => {
+                return Ok(Some(RulesSeen::Wrong(e.causes().join(": "))));
+            }
+            Err(e) => return Err(e),
+        };
+        let policy = match Policy::read(&bytes) {
+            Ok(policy) => policy,
+            Err(e) => return Ok(Some(RulesSeen::Wrong(e.to_string()))),
+        };
+        let key = opened.drive.key();
+        let words = self.words(key, &policy, stop)?;
+        let (now, seen) = (now(), look::seen(*key, &policy, &words));
+        let newest = facts.version.as_deref().and_then(|v| semver::Version::parse(v).ok());
+        let named = policy.operators().iter().zip(&words);
+        Ok(Some(RulesSeen::Obeyed(Box::new(Rules {
+            meaning: meaning(&policy),
+            doubts: check(&bytes, now),
+            operators: named.map(|(operator, word)| (called(operator), word.heard)).collect(),
+            freshness: FreshnessShown::of(&bosc_policy::freshness(&policy, &seen, now), &policy),
+            standings: standings(newest.as_ref(), &policy, &seen),
+            now,
+        }))))
     }
 
     /// Counts who holds everything, giving peers a moment to say what they hold.

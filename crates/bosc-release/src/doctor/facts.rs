@@ -1,5 +1,7 @@
 //! What is known of a link: the engine gathers it.
 
+use crate::policy::event::{Heard, PolicyFinding};
+use crate::policy::shown::{FreshnessShown, VersionStanding};
 use serde::{Deserialize, Serialize};
 
 /// What a platform has in the drive.
@@ -86,6 +88,36 @@ pub struct Facts {
     pub installed: Option<Result<Option<(String, String)>, String>>,
     /// Where its updater's journal lies that was damaged.
     pub journal_damaged: Option<String>,
+    /// What is known of its rules; none if nothing is.
+    pub rules: Option<RulesSeen>,
+}
+
+/// What is known of a link's rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RulesSeen {
+    /// It has none.
+    Missing,
+    /// Clients cannot obey them: why.
+    Wrong(String),
+    /// They are obeyed.
+    Obeyed(Box<Rules>),
+}
+
+/// Rules that are obeyed, and what operators say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// In a sentence.
+    pub meaning: String,
+    /// What is probably not meant so.
+    pub doubts: Vec<PolicyFinding>,
+    /// Each operator, as people call it, and what was heard of it.
+    pub operators: Vec<(String, Heard)>,
+    /// Whether what is known of the newest is recent enough.
+    pub freshness: FreshnessShown,
+    /// How the versions stand, the newest among them.
+    pub standings: Vec<VersionStanding>,
+    /// When it was looked, seconds since 1970.
+    pub now: u64,
 }
 
 /// Files of a drive that clients refuse or that should not be there; of each kind how many, and the first.

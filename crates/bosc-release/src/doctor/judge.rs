@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::finding::{AddFinding, Finding, Level, finding};
-use super::release;
+use super::{release, rules};
 
 /// Judges a link.
 pub fn judge(f: &Facts) -> Vec<Finding> {
@@ -92,6 +92,7 @@ pub fn judge(f: &Facts) -> Vec<Finding> {
     release::platforms(f, &mut add);
     release::files(f, &mut add);
     release::versions(f, &mut add);
+    rules::rules(f, &mut add);
     out
 }
 fn write_access(f: &Facts, add: &mut AddFinding<'_>) {

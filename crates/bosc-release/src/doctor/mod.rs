@@ -4,7 +4,7 @@
 //! # Files
 //!
 //! - `command`: gathers the facts. `content`: what the files of a drive say. `facts`: what is known of a link.
-//! - `judge`: the findings, and those of the link itself. `release`: those of what it releases. `finding`: one of them.
+//! - `judge`: the findings, and those of the link itself. `release`: those of what it releases. `rules`: those of its rules and operators. `finding`: one of them.
 //! - `nat`: which NAT this machine is behind.
 //! - `client`: whether a client would update. `request`: what is asked for. `event`: events, and the result.
 
@@ -13,16 +13,17 @@ pub(crate) mod command;
 mod content;
 pub mod event;
 mod facts;
-mod finding;
+pub(crate) mod finding;
 mod judge;
 pub mod nat;
 mod release;
 mod request;
+mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use client::{Client, client};
-pub use facts::{Facts, FilesFound, Platform};
+pub use facts::{Facts, FilesFound, Platform, Rules, RulesSeen};
 pub use finding::{Finding, Level};
 pub use judge::judge;
 pub use release::is_app;

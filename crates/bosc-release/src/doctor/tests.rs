@@ -119,3 +119,55 @@ fn clients_go_by_version_platform_and_seeders() {
     assert!(!client(&renamed, Some("1.0.0"), Some("linux-x64")).unwrap().updates);
     assert!(is_app("My.App.exe", "My.App") && !is_app("My.Apps", "My.App"));
 }
+
+#[test]
+fn rules_and_what_operators_say_are_judged() {
+    use crate::policy::event::Heard;
+    use crate::policy::shown::{FreshnessShown, VersionStanding};
+    let with = |change: &dyn Fn(&mut Rules)| {
+        let mut rules = Rules {
+            meaning: "m".into(),
+            doubts: vec![],
+            operators: vec![("night shift".into(), Heard::Statement)],
+            freshness: FreshnessShown { limit: Some(1_000), last: Some(5_000), stale: false },
+            standings: vec![VersionStanding {
+                version: "1.2.0".into(),
+                share: 10_000,
+                halted_by: None,
+                recalled: false,
+            }],
+            now: 5_100,
+        };
+        change(&mut rules);
+        Facts { rules: Some(RulesSeen::Obeyed(Box::new(rules))), ..healthy() }
+    };
+    let well = with(&|_| {});
+    for check in ["policy", "operators", "freshness", "rollout"] {
+        assert_eq!(level(&well, check), Level::Ok, "{check}");
+    }
+    let next = |f: &Facts, check: &str| {
+        judge(f).into_iter().find(|x| x.check == check && x.level > Level::Ok).and_then(|x| x.next).unwrap()
+    };
+    let tenth = with(&|r| r.standings[0].share = 1_000);
+    assert!(next(&tenth, "rollout").contains("bosc rollout pear://k 1.2.0 100%"));
+    let halted = with(&|r| r.standings[0].halted_by = Some("boss".into()));
+    assert!(next(&halted, "halt").contains("bosc lift pear://k 1.2.0"));
+    let older = with(&|r| {
+        r.standings[0].halted_by = Some("boss".into());
+        r.standings[0].version = "1.1.0".into();
+    });
+    assert_eq!(level(&older, "halt"), Level::Ok);
+    let soon = with(&|r| r.now = 5_900);
+    assert_eq!(level(&soon, "freshness"), Level::Warn);
+    assert!(next(&soon, "freshness").contains("bosc refresh pear://k"));
+    let stale = with(&|r| r.freshness.stale = true);
+    assert_eq!(level(&stale, "freshness"), Level::Bad);
+    for heard in [Heard::NoAnswer, Heard::Foreign] {
+        assert_eq!(level(&with(&|r| r.operators[0].1 = heard), "operators"), Level::Warn);
+    }
+    assert_eq!(level(&with(&|r| r.operators[0].1 = Heard::Nothing), "operators"), Level::Ok);
+    let wrong = Facts { rules: Some(RulesSeen::Wrong("rollout".into())), ..healthy() };
+    assert_eq!(level(&wrong, "policy"), Level::Bad);
+    let missing = Facts { rules: Some(RulesSeen::Missing), ..healthy() };
+    assert_eq!(level(&missing, "policy"), Level::Ok);
+}

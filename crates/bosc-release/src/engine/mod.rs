@@ -110,6 +110,8 @@ pub struct Engine {
     pub(crate) committing: Mutex<()>,
     /// One release at a time is compared with what its link holds, and written.
     pub(crate) releasing: Mutex<()>,
+    /// One statement of an operator at a time is kept.
+    pub(crate) speaking: Mutex<()>,
     /// What `seed` keeps available.
     pub(crate) seeded: seeded::Seeded,
     /// The primary key is on other machines too, so that names of it do not tell this one apart.
@@ -170,6 +172,7 @@ impl Engine {
             staging: Mutex::new(()),
             committing: Mutex::new(()),
             releasing: Mutex::new(()),
+            speaking: Mutex::new(()),
             seeded: seeded::Seeded::default(),
             common_key: config.primary_key.is_some(),
             topics: Topics::default(),

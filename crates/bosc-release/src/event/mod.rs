@@ -142,6 +142,8 @@ events! {
     Line(crate::line::event::LineEvent),
     /// Of `rotate`.
     Rotate(crate::rotate::event::RotateEvent),
+    /// Of `policy` and of operators, and of whoever releases rules.
+    Policy(crate::policy::event::PolicyEvent),
     /// Of `init`.
     Init(crate::init::event::InitEvent),
     /// Of `build`.
@@ -225,6 +227,16 @@ outputs! {
     RotationToSign(crate::rotate::event::RotationToSign),
     /// Of `rotate --check`.
     RotationFollowed(crate::rotate::event::Followed),
+    /// Of `policy show`.
+    PolicyLooked(crate::policy::event::PolicyLooked),
+    /// Of `policy check`.
+    PolicyChecked(crate::policy::event::PolicyChecked),
+    /// Of `policy set`.
+    PolicySet(crate::policy::event::PolicySet),
+    /// Of an operator's command, before it is signed.
+    Prepared(Box<crate::policy::event::Prepared>),
+    /// Of an operator's command.
+    Stated(Box<crate::policy::event::Stated>),
     /// Of `changelog`.
     Changelog(crate::changelog::event::ChangelogShown),
     /// Of `versions`.

@@ -98,6 +98,8 @@ fn writes_outside(request: &Request) -> bool {
         | Request::Gc(_)
         | Request::DataDht(_)
         | Request::Doctor(_)
+        | Request::Policy(_)
+        | Request::Operator(_)
         | Request::KeysImport(_)
         | Request::StoreCheck(_)
         | Request::StoreRepair(_) => false,

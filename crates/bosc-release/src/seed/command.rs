@@ -16,6 +16,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::mirror::GRACE_MS;
 use crate::mirror::keep::Keeping;
+use crate::operator::refresher::beside;
 use crate::relay::command::RELAY_KEY;
 use bosc_follow::{Alarm, Wait};
 use bosc_format::crypto::PublicKey;
@@ -154,13 +155,19 @@ impl Engine {
         let mut notify = Notifier::from_env();
         notify.ready(&seeds.summary());
         // Nothing but a stop, a failure, or that all have everything ends it.
-        let result: Result<Option<()>, CommandError> = Wait::new(stop).run(node.signal(), |alarm| {
-            if let Some(at) = notify.alive(alarm.now()) {
-                alarm.is_past(at);
-            }
-            let done = seeds.look(&node, sink, alarm)?;
-            seeds.tell_blind_peers(&mut blind, sink);
-            Ok(done)
+        let refresh = one.as_ref().zip(request.refresh.as_ref());
+        let result: Result<Option<()>, CommandError> = beside(self, refresh, stop, |told| {
+            Wait::new(stop).run(node.signal(), |alarm| {
+                for event in told.try_iter() {
+                    sink.tell(event);
+                }
+                if let Some(at) = notify.alive(alarm.now()) {
+                    alarm.is_past(at);
+                }
+                let done = seeds.look(&node, sink, alarm)?;
+                seeds.tell_blind_peers(&mut blind, sink);
+                Ok(done)
+            })
         });
         notify.stopping();
         if request.peers_interval_ms.is_some() {

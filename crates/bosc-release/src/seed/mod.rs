@@ -24,6 +24,7 @@ pub(crate) mod scrub;
 mod seeding;
 mod serve;
 
+use crate::operator::RefreshKey;
 use bosc_node::RelayBounds;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -79,6 +80,9 @@ pub struct Seed {
     /// Where a mirror is kept up to date: a URL, or an absolute path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror_to: Option<String>,
+    /// An operator's key, to say again and again what is the newest. Not for another process.
+    #[serde(skip)]
+    pub refresh: Option<RefreshKey>,
 }
 
 /// A seeder that is a blind relay as well, with bounds that leave most of its line to its links.
@@ -110,6 +114,7 @@ impl Seed {
     /// Whether it changes the node or the process as a whole: then it runs in the process that was asked, or not at all.
     pub(crate) fn needs_own_process(&self) -> bool {
         self.links.is_some()
+            || self.refresh.is_some()
             || self.mirror_to.as_deref().is_some_and(|to| !crate::mirror::target::is_folder(to))
             || self.max_peers.is_some()
             || self.upload_limit.is_some()

@@ -17,6 +17,7 @@ use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::Package;
 use crate::folder::scan::errors::unreadable;
+use crate::policy::{of_folder, tell_folder};
 use crate::secrets::{self, Found, KeysInUse};
 use crate::update_costs::CostsOf;
 use bosc_drive::BlockSource;
@@ -155,6 +156,8 @@ impl Engine {
         let link = parse_whole_link(&request.link)?;
         let found = read_package(request)?;
         let package = &found.package;
+        // Whoever stages, and whoever signs it later, sees what it will mean.
+        tell_folder(&request.dir, package.version.as_deref(), sink)?;
         let drive = self.open_drive(&link)?;
         let _alone = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         // Cutting back is the way out of two histories.
@@ -200,6 +203,7 @@ impl Engine {
     /// that can be released.
     pub(crate) fn would_stage(&self, request: &Stage, stop: &Stop) -> Result<(), CommandError> {
         let found = read_package(request)?;
+        of_folder(&request.dir)?;
         let store = Store::memory(Options::default()).map_err(store_error)?;
         let core = store.create_core(CreateOptions::named("looked at")).map_err(store_error)?;
         let drive = DriveCores::new(&store, core);

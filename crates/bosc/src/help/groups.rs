@@ -5,10 +5,11 @@ use clap::Command;
 use std::fmt::Write;
 
 /// A group and its commands, in the order in which one meets them.
-pub(super) const GROUPS: [(&str, &[&str]); 6] = [
+pub(super) const GROUPS: [(&str, &[&str]); 7] = [
     ("Make what you ship", &["init", "touch", "build", "stage", "changelog", "versions", "log"]),
     ("Share and fetch", &["seed", "info", "dump", "mirror", "install"]),
     ("Release", &["publish", "line", "provision", "multisig", "rotate"]),
+    ("After a release", &["policy", "rollout", "halt", "lift", "refresh"]),
     ("Operate", &["doctor", "monitor", "keys", "store", "cores", "gc", "data", "dht", "relay", "blind-peer"]),
     ("In the application", &["watch", "updater", "delta"]),
     ("Learn", &["demo", "help", "completions", "man"]),

@@ -12,6 +12,8 @@ pub(crate) enum Keys {
     Import(KeysImport),
     /// Write all keys of the store to an encrypted file
     Backup(KeysBackup),
+    /// Print the public key of an operator; make the key if there is none
+    Operator(KeysOperator),
 }
 
 /// Where the passphrase comes from. Never from an argument: arguments are seen by other users.
@@ -20,6 +22,18 @@ pub(crate) struct PassphraseFlags {
     /// Read the passphrase from the first line of this open file descriptor [default: BOSC_PASSPHRASE, else asked for]
     #[arg(long, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,
+}
+
+/// `bosc keys operator`
+#[derive(Debug, Args)]
+pub(crate) struct KeysOperator {
+    /// The key's name
+    pub(crate) name: String,
+    /// Folder of the operators' keys [default: ~/.pear, then ~/.hypercore-sign]
+    #[arg(long = "keys", env = "BOSC_KEYS", value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFlags,
 }
 
 /// `bosc keys export`

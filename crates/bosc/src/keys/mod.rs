@@ -5,21 +5,42 @@ pub(crate) mod human;
 mod passphrase;
 pub(crate) mod primary;
 
-use crate::printer::Printer;
+use crate::multisig::signing_key;
+use crate::plain::Tone;
+use crate::printer::{Ended, Printer};
+use crate::question::Origin;
 use crate::values::absolute;
-use args::Keys;
+use args::{Keys, KeysOperator};
 use bosc_release::command::Stop;
 use bosc_release::error::CommandError;
+use bosc_release::keys::keyring::Keyring;
 use bosc_release::keys::refuse_existing;
 use bosc_release::output_file::OutputKind;
 use bosc_release::request::Request;
 use std::path::{Path, PathBuf};
+
+/// `bosc keys operator`: a signing key like those of a quorum, kept where they are.
+pub(crate) fn operator(a: &KeysOperator, printer: &Printer, stop: &Stop) -> Ended {
+    let ring = Keyring::open(a.keys.as_deref())?;
+    let origin = Origin::present(a.passphrase.passphrase_fd);
+    let end = signing_key(&ring, &a.name, false, origin, printer, stop)?;
+    printer.say(
+        Tone::Plain,
+        &format!(
+            "Next: bosc policy set FOLDER --operator {0}, for one link only. Back it up: bosc multisig keys export {0}",
+            a.name
+        ),
+    );
+    Ok(end)
+}
 
 pub(crate) fn keys(a: &Keys, printer: &Printer, stop: &Stop) -> Result<Request, CommandError> {
     // Before anyone is asked for a passphrase.
     let refuse_early =
         |file: &Path, force: bool, kind: OutputKind| refuse_existing(file, force, kind, primary::key_file());
     Ok(match a {
+        // It needs no store: see `operator`.
+        Keys::Operator(_) => return Err(crate::multisig::unexpected()),
         Keys::Export(a) => {
             let file = match &a.out {
                 Some(file) => file.clone(),

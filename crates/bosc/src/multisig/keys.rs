@@ -62,7 +62,15 @@ pub(super) fn run(a: &Keys, printer: &Printer, stop: &Stop) -> Ended {
     }
 }
 
-fn get(ring: &Keyring, name: &str, secret: bool, origin: Origin, printer: &Printer, stop: &Stop) -> Ended {
+/// A signing key's public key; it is made if there is none.
+pub(crate) fn get(
+    ring: &Keyring,
+    name: &str,
+    secret: bool,
+    origin: Origin,
+    printer: &Printer,
+    stop: &Stop,
+) -> Ended {
     let public_key = match ring.public(name)? {
         Some(key) => key,
         None => {

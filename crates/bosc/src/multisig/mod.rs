@@ -23,7 +23,9 @@ use bosc_release::event::Output;
 use bosc_release::multisig::config::Config;
 use bosc_release::multisig::{self, Work, text, vanity};
 use event::{DoneAndHash, KeyringEvent, LinkShown, MadeAndHash};
-use store::{milliseconds, on_store, unexpected};
+pub(crate) use keys::get as signing_key;
+pub(crate) use store::unexpected;
+use store::{milliseconds, on_store};
 
 /// What is said when there is nothing to list.
 const NO_COMMITS: &str = "(nothing was committed from this store)";

@@ -61,6 +61,15 @@ pub(crate) struct Seed {
     /// Keep a mirror of the link up to date there: a folder, s3://, gs://, az:// or a WebDAV address (see `bosc mirror`)
     #[arg(long, value_name = "TARGET", conflicts_with = "links")]
     pub(crate) mirror_to: Option<String>,
+    /// Say every hour, with this operator's key, that what the link holds is the newest (see `bosc refresh`)
+    #[arg(long, value_name = "NAME", conflicts_with = "links")]
+    pub(crate) refresh_with: Option<String>,
+    /// Folder of the operators' keys [default: ~/.pear, then ~/.hypercore-sign]
+    #[arg(long = "keys", env = "BOSC_KEYS", value_name = "DIR", requires = "refresh_with")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Read the passphrase of that key from the first line of this open file descriptor [default: BOSC_PASSPHRASE, else asked for]
+    #[arg(long, value_name = "N", requires = "refresh_with")]
+    pub(crate) passphrase_fd: Option<u32>,
 }
 
 /// Whom a seeder relays for.

@@ -3,9 +3,12 @@
 pub(crate) mod args;
 pub(crate) mod human;
 
+use crate::printer::Printer;
 use crate::values::{absolute, mirrors, place, seconds};
 use args::{RelayFor, Seed};
+use bosc_release::command::Stop;
 use bosc_release::error::CommandError;
+use bosc_release::operator::RefreshKey;
 use bosc_release::seed;
 use std::path::Path;
 
@@ -55,5 +58,17 @@ pub(crate) fn seed(a: &Seed, drawn: bool) -> Result<seed::Seed, CommandError> {
         metrics: a.metrics.clone(),
         mirrors: mirrors(&a.mirror)?,
         mirror_to: a.mirror_to.as_deref().map(place).transpose()?,
+        refresh: None,
     })
+}
+
+/// The key of `--refresh-with`, opened.
+pub(crate) fn refresh_key(
+    a: &Seed,
+    printer: &Printer,
+    stop: &Stop,
+) -> Result<Option<RefreshKey>, CommandError> {
+    let open =
+        |name: &String| crate::operator::refresh_key(name, a.keys.as_deref(), a.passphrase_fd, printer, stop);
+    a.refresh_with.as_ref().map(open).transpose()
 }

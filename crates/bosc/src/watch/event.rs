@@ -5,10 +5,11 @@ use crate::plain::{Tone, sentence};
 use crate::printer::{Printer, bytes};
 use crate::screen::Worth;
 use bosc_updater::health::WatchEvent;
-use bosc_updater::source::Head;
+use bosc_updater::source::{Head, Held, HeldBy};
 use bosc_updater::{Event, UpdateError};
 use semver::Version;
 use serde::Serialize;
+use std::time::UNIX_EPOCH;
 
 /// One event. Tags and fields are a promise to programs: added to, never changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -100,6 +101,24 @@ pub(super) enum Said {
     },
     NotInstalled {
         reason: String,
+    },
+    Held {
+        version: String,
+        /// `halt`, `share` or `stale`.
+        by: &'static str,
+        /// Of a halt: the operator's key.
+        operator: Option<String>,
+        /// Of a share: how far it goes, in hundredths of a percent.
+        hundredths: Option<u16>,
+    },
+    Stale {
+        /// When somebody said last what is the newest, seconds since 1970.
+        last: Option<u64>,
+        /// How old that may be, in seconds.
+        limit: u64,
+    },
+    Recalled {
+        version: String,
     },
     Conflict {
         link: String,
@@ -209,6 +228,12 @@ impl Said {
                 Self::JournalDamaged { aside: aside.display().to_string() }
             }
             Event::NotInstalled { reason, .. } => Self::NotInstalled { reason: reason.clone() },
+            Event::Held(held) => Self::held(held),
+            Event::Stale(stale) => Self::Stale {
+                last: stale.last.and_then(|at| Some(at.duration_since(UNIX_EPOCH).ok()?.as_secs())),
+                limit: stale.limit.as_secs(),
+            },
+            Event::Recalled { version, .. } => Self::Recalled { version: version.to_string() },
             Event::Conflict(c) => Self::Conflict {
                 link: c.link.clone(),
                 key: c.key.clone(),
@@ -221,6 +246,15 @@ impl Said {
             Event::SecondInstance(e) | Event::Error(e) => e.into(),
             _ => return Vec::new(),
         }]
+    }
+
+    fn held(held: &Held) -> Self {
+        let (by, operator, hundredths) = match &held.by {
+            HeldBy::Halt { operator, .. } => ("halt", Some(operator.clone()), None),
+            HeldBy::Share { hundredths, .. } => ("share", None, Some(*hundredths)),
+            _ => ("stale", None, None),
+        };
+        Self::Held { version: held.version.to_string(), by, operator, hundredths }
     }
 
     /// What is said while a relaunched build is watched.
@@ -294,6 +328,32 @@ impl Said {
                 ),
             ),
             Self::NotInstalled { reason } => (Tone::Warn, format!("{reason}; nothing is updated")),
+            Self::Held { version, by: "halt", .. } => {
+                (Tone::Warn, format!("version {version} is halted by an operator and not installed"))
+            }
+            Self::Held { version, hundredths: Some(share), .. } => (
+                Tone::Plain,
+                format!(
+                    "version {version} goes to {} %, and not to this installation yet",
+                    f64::from(*share) / 100.0
+                ),
+            ),
+            Self::Held { version, .. } => (
+                Tone::Warn,
+                format!("version {version} is not installed: nobody said lately that it is the newest"),
+            ),
+            Self::Stale { limit, .. } => (
+                Tone::Warn,
+                format!(
+                    "STALE: nobody said within {limit} s what is the newest, so nothing is installed: tell the publisher"
+                ),
+            ),
+            Self::Recalled { version } => (
+                Tone::Warn,
+                format!(
+                    "version {version} is recalled, and there is no build to go back to: it stays until the next release"
+                ),
+            ),
             Self::Conflict { link, ours, theirs, peer, .. } => (
                 Tone::Bad,
                 format!(

@@ -4,6 +4,7 @@ use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::follow::stopped;
 use crate::error::CommandError;
+use crate::event::Event;
 use crate::provision::ProvisionEvent;
 use crate::update_costs::CostsOf;
 use bosc_store::Core;
@@ -27,7 +28,7 @@ impl<'a> Context<'a> {
         Self { engine, timeout, stop, sink: RefCell::new(sink), told: Cell::new(Instant::now()) }
     }
 
-    pub(crate) fn tell(&self, event: ProvisionEvent) {
+    pub(crate) fn tell(&self, event: impl Into<Event>) {
         // Nobody who handles an event calls back here.
         if let Ok(mut sink) = self.sink.try_borrow_mut() {
             sink.tell(event);

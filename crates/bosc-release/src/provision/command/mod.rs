@@ -28,6 +28,9 @@ use crate::engine::errors::store_error;
 use crate::engine::follow::stopped;
 use crate::engine::shared::Newest;
 use crate::error::{CommandError, ErrorKind};
+use crate::policy::check;
+use crate::policy::event::PolicyEvent;
+use crate::policy::shown::PolicyShown;
 use crate::stage::TargetError;
 use bosc_follow::Fetch;
 use bosc_format::id;
@@ -120,6 +123,11 @@ fn run<'a>(
     source.set_blobs_length(needed);
     let package = source.package()?.ok_or_else(|| invalid_manifest("it has no package.json"))?;
     let version = ReleaseVersion::parse(package.version.as_deref()).map_err(version_error)?;
+    if let Some(bytes) = source.rules()? {
+        let policy = check::read(&bytes, ErrorKind::Integrity)?;
+        let shown = PolicyShown::new(&links.source.to_string(), package.version.as_deref(), &policy);
+        cx.tell(PolicyEvent::Policy(Box::new(shown)));
+    }
 
     let production = (links.prefix > 0).then(|| DriveAt::open(cx, &links.production)).transpose()?;
     warn_of_production(cx, links)?;

@@ -79,6 +79,23 @@ impl DriveAt<'_> {
         Package::parse(&text).map(Some).map_err(|why| invalid_manifest(&format!("its package.json is {why}")))
     }
 
+    /// The bytes of the rules of this version (`/release.json`); `None` when there are none. The length of the blobs must be set.
+    pub(crate) fn rules(&self) -> Result<Option<Vec<u8>>, CommandError> {
+        let drive = Drive::checkout(self.db(), self.length);
+        let entry = self.reading(Which::Db).read(|| drive.entry_follow(bosc_policy::FILE))?;
+        let Some(blob) = entry.and_then(|e| e.value.blob) else { return Ok(None) };
+        let mut reader = BlobReader::new(self.contents()?, blob);
+        let mut bytes = Vec::new();
+        while let Some(part) = self.reading(Which::Blobs).next(&mut reader)? {
+            bytes.extend_from_slice(&part);
+            // What is longer is no policy, and is not read to its end.
+            if bytes.len() > bosc_policy::MAX_POLICY {
+                break;
+            }
+        }
+        Ok(Some(bytes))
+    }
+
     /// What is told of this version: both cores, and links to it.
     pub(crate) fn told(&self) -> DriveVersion {
         let core = |core: &Core, length: u64| CoreVersion {

@@ -2,8 +2,9 @@
 //!
 //! # Files
 //!
-//! - As the groups of the help: `make`, `share`, `release` and `multisig`, `operate`, `application`, `learn`.
+//! - As the groups of the help: `make`, `share`, `release` and `multisig`, `after`, `operate`, `application`, `learn`.
 
+mod after;
 mod application;
 mod learn;
 mod make;
@@ -15,12 +16,13 @@ mod share;
 use super::page::Page;
 
 /// All pages.
-pub(super) const PAGES: [&[Page]; 7] = [
+pub(super) const PAGES: [&[Page]; 8] = [
     learn::PAGES,
     make::PAGES,
     share::PAGES,
     release::PAGES,
     multisig::PAGES,
+    after::PAGES,
     operate::PAGES,
     application::PAGES,
 ];

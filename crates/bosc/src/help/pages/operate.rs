@@ -64,6 +64,14 @@ ask peers for the newest version before they write, so somebody has to seed the 
         ],
     },
     Page {
+        path: "keys operator",
+        details: "\
+An operator's key is kept where signing keys are, under a passphrase, and moved and backed
+up like them (`bosc multisig keys export`, `import`). One key speaks for one link. It is no
+key of the quorum: with it nobody can release anything.",
+        examples: &[("Once, on the machine of who is on call", "bosc keys operator night-shift")],
+    },
+    Page {
         path: "store",
         details: "Works beside a running `bosc seed`.",
         examples: &[("Is everything as it was stored?", "bosc store check")],

@@ -179,6 +179,17 @@ fn each_event_is_one_line_of_these_fields() {
             r#"{"tag":"version-mismatch","data":{"release":"2.0.0","running":"1.0.0"}}"#,
         ),
         (
+            Said::Held { version: s("2.0.0"), by: "halt", operator: Some(s("k")), hundredths: None },
+            r#"{"tag":"held","data":{"version":"2.0.0","by":"halt","operator":"k","hundredths":null}}"#,
+        ),
+        (
+            Said::Held { version: s("2.0.0"), by: "share", operator: None, hundredths: Some(1_000) },
+            r#"{"tag":"held","data":{"version":"2.0.0","by":"share","operator":null,"hundredths":1000}}"#,
+        ),
+        (Said::Stale { last: Some(1), limit: 60 }, r#"{"tag":"stale","data":{"last":1,"limit":60}}"#),
+        (Said::Stale { last: None, limit: 60 }, r#"{"tag":"stale","data":{"last":null,"limit":60}}"#),
+        (Said::Recalled { version: s("2.0.0") }, r#"{"tag":"recalled","data":{"version":"2.0.0"}}"#),
+        (
             Said::Conflict {
                 link: s("l"),
                 key: s("k"),

@@ -1,0 +1,210 @@
+//! What is known of a link's rules now: the newest head, its `/release.json`, and what its operators say in the DHT.
+//!
+//! ```text
+//!   newest head ── /release.json ── none: nothing is restricted, nobody is asked
+//!                        │
+//!                        └── operators ── a record each ── Heard: statement │ nothing │ foreign │ no answer
+//! ```
+//!
+//! Invariants:
+//! * A record counts if its operator signed it as a statement about this link ([`Signed::read`]); anything else is [`Heard::Foreign`].
+//! * Bounds: [`MAX_POLICY`], [`bosc_policy::MAX_OPERATORS`] records, [`ASK_FOR`] for all of them.
+
+use super::check::invalid;
+use super::event::Heard;
+use crate::command::Stop;
+use crate::engine::Engine;
+use crate::engine::follow::reading;
+use crate::engine::open::Opened;
+use crate::error::{CommandError, ErrorKind};
+use crate::multisig::journal::Record;
+use bosc_drive::drive::Drive;
+use bosc_follow::{Fetch, FollowError, Wait};
+use bosc_format::crypto::PublicKey;
+use bosc_format::link::PearLink;
+use bosc_node::RecordAnswer;
+use bosc_policy::{FILE, MAX_POLICY, Newest, Policy, Seen, Signed};
+use semver::Version;
+use std::time::Duration;
+
+/// How long operators' records are looked for.
+pub(crate) const ASK_FOR: Duration = Duration::from_secs(30);
+
+/// How long peers may take to vouch that what is here is the newest.
+const VOUCH_FOR: Duration = Duration::from_secs(10);
+
+/// What is known of a link's rules.
+pub(crate) struct LinkRules {
+    pub(crate) link: String,
+    pub(crate) key: [u8; 32],
+    /// The head that is read.
+    pub(crate) head: Newest,
+    /// Whether a peer, or the link's own key here, vouches that it is the newest.
+    pub(crate) vouched: bool,
+    pub(crate) version: Option<Version>,
+    pub(crate) signers: Vec<PublicKey>,
+    /// The bytes of `/release.json`.
+    pub(crate) bytes: Option<Vec<u8>>,
+}
+
+/// What was heard of an operator.
+#[derive(Debug, Clone)]
+pub(crate) struct Word {
+    pub(crate) operator: PublicKey,
+    pub(crate) heard: Heard,
+    /// The record's version.
+    pub(crate) seq: u64,
+    pub(crate) statement: Option<Signed>,
+}
+
+impl LinkRules {
+    /// The rules as clients read them; none if there are none.
+    ///
+    /// # Errors
+    /// `ERR_INVALID_POLICY`.
+    pub(crate) fn policy(&self) -> Result<Option<Policy>, CommandError> {
+        let read =
+            |bytes: &Vec<u8>| Policy::read(bytes).map_err(|e| invalid(ErrorKind::Integrity).because(e));
+        self.bytes.as_ref().map(read).transpose()
+    }
+}
+
+impl Engine {
+    /// Reads the rules of the newest head that is found, or of the version that the link names.
+    pub(crate) fn link_rules(
+        &self,
+        link: &PearLink,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<LinkRules, CommandError> {
+        let opened = self.open_fresh(link, timeout, stop)?;
+        let length = link.version.map_or(opened.drive.db.length(), |v| v.length);
+        let vouched = match &opened.followed {
+            None => true,
+            Some(_) if self.committed_here(&opened)? => true,
+            Some(followed) => {
+                let mut wait = Wait::new(stop).timeout(timeout.min(VOUCH_FOR)).unless_unanswered(true);
+                followed.db().vouched(&mut wait)?.vouched
+            }
+        };
+        self.rules_of(&opened, length, vouched, timeout, stop)
+    }
+
+    /// Whether this store put the head of a quorum's drive there, and nothing longer was found.
+    fn committed_here(&self, opened: &Opened) -> Result<bool, CommandError> {
+        let head = opened.drive.db.head();
+        let journal = self.journal()?;
+        let last = journal.get(opened.drive.key()).and_then(|record| record.committed());
+        Ok(last.is_some_and(|(length, hash)| {
+            length == head.length && hash == Record::hash_text(&head.tree_hash())
+        }))
+    }
+
+    /// The same of a drive that is open.
+    pub(crate) fn rules_of(
+        &self,
+        opened: &Opened,
+        length: u64,
+        vouched: bool,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<LinkRules, CommandError> {
+        let db = &opened.drive.db;
+        let head = match length == db.length() {
+            true => (*db.head()).clone(),
+            false => db.head_at(length).map_err(crate::engine::errors::store_error)?,
+        };
+        let package = match length > 1 {
+            true => self.package_json(opened, length, timeout, stop)?,
+            false => None,
+        };
+        let version = package.as_ref().and_then(|p| p.get("version")).and_then(|v| v.as_str());
+        Ok(LinkRules {
+            link: opened.drive.plain_link(),
+            key: *opened.drive.key(),
+            head: Newest { fork: head.fork, length: head.length, tree_hash: head.tree_hash() },
+            vouched,
+            version: version.and_then(|text| Version::parse(text).ok()),
+            signers: db.manifest().iter().flat_map(|m| m.signers.iter().map(|s| s.public_key)).collect(),
+            bytes: self.rules_file(opened, length, timeout, stop)?,
+        })
+    }
+
+    /// The bytes of `/release.json` at a length; none if there is none.
+    pub(crate) fn rules_file(
+        &self,
+        opened: &Opened,
+        length: u64,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Option<Vec<u8>>, CommandError> {
+        if length <= 1 {
+            return Ok(None);
+        }
+        let drive = Drive::checkout(opened.entries(), length);
+        let entry = reading(opened.db(), timeout, stop).read(|| drive.entry_follow(FILE))?;
+        let Some(blob) = entry.and_then(|e| e.value.blob) else { return Ok(None) };
+        if blob.byte_length > MAX_POLICY as u64 {
+            return Err(invalid(ErrorKind::Integrity).because(bosc_policy::PolicyError::TooLong));
+        }
+        self.read_file(opened, blob, MAX_POLICY, timeout, stop)
+    }
+
+    /// Asks the DHT for what all operators of a policy say about a link.
+    pub(crate) fn words(
+        &self,
+        link: &[u8; 32],
+        policy: &Policy,
+        stop: &Stop,
+    ) -> Result<Vec<Word>, CommandError> {
+        let keys: Vec<_> = policy.operators().iter().map(|o| o.key).collect();
+        self.words_of(link, &keys, stop)
+    }
+
+    /// The same of these keys.
+    pub(crate) fn words_of(
+        &self,
+        link: &[u8; 32],
+        keys: &[PublicKey],
+        stop: &Stop,
+    ) -> Result<Vec<Word>, CommandError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let node = self.node()?;
+        let asked: Vec<_> = keys.iter().map(|key| (*key, node.record(key))).collect();
+        let mut wait = Wait::new(stop).timeout(ASK_FOR);
+        let mut words = Vec::new();
+        for (operator, query) in asked {
+            let answer = wait.run(query.signal(), |_| Ok::<_, FollowError>(query.answer()))?;
+            words.push(heard(link, operator, answer.unwrap_or(Err(bosc_node::RecordError::Nobody))));
+        }
+        Ok(words)
+    }
+}
+
+/// What an answer of the DHT says.
+pub(crate) fn heard(link: &[u8; 32], operator: PublicKey, answer: bosc_node::RecordResult) -> Word {
+    let word = |heard, seq, statement| Word { operator, heard, seq, statement };
+    match answer {
+        Ok(RecordAnswer::Found(Some(record))) => {
+            let signed = Signed::read(&record.value).ok();
+            match signed.filter(|s| *s.operator() == operator) {
+                Some(s) if s.statement().link == *link => word(Heard::Statement, record.seq, Some(s)),
+                other => word(Heard::Foreign, record.seq, other),
+            }
+        }
+        Ok(_) => word(Heard::Nothing, 0, None),
+        Err(_) => word(Heard::NoAnswer, 0, None),
+    }
+}
+
+/// All that counts of what was heard.
+pub(crate) fn seen(link: [u8; 32], policy: &Policy, words: &[Word]) -> Seen {
+    let mut seen = Seen::new(link);
+    for signed in words.iter().filter_map(|w| w.statement.clone()) {
+        // What is about another link, or of nobody, counts for nothing.
+        let _ = seen.take(signed, policy);
+    }
+    seen
+}

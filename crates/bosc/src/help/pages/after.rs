@@ -1,0 +1,93 @@
+//! Commands for a release that is out: its rules, and what operators say.
+
+use crate::help::page::Page;
+
+pub(super) const PAGES: &[Page] = &[
+    Page {
+        path: "policy",
+        details: "\
+The file release.json in the folder that is staged is signed with the release: it says how
+far the release goes at first, who may say more afterwards (operators), and how old the
+newest word may be. Clients obey it. A link without the file behaves as if there were no
+such thing. All of it: docs/policy.md.",
+        examples: &[("What holds for a link now", "bosc policy show pear://KEY")],
+    },
+    Page {
+        path: "policy show",
+        details: "\
+Of a link: the rules of its newest release, what each operator says now (asked in the DHT,
+and verified), how every version stands that they speak of, and whether clients know that
+it is the newest. Of a folder: what its rules will mean.",
+        examples: &[
+            ("At three in the morning, first", "bosc policy show pear://KEY"),
+            ("Before a release", "bosc policy show ./hello-deployment"),
+        ],
+    },
+    Page {
+        path: "policy set",
+        details: "\
+Writes release.json, and sets its time: run it before each release. Fields that are not
+named stay as they are, also those that bosc does not know. Shows what changed, and writes
+nothing that clients could not obey.",
+        examples: &[
+            (
+                "To a tenth of all, and the night shift goes on from there",
+                "bosc policy set ./hello-deployment --rollout 10% --operator night-shift",
+            ),
+            (
+                "Clients notice within a week that what is new is kept from them",
+                "bosc policy set ./hello-deployment --freshness 7d",
+            ),
+            (
+                "The boss may also take a version back from where it runs",
+                "bosc policy set ./hello-deployment --recall --operator boss=KEY:halt,recall",
+            ),
+        ],
+    },
+    Page {
+        path: "policy check",
+        details: "\
+Exit code 2 (of a folder) or 7 (of a link) if clients cannot obey the rules: they would
+install nothing. What can be obeyed and is probably not meant so is shown, and is no error.",
+        examples: &[("In CI, before a release", "bosc policy check ./hello-deployment")],
+    },
+    Page {
+        path: "rollout",
+        details: "\
+Who is in is decided on each machine by a hash that never leaves it; who was in stays in as
+the share grows. 0% stops it: those who have it keep it. What the rules of the link do not
+allow is refused, with the names of those who may. Shows what it will mean, then asks for
+the passphrase of the key.",
+        examples: &[
+            ("Half of them", "bosc rollout pear://KEY 1.4.2 50%"),
+            ("What would that mean?", "bosc rollout pear://KEY 1.4.2 100% --dry-run"),
+        ],
+    },
+    Page {
+        path: "halt",
+        details: "\
+Nobody installs the version any more, also who has it ready; who has it on trial goes back
+to the build before. With --recall also those who run it, if the rules allow recalls. It is
+never the way to a lower version of your choice: for that, release a newer one.",
+        examples: &[
+            ("It does not start for some", "bosc halt pear://KEY 1.4.2"),
+            ("It destroys data", "bosc halt pear://KEY 1.4.2 --recall"),
+        ],
+    },
+    Page {
+        path: "lift",
+        details: "\
+Only who halted it can lift that. It goes on as far as it went before; who went back gets
+it again.",
+        examples: &[("It was something else", "bosc lift pear://KEY 1.4.2")],
+    },
+    Page {
+        path: "refresh",
+        details: "\
+Where the rules have a freshness, clients install nothing when nobody said for so long what
+is the newest. A seeder does it by itself: `bosc seed LINK --refresh-with NAME`, which also
+has the DHT keep what the other operators say: its nodes forget a statement after two days.
+Said only of what a peer vouches for, and never of less than was named before.",
+        examples: &[("By hand", "bosc refresh pear://KEY")],
+    },
+];
