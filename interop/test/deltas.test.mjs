@@ -79,6 +79,71 @@ test('a drive with deltas is an ordinary drive to JavaScript, and a dump is what
   assert.deepEqual(none.all('delta'), [])
 })
 
+/** A program that packs, as compilers make them. */
+const packing = (seed) => Buffer.from(noise(seed, 1_500_000).map((byte) => byte % 5))
+
+test('a first install takes the packed copy that JavaScript carries, and its own clients never see it', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const dir = f.tree({ 'package.json': JSON.stringify({ name: 'demo', version: '1.0.0' }), [`${APP}/Demo`]: packing(1) })
+  const bosc = f.bosc()
+  const { link } = await bosc.touch()
+  const staged = await bosc.ok('stage', link, dir)
+  const [packed] = staged.all('packed')
+  assert.equal(packed.path, `${APP}/Demo`)
+  assert.ok(packed.insteadOf === 1_500_000 && packed.bytes < 600_000, JSON.stringify(packed))
+  const { version } = staged.last('addendum')
+  const seeding = await bosc.seed(link)
+
+  const js = f.js()
+  const drive = await js.drive(link)
+  await js.join(drive)
+  await js.head(drive, { length: version })
+  await js.fetchAll(drive)
+  const out = f.fresh()
+  await within(30_000, 'mirror', drive.mirror(new Localdrive(out), { prefix: `/${APP}` }).done())
+  assert.deepEqual(fs.readFileSync(path.join(out, APP, 'Demo')), packing(1))
+  assert.deepEqual(await driveSnapshot(drive), snapshot(dir))
+  await seeding.stop()
+
+  // From the JavaScript peer alone.
+  const reader = f.bosc()
+  const to = f.fresh()
+  const installed = await reader.ok('dump', `${link}/${APP}`, to)
+  assert.deepEqual(fs.readFileSync(path.join(to, APP, 'Demo')), packing(1))
+  const { received } = installed.last('final')
+  assert.ok(received > packed.bytes / 2 && received < packed.bytes + 100_000, `${received} of ${packed.bytes}`)
+
+  // It changes with its file, and goes with it.
+  writeTree(dir, { [`${APP}/Demo`]: packing(2), 'package.json': JSON.stringify({ name: 'demo', version: '1.0.1' }) })
+  assert.equal((await bosc.ok('stage', link, dir)).all('packed').length, 1)
+  fs.rmSync(path.join(dir, APP, 'Demo'))
+  writeTree(dir, { [`${APP}/Other`]: noise(3, 300_000), 'package.json': JSON.stringify({ name: 'demo', version: '1.0.2' }) })
+  assert.deepEqual((await bosc.ok('stage', link, dir)).all('packed'), [], 'what does not pack has none')
+  const list = await bosc.end(['dump', `${link}/by-delta`, '--list'])
+  assert.equal(list.last('error').code, 'ERR_NOT_FOUND')
+})
+
+test('deltas from older releases stay as hops, and what an update by them costs is told', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const dir = f.tree(app(0))
+  const bosc = f.bosc()
+  const { link } = await bosc.touch()
+  let staged = await bosc.ok('stage', link, dir)
+  for (let release = 1; release <= 5; release++) {
+    writeTree(dir, app(release))
+    staged = await bosc.ok('stage', link, dir)
+  }
+  const costs = staged.all('update-cost').filter((c) => c.platform === 'linux-x64')
+  assert.deepEqual(costs.map((c) => c.from), ['1.0.4', '1.0.3', '1.0.2', '1.0.1', '1.0.0'])
+  for (const c of costs) assert.ok(c.basis === 'proved' && c.bytes < 40_000 && c.without > 1_900_000, JSON.stringify(c))
+  const names = async (link) => (await bosc.ok('dump', `${link}/by-delta`, '--list')).all('file').map((part) => path.posix.basename(part.key))
+  const all = await names(link)
+  assert.equal(all.filter((name) => /^[0-9a-f]{64}$/.test(name)).length, 3)
+  const hops = all.filter((name) => /^[0-9a-f]{64}-[0-9a-f]{64}$/.test(name))
+  assert.equal(hops.length, 2)
+  for (const hop of hops) assert.ok(all.includes(hop.split('-')[1]), 'each leads to where a delta starts')
+})
+
 test('signers, and whoever looks at a release, are told what an update costs, each as far as it is proved', { timeout, skip }, async (t) => {
   const f = await releaseFixture(t)
   const env = { BOSC_PASSPHRASE: PASSPHRASE }

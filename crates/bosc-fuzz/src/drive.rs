@@ -4,6 +4,7 @@ use crate::Input;
 use bosc_drive::bee::{Bee, Header, KeyRange};
 use bosc_drive::blobs::{self, BlobId, BlobReader, BlockRef};
 use bosc_drive::chunker::Chunker;
+use bosc_drive::deltas::{self, Leg};
 use bosc_drive::drive::{Drive, EntryValue, path as paths};
 use bosc_drive::{BlockSource, MemorySource};
 use bytes::Bytes;
@@ -101,6 +102,37 @@ pub fn block_map(data: &[u8]) {
     let blocks: Vec<Bytes> = blobs::encode_map(&refs).unwrap().into_iter().map(Bytes::from).collect();
     let again: Vec<BlockRef> = blobs::decode_map(7, &blocks).unwrap();
     assert_eq!(again, refs);
+}
+
+/// Keys of patches, and the ways that they make: whoever wrote the drive chose both.
+pub fn deltas(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        for key in [text.to_owned(), format!("{}/{text}", deltas::FOLDER)] {
+            let direct = deltas::parse(&key).and_then(|(file, base)| deltas::key_of(&file, &base));
+            let hop =
+                deltas::parse_hop(&key).and_then(|(file, base, end)| deltas::hop_key_of(&file, &base, &end));
+            assert!(direct.is_none() || hop.is_none());
+            assert_eq!(direct.or(hop), deltas::file_of(&key).map(|_| key));
+        }
+    }
+    let legs: Vec<Leg<()>> = data
+        .chunks_exact(3)
+        .map(|leg| {
+            let result = (leg[1] % 9 > 0).then(|| [leg[1] % 9; 32]);
+            let size = if leg[2] == 255 { u64::MAX } else { u64::from(leg[2]) };
+            Leg { base: [1 + leg[0] % 8; 32], result, size, patch: () }
+        })
+        .collect();
+    for (base, (cost, way)) in deltas::routes(&legs) {
+        assert!((1..=deltas::MAX_CHAIN).contains(&way.len()));
+        let mut at = Some(base);
+        for leg in way.iter().map(|i| &legs[*i]) {
+            assert_eq!(at, Some(leg.base));
+            at = leg.result;
+        }
+        assert_eq!(at, None, "it ends at the file");
+        assert_eq!(cost, way.iter().fold(0, |n: u64, i| n.saturating_add(legs[*i].size)));
+    }
 }
 
 /// Names of files, and keys that are to become paths on disk.

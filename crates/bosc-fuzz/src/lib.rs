@@ -65,6 +65,7 @@ pub const TARGETS: &[Target] = &[
     ("bee_header", drive::bee_header),
     ("entry", drive::entry),
     ("block_map", drive::block_map),
+    ("deltas", drive::deltas),
     ("delta_patch", delta::patch),
     ("delta_files", delta::files),
     ("mirror_head", mirror::head),

@@ -26,7 +26,7 @@ use crate::versions::command::said;
 use bosc_drive::BlockSource;
 use bosc_drive::bee::Bee;
 use bosc_drive::blobs::{BlobId, BlobReader, BlockRef, load_map};
-use bosc_drive::deltas::{self, AboutDelta};
+use bosc_drive::deltas::{self, AboutDelta, Leg};
 use bosc_drive::drive::{Drive, EntryValue, FILES_PREFIX};
 use bosc_follow::{Fetch, FollowedCore};
 use bosc_store::Core;
@@ -56,9 +56,17 @@ pub(crate) struct CostsOf<'a> {
 }
 
 /// A patch in the drive.
+#[derive(Debug, Clone, Copy)]
 struct Patch {
     said: u64,
     blob: BlobId,
+}
+
+/// Patches of a file, and the version that the base of each was in.
+#[derive(Debug, Default)]
+struct Legs {
+    legs: Vec<Leg<Patch>>,
+    from: Vec<Option<String>>,
 }
 
 /// Bytes, and whether they are proved.
@@ -68,8 +76,8 @@ struct Size {
     proved: bool,
 }
 
-/// Patches by the file they lead to and the version they start from.
-type Patches = BTreeMap<(String, String), Patch>;
+/// Patches by the file they lead to, one after another, and the version they start from.
+type Patches = BTreeMap<(String, String), Vec<Patch>>;
 
 impl<'a> CostsOf<'a> {
     /// Of a drive that is all in this store, as far as it is read.
@@ -145,18 +153,35 @@ impl<'a> CostsOf<'a> {
     /// The deltas of the drive that say from which version they start.
     fn patches(&self) -> Result<Patches, CommandError> {
         let mut list = Drive::checkout(self.db.clone(), self.length).list(deltas::FOLDER)?;
-        let mut out = Patches::new();
+        let mut found: BTreeMap<String, Legs> = BTreeMap::new();
         let mut count = 0;
         while let Some(entry) = reading(self.followed, PATIENCE, self.stop).next(&mut list)? {
             count += 1;
             if count > MAX_DELTAS {
                 break;
             }
+            let (file, base, result) = match (deltas::parse(&entry.key), deltas::parse_hop(&entry.key)) {
+                (Some((file, base)), _) => (file, base, None),
+                (_, Some((file, base, result))) => (file, base, Some(result)),
+                _ => continue,
+            };
             let about = AboutDelta::of_metadata(&entry.value.metadata);
-            if let (Some((file, _)), Some(from), Some(said), Some(blob)) =
-                (deltas::parse(&entry.key), about.from, about.size, entry.value.blob)
-            {
-                out.insert((file, from), Patch { said, blob });
+            if let (Some(said), Some(blob)) = (about.size, entry.value.blob) {
+                let of = found.entry(file).or_default();
+                of.legs.push(Leg { base, result, size: said, patch: Patch { said, blob } });
+                of.from.push(about.from);
+            }
+        }
+        let mut out = Patches::new();
+        for (file, Legs { legs, from }) in found {
+            let ways = deltas::routes(&legs);
+            // Of two contents of one version, the one from which a delta starts counts.
+            let mut order: Vec<(&Leg<Patch>, &Option<String>)> = legs.iter().zip(&from).collect();
+            order.sort_by_key(|(leg, _)| leg.result.is_none());
+            for (leg, from) in order {
+                let (Some(from), Some((_, way))) = (from, ways.get(&leg.base)) else { continue };
+                let patches = way.iter().filter_map(|at| legs.get(*at)).map(|leg| leg.patch).collect();
+                out.insert((file.clone(), from.clone()), patches);
             }
         }
         Ok(out)
@@ -192,7 +217,7 @@ impl<'a> CostsOf<'a> {
             }
             maps += 1;
             let plain = known.filter(|_| maps <= MAX_MAPS).and_then(|known| self.blocks(*blob, known));
-            let patch = patch.map(|patch| self.patch(patch));
+            let patch = patch.map(|patches| self.patches_cost(patches));
             let size = match (patch, plain) {
                 (Some(patch), Some(plain)) if plain.bytes < patch.bytes => Some(plain),
                 (Some(patch), _) => Some(patch),
@@ -214,6 +239,13 @@ impl<'a> CostsOf<'a> {
             });
         }
         out.into_values().collect()
+    }
+
+    fn patches_cost(&self, patches: &[Patch]) -> Size {
+        patches.iter().fold(Size { bytes: 0, proved: true }, |all, patch| {
+            let one = self.patch(patch);
+            Size { bytes: all.bytes.saturating_add(one.bytes), proved: all.proved && one.proved }
+        })
     }
 
     fn patch(&self, patch: &Patch) -> Size {

@@ -123,6 +123,10 @@ enum Way {
     /// By a patch.
     HttpsDelta,
     P2pDelta,
+    /// By two patches, one after the other.
+    P2pChain,
+    /// By a packed copy.
+    P2pPacked,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +134,8 @@ enum Shape {
     File,
     /// One whose releases are nearly the same.
     AlikeFile,
+    /// One that packs.
+    PackingFile,
     Folder,
 }
 
@@ -164,6 +170,10 @@ fn put_build(d: &Deployment, shape: Shape, seed: u64) {
             }
             d.put("", &bytes, true);
         }
+        Shape::PackingFile => {
+            let bytes: Vec<u8> = noise(seed, ALIKE).iter().map(|b| b % 4).collect();
+            d.put("", &bytes, true);
+        }
         Shape::Folder => {
             d.put("bin/demo", &noise(seed, 90_000), true);
             d.put("share/kept", &noise(90, 50_000), false);
@@ -184,10 +194,20 @@ impl Source {
         copy(&d.app(""), &root.join("template/installed/Demo"));
         let old = contents_of(&d.app("")).unwrap();
         let (alive, upgrade, bootstrap, ca) = match way {
-            Way::P2p | Way::P2pDelta => {
+            Way::P2p | Way::P2pDelta | Way::P2pChain | Way::P2pPacked => {
                 let network = Network::new();
                 let mut publisher = Publisher::new(&root.join("author"), &network);
+                // Of releases between, three have a delta to the last.
+                let between = if way == Way::P2pChain { 3 } else { 0 };
+                if between > 0 {
+                    d.version("0.9.0");
+                }
                 publisher.stage(&d.dir);
+                for n in 1..=between {
+                    put_build(&d, shape, 100 + n);
+                    d.version(&format!("0.9.{n}"));
+                    publisher.stage(&d.dir);
+                }
                 put_build(&d, shape, 2);
                 d.version("1.0.1");
                 publisher.stage(&d.dir);
@@ -199,7 +219,9 @@ impl Source {
                 let before = fs::read(d.app("")).ok();
                 put_build(&d, shape, 2);
                 let (name, artifact) = match shape {
-                    Shape::File | Shape::AlikeFile => ("Demo", fs::read(d.app("")).unwrap()),
+                    Shape::File | Shape::AlikeFile | Shape::PackingFile => {
+                        ("Demo", fs::read(d.app("")).unwrap())
+                    }
                     Shape::Folder => ("Demo.tar.gz", tar_gz(&d.app(""))),
                 };
                 let base = before.filter(|_| way == Way::HttpsDelta);
@@ -343,7 +365,7 @@ fn matrix(way: Way, shape: Shape) {
         assert_eq!(done.code, Some(0), "{way:?} {shape:?}: unharmed");
         assert_eq!(source.at(&world.join("installed/Demo")), "new");
         let received: usize = fs::read_to_string(received_beside(&world)).unwrap().parse().unwrap();
-        if matches!(way, Way::HttpsDelta | Way::P2pDelta) {
+        if matches!(way, Way::HttpsDelta | Way::P2pDelta | Way::P2pChain | Way::P2pPacked) {
             assert!(received < ALIKE / 2, "{way:?}: by the patch, {received}");
         }
         fs::remove_dir_all(&world).unwrap();
@@ -414,4 +436,14 @@ fn a_file_by_a_delta_over_https() {
 #[test]
 fn a_file_by_a_delta_over_p2p() {
     matrix(Way::P2pDelta, Shape::AlikeFile);
+}
+
+#[test]
+fn a_file_by_two_deltas_over_p2p() {
+    matrix(Way::P2pChain, Shape::AlikeFile);
+}
+
+#[test]
+fn a_file_by_a_packed_copy_over_p2p() {
+    matrix(Way::P2pPacked, Shape::PackingFile);
 }

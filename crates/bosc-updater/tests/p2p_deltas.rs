@@ -4,11 +4,17 @@
 
 mod p2p_support;
 
+use bosc_drive::blobs::BlobId;
+use bosc_drive::deltas::{self, AboutDelta};
+use bosc_drive::drive::{Drive, DriveBatch, EntryValue};
+use bosc_follow::{CoreSource, DriveCores};
+use bosc_format::link::PearLink;
 use bosc_release::dump::{Dump, DumpEvent};
 use bosc_release::event::{CostBasis, Event, LinkEvent, UpdateCost};
 use bosc_release::info::Info;
 use bosc_release::request::Request;
 use bosc_release::stage::Stage;
+use bosc_store::Core;
 use bosc_updater::p2p::{P2pOptions, P2pSource};
 use bosc_updater::release::Release;
 use bosc_updater::source::Source;
@@ -92,10 +98,50 @@ impl Site {
 
     /// Updates from a build, and says how many bytes came.
     fn update(&self, build: &Path, data: &str) -> u64 {
+        self.update_with(vec![build.to_owned()], data)
+    }
+
+    /// What the drive has below `/by-delta`, by key.
+    fn deltas(&self) -> Vec<(String, Option<u64>)> {
+        let (db, _) = self.cores();
+        let drive = Drive::checkout(CoreSource::new(&db), db.length());
+        let entries = drive.list(deltas::FOLDER).unwrap().map(Result::unwrap);
+        entries.map(|e| (e.key, AboutDelta::of_metadata(&e.value.metadata).size)).collect()
+    }
+
+    fn cores(&self) -> (Core, Core) {
+        let key = PearLink::parse(&self.publisher.link).unwrap().key;
+        let cores = DriveCores::open(self.publisher.store(), &key).unwrap();
+        let blobs = cores.blobs().unwrap().unwrap();
+        (cores.db, blobs)
+    }
+
+    /// Puts other bytes in the place of a patch, with the size that is said of it.
+    fn lie(&self, key: &str, bytes: &[u8], said: u64) {
+        let (db, blobs) = self.cores();
+        let head = blobs.head();
+        let blocks: Vec<bytes::Bytes> = bytes.chunks(65_536).map(bytes::Bytes::copy_from_slice).collect();
+        let blob = BlobId {
+            block_offset: head.length,
+            byte_offset: head.byte_length,
+            block_length: blocks.len() as u64,
+            byte_length: bytes.len() as u64,
+            block_map: false,
+        };
+        blobs.append(&blocks).unwrap();
+        let metadata = AboutDelta { size: Some(said), ..AboutDelta::default() }.to_metadata();
+        let mut batch = DriveBatch::new(CoreSource::new(&db));
+        batch.put(key, &EntryValue { metadata, ..EntryValue::file(blob, false) }).unwrap();
+        let blocks: Vec<bytes::Bytes> = batch.into_blocks().into_iter().map(bytes::Bytes::from).collect();
+        db.append(&blocks).unwrap();
+    }
+
+    /// Updates from builds, or installs without one, and says how many bytes came.
+    fn update_with(&self, builds: Vec<PathBuf>, data: &str) -> u64 {
         let mut options = P2pOptions::new(&self.publisher.link, self.path(data), "Demo");
         options.bootstrap = self.network.bootstrap();
         options.patience = Duration::from_secs(30);
-        options.builds = vec![build.to_owned()];
+        options.builds = builds;
         options.version = Some(v("1.0.0"));
         let mut source = P2pSource::open(options).unwrap();
         let release = found(&mut source, "1.0.0");
@@ -120,9 +166,103 @@ fn from_each_of_the_last_three_releases_an_update_costs_its_delta() {
     let from_last = site.update(&site.installed(3), "a");
     let from_older = site.update(&site.installed(1), "b");
     assert!(from_last < 60_000 && from_older < 60_000, "{from_last} {from_older}");
-    // Without a delta from it, the blocks travel.
+    // Without a delta from it to the newest, two one after the other do.
     let from_first = site.update(&site.installed(0), "c");
-    assert!(from_first > SIZE as u64, "{from_first}");
+    assert!(from_first < 80_000, "{from_first}");
+}
+
+#[test]
+fn from_older_releases_up_to_three_deltas_lead_to_the_newest() {
+    let mut site = Site::new(7);
+    // From three releases a delta, from those before them what leads to one of these.
+    let keys = site.deltas();
+    let hops = keys.iter().filter(|(key, _)| deltas::parse_hop(key).is_some()).count();
+    assert_eq!((keys.len(), hops), (7, 4), "{keys:?}");
+    site.publisher.seed();
+    for (release, most) in [(0, 130_000), (1, 100_000), (3, 100_000)] {
+        let received = site.update(&site.installed(release), &format!("from-{release}"));
+        assert!(received < most, "from {release}: {received}");
+    }
+    let left = fs::read_dir(site.path("from-0")).unwrap().flatten();
+    let left: Vec<_> = left.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    assert!(!left.iter().any(|name| name.starts_with("between-")), "{left:?}");
+}
+
+#[test]
+fn a_hop_that_leads_elsewhere_costs_less_than_the_blocks_and_the_update_comes() {
+    let mut site = Site::new(4);
+    let hop = site.deltas().into_iter().map(|d| d.0).find(|key| deltas::parse_hop(key).is_some()).unwrap();
+    // A patch that makes what is not what the hop says, and more of it than there may be.
+    let patch = bosc_delta::make(&program(0), &vec![0; 3 * SIZE], &bosc_delta::MakeOptions::default());
+    let patch = patch.unwrap();
+    site.lie(&hop, &patch, patch.len() as u64);
+    site.publisher.seed();
+    let received = site.update(&site.installed(0), "a");
+    assert!(received > SIZE as u64 && received < SIZE as u64 + 400_000, "{received}");
+}
+
+/// A program as compilers make them: it packs.
+fn prose(seed: u64) -> Vec<u8> {
+    let words: Vec<[u8; 8]> =
+        noise(seed, 8 * 2048).chunks(8).map(|w| std::array::from_fn(|i| w[i] % 24 + b'a')).collect();
+    noise(seed + 1, SIZE / 4)
+        .chunks(2)
+        .flat_map(|n| words[usize::from(n[0]) * 8 + usize::from(n[1]) % 8])
+        .collect()
+}
+
+#[test]
+fn a_first_install_takes_the_packed_copy() {
+    let mut site = Site::new(0);
+    for n in 1..3 {
+        site.deployment.put("bin/demo", &prose(n), true);
+        site.deployment.version(&format!("1.0.{n}"));
+        site.publisher.stage(&site.deployment.dir);
+    }
+    let keys = site.deltas();
+    let [(key, Some(packed))] = keys.as_slice() else { panic!("{keys:?}") };
+    assert_eq!(deltas::parse(key).unwrap().1, deltas::NOTHING);
+    assert!(*packed < SIZE as u64 / 2, "{packed}");
+    site.publisher.seed();
+    let received = site.update_with(Vec::new(), "a");
+    assert!(received < packed + 60_000, "{received} for {packed}");
+    // So does an installation from which no delta starts.
+    let received = site.update(&site.installed(0), "b");
+    assert!(received < packed + 60_000, "{received} for {packed}");
+}
+
+#[test]
+fn a_packed_copy_that_lies_costs_no_more_than_it_says_beside_the_blocks() {
+    let mut site = Site::new(0);
+    site.deployment.put("bin/demo", &prose(1), true);
+    site.deployment.version("1.0.1");
+    site.publisher.stage(&site.deployment.dir);
+    let key = site.deltas()[0].0.clone();
+    let made = |new: &[u8]| bosc_delta::make(&[], new, &bosc_delta::MakeOptions::default()).unwrap();
+    let mut cut = made(&prose(1));
+    cut.truncate(cut.len() / 2);
+    // It unpacks to ten times the file; ends early; is another file; has other bytes than its entry says.
+    let bomb = made(&vec![0; 10 * SIZE]);
+    let other = made(&prose(7));
+    for (i, (lie, said)) in [
+        (&bomb, bomb.len() as u64),
+        (&cut, cut.len() as u64),
+        (&other, other.len() as u64),
+        (&other, 1000),
+        (&bomb, u64::MAX),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        site.lie(&key, lie, said);
+        site.publisher.seed();
+        let received = site.update_with(Vec::new(), &format!("lie-{i}"));
+        let most = SIZE as u64 + lie.len() as u64 + 200_000;
+        // What a copy gave before it ended is proved, and not fetched again.
+        let least = if std::ptr::eq(lie, &cut) { SIZE / 3 } else { SIZE } as u64;
+        assert!(received >= least && received < most, "lie {i}: {received}");
+        site.publisher.pause();
+    }
 }
 
 #[test]

@@ -29,12 +29,16 @@
 //! # Files
 //!
 //! - `guess`: guesses proved against the tree. `peers`: the dearest offer.
-//! - `gathering`: blocks from several offers.
+//! - `gathering`: blocks from several offers. `patch`: blocks of a file that a patch makes.
 
 mod gathering;
 mod guess;
+#[cfg(feature = "deltas")]
+mod patch;
 mod peers;
 
 pub use gathering::{Cost, Gathering, MAX_GUESSES, MAX_LEAVES, MAX_REFUSED, Offer, Put};
 pub use guess::Guesses;
+#[cfg(feature = "deltas")]
+pub use patch::{Alone, Lacking, MAX_PATCH, OVERHEAD, Patch};
 pub use peers::Peers;

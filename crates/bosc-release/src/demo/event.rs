@@ -123,6 +123,9 @@ pub enum StepData {
     Replaced {
         /// Bytes that travelled.
         received: u64,
+        /// Bytes that a delta took the place of, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead_of: Option<u64>,
     },
     /// Nothing to tell.
     Nothing,
@@ -168,11 +171,15 @@ pub struct DemoRelease {
 
 /// What the program that updates itself did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DemoUpdates {
     /// Bytes that travelled for its update.
     pub received: u64,
     /// Bytes of all of it.
     pub bytes: u64,
+    /// Bytes that a delta took the place of, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<u64>,
 }
 
 #[cfg(test)]

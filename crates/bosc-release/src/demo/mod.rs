@@ -4,9 +4,10 @@
 //!
 //! # Files
 //!
-//! - `pipeline`: the release that two of three sign. `updates`: the program that updates itself. The first part is here.
+//! - `pipeline`: the release that two of three sign. `updates`: the program that updates itself, in two `builds`. The first part is here.
 //! - `files`: folders that are made, changed, compared. `show`: a step at a time. `event`: what is reported.
 
+mod builds;
 pub(crate) mod event;
 mod files;
 mod pipeline;

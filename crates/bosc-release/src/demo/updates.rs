@@ -1,20 +1,22 @@
 //! The last part of the demo: a program that runs updates itself, and takes a broken release back.
 //!
 //! The program is `examples/self-update`. It is compiled into `bosc` as well, which runs it when [`EXAMPLE_ENV`] says so: then
-//! the demo needs nothing that is not built yet. Its versions differ in a line behind the executable.
+//! the demo needs nothing that is not built yet. Its versions are two builds (see `builds`), with a line behind the executable.
 //!
 //! ```text
-//! 1.0.0 runs ── 1.0.1 is staged ──▶ 1.0.0 installs it, starts it, watches it, ends when it is healthy
+//! 1.0.0 runs ── 1.0.1 is staged ──▶ 1.0.0 makes it of itself and a delta, installs it, starts it, watches it, ends when it is healthy
 //! 1.0.1 runs ── 1.0.2 is staged, which cannot start ──▶ 1.0.1 installs it, sees that, puts itself back, starts again
 //! 1.0.1 runs ──▶ 1.0.2 is not tried again
 //! ```
 
+use super::builds;
 use super::event::{DemoUpdates, StepData};
-use super::show::{Demo, PATIENCE, io, quiet, seed, size, wrong};
+use super::show::{Demo, PATIENCE, io, seed, size, wrong};
 use crate::command::Stop;
 use crate::engine::Engine;
 use crate::error::{CommandError, ErrorKind};
-use crate::stage::Stage;
+use crate::event::Event;
+use crate::stage::{Stage, StageEvent};
 use crate::touch::Touch;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,6 +29,8 @@ pub const EXAMPLE_ENV: &str = "BOSC_EXAMPLE";
 pub const EXAMPLE: &str = "self-update";
 /// How long a release that was rolled back must not be offered again, for the demo to believe it.
 const QUIET: Duration = Duration::from_secs(3);
+/// Where so many places of a program changed, its release has a delta.
+const REBUILT: usize = 1000;
 const STOP_EXTENSION: &str = "stop";
 const STOP_EVERY: Duration = Duration::from_millis(200);
 
@@ -48,7 +52,7 @@ impl Demo<'_> {
             data: self.temp.join("program-data"),
             file,
         };
-        place.release(&link, "1.0.0", true)?;
+        place.release(&link, "1.0.0", Build::First)?;
         self.stage_program(alice, &link, &place)?;
         seed(alice, &link, scope, ends);
         place.install()?;
@@ -61,22 +65,32 @@ impl Demo<'_> {
         );
 
         run.next_release();
-        place.release(&link, "1.0.1", true)?;
-        self.stage_program(alice, &link, &place)?;
+        let places = place.release(&link, "1.0.1", Build::Second)?;
+        let delta = self.stage_program(alice, &link, &place)?;
+        if delta.is_none() && places >= REBUILT {
+            return Err(wrong(format!("1.0.1 differs in {places} places, and there is no delta to it")));
+        }
         let ready = run.until("ready 1.0.1, ", self.stop)?;
         let received: u64 = ready.split_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
         run.until("running 1.0.1", self.stop)?;
         run.until("the new version works", self.stop)?;
+        if delta.is_some_and(|d| received > d.instead_of / 2) {
+            return Err(wrong(format!("the program fetched {}: it did not use the delta", size(received))));
+        }
+        let instead_of = delta.map(|d| d.instead_of);
+        let instead = delta.map_or(String::new(), |d| {
+            format!(" instead of {}, by a delta of {}", size(d.instead_of), size(d.bytes))
+        });
         self.step(
             format!(
-                "22. 1.0.1 is released: it fetched {}, replaced itself and started again",
+                "22. 1.0.1 is released, another build: it fetched {}{instead}, replaced itself and started again",
                 size(received)
             ),
-            StepData::Replaced { received },
+            StepData::Replaced { received, instead_of },
         );
 
         run.next_release();
-        place.release(&link, "1.0.2", false)?;
+        place.release(&link, "1.0.2", Build::Broken)?;
         self.stage_program(alice, &link, &place)?;
         run.until("ready 1.0.2, ", self.stop)?;
         run.until("rolled back 1.0.2", self.stop)?;
@@ -95,13 +109,47 @@ impl Demo<'_> {
             return Err(wrong("the release that was rolled back was tried again".into()));
         }
         self.step("24. 1.0.1 does not try 1.0.2 any more".into(), StepData::Nothing);
-        Ok(DemoUpdates { received, bytes: whole })
+        Ok(DemoUpdates { received, bytes: whole, instead_of })
     }
 
-    fn stage_program(&self, alice: &Engine, link: &str, place: &DemoPlace<'_>) -> Result<(), CommandError> {
-        let request = Stage { link: link.to_owned(), dir: place.staged.clone(), ..Stage::default() };
-        alice.stage(&request, &mut quiet, self.stop).map(drop)
+    /// Stages it, and gives the delta to it.
+    fn stage_program(
+        &self,
+        alice: &Engine,
+        link: &str,
+        place: &DemoPlace<'_>,
+    ) -> Result<Option<Delta>, CommandError> {
+        // Before there is a base, all that could be made is a packed copy, which nobody here installs.
+        let no_deltas = !place.installed.exists();
+        let request =
+            Stage { link: link.to_owned(), dir: place.staged.clone(), no_deltas, ..Stage::default() };
+        let mut delta = None;
+        let mut sink = |event: Event| {
+            if let Event::Stage(StageEvent::Delta { bytes, instead_of, .. }) = event {
+                delta.get_or_insert(Delta { bytes, instead_of });
+            }
+        };
+        alice.stage(&request, &mut sink, self.stop)?;
+        Ok(delta)
     }
+}
+
+/// A delta of a release.
+#[derive(Debug, Clone, Copy)]
+struct Delta {
+    bytes: u64,
+    /// Bytes that it takes the place of.
+    instead_of: u64,
+}
+
+/// What is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Build {
+    First,
+    /// The same program, built otherwise.
+    Second,
+    /// A text.
+    Broken,
 }
 
 struct DemoPlace<'a> {
@@ -121,8 +169,8 @@ impl DemoPlace<'_> {
             .join(&self.file)
     }
 
-    /// Makes the folder of a version. One that does not work is a text.
-    fn release(&self, link: &str, version: &str, works: bool) -> Result<(), CommandError> {
+    /// Makes the folder of a version. Gives the number of places in which it differs from the first build.
+    fn release(&self, link: &str, version: &str, build: Build) -> Result<usize, CommandError> {
         let app = self.app();
         if let Some(folder) = app.parent() {
             std::fs::create_dir_all(folder).map_err(io(folder))?;
@@ -132,13 +180,18 @@ impl DemoPlace<'_> {
             r#"{{"name":"{EXAMPLE}","productName":"{EXAMPLE}","version":"{version}","upgrade":"{link}"}}"#
         );
         std::fs::write(&package, json).map_err(io(&package))?;
-        let mut bytes = match works {
-            true => std::fs::read(self.program).map_err(io(self.program))?,
-            false => b"This is no program.\n".to_vec(),
-        };
+        let (mut bytes, mut places) = (b"This is no program.\n".to_vec(), 0);
+        if build != Build::Broken {
+            bytes = std::fs::read(self.program).map_err(io(self.program))?;
+            builds::strip(&mut bytes);
+        }
+        if build == Build::Second {
+            places = builds::pad_otherwise(&mut bytes);
+        }
         bytes.extend_from_slice(format!("\nversion: {version}\n").as_bytes());
         std::fs::write(&app, bytes).map_err(io(&app))?;
-        executable(&app)
+        executable(&app)?;
+        Ok(places)
     }
 
     fn install(&self) -> Result<(), CommandError> {

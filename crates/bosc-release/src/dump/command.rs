@@ -339,7 +339,10 @@ impl<'a> Dumping<'a> {
         )?;
         let _memory = live.as_ref().map(|live| live.core().read_as_it_comes());
         let _all = match &live {
-            Some(live) if !request.dry_run => Some(self.prefetch(live, &source, &plan.writes)?),
+            Some(live) if !request.dry_run => {
+                self.take_packed(live, &plan.writes)?;
+                Some(self.prefetch(live, &source, &plan.writes)?)
+            }
             _ => None,
         };
         let writes = std::mem::take(&mut plan.writes);
@@ -456,7 +459,7 @@ impl<'a> Dumping<'a> {
         self.sink.tell(DumpEvent::File(part));
     }
 
-    fn stats(&mut self) {
+    pub(super) fn stats(&mut self) {
         if self.told.elapsed() < STATS_EVERY {
             return;
         }

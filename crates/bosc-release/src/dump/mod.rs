@@ -24,12 +24,13 @@
 //! - `command`: `bosc dump` on the engine. `plan`: drive against folder. `actions`: what is to be done. `event`: what is reported.
 //! - `check`: which entries may be written. `scope`: what of the folder may be touched. `root`: the folder, by handle.
 //! - `write`: one file. `prune`: what the drive does not have.
-//! - `request`: what is asked for, and why it fails.
+//! - `packed`: packed copies of whole files, before blocks. `request`: what is asked for, and why it fails.
 
 mod actions;
 mod check;
 pub(crate) mod command;
 pub(crate) mod event;
+mod packed;
 mod plan;
 mod prune;
 mod request;

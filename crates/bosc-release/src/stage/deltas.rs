@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! changed build ──┬─ its content before ─────────────┐
-//!                 └─ bases of the deltas it had ─────┴─ the newest three ── make ── smaller than the new blocks? ── /by-delta
+//!                 ├─ bases of the deltas it had ─────┴─ the newest three ── make ── smaller than the new blocks? ──┬─ /by-delta
+//!                 ├─ deltas it had from what is older: hops, while three patches at most lead from there to it ────┤
+//!                 └─ nothing ── does it pack? ── make ── three quarters of the file at most? ──────────────────────┘
 //! ```
 //!
 //! # Invariants
 //!
 //! 1. They become visible in the commit of the release they lead to, never before or after it.
 //! 2. They depend on the drive and the folder alone: the same stage gives the same deltas on every machine.
-//! 3. A delta leads to the present content of its file: when that changes or goes, all deltas to it go.
+//! 3. A delta leads to the present content of its file, and a hop to where one starts: when that changes or goes, all go that do not
+//!    lead there any more. What a hop needs is in the drive already: no patch is kept twice.
 //! 4. Nothing rests on them. A base that is not here, or too large, or is not what its delta's name says, has no delta; a
 //!    stage does not fail for one.
-//! 5. Memory: the base, the file and what `bosc-delta` takes, one at a time, of files up to [`MAX_FILE`]; where the system says that it
+//! 5. Memory: the base, the file and what `bosc-delta` takes, one delta and one packed copy at a time, of files up to [`MAX_FILE`]; where the system says that it
 //!    has less to give, there is no delta.
 
 use super::compare::Old;
@@ -27,7 +30,7 @@ use crate::folder::scan::{FileList, FileStat, LocalFile, LocalKind};
 use crate::versions::command::said;
 use bosc_drive::blobs::BlobId;
 use bosc_drive::chunker::ChunkBuffer;
-use bosc_drive::deltas::{self, AboutDelta};
+use bosc_drive::deltas::{self, AboutDelta, Leg, NOTHING, routes};
 use bosc_drive::drive::{DriveEntry, EntryValue};
 use bosc_files::open_plain;
 use bosc_format::crypto::{hash, leaf_hash};
@@ -36,6 +39,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 /// Most bases of one file.
 pub(super) const MAX_BASES: usize = 3;
@@ -45,6 +49,18 @@ pub(super) const MAX_FILE: u64 = 512 << 20;
 
 /// Fewer new bytes than this are not worth a delta: its entry, its proof and its round trip cost more.
 const WORTH: u64 = 32 << 10;
+
+/// Shorter files are not packed whole, in bytes: what a first install saves by it is less than what it asks for beside it.
+const WORTH_WHOLE: usize = 128 << 10;
+
+/// Longest packed file that is kept, in bytes: a client holds it in memory.
+const MAX_WHOLE: usize = 64 << 20;
+
+/// Memory that packing takes, in bytes: what LZMA looks back in, and its tables.
+const PACKING_TAKES: u64 = 512 << 20;
+
+/// Most hops of a file: with three bases and chains of three, those that the nine releases before need.
+const MAX_HOPS: usize = 6;
 
 /// Longest package.json read for the version before, in bytes.
 const MAX_PACKAGE: u64 = 1 << 20;
@@ -59,9 +75,10 @@ pub(super) struct ChangedBuild {
 }
 
 impl ChangedBuild {
-    /// Whether a file of this key and size may have deltas.
+    /// Whether a file of this key and size may have deltas, or a packed copy.
     pub(super) fn is_one(key: &str, size: u64, new_bytes: u64) -> bool {
-        deltas::folder_of(key).is_some() && new_bytes >= WORTH && size <= MAX_FILE
+        let is_large = new_bytes >= WORTH || size >= WORTH_WHOLE as u64;
+        deltas::folder_of(key).is_some() && is_large && size <= MAX_FILE
     }
 }
 
@@ -74,48 +91,79 @@ struct Base {
     named: Option<[u8; 32]>,
 }
 
-/// Deltas of the drive that lead to what one of these files held before.
-pub(super) fn stale(entries: &EntryList<'_>, gone: &BTreeSet<&str>) -> Vec<DriveEntry> {
+/// A patch that the drive has.
+#[derive(Debug, Clone)]
+struct Had {
+    key: String,
+    base: [u8; 32],
+    /// What it makes; none if that is the file.
+    result: Option<[u8; 32]>,
+    about: AboutDelta,
+    value: EntryValue,
+}
+
+/// What was made, and what stays.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Entries, by key.
+    pub(super) puts: Vec<(String, EntryValue)>,
+    /// Keys of hops that are there and still lead to their file.
+    pub(super) kept: BTreeSet<String>,
+}
+
+/// Deltas of the drive that were for what one of these files held before, but those that are kept.
+pub(super) fn stale(entries: &EntryList<'_>, gone: &BTreeSet<&str>, made: &Made) -> Vec<DriveEntry> {
     match gone.is_empty() {
         true => Vec::new(),
         false => entries.select_beside_files(|key| {
-            deltas::parse(key).is_some_and(|(file, _)| gone.contains(file.as_str()))
+            let of = deltas::file_of(key);
+            of.is_some_and(|file| gone.contains(file.as_str())) && !made.kept.contains(key)
         }),
     }
 }
 
-/// Makes the deltas of what changed, of a release with this version, and appends them to the blobs. Gives their entries, by key.
+/// Makes the deltas of what changed, of a release with this version, and appends them to the blobs.
 pub(super) fn make<T: StageTarget>(
     content: &mut ContentWriter<'_, T>,
     (files, entries, removed): (&FileList, &EntryList<'_>, &[DriveEntry]),
     changed: &[ChangedBuild],
     (version, stop): (Option<&str>, &Stop),
     on: &mut dyn FnMut(StageNews),
-) -> Result<Vec<(String, EntryValue)>, StageError> {
-    let mut puts = Vec::new();
+) -> Result<Made, StageError> {
+    let mut out = Made::default();
     if changed.is_empty() {
-        return Ok(puts);
+        return Ok(out);
     }
     let before = version_before(content.target, entries)?;
-    let known = known(entries);
+    let had = had(entries);
     for build in changed {
         let Some(file) = files.get(build.at).map(|f| f.to_local(files)) else { continue };
-        let was = was(entries, removed, &file.key);
-        let bases = bases(was, &known, before.as_deref(), version);
         let LocalKind::File { stat, .. } = &file.kind else { continue };
-        if bases.is_empty() || delta::has_memory(delta::memory(stat.size, stat.size)).is_err() {
+        let was = was(entries, removed, &file.key);
+        let had = was.as_ref().and_then(|(key, _)| had.get(key)).map_or(&[][..], Vec::as_slice);
+        let bases = match build.new_bytes >= WORTH {
+            true => bases(was, had, before.as_deref(), version),
+            false => Vec::new(),
+        };
+        let takes = delta::memory(stat.size, stat.size).saturating_add(PACKING_TAKES);
+        if delta::has_memory(takes).is_err() {
             continue;
         }
         let Some(new) = read_unchanged(&file, stat).map(Arc::new) else { continue };
-        let mut made = BTreeSet::from([hash(&[&new])]);
+        let packing = Packing::begin(&new, stop)?;
+        let mut seen = BTreeSet::from([hash(&[&new]), NOTHING]);
+        let (mut present, mut legs) = (None, Vec::new());
         for base in bases {
             if stop.is_stopped() {
                 return Err(StageError::Stopped);
             }
             let Some(old) = read_blob(content.target, base.blob, MAX_FILE)? else { continue };
             let name = hash(&[&old]);
-            if base.named.is_some_and(|named| named != name) || !made.insert(name) {
+            if base.named.is_some_and(|named| named != name) || !seen.insert(name) {
                 continue;
+            }
+            if base.named.is_none() {
+                present = Some(name);
             }
             if !alike(&old, &new) {
                 continue;
@@ -133,12 +181,93 @@ pub(super) fn make<T: StageTarget>(
                 whole: build.new_bytes,
             });
             let metadata = AboutDelta { size: Some(size), ..base.about }.to_metadata();
-            puts.push((key, EntryValue { metadata, ..append(content, patch.into())? }));
+            out.puts.push((key, EntryValue { metadata, ..append(content, patch.into())? }));
+            legs.push(Leg { base: name, result: None, size, patch: None });
+        }
+        hops(&file.key, had, present, legs, &mut out);
+        let Some(packed) = packing.map(Packing::end).transpose()?.flatten() else { continue };
+        let (size, Some(key)) = (packed.len() as u64, deltas::key_of(&file.key, &NOTHING)) else { continue };
+        if packed.len() <= new.len() / 4 * 3 && packed.len() <= MAX_WHOLE {
+            on(StageNews::Packed { key: file.key.clone(), size, whole: stat.size });
+            let metadata = AboutDelta { size: Some(size), ..AboutDelta::default() }.to_metadata();
+            out.puts.push((key, EntryValue { metadata, ..append(content, packed.into())? }));
         }
     }
     content.flush(None)?;
-    puts.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(puts)
+    out.puts.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(out)
+}
+
+/// Keeps of what a file had the patches that lead, with others, from where no delta starts to where one does.
+fn hops<'h>(
+    file: &str,
+    had: &'h [Had],
+    present: Option<[u8; 32]>,
+    mut legs: Vec<Leg<Option<&'h Had>>>,
+    out: &mut Made,
+) {
+    let reached: BTreeSet<[u8; 32]> = legs.iter().map(|leg| leg.base).collect();
+    let mut older: Vec<Leg<Option<&Had>>> = had
+        .iter()
+        .filter(|had| had.base != NOTHING && !reached.contains(&had.base))
+        .filter_map(|had| {
+            // What led to the content before leads to one of several now.
+            let result = Some(had.result.or(present)?);
+            Some(Leg { base: had.base, result, size: had.about.size?, patch: Some(had) })
+        })
+        .collect();
+    older.sort_by_key(|leg| {
+        let blob = leg.patch.and_then(|had| had.about.blob);
+        (Reverse(blob.map(|b| b.block_offset)), leg.base)
+    });
+    older.truncate(MAX_HOPS);
+    legs.extend(older);
+    let ways = routes(&legs);
+    let used: BTreeSet<usize> = ways.into_values().flat_map(|(_, at)| at).collect();
+    for leg in used.into_iter().filter_map(|at| legs.get(at)) {
+        let (Some(had), Some(result)) = (leg.patch, leg.result) else { continue };
+        match deltas::hop_key_of(file, &leg.base, &result) {
+            Some(key) if key == had.key => drop(out.kept.insert(key)),
+            Some(key) => out.puts.push((key, had.value.clone())),
+            None => {}
+        }
+    }
+}
+
+/// A file that is packed whole, while its deltas are made.
+struct Packing(JoinHandle<Result<Option<Vec<u8>>, StageError>>);
+
+impl Packing {
+    fn begin(new: &Arc<Vec<u8>>, stop: &Stop) -> Result<Option<Self>, StageError> {
+        if new.len() < WORTH_WHOLE || !packs(new) {
+            return Ok(None);
+        }
+        let (new, stop) = (Arc::clone(new), stop.clone());
+        let work = move || patch(Vec::new(), &new, &stop);
+        let thread = std::thread::Builder::new().name("pack".into()).spawn(work);
+        Ok(Some(Self(thread.map_err(StageError::Thread)?)))
+    }
+
+    fn end(self) -> Result<Option<Vec<u8>>, StageError> {
+        self.0.join().unwrap_or(Ok(None))
+    }
+}
+
+/// Whether it is worth trying to pack a file: in samples of it, bytes are not all as frequent as in one that is packed. Packing takes
+/// a third of a second for a megabyte, this takes nothing.
+fn packs(file: &[u8]) -> bool {
+    let mut counts = [0u64; 256];
+    let step = (file.len() / (64 << 10)).max(1);
+    let mut seen = 0u64;
+    for byte in file.iter().step_by(step) {
+        if let Some(count) = counts.get_mut(usize::from(*byte)) {
+            *count += 1;
+            seen += 1;
+        }
+    }
+    // Of equally frequent bytes, the sum of the squares is a 256th of the square of all.
+    let squares: u64 = counts.iter().map(|c| c * c).sum();
+    squares.saturating_mul(256) > seen.saturating_mul(seen) / 4 * 5
 }
 
 /// The version of the release that the drive holds before this one.
@@ -148,18 +277,20 @@ fn version_before<T: StageTarget>(target: &T, entries: &EntryList<'_>) -> Result
     Ok(serde_json::from_slice(&text).ok().and_then(|json| said(&json).version))
 }
 
-/// The deltas of the drive, by the file they lead to, from the newest base to the oldest.
-fn known(entries: &EntryList<'_>) -> BTreeMap<String, Vec<Base>> {
-    let mut out: BTreeMap<String, Vec<Base>> = BTreeMap::new();
+/// The patches of the drive, by the file they are for, from the newest base to the oldest.
+fn had(entries: &EntryList<'_>) -> BTreeMap<String, Vec<Had>> {
+    let mut out: BTreeMap<String, Vec<Had>> = BTreeMap::new();
     for entry in entries.select_beside_files(deltas::holds) {
-        let Some((file, name)) = deltas::parse(&entry.key) else { continue };
+        let (file, base, result) = match (deltas::parse(&entry.key), deltas::parse_hop(&entry.key)) {
+            (Some((file, base)), _) => (file, base, None),
+            (_, Some((file, base, result))) => (file, base, Some(result)),
+            _ => continue,
+        };
         let about = AboutDelta::of_metadata(&entry.value.metadata);
-        if let Some(blob) = about.blob {
-            out.entry(file).or_default().push(Base { about, blob, named: Some(name) });
-        }
+        out.entry(file).or_default().push(Had { key: entry.key, base, result, about, value: entry.value });
     }
     // Content that came later lies further behind.
-    out.values_mut().for_each(|bases| bases.sort_by_key(|b| Reverse(b.blob.block_offset)));
+    out.values_mut().for_each(|had| had.sort_by_key(|h| Reverse(h.about.blob.map(|b| b.block_offset))));
     out
 }
 
@@ -179,22 +310,26 @@ fn was(entries: &EntryList<'_>, removed: &[DriveEntry], key: &str) -> Option<(St
 /// What a reader of a file with this content before may have, from new to old.
 fn bases(
     was: Option<(String, BlobId)>,
-    known: &BTreeMap<String, Vec<Base>>,
+    had: &[Had],
     before: Option<&str>,
     version: Option<&str>,
 ) -> Vec<Base> {
     let again = before.is_some() && before == version;
-    let Some((key, blob)) = was else { return Vec::new() };
+    let Some((_, blob)) = was else { return Vec::new() };
     let present = (!again).then(|| {
         let about = AboutDelta { size: None, from: before.map(str::to_owned), blob: Some(blob) };
         Base { about, blob, named: None }
     });
+    let older = had.iter().filter(|had| had.result.is_none());
+    let older = older.filter_map(|had| {
+        let blob = had.about.blob?;
+        Some(Base { about: had.about.clone(), blob, named: Some(had.base) })
+    });
     // Of a version that was staged more than once, only the last counts.
-    let older = known.get(&key).into_iter().flatten();
     let older = older.filter(|b| b.about.from.is_none() || b.about.from.as_deref() != before);
     // Whoever stages a version again and again waits for one of them only.
     let most = if again { 1 } else { MAX_BASES };
-    present.into_iter().chain(older.cloned()).take(most).collect()
+    present.into_iter().chain(older).take(most).collect()
 }
 
 /// Bytes that a sample of a file has, how many samples are looked for, and one in how many has to be in the base.

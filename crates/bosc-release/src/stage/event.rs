@@ -91,6 +91,15 @@ pub enum StageEvent {
         /// Bytes that it takes the place of.
         instead_of: u64,
     },
+    /// A packed copy of a whole file, for first installs and installations that no delta starts from.
+    Packed {
+        /// The file, in the folder.
+        path: String,
+        /// Its bytes packed.
+        bytes: u64,
+        /// Its bytes.
+        instead_of: u64,
+    },
     /// A file that differs.
     ByteDiff(ByteDiff),
     /// All files were dealt with.

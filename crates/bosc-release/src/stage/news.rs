@@ -58,6 +58,15 @@ pub enum StageNews {
         /// Bytes of blocks that it takes the place of.
         whole: u64,
     },
+    /// A packed copy of a whole file was made, and will be committed with the release.
+    Packed {
+        /// The file's key.
+        key: String,
+        /// Its bytes.
+        size: u64,
+        /// The file's.
+        whole: u64,
+    },
     /// A file differs. Removals come first, then all others in the order of keys.
     Diff(ByteDiff),
     /// A file was dealt with.

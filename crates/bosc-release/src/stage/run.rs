@@ -3,7 +3,7 @@
 use super::changes::{self, ReadTask, Task};
 use super::checks::{self, Allowed, CheckedFolder};
 use super::compare::Old;
-use super::deltas::{self, ChangedBuild};
+use super::deltas::{self, ChangedBuild, Made};
 use super::entries::EntryList;
 use super::error::StageError;
 use super::index::{ChangeIndex, Clock, NextIndex};
@@ -122,9 +122,9 @@ fn run<T: StageTarget>(
         let made = deltas::make(&mut content, (&files, &entries, &removals), builds, with, on)?;
         drop(content);
         let mut removals = removals;
-        removals.extend(stale_deltas(&files, &entries, &puts, &removals));
+        removals.extend(stale_deltas(&files, &entries, (&puts, &made), &removals));
         if !puts.is_empty() || !removals.is_empty() {
-            summary.after = commit(target, &files, (&puts, &made), &removals)?;
+            summary.after = commit(target, &files, (&puts, &made.puts), &removals)?;
         }
         drop(removals);
         drop(entries);
@@ -204,7 +204,7 @@ fn rising<'k>(
 fn stale_deltas(
     files: &FileList,
     entries: &EntryList<'_>,
-    puts: &PutList,
+    (puts, made): (&PutList, &Made),
     removals: &[DriveEntry],
 ) -> Vec<DriveEntry> {
     if entries.select_beside_files(bosc_drive::deltas::holds).is_empty() {
@@ -215,7 +215,7 @@ fn stale_deltas(
         entries.find(key).is_some_and(|e| e.value.blob != value.blob).then_some(key)
     });
     let gone = removals.iter().map(|e| e.key.as_str()).chain(changed).collect();
-    deltas::stale(entries, &gone)
+    deltas::stale(entries, &gone, made)
 }
 
 struct Writer<'a, T> {

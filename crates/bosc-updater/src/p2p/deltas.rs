@@ -1,33 +1,35 @@
 //! Deltas of a release, as a source of the blocks that a plan needs: a patch from peers makes the new file of one on this
-//! disk (see `bosc_drive::deltas`).
+//! disk, or of nothing (see `bosc_drive::deltas`).
 //!
 //! ```text
-//! file with missing blocks ── a base on this disk with a delta? ── fewer bytes than the blocks? ── leaf hashes, patch
-//!                                                                                                     │
-//!      blocks of the new file, each checked against the tree as it comes ◀── apply, streamed ─────────┘
+//! file with missing blocks ──▶ routes: from a base on this disk, over three patches at most; the whole file packed
+//!                                 │ the cheapest, if it takes fewer bytes than the blocks
+//!                                 ▼
+//!       patch ── leaf hashes ── apply, streamed ── blocks, each checked against the tree as it comes ── all here
+//!         ▲                                                │ refused, no memory, no room
+//!         └──────────── the next route, while all together still take fewer bytes than the blocks ──▶ peers
 //! ```
 //!
 //! # Invariants
 //!
 //! 1. A block that a delta made is put as any source's is: proved by its leaf hash, or refused. With the first that is
-//!    refused, the delta is given up, and the blocks come from peers: a bad one costs at most the bytes of the plain way.
-//! 2. Which way is taken is decided from sizes in signed entries, before any byte of a patch is asked for.
-//! 3. Memory: the patch, up to [`MAX_PATCH`], a block of up to [`MAX_CHUNK`], and what `bosc_delta::apply` takes. The new file
-//!    is never whole in memory, nor on the disk but as blocks.
+//!    refused, the route is given up.
+//! 2. Which way is taken is decided from sizes in signed entries, before any byte of a patch is asked for. All routes that are tried
+//!    for a file cost less than its missing blocks: with what comes from peers after them, less than twice the plain way.
+//! 3. What is between two patches is a file in a work folder beside the store. It is held to the hash that its hop names, and to
+//!    [`MOST_BETWEEN`] times the file and 1 MiB; at most two are there at a time, and a start removes what a kill left.
+//! 4. Memory: see `bosc_follow::offer::Patch`.
 
 use super::fetching::Fetching;
 use super::plan::{Plan, PlanFile};
 use crate::base_file::BaseFile;
 use crate::error::UpdateError;
-use bosc_drive::BlockSource;
-use bosc_drive::blobs::{BlobId, BlobReader, BlockRef, content_blocks, load_map};
-use bosc_drive::chunker::{ChunkBuffer, MAX_CHUNK};
-use bosc_drive::deltas::{self, AboutDelta};
+use bosc_drive::deltas::{self, AboutDelta, Leg, NOTHING, routes};
 use bosc_drive::drive::Drive;
-use bosc_follow::offer::{Cost, Gathering, MAX_LEAVES, Offer, Put};
+use bosc_files::{Dir, Work};
+use bosc_follow::offer::{Cost, Gathering, Lacking, MAX_PATCH, OVERHEAD, Offer, Patch};
 use bosc_follow::{CoreSource, Fetch, FollowError};
 use bosc_format::crypto::{Hash, Hasher};
-use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -37,28 +39,33 @@ const MAX_DELTAS: usize = 4096;
 /// Most names of a folder looked at, and most files of such a name as another one has.
 const MAX_NAMES: usize = 10_000;
 const MAX_ALIKE: usize = 8;
-/// Longest patch taken, in bytes.
-const MAX_PATCH: u64 = 64 << 20;
-/// What a delta costs beside its bytes: its entry, proofs, a round trip.
-const OVERHEAD: u64 = 16 << 10;
+/// How many times larger what is between two patches may be than the file.
+const MOST_BETWEEN: u64 = 2;
+/// Names of work folders begin with it.
+const WORK: &str = "between-";
 
-/// A delta in the drive.
-#[derive(Debug, Clone)]
-struct Delta {
-    base: Hash,
-    size: u64,
-    blob: BlobId,
+/// What is on this disk: builds, and where files may be made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub(super) builds: &'a [PathBuf],
+    pub(super) dir: &'a Path,
 }
 
 /// The deltas of a release to files of a plan.
 pub(super) struct Deltas<'a> {
     plan: &'a Plan,
-    /// Builds on this disk.
-    builds: &'a [PathBuf],
-    /// By the path of the file they lead to, below the build.
-    by_rel: BTreeMap<String, Vec<Delta>>,
+    here: Here<'a>,
+    /// By the path of the file they are for, below the build.
+    by_rel: BTreeMap<String, Vec<Leg<Patch>>>,
     /// Blocks of those that were used.
     pub(super) used: Vec<u64>,
+}
+
+/// A way to make a file.
+struct Route {
+    cost: u64,
+    base: Option<BaseFile>,
+    legs: Vec<Leg<Patch>>,
 }
 
 impl<'a> Deltas<'a> {
@@ -71,10 +78,10 @@ impl<'a> Deltas<'a> {
         (source, version): (&CoreSource, u64),
         root: &str,
         plan: &'a Plan,
-        builds: &'a [PathBuf],
+        here: Here<'a>,
     ) -> Result<Self, UpdateError> {
-        let mut found = Self { plan, builds, by_rel: BTreeMap::new(), used: Vec::new() };
-        let Some(folder) = deltas::folder_of(root).filter(|_| !builds.is_empty()) else { return Ok(found) };
+        let mut found = Self { plan, here, by_rel: BTreeMap::new(), used: Vec::new() };
+        let Some(folder) = deltas::folder_of(root) else { return Ok(found) };
         let db = fetching.link.db();
         let drive = Drive::checkout(source.clone(), version);
         let mut list = drive.list(&folder)?;
@@ -84,101 +91,145 @@ impl<'a> Deltas<'a> {
             if count > MAX_DELTAS {
                 break;
             }
-            let Some((file, base)) = deltas::parse(&entry.key) else { continue };
-            let size = AboutDelta::of_metadata(&entry.value.metadata).size;
-            let (Some(rel), Some(size), Some(blob)) = (below(root, &file), size, entry.value.blob) else {
+            let (file, base, result) = match (deltas::parse(&entry.key), deltas::parse_hop(&entry.key)) {
+                (Some((file, base)), _) => (file, base, None),
+                (_, Some((file, base, result))) => (file, base, Some(result)),
+                _ => continue,
+            };
+            let said = AboutDelta::of_metadata(&entry.value.metadata).size;
+            let (Some(rel), Some(said), Some(blob)) = (below(root, &file), said, entry.value.blob) else {
                 continue;
             };
-            found.by_rel.entry(rel.to_owned()).or_default().push(Delta { base, size, blob });
+            if said <= MAX_PATCH {
+                let (size, patch) = (said.saturating_add(OVERHEAD), Patch { size: said, blob });
+                found.by_rel.entry(rel.to_owned()).or_default().push(Leg { base, result, size, patch });
+            }
         }
         Ok(found)
     }
 
-    /// A file of a build on this disk for which there is a delta to this one, and the delta.
-    fn choose(
+    /// The ways to make a file that cost less than `at_most`, the cheapest first.
+    fn routes(
         &self,
         to: &mut Gathering<'_, '_>,
         file: &PlanFile,
         at_most: u64,
-    ) -> Result<Option<(BaseFile, Delta)>, FollowError> {
-        let Some(deltas) = self.by_rel.get(&file.rel) else { return Ok(None) };
-        let worth = |d: &&Delta| d.size.saturating_add(OVERHEAD) < at_most && d.size <= MAX_PATCH;
-        if !deltas.iter().any(|d| worth(&d)) {
-            return Ok(None);
-        }
-        for build in self.builds {
-            let Ok(build) = build.canonicalize() else { continue };
-            for path in candidates(build, &file.rel) {
+    ) -> Result<Vec<Route>, FollowError> {
+        let Some(legs) = self.by_rel.get(&file.rel) else { return Ok(Vec::new()) };
+        let known = routes(legs);
+        let take = |hash: &Hash| known.get(hash).filter(|(cost, _)| *cost < at_most);
+        let route = |base, (cost, at): &(u64, Vec<usize>)| Route {
+            cost: *cost,
+            base,
+            legs: at.iter().filter_map(|i| legs.get(*i).copied()).collect(),
+        };
+        let mut found: Vec<Route> = take(&NOTHING).into_iter().map(|way| route(None, way)).collect();
+        // To look for a base all that may be one is read.
+        if known.iter().any(|(hash, (cost, _))| *hash != NOTHING && *cost < at_most) {
+            let builds = self.here.builds.iter().filter_map(|build| build.canonicalize().ok());
+            for path in builds.flat_map(|build| candidates(build, &file.rel)) {
                 let Some((base, hash)) = open_base(&path, &mut || to.go_on())? else { continue };
-                if let Some(delta) = deltas.iter().filter(worth).find(|d| d.base == hash) {
-                    return Ok(Some((base, delta.clone())));
+                if let Some(way) = take(&hash).filter(|_| hash != NOTHING) {
+                    found.push(route(Some(base), way));
+                    break;
                 }
             }
         }
-        Ok(None)
-    }
-
-    /// The bytes of a patch; `None` when it is not what its entry says.
-    fn patch(&mut self, to: &mut Gathering<'_, '_>, delta: &Delta) -> Result<Option<Vec<u8>>, FollowError> {
-        let source = CoreSource::new(to.core());
-        let end = delta.blob.block_offset.saturating_add(delta.blob.block_length);
-        if end > source.length() || delta.blob.block_length > delta.size {
-            return Ok(None);
-        }
-        let mut blocks: Vec<u64> = (delta.blob.block_offset..end).collect();
-        if delta.blob.block_map {
-            to.fetch(blocks.clone())?;
-            let size = load_map(&source, &delta.blob)
-                .map(|refs| refs.iter().fold(0, |n: u64, r| n.saturating_add(r.byte_length)));
-            if size.ok() != Some(delta.size) {
-                return Ok(None);
-            }
-            let Ok(runs) = content_blocks(&source, &delta.blob) else { return Ok(None) };
-            blocks.extend(runs.into_iter().flatten());
-        } else if delta.blob.byte_length != delta.size {
-            return Ok(None);
-        }
-        to.fetch(blocks.clone())?;
-        self.used.extend(blocks);
-        let mut bytes = Vec::new();
-        let mut reader = BlobReader::new(source, delta.blob);
-        for part in reader.by_ref() {
-            match part {
-                Ok(part) => bytes.extend_from_slice(&part),
-                Err(_) => return Ok(None),
-            }
-        }
-        Ok((bytes.len() as u64 == delta.size).then_some(bytes))
+        found.sort_by_key(|route| route.cost);
+        Ok(found)
     }
 
     fn file(&mut self, to: &mut Gathering<'_, '_>, file: &PlanFile) -> Result<(), FollowError> {
-        let Some(id) = file.blob.filter(|id| id.block_map) else { return Ok(()) };
-        let Ok(refs) = load_map(&CoreSource::new(to.core()), &id) else { return Ok(()) };
-        let (mut missing, mut bytes) = (Vec::new(), 0u64);
-        for r in &refs {
-            if to.is_missing(r.index)? {
-                missing.push(r.index);
-                bytes = bytes.saturating_add(r.byte_length);
+        let Some(id) = file.blob else { return Ok(()) };
+        let Some(mut lacking) = Lacking::of(to, &id)? else { return Ok(()) };
+        let budget = lacking.bytes;
+        let mut spent = 0u64;
+        for route in self.routes(to, file, budget)? {
+            spent = spent.saturating_add(route.cost);
+            if spent >= budget || self.take(to, &lacking, route)? {
+                break;
+            }
+            // Part of it may have been made.
+            match Lacking::of(to, &id)? {
+                Some(rest) => lacking = rest,
+                None => break,
             }
         }
-        if missing.is_empty() || missing.len() > MAX_LEAVES {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Goes a route. Whether it made the file.
+    fn take(
+        &mut self,
+        to: &mut Gathering<'_, '_>,
+        lacking: &Lacking,
+        route: Route,
+    ) -> Result<bool, FollowError> {
+        let Some((last, hops)) = route.legs.split_last() else { return Ok(false) };
+        let (mut base, mut work) = (route.base, None);
+        for hop in hops {
+            let (Some(old), Some(result)) = (base.take(), hop.result) else { return Ok(false) };
+            let Some(patch) = hop.patch.bytes(to, &mut self.used)? else { return Ok(false) };
+            let most = lacking.whole.saturating_mul(MOST_BETWEEN).saturating_add(1 << 20);
+            let Ok(made) = between(self.here.dir, &old, &patch, (most, result), &mut || to.go_on()) else {
+                return Ok(false);
+            };
+            to.go_on()?;
+            // What it was made of goes now.
+            drop(old);
+            let (folder, opened) = made;
+            (work, base) = (Some(folder), Some(opened));
         }
-        let Some((base, delta)) = self.choose(to, file, bytes)? else { return Ok(()) };
-        let Some(patch) = self.patch(to, &delta)? else { return Ok(()) };
-        if !to.leaves(&missing)? {
-            return Ok(());
-        }
-        let mut blocks = Blocks { to, refs: refs.iter(), chunks: ChunkBuffer::new(), failed: None };
-        let made = bosc_delta::apply(&base, &patch, &mut blocks).is_ok();
-        if made {
-            // What is left over is the last block.
-            let _ = blocks.finish();
-        }
-        match blocks.failed {
-            Some(e) => Err(e),
-            None => Ok(()),
-        }
+        let Some(patch) = last.patch.bytes(to, &mut self.used)? else { return Ok(false) };
+        let nothing: &[u8] = &[];
+        let made = match &base {
+            Some(base) => lacking.put(to, base, &patch)?,
+            None => lacking.put(to, &nothing, &patch)?,
+        };
+        drop(base);
+        drop(work);
+        Ok(made)
+    }
+}
+
+/// Makes what is between two patches, in a work folder that goes with the value.
+fn between(
+    dir: &Path,
+    old: &BaseFile,
+    patch: &[u8],
+    (most, result): (u64, Hash),
+    tell: &mut dyn FnMut() -> Result<(), FollowError>,
+) -> io::Result<(Work, BaseFile)> {
+    const NAME: &str = "file";
+    let work = Work::create(&Dir::open(dir)?, WORK)?;
+    let mut into = Between { file: work.dir().create_file(NAME, 0o600)?, left: most, tell };
+    let applied = bosc_delta::apply(old, patch, &mut into).map_err(io::Error::other)?;
+    if applied.hash != result {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "another file"));
+    }
+    drop(into);
+    let opened = BaseFile::measured(&work.path().join(NAME), |_| Ok::<_, io::Error>(()))?;
+    Ok((work, opened.ok_or(io::ErrorKind::NotFound)?))
+}
+
+/// A file that is written up to a length, while somebody may stop that.
+struct Between<'t> {
+    file: std::fs::File,
+    left: u64,
+    tell: &'t mut dyn FnMut() -> Result<(), FollowError>,
+}
+
+impl Write for Between<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let larger = || io::Error::new(io::ErrorKind::InvalidData, "larger than the file");
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(larger)?;
+        (self.tell)().map_err(io::Error::other)?;
+        self.file.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -190,7 +241,7 @@ fn below<'k>(root: &str, key: &'k str) -> Option<&'k str> {
 
 impl Offer for Deltas<'_> {
     fn name(&self) -> &'static str {
-        "deltas from builds on this disk"
+        "deltas"
     }
 
     fn cost(&self) -> Cost {
@@ -201,6 +252,8 @@ impl Offer for Deltas<'_> {
         if self.by_rel.is_empty() {
             return Ok(());
         }
+        // What a killed process left; what cannot be removed takes room and nothing else.
+        let _ = Dir::open(self.here.dir).and_then(|dir| Work::sweep(&dir, WORK));
         let plan = self.plan;
         for file in &plan.files {
             to.go_on()?;
@@ -240,56 +293,3 @@ fn open_base(
     })?;
     Ok(opened.map(|base| (base, hasher.finish())))
 }
-
-/// Cuts what a patch makes into the blocks of the file, and puts those that are missing.
-struct Blocks<'b, 'g, 'w> {
-    to: &'b mut Gathering<'g, 'w>,
-    refs: std::slice::Iter<'b, BlockRef>,
-    chunks: ChunkBuffer,
-    /// What ends more than this delta.
-    failed: Option<FollowError>,
-}
-
-impl Blocks<'_, '_, '_> {
-    fn put(&mut self, chunk: Bytes) -> io::Result<()> {
-        let other = || io::Error::new(io::ErrorKind::InvalidData, "another file");
-        let r = self.refs.next().filter(|r| r.byte_length == chunk.len() as u64).ok_or_else(other)?;
-        let put = match self.to.is_missing(r.index) {
-            Ok(false) => return Ok(()),
-            Ok(true) => self.to.put(r.index, chunk),
-            Err(e) => Err(e),
-        };
-        match put {
-            Ok(Put::Taken | Put::Known) => Ok(()),
-            Ok(Put::Refused | Put::Unproved) => Err(other()),
-            Err(e) => {
-                self.failed = Some(e);
-                Err(other())
-            }
-        }
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        match self.chunks.finish() {
-            Some(chunk) => self.put(chunk),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Write for Blocks<'_, '_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.chunks.buffer().extend_from_slice(bytes);
-        while let Some(chunk) = self.chunks.next_chunk() {
-            self.put(chunk)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What a chunk may have at most is what a block may.
-const _: () = assert!(MAX_CHUNK <= MAX_PATCH as usize);

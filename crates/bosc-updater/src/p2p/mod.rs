@@ -10,7 +10,7 @@
 //! fetch   plan ── all entries of the build, checked (see `plan`, `paths`)
 //!         reuse ── blocks that builds on this disk hold (see `reuse`, `bosc_follow::offer`)
 //!         room ── is there space for the rest and for the build?
-//!         deltas ── patches of what is on this disk, where they are smaller (see `deltas`)
+//!         deltas ── patches of what is on this disk, or of nothing, where they are smaller (see `deltas`)
 //!         download ── the rest, from peers
 //!         write ── the build into staging, hashed as it is written (see `write`)
 //! ```
@@ -31,7 +31,7 @@
 //! - `options`: what the source is made from. `link`: the followed drive. `mirrors`: what the address of a mirror means. `fetching`: a fetch with progress, which can be stopped.
 //! - `package`: what a release says of itself. `plan`: what it consists of. `paths`: which names it may have.
 //! - `rules`: what the link's policy and its operators let this client do.
-//! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `deltas`: what is made of them by patches. `write`: the build into staging.
+//! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `deltas`: what is made of them, or of nothing, by patches. `write`: the build into staging.
 //! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.
 
 mod cache;
@@ -65,7 +65,7 @@ use bosc_follow::offer::Peers;
 use bosc_format::link::PearLink;
 use bosc_policy::Newest;
 #[cfg(feature = "deltas")]
-use deltas::Deltas;
+use deltas::{Deltas, Here};
 use error::store_error;
 use fetching::Fetching;
 use link::FollowedLink;
@@ -225,7 +225,8 @@ impl P2pSource {
         if local < needs.bytes {
             let root = format!("/by-arch/{}/app/{name}", options.platform);
             let at = (&db, found.length);
-            let mut deltas = Deltas::find(fetching, at, &root, &plan, &options.builds)?;
+            let here = Here { builds: &options.builds, dir: &options.dir };
+            let mut deltas = Deltas::find(fetching, at, &root, &plan, here)?;
             fetching.gather(blobs, missing, &mut [&mut deltas, &mut Peers])?;
             needs.deltas = deltas.used;
             return Ok((plan, needs, source));

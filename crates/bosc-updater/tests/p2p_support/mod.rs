@@ -95,12 +95,23 @@ impl Publisher {
         }));
     }
 
-    /// Leaves the network.
-    pub fn away(&mut self) {
+    /// What its links are kept in.
+    #[allow(dead_code, reason = "not every test looks")]
+    pub fn store(&self) -> &bosc_store::Store {
+        self.engine.store()
+    }
+
+    /// Ends what [`Self::seed`] began.
+    pub fn pause(&mut self) {
         self.stop.stop();
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
+    }
+
+    /// Leaves the network.
+    pub fn away(&mut self) {
+        self.pause();
         self.engine.close();
     }
 }

@@ -43,6 +43,13 @@ pub(crate) fn line(p: &Printer, event: &StageEvent) {
             let path = one_line(path);
             p.say(Tone::Plain, &format!("Update of {path} from {from}: {bytes} instead of {instead_of}"));
         }
+        StageEvent::Packed { path, bytes, instead_of } => {
+            let (bytes, instead_of) = (bytes_text(*bytes), bytes_text(*instead_of));
+            p.say(
+                Tone::Plain,
+                &format!("First install of {}: {bytes} instead of {instead_of}", one_line(path)),
+            );
+        }
         StageEvent::ByteDiff(diff) => changed(p, diff),
         StageEvent::Summary(s) => p.say(
             Tone::Plain,

@@ -72,7 +72,8 @@ fn steps_have_the_names_that_others_read() {
         ),
         (StepData::Runs { link: s("l"), bytes: 1 }, s(r#"{"link":"l","bytes":1}"#)),
         (StepData::Link { link: s("l") }, s(r#"{"link":"l"}"#)),
-        (StepData::Replaced { received: 1 }, s(r#"{"received":1}"#)),
+        (StepData::Replaced { received: 1, instead_of: None }, s(r#"{"received":1}"#)),
+        (StepData::Replaced { received: 1, instead_of: Some(2) }, s(r#"{"received":1,"insteadOf":2}"#)),
         (StepData::Nothing, s("null")),
     ] {
         let text = format!(r#"{{"text":"t","seconds":0.5,"data":{text}}}"#);
@@ -96,8 +97,12 @@ fn the_result_has_the_names_that_others_read() {
     golden::texts(vec![
         (done(None), &format!("{begin}}}")),
         (
-            done(Some(DemoUpdates { received: 6, bytes: 7 })),
+            done(Some(DemoUpdates { received: 6, bytes: 7, instead_of: None })),
             &format!(r#"{begin},"updates":{{"received":6,"bytes":7}}}}"#),
+        ),
+        (
+            done(Some(DemoUpdates { received: 6, bytes: 7, instead_of: Some(8) })),
+            &format!(r#"{begin},"updates":{{"received":6,"bytes":7,"insteadOf":8}}}}"#),
         ),
     ]);
 }

@@ -83,6 +83,11 @@ fn events_and_result_have_the_names_that_others_read() {
             "delta",
             r#"{"path":"p","from":null,"bytes":1,"insteadOf":2}"#,
         ),
+        (
+            E::Packed { path: "p".into(), bytes: 1, instead_of: 2 },
+            "packed",
+            r#"{"path":"p","bytes":1,"insteadOf":2}"#,
+        ),
         (E::Dangling { path: "p".into(), target: "t".into() }, "dangling", r#"{"path":"p","target":"t"}"#),
         (E::LooksSecret(secret()), "looks-secret", r#"{"path":"p","what":"w"}"#),
         (
