@@ -19,6 +19,7 @@ pub mod build;
 pub mod changelog;
 pub mod command;
 pub mod cores;
+pub mod dashboard;
 pub mod delta;
 pub mod demo;
 pub mod dht;

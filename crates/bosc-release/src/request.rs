@@ -3,6 +3,7 @@
 use crate::blind_peer::BlindPeer;
 use crate::changelog::Changelog;
 use crate::cores::Cores;
+use crate::dashboard::Dashboard;
 use crate::dht::DataDht;
 use crate::doctor::Doctor;
 use crate::dump::Dump;
@@ -63,6 +64,8 @@ pub enum Request {
     DataDht(DataDht),
     /// Install or uninstall an application.
     Install(Install),
+    /// Show releases, peers and health as a page.
+    Dashboard(Dashboard),
     /// What is well and what is not with a link.
     Doctor(Doctor),
     /// Write keys to an encrypted file.
@@ -136,6 +139,7 @@ impl Request {
             | Self::BlindPeer(_)
             | Self::Multisig(_)
             | Self::Cores(_)
+            | Self::Dashboard(_)
             | Self::Gc(_)
             | Self::KeysExport(_)
             | Self::KeysImport(_)
@@ -166,6 +170,7 @@ impl Request {
             Self::Cores(_) => "cores",
             Self::Gc(_) => "gc",
             Self::Install(_) => "install",
+            Self::Dashboard(_) => "dashboard",
             Self::Doctor(_) => "doctor",
             Self::KeysExport(_) | Self::KeysImport(_) => "keys",
             Self::StoreCheck(_) | Self::StoreRepair(_) => "store",

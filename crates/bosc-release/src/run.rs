@@ -95,6 +95,7 @@ impl Engine {
             Request::DataDht(r) => Ok(self.data_dht(r, stop)?.into()),
             Request::Install(r) if r.uninstall => Ok(self.uninstall(r, sink)?.into()),
             Request::Install(r) => Ok(self.install(r, sink, stop)?.into()),
+            Request::Dashboard(r) => self.dashboard(r, sink, stop).map(|()| Output::Nothing),
             Request::Doctor(r) => Ok(self.doctor(r, sink, stop)?.into()),
             Request::KeysExport(r) => Ok(self.keys_export(r, sink)?.into()),
             Request::KeysImport(r) => Ok(self.keys_import(r, sink)?.into()),

@@ -5,6 +5,7 @@ use crate::blind_peer::args::BlindPeer;
 use crate::build::args::Build;
 use crate::changelog::args::Changelog;
 use crate::cores::args::Cores;
+use crate::dashboard::args::Dashboard;
 use crate::data::args::Data;
 use crate::delta::args::Delta;
 use crate::demo::args::Demo;
@@ -124,6 +125,8 @@ pub(crate) enum Tools {
     Delta(Delta),
     /// Install the application that a link ships
     Install(Install),
+    /// Show releases, peers and health as a page in a browser
+    Dashboard(Dashboard),
     /// Find out what is wrong with a link, and why clients do not update
     Doctor(Doctor),
     /// Back up the keys that write to links, or move them to another store
@@ -163,6 +166,7 @@ impl Tools {
             Self::Data(_) => "data",
             Self::Delta(_) => "delta",
             Self::Install(_) => "install",
+            Self::Dashboard(_) => "dashboard",
             Self::Doctor(_) => "doctor",
             Self::Keys(_) => "keys",
             Self::Policy(_) => "policy",

@@ -158,6 +158,7 @@ impl<'a> Human<'a> {
             Event::Cores(event) => crate::cores::human::cores(p, event),
             Event::Gc(event) => crate::gc::human::gc(p, event),
             Event::Install(event) => crate::install::human::install(p, event),
+            Event::Dashboard(event) => crate::dashboard::human::dashboard(p, event),
             Event::Doctor(event) => crate::doctor::human::doctor(p, event),
             Event::Keys(event) => crate::keys::human::keys(p, event),
             Event::Store(event) => crate::store::human::store(p, event),

@@ -7,6 +7,7 @@ mod blind_peer;
 mod build;
 mod changelog;
 mod cores;
+mod dashboard;
 mod data;
 mod delta;
 mod demo;

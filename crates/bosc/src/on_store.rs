@@ -95,6 +95,7 @@ const BESIDE: [&str; 19] = [
     "MARK.new",
     "data",
     "owner.json",
+    bosc_release::dashboard::FILE_NAME,
     "stage-index",
     "operators",
     "installs",

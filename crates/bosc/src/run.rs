@@ -3,6 +3,7 @@
 use crate::args::{Cli, Command, Tools};
 use crate::build::build;
 use crate::changelog::{is_link, select};
+use crate::dashboard::dashboard;
 use crate::data::args::Data;
 use crate::delta::delta;
 use crate::doctor::doctor;
@@ -375,6 +376,7 @@ impl Tools {
             Self::Data(Data::Multisig) => return crate::multisig::records(g, printer, stop),
             Self::Data(Data::Dht(a)) => Request::DataDht(dht::DataDht { timeout_ms: seconds(a.timeout)? }),
             Self::Install(a) => Request::Install(install(a)?),
+            Self::Dashboard(a) => Request::Dashboard(dashboard(a)?),
             Self::Doctor(a) => Request::Doctor(doctor(a)?),
             Self::Policy(a) => return crate::policy::run(a, g, printer, stop),
             Self::Rollout(a) => return crate::operator::rollout(a, g, printer, stop),

@@ -13,6 +13,9 @@ impl Engine {
         let wishes = match request {
             Request::Seed(seed) => self.seed_wishes(seed)?,
             Request::BlindPeer(blind_peer) => self.blind_peer_wishes(blind_peer)?,
+            Request::Dashboard(_) => {
+                NodeWishes { map_port: true, grace: crate::seed::GRACE, ..NodeWishes::default() }
+            }
             // To say whether the router gives a port.
             Request::Doctor(_) => NodeWishes { map_port: true, ..NodeWishes::default() },
             _ => return Ok(()),

@@ -166,6 +166,8 @@ events! {
     Install(crate::install::event::InstallEvent),
     /// Of `doctor`.
     Doctor(crate::doctor::event::DoctorEvent),
+    /// Of `dashboard`.
+    Dashboard(crate::dashboard::event::DashboardEvent),
     /// Of `keys`.
     Keys(crate::keys::event::KeysEvent),
     /// Of `store`.

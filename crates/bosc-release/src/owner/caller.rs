@@ -95,6 +95,7 @@ fn writes_outside(request: &Request) -> bool {
         | Request::Versions(_)
         | Request::Log(_)
         | Request::Cores(_)
+        | Request::Dashboard(_)
         | Request::Gc(_)
         | Request::DataDht(_)
         | Request::Doctor(_)

@@ -10,7 +10,10 @@ pub(super) const GROUPS: [(&str, &[&str]); 7] = [
     ("Share and fetch", &["seed", "info", "dump", "mirror", "install"]),
     ("Release", &["publish", "line", "provision", "multisig", "rotate"]),
     ("After a release", &["policy", "rollout", "halt", "lift", "refresh"]),
-    ("Operate", &["doctor", "monitor", "keys", "store", "cores", "gc", "data", "dht", "relay", "blind-peer"]),
+    (
+        "Operate",
+        &["dashboard", "doctor", "monitor", "keys", "store", "cores", "gc", "data", "dht", "relay", "blind-peer"],
+    ),
     ("In the application", &["watch", "updater", "delta"]),
     ("Learn", &["demo", "help", "completions", "man"]),
 ];

@@ -4,6 +4,23 @@ use crate::help::page::Page;
 
 pub(super) const PAGES: &[Page] = &[
     Page {
+        path: "dashboard",
+        details: "\
+Lines side by side, what each release changed and what its update costs, who signed and
+the command that is missing, who has which version (now and over 90 days), rollout and
+freshness, the network, the store, and all that `bosc doctor` finds. The page is kept up to
+date. It only shows: nothing is signed or released from it. What this store writes is seeded
+meanwhile. Beside a running `bosc seed` on the same store it is served by that process.
+Of peers only numbers are kept, in the store's dashboard.json.",
+        examples: &[
+            ("All lines of bosc.toml, or all that this store writes", "bosc dashboard"),
+            ("One link", "bosc dashboard pear://KEY"),
+            ("One line, on a port of your choice", "bosc dashboard --line production --addr 127.0.0.1:8080"),
+            ("Who signed, of the files in a folder", "bosc dashboard --ceremony ./signing"),
+            ("For other machines too", "bosc dashboard --addr 0.0.0.0:8080 --password-file ./password"),
+        ],
+    },
+    Page {
         path: "doctor",
         details: "\
 Says who seeds the link, what it holds for which platform, what is wrong, and what to do
