@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod p2p_support;
+mod unchecked;
 
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
@@ -18,6 +19,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use unchecked::stage_unchecked;
 
 const SIZE: usize = 100_000;
 
@@ -85,10 +87,20 @@ impl World {
 
     /// Releases 1.0.n with this policy.
     fn release(&self, n: u64, policy: &Value) {
+        self.build(n, policy);
+        self.publisher.stage(&self.d.dir);
+    }
+
+    /// The same with a policy that `stage` refuses.
+    fn release_unchecked(&self, n: u64, policy: &Value) {
+        self.build(n, policy);
+        stage_unchecked(self.publisher.engine(), &self.publisher.link, &self.d.dir);
+    }
+
+    fn build(&self, n: u64, policy: &Value) {
         self.d.put("", &noise(100 + n, SIZE), true);
         self.d.version(&format!("1.0.{n}"));
         fs::write(self.d.dir.join("release.json"), policy.to_string()).unwrap();
-        self.publisher.stage(&self.d.dir);
     }
 
     /// The client of an application that says this version of itself.
@@ -320,7 +332,7 @@ fn rules_that_cannot_be_read_stop_installs() {
         (3, json!({"schema": 1, "rollout": "all"}), ErrorKind::Integrity),
         (4, json!({"schema": 1, "notes": {"en": "x".repeat(70_000)}}), ErrorKind::Integrity),
     ] {
-        w.release(n, &policy);
+        w.release_unchecked(n, &policy);
         let e = client.until(|| client.check().err().filter(|e| e.kind() == kind));
         assert!(e.next_step().is_some(), "{e:?}");
         assert_eq!(ready.apply().wait().unwrap_err().kind(), ErrorKind::Refused, "nor what came before");

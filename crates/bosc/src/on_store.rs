@@ -84,7 +84,7 @@ pub(crate) fn with_store_reloading(
 
 /// What may lie in a folder that becomes a store: what bosc puts beside the store's own files, and what systems and people
 /// put into every folder.
-const BESIDE: [&str; 19] = [
+const BESIDE: [&str; 20] = [
     // Links that lead nowhere, which the store names itself.
     "bosc.redb",
     "FORMAT",

@@ -4,8 +4,8 @@
 use super::actions::WriteAction;
 use super::command::Dumping;
 use crate::engine::follow::{reading, stopped};
-use crate::error::CommandError;
-use bosc_drive::blobs::content_blocks;
+use crate::error::{CommandError, ErrorKind};
+use bosc_drive::blobs::{BlobId, content_blocks};
 use bosc_drive::deltas::{self, AboutDelta, NOTHING};
 use bosc_drive::drive::Drive;
 use bosc_follow::offer::{Alone, Gathering, OVERHEAD, Patch};
@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Most patches looked at.
 const MAX_DELTAS: usize = 4096;
+/// How long an entry may be waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is shown how it goes.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
 
@@ -41,24 +43,12 @@ impl Dumping<'_> {
         if files.is_empty() {
             return Ok(());
         }
-        let drive = Drive::checkout(self.opened.entries(), self.version);
-        let db = self.opened.db();
-        let mut list = drive.list(deltas::FOLDER)?;
-        let (mut alone, mut count) = (Alone::default(), 0);
-        while let Some(entry) = reading(db, self.timeout, self.stop).next(&mut list)? {
-            count += 1;
-            if count > MAX_DELTAS {
-                break;
-            }
-            let Some((file, NOTHING)) = deltas::parse(&entry.key) else { continue };
-            let size = AboutDelta::of_metadata(&entry.value.metadata).size;
-            let (Some(size), Some(blob)) = (size, entry.value.blob) else { continue };
-            let file = reading(db, self.timeout, self.stop).read(|| drive.entry(&file))?;
-            // It may go to another name.
-            if let Some(id) = file.and_then(|f| f.value.blob).filter(|id| files.contains(id)) {
-                alone.copies.push((id, Patch { size, blob }));
-            }
-        }
+        let mut alone = match self.copies(&files) {
+            Ok(alone) => alone,
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Err(e),
+            // Peers may hold no more than what their own builds needed.
+            Err(_) => return Ok(()),
+        };
         let (taken, stop, timeout) = (Cell::new(0), self.stop, self.timeout);
         let mut show = || {
             self.stats();
@@ -70,5 +60,28 @@ impl Dumping<'_> {
             // What is missing comes as blocks, and what fails for good fails there.
             _ => Ok(()),
         }
+    }
+
+    /// The packed copies of these contents.
+    fn copies(&self, files: &[BlobId]) -> Result<Alone, CommandError> {
+        let drive = Drive::checkout(self.opened.entries(), self.version);
+        let (db, patience) = (self.opened.db(), PATIENCE.min(self.timeout));
+        let mut list = drive.list(deltas::FOLDER)?;
+        let (mut alone, mut count) = (Alone::default(), 0);
+        while let Some(entry) = reading(db, patience, self.stop).next(&mut list)? {
+            count += 1;
+            if count > MAX_DELTAS {
+                break;
+            }
+            let Some((file, NOTHING)) = deltas::parse(&entry.key) else { continue };
+            let size = AboutDelta::of_metadata(&entry.value.metadata).size;
+            let (Some(size), Some(blob)) = (size, entry.value.blob) else { continue };
+            let file = reading(db, patience, self.stop).read(|| drive.entry(&file))?;
+            // It may go to another name.
+            if let Some(id) = file.and_then(|f| f.value.blob).filter(|id| files.contains(id)) {
+                alone.copies.push((id, Patch { size, blob }));
+            }
+        }
+        Ok(alone)
     }
 }

@@ -72,6 +72,10 @@ impl Publisher {
         Self { engine, link, stop: Stop::new(), thread: None }
     }
 
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     pub fn stage(&self, dir: &Path) -> String {
         let request = Stage { link: self.link.clone(), dir: dir.to_owned(), ..Stage::default() };
         let done = self.engine.execute_request(&Request::Stage(request), &mut quiet, &Stop::new()).unwrap();
