@@ -62,7 +62,10 @@ class Desk {
     for (;;) {
       const mark = `end${++t.count}:`
       const from = t.terminal.history().length
-      t.terminal.type(command.text)
+      const saysEnd = `echo ${mark.slice(0, 3)}${mark.slice(3)}$?`
+      // On the line of the command: what is typed while it runs is shown among what it says.
+      const oneLine = !stays && !/\n|&\s*$/.test(command.text)
+      t.terminal.type(oneLine ? `${command.text}; ${saysEnd}` : command.text)
       t.terminal.key('Enter')
       const output = () => t.terminal.history().slice(from).join('\n')
       for (const { question, answer } of command.answers) {
@@ -72,8 +75,10 @@ class Desk {
         t.terminal.key('Enter')
       }
       if (!stays) {
-        t.terminal.type(`echo ${mark.slice(0, 3)}${mark.slice(3)}$?`)
-        t.terminal.key('Enter')
+        if (!oneLine) {
+          t.terminal.type(saysEnd)
+          t.terminal.key('Enter')
+        }
         await waitFor(() => new RegExp(`^${mark}\\d+$`, 'm').test(output()), { timeout: 120_000, what: () => `the end of ${command.text}\n${output()}` })
         const code = Number(new RegExp(`^${mark}(\\d+)$`, 'm').exec(output())[1])
         const unfinished = command.shown.some((l) => l.startsWith('unfinished:'))

@@ -240,10 +240,9 @@ impl Todo<'_> {
     /// Writes it, unless it is there. Whether it was written.
     fn run(&self, target: &dyn Target) -> Result<bool, CommandError> {
         let size = size_of(self.object);
-        if self.look == Look::Size || (self.stands && !self.is_here()?) {
-            if target.size(&self.path)? == Some(size) {
-                return Ok(false);
-            }
+        let by_size = self.look == Look::Size || (self.stands && !self.is_here()?);
+        if by_size && target.size(&self.path)? == Some(size) {
+            return Ok(false);
         }
         let bytes = bytes_of(self.core, self.head, self.object)?;
         if self.look == Look::Bytes

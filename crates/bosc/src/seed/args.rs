@@ -65,7 +65,7 @@ pub(crate) struct Seed {
     #[arg(long, value_name = "NAME", conflicts_with = "links")]
     pub(crate) refresh_with: Option<String>,
     /// Folder of the operators' keys [default: ~/.pear, then ~/.hypercore-sign]
-    #[arg(long = "keys", env = "BOSC_KEYS", value_name = "DIR", requires = "refresh_with")]
+    #[arg(long = "keys", env = "BOSC_KEYS", value_name = "DIR")]
     pub(crate) keys: Option<PathBuf>,
     /// Read the passphrase of that key from the first line of this open file descriptor [default: BOSC_PASSPHRASE, else asked for]
     #[arg(long, value_name = "N", requires = "refresh_with")]
