@@ -9,7 +9,7 @@
 //! * Length and hash of a line are of the tree: whoever has the link computes the same (`bosc dump LINK --checkout LENGTH`).
 //! * What is not known is not guessed: a store keeps the signature of its newest head alone, and contents that are gone are said to be.
 //! * Nothing is fetched for a size: it is known where the maps of the files are here.
-//! * Bounds: [`MAX_RELEASES`] releases, [`crate::versions::command::MAX_VERSIONS`] versions.
+//! * Bounds: [`MAX_RELEASES`] releases, `crate::versions::command::MAX_VERSIONS` versions.
 //!
 //! # Files
 //!

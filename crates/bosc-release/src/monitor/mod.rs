@@ -15,7 +15,7 @@
 //! * Nothing in a file is believed: heads and statements are verified when it is read, by whoever reads it.
 //! * A history that forked, or a statement that contradicts another, stays found as long as the file is used. A change of who signs or
 //!   who operates is told once.
-//! * Bounds: [`record::MAX_RECORD`] a record, [`file::MAX_FILE`] a file.
+//! * Bounds: `record::MAX_RECORD` a record, `file::MAX_FILE` a file.
 //!
 //! # Files
 //!

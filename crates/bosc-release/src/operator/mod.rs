@@ -15,7 +15,7 @@
 //! # Invariants
 //!
 //! 1. A statement has a higher counter than all that this store signed with the key and all that the DHT has of it. What was signed is
-//!    on the disk before anybody sees it ([`book`]).
+//!    on the disk before anybody sees it (`book`).
 //! 2. What was found is verified before anything follows from it; what still holds of it is repeated.
 //! 3. A key speaks for one link: a record of another link under it, here or in the DHT, is never replaced.
 //! 4. "This is the newest" is said only of a head that a peer vouches for, or that this store wrote, and never of a shorter one than
