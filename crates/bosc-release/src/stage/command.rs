@@ -374,6 +374,9 @@ pub(super) fn told(step: StageNews) -> Option<StageEvent> {
             let path = key.trim_start_matches('/').to_owned();
             StageEvent::Delta { path, from, bytes: size, instead_of: whole }
         }
+        StageNews::Packing { key, size } => {
+            StageEvent::Packing { path: key.trim_start_matches('/').to_owned(), bytes: size }
+        }
         StageNews::Packed { key, size, whole } => {
             let path = key.trim_start_matches('/').to_owned();
             StageEvent::Packed { path, bytes: size, instead_of: whole }

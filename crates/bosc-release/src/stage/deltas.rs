@@ -13,6 +13,7 @@
 //! 2. They depend on the drive and the folder alone: the same stage gives the same deltas on every machine.
 //! 3. A delta leads to the present content of its file, and a hop to where one starts: when that changes or goes, all go that do not
 //!    lead there any more. What a hop needs is in the drive already: no patch is kept twice.
+//!    A stage under the version that the drive has already packs nothing whole.
 //! 4. Nothing rests on them. A base that is not here, or too large, or is not what its delta's name says, has no delta; a
 //!    stage does not fail for one.
 //! 5. Memory: the base, the file and what `bosc-delta` takes, one delta and one packed copy at a time, of files up to [`MAX_FILE`]; where the system says that it
@@ -52,6 +53,9 @@ const WORTH: u64 = 32 << 10;
 
 /// Shorter files are not packed whole, in bytes: what a first install saves by it is less than what it asks for beside it.
 const WORTH_WHOLE: usize = 128 << 10;
+
+/// Packing a file of so many bytes is told beforehand: it takes a second for some 2 MB.
+const TAKES_A_WHILE: u64 = 8 << 20;
 
 /// Longest packed file that is kept, in bytes: a client holds it in memory.
 const MAX_WHOLE: usize = 64 << 20;
@@ -135,6 +139,7 @@ pub(super) fn make<T: StageTarget>(
         return Ok(out);
     }
     let before = version_before(content.target, entries)?;
+    let is_release = version.is_none() || before.as_deref() != version;
     let had = had(entries);
     for build in changed {
         let Some(file) = files.get(build.at).map(|f| f.to_local(files)) else { continue };
@@ -150,7 +155,11 @@ pub(super) fn make<T: StageTarget>(
             continue;
         }
         let Some(new) = read_unchanged(&file, stat).map(Arc::new) else { continue };
-        let packing = Packing::begin(&new, stop)?;
+        // Who stages one version again and again waits for no copy that nobody installs.
+        let packing = if is_release { Packing::begin(&new, stop)? } else { None };
+        if packing.is_some() && stat.size >= TAKES_A_WHILE {
+            on(StageNews::Packing { key: file.key.clone(), size: stat.size });
+        }
         let mut seen = BTreeSet::from([hash(&[&new]), NOTHING]);
         let (mut present, mut legs) = (None, Vec::new());
         for base in bases {

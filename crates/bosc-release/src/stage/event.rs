@@ -91,6 +91,13 @@ pub enum StageEvent {
         /// Bytes that it takes the place of.
         instead_of: u64,
     },
+    /// A large file is packed now, which takes a while.
+    Packing {
+        /// The file, in the folder.
+        path: String,
+        /// Its bytes.
+        bytes: u64,
+    },
     /// A packed copy of a whole file, for first installs and installations that no delta starts from.
     Packed {
         /// The file, in the folder.

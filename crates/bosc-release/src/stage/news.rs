@@ -58,6 +58,13 @@ pub enum StageNews {
         /// Bytes of blocks that it takes the place of.
         whole: u64,
     },
+    /// A large file is packed now, which takes a while.
+    Packing {
+        /// The file's key.
+        key: String,
+        /// Its bytes.
+        size: u64,
+    },
     /// A packed copy of a whole file was made, and will be committed with the release.
     Packed {
         /// The file's key.

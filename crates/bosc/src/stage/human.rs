@@ -43,6 +43,10 @@ pub(crate) fn line(p: &Printer, event: &StageEvent) {
             let path = one_line(path);
             p.say(Tone::Plain, &format!("Update of {path} from {from}: {bytes} instead of {instead_of}"));
         }
+        StageEvent::Packing { path, bytes } => {
+            let line = format!("Packing {} for first installs, {}", one_line(path), bytes_text(*bytes));
+            p.say(Tone::Plain, &format!("{line}; `--no-deltas` leaves that out"));
+        }
         StageEvent::Packed { path, bytes, instead_of } => {
             let (bytes, instead_of) = (bytes_text(*bytes), bytes_text(*instead_of));
             p.say(

@@ -83,6 +83,7 @@ fn events_and_result_have_the_names_that_others_read() {
             "delta",
             r#"{"path":"p","from":null,"bytes":1,"insteadOf":2}"#,
         ),
+        (E::Packing { path: "p".into(), bytes: 1 }, "packing", r#"{"path":"p","bytes":1}"#),
         (
             E::Packed { path: "p".into(), bytes: 1, instead_of: 2 },
             "packed",
