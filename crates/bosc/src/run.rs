@@ -167,6 +167,7 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
             sole_copy: a.sole_copy,
             skip_package: a.skip_package_json,
             no_deltas: a.no_deltas,
+            no_packed: a.no_packed,
             allow: a.allow.clone(),
             allow_key: a.allow_key.clone(),
             ..stage::Stage::default()

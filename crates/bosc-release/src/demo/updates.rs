@@ -121,8 +121,13 @@ impl Demo<'_> {
     ) -> Result<Option<Delta>, CommandError> {
         // Before there is a base, all that could be made is a packed copy, which nobody here installs.
         let no_deltas = !place.installed.exists();
-        let request =
-            Stage { link: link.to_owned(), dir: place.staged.clone(), no_deltas, ..Stage::default() };
+        let request = Stage {
+            link: link.to_owned(),
+            dir: place.staged.clone(),
+            no_deltas,
+            no_packed: true,
+            ..Stage::default()
+        };
         let mut delta = None;
         let mut sink = |event: Event| {
             if let Event::Stage(StageEvent::Delta { bytes, instead_of, .. }) = event {

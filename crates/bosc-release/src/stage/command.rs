@@ -308,6 +308,7 @@ impl Engine {
             app: package.app_names(),
             version: package.version.clone(),
             deltas: !request.no_deltas,
+            no_packed: request.no_packed,
             ..StageOptions::default()
         })
     }

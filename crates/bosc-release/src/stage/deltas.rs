@@ -131,7 +131,7 @@ pub(super) fn make<T: StageTarget>(
     content: &mut ContentWriter<'_, T>,
     (files, entries, removed): (&FileList, &EntryList<'_>, &[DriveEntry]),
     changed: &[ChangedBuild],
-    (version, stop): (Option<&str>, &Stop),
+    (version, no_packed, stop): (Option<&str>, bool, &Stop),
     on: &mut dyn FnMut(StageNews),
 ) -> Result<Made, StageError> {
     let mut out = Made::default();
@@ -139,7 +139,7 @@ pub(super) fn make<T: StageTarget>(
         return Ok(out);
     }
     let before = version_before(content.target, entries)?;
-    let is_release = version.is_none() || before.as_deref() != version;
+    let packs = !no_packed && (version.is_none() || before.as_deref() != version);
     let had = had(entries);
     for build in changed {
         let Some(file) = files.get(build.at).map(|f| f.to_local(files)) else { continue };
@@ -156,7 +156,7 @@ pub(super) fn make<T: StageTarget>(
         }
         let Some(new) = read_unchanged(&file, stat).map(Arc::new) else { continue };
         // Who stages one version again and again waits for no copy that nobody installs.
-        let packing = if is_release { Packing::begin(&new, stop)? } else { None };
+        let packing = if packs { Packing::begin(&new, stop)? } else { None };
         if packing.is_some() && stat.size >= TAKES_A_WHILE {
             on(StageNews::Packing { key: file.key.clone(), size: stat.size });
         }

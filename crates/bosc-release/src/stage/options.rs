@@ -50,6 +50,8 @@ pub struct StageOptions {
     pub version: Option<String>,
     /// Make deltas to the builds that changed.
     pub deltas: bool,
+    /// Of these, keep no packed copies of whole files.
+    pub no_packed: bool,
     /// Ends the stage before anything is written.
     pub stop: Stop,
 }

@@ -42,4 +42,7 @@ pub struct Stage {
     /// Make no deltas from the releases before.
     #[serde(default)]
     pub no_deltas: bool,
+    /// Keep no packed copies of large files.
+    #[serde(default)]
+    pub no_packed: bool,
 }

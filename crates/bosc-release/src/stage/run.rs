@@ -117,7 +117,7 @@ fn run<T: StageTarget>(
         return Err(StageError::Stopped);
     }
     if !options.dry_run {
-        let with = (options.version.as_deref(), &options.stop);
+        let with = (options.version.as_deref(), options.no_packed, &options.stop);
         let builds = if options.deltas { builds.as_slice() } else { &[] };
         let made = deltas::make(&mut content, (&files, &entries, &removals), builds, with, on)?;
         drop(content);

@@ -9,6 +9,8 @@ use super::fs;
 use super::fs::Owner;
 use crate::error::UpdateError;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Names that are tried, for the folder and for a kept build. Somebody who uses more of them has to clear them away.
@@ -121,6 +123,14 @@ pub(crate) fn mark(folder: &Path, owner: Owner) {
     drop(written);
 }
 
+/// The same, by whoever has locked that file: an updater that was as fast as the one that made the folder may have made it empty. So
+/// nothing else is ever in the folder before it says whose it is, and nobody takes it for somebody else's while files come and go in it.
+pub(crate) fn mark_locked(mut lock: &File) {
+    if lock.metadata().is_ok_and(|found| found.len() == 0) {
+        let _ = lock.write_all(TEXT);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +163,19 @@ mod tests {
         disk::remove_dir_all(at(".App.bosc-2")).unwrap();
         disk::write(at(".App.bosc"), "a file").unwrap();
         assert_eq!(chosen(), ".App.bosc", "told by whoever makes it");
+    }
+
+    #[test]
+    fn whoever_locks_it_says_whose_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = dir.path().join(".App.bosc");
+        disk::create_dir(&ours).unwrap();
+        // As an updater leaves it that was as fast as the one that made the folder.
+        let lock = File::options().read(true).write(true).create_new(true).open(ours.join(MARK)).unwrap();
+        mark_locked(&lock);
+        mark_locked(&lock);
+        assert_eq!(disk::read(ours.join(MARK)).unwrap(), TEXT);
+        disk::write(ours.join("a file on its way"), "").unwrap();
+        assert_eq!(of(dir.path(), OsStr::new("App")).unwrap(), ours);
     }
 }

@@ -9,6 +9,7 @@
 //! ```
 
 use super::errors::At;
+use super::folder;
 use super::fs::Owner;
 use super::fs::{self, Metadata};
 use super::place::{Kept, Place, holds_build};
@@ -25,7 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn enter(place: &Place) -> Result<File, UpdateError> {
     place.make_folder()?;
-    lock(&place.lock(), place.owner()?.lock(), PATIENCE)
+    let lock = lock(&place.lock(), place.owner()?.lock(), PATIENCE)?;
+    folder::mark_locked(&lock);
+    Ok(lock)
 }
 
 fn nothing_at(path: &Path) -> UpdateError {

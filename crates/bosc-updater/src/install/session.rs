@@ -3,6 +3,7 @@
 use super::added::Shipped;
 use super::app::App;
 use super::errors::{At, busy, io_error};
+use super::folder;
 use super::fs;
 use super::fs::Owner;
 use super::journal::{Journal, News, Piece, State};
@@ -29,6 +30,7 @@ impl<'a> Session<'a> {
         let place = &app.place;
         place.make_folder()?;
         let lock = lock(&place.lock(), place.owner()?.lock(), wait)?;
+        folder::mark_locked(&lock);
         let journal = Journal::read(&place.folder, true)?;
         let mut session = Self { app, journal, now, notes: Vec::new(), _lock: lock };
         if session.journal.lost

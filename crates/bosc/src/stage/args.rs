@@ -45,4 +45,7 @@ pub(crate) struct Stage {
     /// Make no deltas from the releases before: installed applications fetch the blocks that changed
     #[arg(long)]
     pub(crate) no_deltas: bool,
+    /// Keep no packed copies of large files for first installs
+    #[arg(long)]
+    pub(crate) no_packed: bool,
 }

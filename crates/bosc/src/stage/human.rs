@@ -45,7 +45,7 @@ pub(crate) fn line(p: &Printer, event: &StageEvent) {
         }
         StageEvent::Packing { path, bytes } => {
             let line = format!("Packing {} for first installs, {}", one_line(path), bytes_text(*bytes));
-            p.say(Tone::Plain, &format!("{line}; `--no-deltas` leaves that out"));
+            p.say(Tone::Plain, &format!("{line}; `--no-packed` leaves that out"));
         }
         StageEvent::Packed { path, bytes, instead_of } => {
             let (bytes, instead_of) = (bytes_text(*bytes), bytes_text(*instead_of));
