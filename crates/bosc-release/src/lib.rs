@@ -37,6 +37,7 @@ pub mod init;
 pub mod install;
 pub mod keys;
 pub mod line;
+mod listening;
 pub mod log;
 pub mod manifest;
 pub mod mirror;

@@ -11,12 +11,12 @@
 use super::board::Board;
 use super::{health, metrics};
 use crate::error::{CommandError, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use crate::listening::{Bound, Listening};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
 
 /// Most connections at once.
 const CONNECTIONS: usize = 16;
@@ -30,8 +30,7 @@ const HEADERS: usize = 64;
 /// Serves until it is dropped.
 pub(super) struct Service {
     address: SocketAddr,
-    close: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    _listening: Listening,
 }
 
 /// A port of this machine only, or an address and a port.
@@ -58,59 +57,21 @@ impl Service {
             .because(e)
             .hint("choose another port with `--metrics`; 0 takes a free one")
         };
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(failed)?;
-        let (close, closing) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("metrics".into())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                    tokio::select! {
-                        _ = closing => {}
-                        () = accept(&listener, &board) => {}
-                    }
-                });
-            })
-            .map_err(failed)?;
-        Ok(Self { address: bound, close: Some(close), thread: Some(thread) })
+        let bound = Bound::at(address).map_err(failed)?;
+        let address = bound.address();
+        let serve = move |stream, _| {
+            let board = Arc::clone(&board);
+            async move {
+                let _ = tokio::time::timeout(PATIENCE, answer(stream, &board)).await;
+            }
+        };
+        let listening = bound.serve("metrics", CONNECTIONS, serve).map_err(failed)?;
+        Ok(Self { address, _listening: listening })
     }
 
     /// Where it serves.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(self.close.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn accept(listener: &tokio::net::TcpListener, board: &Arc<Board>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // No descriptors left, as a rule: that passes.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let board = Arc::clone(board);
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(PATIENCE, answer(stream, &board)).await;
-            drop(place);
-        });
     }
 }
 

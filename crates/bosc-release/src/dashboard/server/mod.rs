@@ -24,15 +24,16 @@ pub use door::Door;
 
 use crate::dashboard::snapshot::{Snapshot, news};
 use crate::error::{CommandError, ErrorKind};
+use crate::listening::{Bound, Listening};
 use answer::{Reply, answer};
 use numbered::Numbered;
 use request::{Asked, HEAD_MAX, Parsed, parse};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, watch};
 
 /// Most connections at once.
 const CONNECTIONS: usize = 48;
@@ -63,8 +64,7 @@ pub struct Service {
     address: SocketAddr,
     url: String,
     served: Served,
-    close: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    _listening: Listening,
 }
 
 /// An address and a port, or a port of this machine.
@@ -127,38 +127,20 @@ impl Service {
             .because(e)
             .hint("choose another port with `--addr`; 127.0.0.1:0 takes a free one")
         };
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(failed)?;
+        let listener = Bound::at(address).map_err(failed)?;
+        let bound = listener.address();
         let url = door.url(bound);
         let (sender, seen) = watch::channel(Numbered::default());
-        let shared = Shared { address: bound, door, seen, streams: Arc::new(Semaphore::new(STREAMS)) };
-        let (close, closing) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("dashboard-http".into())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-                    let shared = Arc::new(shared);
-                    tokio::select! {
-                        _ = closing => {}
-                        () = accept(&listener, &shared) => {}
-                    }
-                });
-            })
-            .map_err(failed)?;
-        Ok(Self {
-            address: bound,
-            url,
-            served: Served(Arc::new(sender)),
-            close: Some(close),
-            thread: Some(thread),
-        })
+        let streams = Arc::new(Semaphore::new(STREAMS));
+        let shared = Arc::new(Shared { address: bound, door, seen, streams });
+        let serve = move |stream, from| {
+            let shared = Arc::clone(&shared);
+            async move {
+                let _ = serve(stream, from, &shared).await;
+            }
+        };
+        let listening = listener.serve("dashboard-http", CONNECTIONS, serve).map_err(failed)?;
+        Ok(Self { address: bound, url, served: Served(Arc::new(sender)), _listening: listening })
     }
 
     /// Where it serves.
@@ -174,32 +156,6 @@ impl Service {
     /// Where snapshots are left.
     pub fn served(&self) -> Served {
         self.served.clone()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(self.close.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn accept(listener: &tokio::net::TcpListener, shared: &Arc<Shared>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok((stream, from)) = listener.accept().await else {
-            // No descriptors left, as a rule: that passes.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let shared = Arc::clone(shared);
-        tokio::spawn(async move {
-            let _ = serve(stream, from, &shared).await;
-            drop(place);
-        });
     }
 }
 
