@@ -30,9 +30,12 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) fn watch(stop: &Stop, reload: Option<&Arc<AtomicU64>>) {
     let stop = stop.clone();
     let reload = reload.cloned();
+    let (ready, watches) = std::sync::mpsc::channel::<()>();
     let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
         let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         rt.block_on(async {
+            // Runs when what is below has begun to listen, and waits.
+            tokio::spawn(async move { drop(ready) });
             #[cfg(unix)]
             tokio::spawn(suspend());
             let hangs_up = reload.is_none();
@@ -57,6 +60,8 @@ pub(crate) fn watch(stop: &Stop, reload: Option<&Arc<AtomicU64>>) {
             std::process::exit(i32::from(ErrorKind::Interrupted.exit_code()));
         });
     });
+    // Before the command says anything: who sees it may press Ctrl+C. The sender is dropped then, or where there is no thread.
+    let _ = watches.recv();
 }
 
 /// Stops the process on Ctrl+Z as the system would, but with the terminal as it was found.
