@@ -17,6 +17,7 @@
 pub mod blind_peer;
 pub mod build;
 pub mod changelog;
+pub mod clock;
 pub mod command;
 pub mod cores;
 pub mod dashboard;

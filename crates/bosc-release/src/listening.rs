@@ -10,11 +10,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 /// How long nobody is let in after the system refused a connection.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// How often what still comes is read, 1 KiB at a time.
+const DRAINED: usize = 64;
 
 /// A port that is ours, and that nobody serves yet.
 #[derive(Debug)]
@@ -74,6 +78,22 @@ impl Bound {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
         Ok(Listening { close: Some(close), thread: Some(thread) })
     }
+}
+
+/// Ends a connection that was answered, and takes some of what still comes: with that unread the system would reset the connection before the
+/// other side read the answer.
+///
+/// # Errors
+/// Of the system.
+pub(crate) async fn end(stream: &mut TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = [0; 1024];
+    for _ in 0..DRAINED {
+        if stream.read(&mut rest).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Listening {

@@ -4,6 +4,7 @@ use super::BlindPeer;
 use super::event::{BlindPeerEvent as Told, BlindPeerStats};
 use super::plan::{Admission, Bounds, Kept, Plan, admit, plan};
 use super::record::{NAME, Record};
+use crate::clock;
 use crate::command::{Sink, Stop};
 use crate::engine::errors::store_error;
 use crate::engine::{Engine, NodeWishes, OFFLINE_AFTER, public_keys};
@@ -17,7 +18,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How often it is looked at all cores at most.
 const LOOK: Duration = Duration::from_millis(200);
@@ -184,11 +185,6 @@ impl Keep {
     }
 }
 
-/// Seconds since 1970.
-fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 impl Keeping<'_> {
     /// Cores that were announced are so again.
     fn announce_again(&mut self) {
@@ -272,7 +268,7 @@ impl Keeping<'_> {
             IpAddr::V6(_) => [0; 3],
         };
         let trusted = self.allow.contains(&request.client);
-        let now = seconds();
+        let now = clock::now();
         let new = Record {
             announce: trusted && request.cores.announce,
             trusted,
@@ -365,7 +361,7 @@ impl Keeping<'_> {
 
     /// Somebody has or fetches it: it is wanted.
     fn note_wanted(&mut self) -> Result<(), CommandError> {
-        let now = seconds();
+        let now = clock::now();
         let mut batch = self.engine.store.batch();
         for keep in self.cores.values_mut() {
             if keep.live.as_ref().is_some_and(|l| !l.status().peers.is_empty()) {
@@ -386,7 +382,7 @@ impl Keeping<'_> {
 
     fn plan(&mut self) -> Plan {
         let kept = self.kept();
-        let planned = plan(&kept, self.bounds, seconds());
+        let planned = plan(&kept, self.bounds, clock::now());
         let missing = |(key, k): &(&CoreKey, &Kept)| k.held < k.whole && !planned.fetch.contains(*key);
         self.stats.clients = self.clients.len();
         self.stats.cores = kept.len();

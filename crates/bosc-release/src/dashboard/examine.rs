@@ -7,6 +7,7 @@ use super::snapshot::{
     Change, MAX_CHANGES, MAX_COSTS, MAX_NAME, MAX_NOTES, MAX_RELEASES, PolicyView, ReleaseView, SaidView, cut,
 };
 use crate::changelog::{self, MAX_CHANGELOG};
+use crate::clock::now;
 use crate::command::{Event, Stop};
 use crate::doctor::event::DoctorEvent;
 use crate::doctor::{Doctor, Finding, Level};
@@ -15,7 +16,6 @@ use crate::engine::follow::reading;
 use crate::engine::open::{Opened, PACKAGE_MAX};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::UpdateCost;
-use crate::multisig::command::now;
 use crate::update_costs::CostsOf;
 use crate::versions::command::{Said, said};
 use bosc_drive::bee::Bee;

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::engine::drive::parse_link;
 use crate::engine::follow::reading;
 use crate::engine::open::Opened;
-use crate::error::{CommandError, ErrorKind};
+use crate::error::CommandError;
 use crate::event::link::UpdateCost;
 use crate::update_costs::CostsOf;
 use crate::versions::command::{HistoryVersion, MAX_VERSIONS, Read};
@@ -18,7 +18,7 @@ use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::{PearLink, Version};
 use bosc_format::manifest::Verifier;
-use bosc_policy::{FILE, MAX_POLICY, Policy, Statements};
+use bosc_policy::Statements;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Engine {
                 fork: head.fork,
                 verlink: PearLink { version: Some(at), ..PearLink::new(*opened.drive.key()) }.to_string(),
                 hash: opened.drive.db.head_at(run.length).ok().map(|at| id::encode(&at.tree_hash())),
-                time: self.policy_at(&opened, run.length, &mut patience, stop)?.and_then(|p| p.time()),
+                time: self.policy_at(&opened, run.length, patience, stop)?.and_then(|p| p.time()),
                 signers: signed_by(run.length),
                 files: 0,
                 bytes: Some(0),
@@ -82,7 +82,7 @@ impl Engine {
             }
             sink.tell(LogEvent::Release(Box::new(seen)));
         }
-        if let Some(policy) = self.policy_at(&opened, head.length, &mut patience, stop)? {
+        if let Some(policy) = self.policy_at(&opened, head.length, patience, stop)? {
             let heard = self.hear_operators(&opened, &policy, stop)?;
             let newest: Statements = heard.statements.into_iter().collect();
             for signed in newest.iter() {
@@ -139,24 +139,6 @@ impl Engine {
             runs.push(Run { read, package: Some(package), length: version.length });
         }
         Ok(runs)
-    }
-
-    /// The policy of a length; nothing where there is none, where it is wrong, and where its content is gone.
-    pub(crate) fn policy_at(
-        &self,
-        opened: &Opened,
-        length: u64,
-        patience: &mut Duration,
-        stop: &Stop,
-    ) -> Result<Option<Policy>, CommandError> {
-        let entry = reading(opened.db(), *patience, stop)
-            .read(|| Drive::checkout(opened.entries(), length).entry_follow(FILE))?;
-        let Some(blob) = entry.and_then(|e| e.value.blob) else { return Ok(None) };
-        match self.read_file(opened, blob, MAX_POLICY, *patience, stop) {
-            Ok(bytes) => Ok(bytes.and_then(|bytes| Policy::read(&bytes).ok())),
-            Err(e) if e.kind() == ErrorKind::Interrupted => Err(e),
-            Err(_) => Ok(None),
-        }
     }
 
     /// What files there are, and which changed since an older length.

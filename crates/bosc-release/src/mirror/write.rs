@@ -3,6 +3,7 @@
 use super::event::Mirrored;
 use super::retired::{MAX_BYTES, RETIRED, Retired};
 use super::target::{Kept, Target};
+use crate::clock::now;
 use crate::command::Stop;
 use crate::engine::errors::store_error;
 use crate::engine::follow::stopped;
@@ -19,7 +20,6 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How far it is: objects and bytes that are there, and that are to be there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -311,10 +311,6 @@ fn write_all(
         Some(e) => Err(e),
         None => Ok(written.into_inner().unwrap_or_else(PoisonError::into_inner)),
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// What is to be looked at, and written where it is not there: what is new, and of what the head before names, what `again` says.

@@ -5,6 +5,7 @@ use super::event::{Finding, MonitorEvent, Monitored};
 use super::file::{MonitorFile, damaged};
 use super::judge::Known;
 use super::record::{Record, Seen, rights};
+use crate::clock::now;
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
 use crate::engine::drive::parse_whole_link;
@@ -15,7 +16,7 @@ use crate::log::event::StatementSeen;
 use bosc_follow::{CoreName, FollowError, FollowedCore, Wait};
 use bosc_format::id;
 use bosc_policy::{Policy, Right};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The file and what is known from it.
 struct Watching<'a> {
@@ -31,8 +32,7 @@ impl Watching<'_> {
         if self.known.has(&seen) {
             return Ok(false);
         }
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let record = Record { time, seen };
+        let record = Record { time: now(), seen };
         self.file.add(&record)?;
         // Only what was verified gets here.
         let found = self.known.take(&record).unwrap_or_default();
@@ -154,8 +154,7 @@ impl Engine {
             }
         }
         self.conflicts(opened, watching)?;
-        let mut patience = timeout;
-        let policy = self.policy_at(opened, drive.db.length(), &mut patience, stop)?;
+        let policy = self.policy_at(opened, drive.db.length(), timeout, stop)?;
         let operators = policy.iter().flat_map(|p| p.operators()).map(|o| (o.key, rights(&o.may))).collect();
         watching.see(Seen::Operators(operators))?;
         match policy {

@@ -3,6 +3,7 @@
 use super::Prepare;
 use super::book::{Book, refuse_other_link};
 use super::plan::{Known, not_allowed, plan};
+use crate::clock::now;
 use crate::command::Stop;
 use crate::engine::Engine;
 use crate::engine::drive::parse_whole_link;
@@ -11,7 +12,6 @@ use crate::error::{CommandError, ErrorKind};
 use crate::policy::event::{Heard, Prepared};
 use crate::policy::look::{LinkRules, Word};
 use crate::policy::shown::{AboutShown, OperatorNamed, StatementShown, VersionStanding, called};
-use crate::policy::span::now;
 use bosc_format::id;
 use bosc_policy::{Operator, Policy};
 use semver::Version;

@@ -6,7 +6,7 @@ use super::folder::{FILE_NAME, bytes_of, of_folder};
 use super::look::{LinkRules, Word, seen};
 use super::request::PolicyOfLink;
 use super::shown::{FreshnessShown, OperatorNamed, PolicyShown, StatementShown, VersionStanding};
-use super::span::now;
+use crate::clock::now;
 use crate::command::{Outcome, Sink, Stop};
 use crate::doctor::finding::Level;
 use crate::engine::Engine;

@@ -2,7 +2,7 @@
 
 use super::event::{PolicyEvent, PolicySet};
 use super::folder::{FILE_NAME, bytes_of};
-use super::span::now;
+use crate::clock::now;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Sink;
 use crate::output_file::{OutputFile, OutputKind};

@@ -18,6 +18,7 @@ use crate::engine::follow::reading;
 use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
 use crate::multisig::journal::Record;
+use bosc_drive::blobs::BlobId;
 use bosc_drive::drive::Drive;
 use bosc_follow::{Fetch, FollowError, Wait};
 use bosc_format::crypto::PublicKey;
@@ -138,16 +139,44 @@ impl Engine {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Option<Vec<u8>>, CommandError> {
+        let Some(blob) = self.rules_blob(opened, length, timeout, stop)? else { return Ok(None) };
+        if blob.byte_length > MAX_POLICY as u64 {
+            return Err(invalid(ErrorKind::Integrity).because(bosc_policy::PolicyError::TooLong));
+        }
+        self.read_file(opened, blob, MAX_POLICY, timeout, stop)
+    }
+
+    /// Where they are in the contents.
+    fn rules_blob(
+        &self,
+        opened: &Opened,
+        length: u64,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Option<BlobId>, CommandError> {
         if length <= 1 {
             return Ok(None);
         }
         let drive = Drive::checkout(opened.entries(), length);
         let entry = reading(opened.db(), timeout, stop).read(|| drive.entry_follow(FILE))?;
-        let Some(blob) = entry.and_then(|e| e.value.blob) else { return Ok(None) };
-        if blob.byte_length > MAX_POLICY as u64 {
-            return Err(invalid(ErrorKind::Integrity).because(bosc_policy::PolicyError::TooLong));
+        Ok(entry.and_then(|e| e.value.blob))
+    }
+
+    /// The rules of a length, for whoever only tells of them; nothing where there are none, where they are wrong, and where their content
+    /// is gone.
+    pub(crate) fn policy_at(
+        &self,
+        opened: &Opened,
+        length: u64,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Option<Policy>, CommandError> {
+        let Some(blob) = self.rules_blob(opened, length, timeout, stop)? else { return Ok(None) };
+        match self.read_file(opened, blob, MAX_POLICY, timeout, stop) {
+            Ok(bytes) => Ok(bytes.and_then(|bytes| Policy::read(&bytes).ok())),
+            Err(e) if e.kind() == ErrorKind::Interrupted => Err(e),
+            Err(_) => Ok(None),
         }
-        self.read_file(opened, blob, MAX_POLICY, timeout, stop)
     }
 
     /// Asks the DHT for what all operators of a policy say about a link.

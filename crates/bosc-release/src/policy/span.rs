@@ -1,7 +1,7 @@
 //! Times in words: how long something is, and when it was.
 
 use bosc_updater::manifest::iso_8601;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 const UNITS: [(&str, &str, u64); 5] = [
     ("w", "week", 7 * 24 * 60 * 60),
@@ -10,11 +10,6 @@ const UNITS: [(&str, &str, u64); 5] = [
     ("m", "minute", 60),
     ("s", "second", 1),
 ];
-
-/// Seconds since 1970.
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
 
 /// `7 days`, `90 minutes`: the largest unit, weeks aside, in which it is a whole number.
 pub fn span(seconds: u64) -> String {

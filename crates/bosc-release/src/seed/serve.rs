@@ -11,7 +11,7 @@
 use super::board::Board;
 use super::{health, metrics};
 use crate::error::{CommandError, ErrorKind};
-use crate::listening::{Bound, Listening};
+use crate::listening::{Bound, Listening, end};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,14 +89,7 @@ async fn answer(mut stream: TcpStream, board: &Board) -> std::io::Result<()> {
         return Ok(());
     }
     stream.write_all(&response).await?;
-    stream.shutdown().await?;
-    // What the other side still sends would have the system reset the connection before it read the answer.
-    let mut rest = [0; 1024];
-    let mut left = 64usize;
-    while left > 0 && stream.read(&mut rest).await? > 0 {
-        left -= 1;
-    }
-    Ok(())
+    end(&mut stream).await
 }
 
 /// The answer to what came so far, if it is a whole request or none will come of it. Empty: nothing is said.

@@ -17,13 +17,13 @@ use crate::plain::{Tone, one_line};
 use crate::printer::{Ended, Final, Printer};
 use crate::question::{Origin, confirm};
 use bosc_format::signing::{SigningError, request_hash};
+use bosc_release::clock::now;
 use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::event::Output;
 use bosc_release::keys::keyring::{Keyring, key_error};
 use bosc_release::multisig::signed::{Book, Earlier, Signed};
 use bosc_release::multisig::{self, Work, errors, text};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) fn run(s: &Sign, g: &Global, printer: &Printer, stop: &Stop) -> Ended {
     // Whoever signs has to see all of it, however slow the terminal is.
@@ -35,8 +35,7 @@ pub(super) fn run(s: &Sign, g: &Global, printer: &Printer, stop: &Stop) -> Ended
         );
     };
     let (request, bytes) = text::request(only)?;
-    let new =
-        Signed::of(&request, &bytes, SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
+    let new = Signed::of(&request, &bytes, now());
     let ring = Keyring::open(s.keys.dir.as_deref())?;
     let key = ring.require_private(&s.name)?;
     let paths = ring.paths(&s.name)?;

@@ -2,13 +2,14 @@
 
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
+use bosc_release::clock::now;
 use bosc_release::doctor::Level;
 use bosc_release::policy::Share;
 use bosc_release::policy::event::{Heard, OperatorShown, PolicyEvent, PolicyFinding, Stated};
 use bosc_release::policy::shown::{
     AboutShown, FreshnessShown, HaltShown, OperatorNamed, PolicyShown, StatementShown, VersionStanding,
 };
-use bosc_release::policy::span::{about, date, now, span};
+use bosc_release::policy::span::{about, date, span};
 use serde_json::Value;
 
 /// Prints an event of `policy` or of an operator.

@@ -3,6 +3,7 @@
 //! A text is shown, never dropped and never obeyed: markup is escaped; controls, and characters that change the order of others or show
 //! nothing, are written as `\u{202e}`; what is longer than its bound ends with how many characters are left out.
 
+use crate::policy::span::date;
 use std::fmt::Write;
 
 /// Bytes from which on there is only little room for each text: what is around them is bounded by the lists' bounds.
@@ -143,16 +144,8 @@ pub(super) fn span(seconds: u64) -> String {
 
 /// The day of a time since 1970, as 2026-11-30 (UTC).
 pub(super) fn day(time: u64) -> String {
-    // Days to a date, by the eras of 400 years of the Gregorian calendar.
-    let days = time / 86_400 + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{date:02}")
+    let date = date(time);
+    date.split_once(' ').map_or(date.as_str(), |(day, _)| day).to_owned()
 }
 
 #[cfg(test)]

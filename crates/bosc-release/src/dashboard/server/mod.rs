@@ -24,7 +24,7 @@ pub use door::Door;
 
 use crate::dashboard::snapshot::{Snapshot, news};
 use crate::error::{CommandError, ErrorKind};
-use crate::listening::{Bound, Listening};
+use crate::listening::{Bound, Listening, end};
 use answer::{Reply, answer};
 use numbered::Numbered;
 use request::{Asked, HEAD_MAX, Parsed, parse};
@@ -178,16 +178,7 @@ async fn serve(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> std:
         };
     }
     say(&mut stream, &reply.bytes()).await?;
-    stream.shutdown().await?;
-    // What the other side still sends would have the system reset the connection before it read the answer.
-    let rest = async {
-        let (mut rest, mut left) = ([0; 1024], 64usize);
-        while left > 0 && stream.read(&mut rest).await? > 0 {
-            left -= 1;
-        }
-        Ok(())
-    };
-    tokio::time::timeout(HEAD_PATIENCE, rest).await.unwrap_or(Ok(()))
+    tokio::time::timeout(HEAD_PATIENCE, end(&mut stream)).await.unwrap_or(Ok(()))
 }
 
 /// Reads a request, or why it is refused. None: the other side left.

@@ -159,8 +159,3 @@ impl Engine {
         Ok(Records { records: committed.map(|r| RecordKey { key: r.key }).collect() })
     }
 }
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}

@@ -2,10 +2,10 @@
 
 use super::super::claim::{Claim, Name};
 use super::super::gaps::Gaps;
-use super::super::now;
 use super::super::peers::copies;
 use super::super::write::{CoreWrite, Written};
 use super::Committing;
+use crate::clock::now;
 use crate::command::{Sink, Stop};
 use crate::engine::follow::timed_out;
 use crate::error::CommandError;
