@@ -99,3 +99,23 @@ test('a full disk is ERR_DISK_FULL of every command, and nothing is lost', { tim
   assert.ok((await own.ok('cores', '--all-cores')).all('core').some((c) => c.link === mine))
   await own.touch()
 })
+
+test('gc gives space back on a disk that is full to the last byte', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const disk = path.join(f.dir, 'disk')
+  const why = mount(f, disk, '40m')
+  if (why) {
+    console.error(`SKIPPED full-disk.test.mjs: ${why}`)
+    return t.skip(why)
+  }
+  const own = f.bosc({ store: path.join(disk, 'own') })
+  const { link } = await own.touch()
+  await own.stage(link, f.tree(sampleApp({ size: 16_000_000 })))
+  const before = await own.ok('store', 'check')
+  assert.equal(before.last('final').damaged, 0)
+  fill(disk)
+  assertFailed(await own.end(['touch']), 'ERR_DISK_FULL')
+  assert.equal((await own.ok('gc', 'cores', link, '--force')).last('final').diskBytes > 10_000_000, true)
+  await own.touch()
+  await own.ok('store', 'check')
+})

@@ -1,5 +1,8 @@
 //! Small differences between two versions of a program.
 //!
+//! It owns the format of patches, and both verbs. It opens no file, and trusts neither side: what a patch makes is proved by
+//! whoever asked for it.
+//!
 //! [`make`] finds what is nearly the same in two files and writes down the rest; [`apply`] makes the new file from the old one
 //! and that. Between two builds of a program most bytes that differ are addresses: something grew, and everything behind it
 //! moved. So both sides find the references in the *old* file, know where each target went, and expect the moved reference; a
@@ -49,8 +52,9 @@
 //!
 //! - `base`, `error`, `inspect`, `hash`: what callers see beside the two verbs.
 //! - `format`: a patch's bytes. `coder`: the arithmetic coder. `script`, `literals`: its symbols.
-//! - `packed`: what is packed inside a file. `common`: how far two texts are alike.
-//! - `layout`: addresses and regions. `field`: a reference. `extract`: references found. `map`: where bytes went. `walk`: the
+//! - `packed`: what is packed inside a file; `packed/deflate/`: packed again as zlib and gzip do (`blocks`: where blocks end). `common`: how far two texts are alike.
+//! - `layout`: addresses and regions. `field`: a reference. `extract`: references found, and how much of the old file
+//!   may be read for that. `map`: where bytes went. `walk`: the
 //!   expectation, the same for both sides. `derive`: ranges that are computed.
 //! - `apply`, `make`: the verbs.
 #![forbid(unsafe_code)]

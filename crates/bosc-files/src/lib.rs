@@ -81,8 +81,7 @@ pub use op::Op;
 pub use plain::{open_plain, read_bounded, read_plain, refuse_special};
 pub use replace::{Durability, Pending, Replace};
 pub use small::{
-    FolderLock, lock, lock_folder, make_private_folders, open_private, private_options, remove_file,
-    rename_beside,
+    FolderLock, lock, lock_folder, make_private_folders, open_private, remove_file, rename_beside,
 };
 pub use sparse::write_sparsely;
 pub use system::Dir;

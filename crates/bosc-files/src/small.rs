@@ -13,21 +13,7 @@ use std::time::{Duration, Instant};
 /// How often a lock that somebody else holds is tried.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// For files of this user alone: a new one has mode 0600, a link in a file's place is not followed, a fifo not waited for. See also
-/// [`open_private`].
-pub fn private_options() -> OpenOptions {
-    #[cfg_attr(not(unix), allow(unused_mut))]
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.mode(0o600).custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
-    }
-    options
-}
-
-/// Opens such a file to read and write it, or makes it. What it holds stays. What root makes in somebody else's folder is that
+/// Opens a file of this user alone to read and write it, or makes it. What it holds stays. What root makes in somebody else's folder is that
 /// folder's owner's.
 ///
 /// # Errors

@@ -226,7 +226,9 @@ pub fn wait_for<'t, T, E: From<FollowError>>(
     })
 }
 
-fn copies(db: &CoreStatus, blobs: &CoreStatus, needed: Option<u64>) -> Copies {
+/// Who holds all of both cores as they are here, as far as they told. `None` for `needed` (how long the blobs must be for the
+/// files of the db) counts nobody.
+pub fn copies(db: &CoreStatus, blobs: &CoreStatus, needed: Option<u64>) -> Copies {
     let whole = |s: &CoreStatus, key: &PublicKey| {
         s.length == 0 || s.peers.iter().any(|p| p.key == *key && p.holds(s.fork, s.length))
     };

@@ -60,7 +60,7 @@ mod wait;
 pub use self::beside::CutBack;
 pub use self::core::{Background, FollowedCore, Update, Word};
 pub use cores::{CoreName, DriveCores};
-pub use drive::{Copies, FollowedDrive, wait_for};
+pub use drive::{Copies, FollowedDrive, copies, wait_for};
 pub use error::{FollowError, TimedOut};
 pub use meet::{Announced, Meeting};
 pub use news::News;

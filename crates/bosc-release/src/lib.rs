@@ -10,7 +10,9 @@
 //! the environment it reads, in the process of whoever asks: the user's folders and search path
 //! ([`UserPlaces::here`](install::UserPlaces::here): `HOME` or `USERPROFILE`, `XDG_DATA_HOME`, `LOCALAPPDATA`, `PATH`), where
 //! signing keys are ([`Keyring::open`](keys::keyring::Keyring::open): the same home, `HYPERCORE_SIGN_KEYS_DIRECTORY`), a
-//! manifest's date (`SOURCE_DATE_EPOCH`), and the folder for temporary files.
+//! manifest's date (`SOURCE_DATE_EPOCH`), the service manager's socket (`NOTIFY_SOCKET`), credentials of the place that a mirror
+//! is written to (`BOSC_MIRROR_*`, and those of the clouds), keys that must not be in a release (`secrets/in_use.rs`), and the
+//! folder for temporary files.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

@@ -3,6 +3,9 @@
 //! Segments that are mostly dead get no new writer; their blocks are copied to other segments, in commits of a
 //! bounded size; then nothing lives in them and the next commit deletes them. A crash on the way leaves blocks in
 //! one place or the other, never in none.
+//!
+//! Copies need room before they give any. On a full disk what can be deleted without is deleted, and the rest stays for
+//! another time: that is no failure of what was asked for.
 
 use crate::core::Core;
 use crate::db;
@@ -11,6 +14,7 @@ use crate::error::{ErrorKind, Result};
 use crate::lock::lock;
 use crate::owner::Owner;
 use crate::record::Record;
+use crate::reserve::{self, with_reserve};
 use crate::segment::SegmentWriter;
 use bosc_format::crypto::discovery_key;
 use redb::ReadableTable;
@@ -31,7 +35,7 @@ pub struct Collected {
 }
 
 pub(crate) fn run(inner: &Arc<Owner>) -> Result<Collected> {
-    let flush = || inner.commit(Vec::new(), Vec::new(), &mut None);
+    let flush = || with_reserve(&*inner.disk, || inner.commit(Vec::new(), Vec::new(), &mut None));
     let segment_bytes = || inner.segments.totals().0;
     flush()?;
     let before = segment_bytes();
@@ -42,11 +46,21 @@ pub(crate) fn run(inner: &Arc<Owner>) -> Result<Collected> {
     let result =
         if held.is_empty() { Ok(()) } else { move_all(inner, &held.iter().copied().collect(), &mut out) };
     inner.segments.release(&held);
-    result?;
+    unless_full(result)?;
     flush()?;
-    inner.compact()?;
+    unless_full(inner.compact())?;
+    if inner.options.keep_reserve {
+        reserve::keep(&*inner.disk);
+    }
     out.freed_bytes = before.saturating_add(out.moved_bytes).saturating_sub(segment_bytes());
     Ok(out)
+}
+
+fn unless_full(result: Result<()>) -> Result<()> {
+    match result {
+        Err(e) if e.kind() == ErrorKind::Full => Ok(()),
+        other => other,
+    }
 }
 
 fn move_all(inner: &Arc<Owner>, from: &BTreeSet<u32>, out: &mut Collected) -> Result<()> {

@@ -1,5 +1,9 @@
 //! How cores are kept: blocks, tree nodes, heads, manifests and keys, on disk or in memory, crash-safe.
 //!
+//! It owns the folder of a store: its lock, its database, its segments of block bytes, and what may be removed of them. It
+//! never speaks to a peer, starts no thread but the one that commits beside downloads, and hands out no byte that does not match
+//! the tree.
+//!
 //! # On disk
 //!
 //! A store is a directory with one owner process at a time:
@@ -7,7 +11,7 @@
 //!   `record.rs`);
 //! * `data/NNNNNN.seg`: segments, to which block bytes are appended;
 //! * `FORMAT`: `bosc-store 1`; `SEQ`: the number of the last commit; `LOCK`, `OWNER`: the owner's lock and process id;
-//!   `MARK`: tells the store from its copies (see `identity/mod.rs`).
+//!   `MARK`: tells the store from its copies (see `identity/mod.rs`); `RESERVE`: disk space kept for removals (`reserve.rs`).
 //!
 //! Block bytes are written to a segment as they come. A commit syncs the segments and then puts everything that
 //! names those bytes (places, tree nodes, bits, heads, of any number of cores) into one durable database
@@ -60,7 +64,7 @@
 //! - `commit`: everything pending, in one transaction. `pending`: a commit on its way. `edits`, `delta`: a change to one
 //!   core before it is made. `sequence`: `SEQ`.
 //! - `db`: the database. `page`, `record`, `rows`: its rows. `cache`: pages in memory.
-//! - `segment/`: block bytes. `gc`: disk space given back. `disk/`: file operations as a trait, so that a test can have a
+//! - `segment/`: block bytes. `gc`: disk space given back; `reserve`: what that needs on a full disk. `disk/`: file operations as a trait, so that a test can have a
 //!   disk that crashes.
 //! - `error`: failures, by who is to blame. `random`: random bytes of the system.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
@@ -90,6 +94,7 @@ mod pending;
 mod random;
 mod recent;
 mod record;
+mod reserve;
 mod rows;
 mod segment;
 mod sequence;

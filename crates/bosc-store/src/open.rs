@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::page::{ASIDE, PageKey};
 use crate::pending::CommitState;
 use crate::random::random;
+use crate::reserve;
 use crate::segment::{Claims, SegmentWriter, Segments};
 use crate::sequence;
 use redb::ReadableTable;
@@ -66,6 +67,9 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Inner> {
         let last = txn.open_table(db::CORES)?.last()?.map_or(0, |(id, _)| id.value());
         Ok(last.saturating_add(1))
     })?;
+    if options.keep_reserve {
+        reserve::keep(&*disk);
+    }
     let limit = options.segment_bytes.clamp(1, 3 << 30);
     let segments = Arc::new(Segments::open(disk.clone(), limit, claims)?);
     Ok(Inner {

@@ -21,6 +21,9 @@ pub struct Options {
     /// The folder may be another user's when root opens it, and what root makes in it is that user's. For what holds no key
     /// of root's, as a cache that a program run once as root must not take from its user.
     pub for_owner_of_folder: bool,
+    /// Keep 2 MiB of the disk aside, so that blocks can be removed when it is full. Made when the store is opened, and again
+    /// after [`crate::Store::gc`], where there is room.
+    pub keep_reserve: bool,
 }
 
 impl Default for Options {
@@ -33,6 +36,7 @@ impl Default for Options {
             background: true,
             segment_bytes: 64 << 20,
             for_owner_of_folder: false,
+            keep_reserve: false,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! An application that updates itself: over a `pear://` link, from peers, or from an HTTPS server.
 //!
+//! It owns the application's place on the disk while builds change in it, the journal of that, and what was seen of a source. It
+//! never ends the application, never installs what was not proved, and asks no person.
+//!
 //! # In fifteen lines
 //!
 //! ```no_run,edition2021

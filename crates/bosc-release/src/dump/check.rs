@@ -2,49 +2,35 @@
 
 use super::request::DumpError;
 use bosc_drive::drive::{DriveEntry, path};
+use bosc_names::{LinkProblem, Target};
 
 /// Longest name of a file, in bytes, that common file systems take.
 const MAX_NAME: usize = 255;
 
 /// Why a symlink is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the symlink's target {0}")]
-pub struct LinkError(pub(super) &'static str);
+#[error("the symlink {0}")]
+pub struct LinkError(#[from] LinkProblem);
 
 /// The text of a symlink to write for the link `key` with the target `linkname`: a relative path that stays in the
-/// folder. Absolute targets are seen from the drive's root.
+/// folder, by the rule of all symlinks ([`bosc_names::check_link`]). Absolute targets are seen from the drive's root.
 ///
-/// `..` is taken only in front: behind a name it could climb out through another symlink. As nothing lies below a
-/// symlink, every link then leads to a place within the folder, and so does every chain of links.
+/// As nothing lies below a symlink, every link then leads to a place within the folder, and so does every chain of links.
 pub fn check_link(key: &str, linkname: &str) -> Result<String, LinkError> {
-    if linkname.is_empty() || linkname.contains('\0') || linkname.len() > path::MAX_PATH_LEN {
-        return Err(LinkError("is not a path"));
-    }
+    let key = key.trim_start_matches('/');
     let target = linkname.replace('\\', "/");
-    let depth = key.split('/').filter(|p| !p.is_empty()).count().saturating_sub(1);
-    let absolute = target.starts_with('/');
-    let first = target.split('/').next().unwrap_or_default();
-    if first.ends_with(':') {
-        return Err(LinkError("starts with a drive letter or scheme"));
-    }
-    let mut ups = if absolute { depth } else { 0 };
-    let mut names = Vec::new();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if !names.is_empty() => return Err(LinkError("goes up behind a name")),
-            ".." if absolute || ups == depth => return Err(LinkError("leads out of the folder")),
-            ".." => ups += 1,
-            name => names.push(name),
+    // As written, so that it is found unchanged when the folder is staged again; an absolute one goes up to the root first.
+    let text = match target.strip_prefix('/') {
+        None => target,
+        Some(below) => {
+            let ups = std::iter::repeat_n("..", key.split('/').count().saturating_sub(1));
+            let names = below.split('/').filter(|part| !matches!(*part, "" | "."));
+            let parts: Vec<_> = ups.chain(names).collect();
+            if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
         }
-    }
-    if !absolute {
-        // As written, so that it is found unchanged when the folder is staged again.
-        return Ok(target);
-    }
-    let mut out = vec![".."; ups];
-    out.append(&mut names);
-    Ok(if out.is_empty() { ".".into() } else { out.join("/") })
+    };
+    bosc_names::check_link(key, &text, Target::Linux)?;
+    Ok(text)
 }
 
 /// Checks that a key has a place on disk.
@@ -110,6 +96,7 @@ mod tests {
             ("/a", ""),
             ("/a", "b\0"),
             ("/a", "C:/x"),
+            ("/a", "/C:/x"),
             ("/a", "..\\b"),
         ] {
             assert!(check_link(key, target).is_err(), "{key} -> {target}");

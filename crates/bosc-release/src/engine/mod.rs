@@ -135,7 +135,10 @@ impl Engine {
     pub fn open(config: &EngineConfig) -> Result<Self, CommandError> {
         let bootstrap = bootstrap_nodes(&config.bootstrap)?;
         let relay = public_keys(&config.relay, "--relay")?;
-        let store = Store::open(&config.store, Options::default()).map_err(store_error)?;
+        let mut options = Options::default();
+        // `gc` is the way out of a full disk.
+        options.keep_reserve = true;
+        let store = Store::open(&config.store, options).map_err(store_error)?;
         if let Some(key) = &config.primary_key {
             store.set_primary_key(key).map_err(|e| errors::other_primary_key().because(e))?;
         }

@@ -1,4 +1,4 @@
-//! What any command that reads or writes a link may tell of it.
+//! Events of any command that reads or writes a link.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -48,18 +48,6 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Replace::new(Durability::Disk).private().only_new().write(path, bytes)
 }
 
-/// Opens a file that is only there to be locked; makes it, private, when it is not. A link is not followed.
-pub(crate) fn open_lock(path: &Path) -> io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    options.open(path)
-}
-
 /// Replaces a file in one step.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Replace::new(Durability::Disk).private().write(path, bytes)

@@ -11,7 +11,8 @@
 //!
 //! - `config`: `pear.json` `multisig`, and the link that follows from it. `vanity`: a namespace for a wanted link.
 //! - `text`: requests and responses from arguments, files and standard input. `quorum`: which responses count.
-//! - `journal`: the journal of commits. `signed`: what a key signed, so that it signs no second release of a length.
+//! - `journal`: the journal of commits. `signed`: what a key signed, so that it signs no second release of a length; how
+//!   that goes with what it is asked to sign now: `command/earlier`.
 //! - `command/`: what the engine runs. `event`: events, and results of the subcommands. `errors`: errors by their codes.
 
 pub(crate) mod command;
@@ -35,7 +36,7 @@ pub const PEER_UPDATE_TIMEOUT_MS: u64 = 5_000;
 /// How many peers must hold everything before a request, and after a commit.
 pub const FULL_COPIES: usize = 2;
 /// How long a commit waits for those, when nothing else is said: ten minutes.
-pub const COMMIT_WAIT_MS: u64 = 600_000;
+pub const COMMIT_WAIT_SECS: u32 = 600;
 
 /// Who signs a link, as plain data.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

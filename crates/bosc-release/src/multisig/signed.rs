@@ -27,7 +27,7 @@ use bosc_format::signing::{self, Request};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 impl Keyring {
     /// What the keys signed is put down beside them, or in the folder `named`. Always the same one: what lies in another
@@ -60,7 +60,6 @@ mod tests;
 const FILE_MAX: u64 = 32 << 20;
 /// How long another run may hold the lock; it holds it for one write.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const VERSION: u32 = 1;
 
 /// One release that was signed.
@@ -290,24 +289,11 @@ impl Memory {
     /// Held while the file is replaced. Released by the system when the process ends.
     fn lock(&self) -> Result<std::fs::File, CommandError> {
         let path = self.dir.join(".signed.lock");
-        let file = files::open_lock(&path).map_err(|e| self.unwritable(e))?;
-        let began = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(std::fs::TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT => {
-                    std::thread::sleep(LOCK_PAUSE);
-                }
-                Err(std::fs::TryLockError::WouldBlock) => {
-                    return Err(CommandError::failed(format!(
-                        "{} is in use by another program",
-                        path.display()
-                    ))
-                    .hint("end the other `bosc multisig sign`, then run the command again"));
-                }
-                Err(std::fs::TryLockError::Error(e)) => return Err(self.unwritable(e)),
-            }
-        }
+        let locked = bosc_files::lock(&path, LOCK_WAIT).map_err(|e| self.unwritable(e))?;
+        locked.ok_or_else(|| {
+            CommandError::failed(format!("{} is in use by another program", path.display()))
+                .hint("end the other `bosc multisig sign`, then run the command again")
+        })
     }
 
     fn unwritable(&self, e: std::io::Error) -> CommandError {

@@ -10,7 +10,7 @@ use crate::engine::conflict::Conflicts;
 use crate::engine::seeded::SeededHere;
 use crate::error::CommandError;
 use crate::mirror::keep::Keeping;
-use bosc_follow::{Alarm, Background, FollowedCore, FollowedDrive, Urgent};
+use bosc_follow::{Alarm, Background, FollowedCore, FollowedDrive, Urgent, copies};
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -238,17 +238,10 @@ impl<'a> Seeding<'a> {
         }
         self.peers = now;
         let needed = self.blobs_needed(db);
-        let whole = |s: &CoreStatus, key: &PublicKey| {
-            s.length == 0 || s.peers.iter().any(|p| p.key == *key && p.holds(s.fork, s.length))
-        };
-        let mut synced = BTreeSet::new();
-        for key in &self.peers {
-            if db.length > 0 && whole(db, key) && blobs.is_some_and(|b| b.length >= needed && whole(b, key)) {
-                if !self.synced.contains(key) {
-                    sink.tell(SeedEvent::PeerSync(id::encode(key)));
-                }
-                synced.insert(*key);
-            }
+        let whole = blobs.map(|blobs| copies(db, blobs, Some(needed)).full).unwrap_or_default();
+        let synced: BTreeSet<_> = whole.into_iter().collect();
+        for key in synced.difference(&self.synced) {
+            sink.tell(SeedEvent::PeerSync(id::encode(key)));
         }
         // A peer that had everything and left has still had it.
         self.synced.retain(|k| !self.peers.contains(k));
@@ -325,7 +318,7 @@ impl<'a> Seeding<'a> {
             whoami: id::encode(self.followed.node().public_key()),
             firewalled: net.firewalled,
             nat_type: if net.randomized { NatType::Random } else { NatType::Consistent },
-            full_copies: db.full_copies().min(b.full_copies()),
+            full_copies: self.full_copies(db, b).len(),
             upload: Traffic {
                 total_bytes: up,
                 total_blocks: db.uploaded_blocks + b.uploaded_blocks,
@@ -343,6 +336,11 @@ impl<'a> Seeding<'a> {
         })));
     }
 
+    /// Peers that hold both cores as far as these are here. Without a blobs core: nobody.
+    fn full_copies(&self, db: &CoreStatus, blobs: &CoreStatus) -> Vec<PublicKey> {
+        copies(db, blobs, self.followed.known_blobs().map(|_| 0)).full
+    }
+
     /// Bytes of blocks that came, from peers and mirrors.
     fn received(&self) -> u64 {
         let cores = [Some(self.followed.db()), self.followed.known_blobs()];
@@ -352,17 +350,17 @@ impl<'a> Seeding<'a> {
     /// Who has it, and how much of it.
     pub(super) fn peer_table(&self, net: &NetStatus) -> SeedEvent {
         let (db, blobs) = self.followed.statuses();
+        let full: BTreeSet<_> = self.full_copies(&db, &blobs).into_iter().collect();
         let row = |peer: &PeerStatus| {
             let connection = net.peers.get(&peer.key);
             let content = blobs.peers.iter().find(|p| p.key == peer.key);
-            let whole = |s: &CoreStatus, p: &PeerStatus| s.length == 0 || p.holds(s.fork, s.length);
             PeerRow {
                 key: id::encode(&peer.key),
                 address: connection.map(|c| c.address.to_string()),
                 relayed: connection.is_some_and(|c| c.relayed),
                 fork: peer.fork,
                 length: peer.length,
-                full: db.length > 0 && whole(&db, peer) && content.is_some_and(|p| whole(&blobs, p)),
+                full: full.contains(&peer.key),
                 content_length: content.map_or(0, |p| p.length),
                 content_held: content.map_or(0, |p| p.contiguous_length),
                 sent_bytes: peer.uploaded_bytes + content.map_or(0, |p| p.uploaded_bytes),
@@ -394,7 +392,7 @@ impl<'a> Seeding<'a> {
             limited: self.limited.is_some(),
             complete: self.told.as_ref().is_some_and(|t| t.length > 0 && t.db_whole && t.blobs_whole),
             peers: db.peers.len() as u64,
-            full_copies: db.full_copies().min(blobs.full_copies()) as u64,
+            full_copies: self.full_copies(&db, &blobs).len() as u64,
             sent: (db.uploaded_bytes + blobs.uploaded_bytes, db.uploaded_blocks + blobs.uploaded_blocks),
             received: (self.received(), db.downloaded_blocks + blobs.downloaded_blocks),
             db: of(self.followed.db(), &db),

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::events::CoreChange;
 use crate::lock::lock;
 use crate::record::KeySource;
+use crate::reserve::with_reserve;
 use bosc_format::manifest::{Manifest, Verifier};
 use bosc_format::merkle::{self, Head};
 use bytes::Bytes;
@@ -103,43 +104,56 @@ impl Core {
 
     /// Gives up the bytes of blocks `start..end`; the tree stays, so they can be fetched again. Returns how
     /// many were here. Segments in which nothing lives any more are deleted; [`crate::Store::gc`] packs the
-    /// others. A long range goes in steps: an error part way leaves the first steps done.
+    /// others. A long range goes in steps: an error part way leaves the first steps done. On a full disk the
+    /// store's reserve is spent, if it has one ([`crate::Options::keep_reserve`]).
     pub fn clear(&self, start: u64, end: u64) -> Result<u64> {
         let mut cleared = 0;
         let mut next = Some(start);
         while let Some(at) = next {
-            let intent = lock(&self.shared.intent);
-            // Everything in the database, so that looking there finds everything.
-            self.inner.commit(Vec::new(), Vec::new(), &mut None)?;
-            let mut record = {
-                let state = self.shared.read();
-                if state.removed {
-                    return Err(Error::NotFound("the core"));
-                }
-                state.record.clone()
-            };
-            let end = end.min(record.head.length);
-            let (places, rest) = self.inner.places(self.shared.id, at..end)?;
+            let (here, rest) = with_reserve(&*self.inner.disk, || self.clear_some(at, end))?;
+            cleared += here;
             next = rest;
-            if places.is_empty() {
-                continue;
-            }
-            let mut edits = Edits::new(self.shared.id);
-            for (block, _) in &places {
-                cleared += u64::from(edits.remove_block(&self.inner, *block)?);
-            }
-            record.contiguous = record.contiguous.min(at);
-            let changes = vec![CoreChange::Cleared { start: at, end: rest.unwrap_or(end) }];
-            let delta = edits.finish(&self.inner, self.shared.clone(), record, changes.clone())?;
-            self.inner.commit(vec![delta], Vec::new(), &mut None)?;
-            drop(intent);
-            self.notify(&changes);
         }
         Ok(cleared)
     }
 
+    /// One step: how many blocks went, and where to go on.
+    fn clear_some(&self, at: u64, end: u64) -> Result<(u64, Option<u64>)> {
+        let intent = lock(&self.shared.intent);
+        // Everything in the database, so that looking there finds everything.
+        self.inner.commit(Vec::new(), Vec::new(), &mut None)?;
+        let mut record = {
+            let state = self.shared.read();
+            if state.removed {
+                return Err(Error::NotFound("the core"));
+            }
+            state.record.clone()
+        };
+        let end = end.min(record.head.length);
+        let (places, rest) = self.inner.places(self.shared.id, at..end)?;
+        if places.is_empty() {
+            return Ok((0, rest));
+        }
+        let mut cleared = 0;
+        let mut edits = Edits::new(self.shared.id);
+        for (block, _) in &places {
+            cleared += u64::from(edits.remove_block(&self.inner, *block)?);
+        }
+        record.contiguous = record.contiguous.min(at);
+        let changes = vec![CoreChange::Cleared { start: at, end: rest.unwrap_or(end) }];
+        let delta = edits.finish(&self.inner, self.shared.clone(), record, changes.clone())?;
+        self.inner.commit(vec![delta], Vec::new(), &mut None)?;
+        drop(intent);
+        self.notify(&changes);
+        Ok((cleared, rest))
+    }
+
     /// Removes the core and all that is kept of it.
     pub(crate) fn remove(&self) -> Result<()> {
+        with_reserve(&*self.inner.disk, || self.try_remove())
+    }
+
+    fn try_remove(&self) -> Result<()> {
         let intent = lock(&self.shared.intent);
         self.inner.commit(Vec::new(), Vec::new(), &mut None)?;
         self.shared.alive()?;

@@ -5,7 +5,7 @@ use super::place::{MARK, Place};
 use super::traits::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::folder_state::FORMAT_FILE;
-use crate::{db, sequence};
+use crate::{db, reserve, sequence};
 use bosc_files::{Dir, trusted_owner};
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -139,7 +139,7 @@ fn check(dir: &Dir, of_anybody: bool) -> Result<()> {
 
 /// Whether the name is one of a store's files.
 fn is_opened(name: &OsStr) -> bool {
-    let known = [LOCK_FILE, OWNER_FILE, db::FILE, FORMAT_FILE, sequence::FILE, MARK];
+    let known = [LOCK_FILE, OWNER_FILE, db::FILE, FORMAT_FILE, sequence::FILE, reserve::FILE, MARK];
     known.iter().any(|file| name == *file) || Path::new(name).extension().is_some_and(|e| e == "seg")
 }
 

@@ -2,10 +2,12 @@
 //!
 //! # Files
 //!
-//! - `cores`: cores that are written here. `replicas`: cores that come from peers. `space`: disk space, and what is removed.
+//! - `cores`: cores that are written here. `replicas`: cores that come from peers. `space`: disk space, and what is removed. `full`:
+//!   a full disk.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod cores;
+mod full;
 mod replicas;
 mod space;
 #[path = "../support/mod.rs"]

@@ -1,4 +1,5 @@
-//! Every variable of the environment that Bosc reads or sets.
+//! Variables of the environment by which Bosc is told something, or tells it; those of the system (`SOURCE_DATE_EPOCH`, `NOTIFY_SOCKET`,
+//! `HOME`, …) mean what they mean everywhere.
 
 /// A variable.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) const READ: [Variable; 20] = [
         "DHT nodes to start from, as `--bootstrap HOST:PORT,...`; the flag wins",
     ),
     variable("BOSC_RELAY", "all", "Blind relays to go through, as `--relay KEY,...`; the flag wins"),
-    variable("BOSC_LAN", "all", "Anything but empty, 0, n, no, off, f and false: as `--lan`"),
+    variable("BOSC_LAN", "all", "As `--lan`, unless it is empty, 0, n, no, off, f or false"),
     variable("NO_COLOR", "all", "No colours, unless `--color always`"),
     variable(
         "BOSC_PRIMARY_KEY",
@@ -37,7 +38,7 @@ pub(super) const READ: [Variable; 20] = [
     ),
     variable(
         "BOSC_PASSPHRASE",
-        "`keys`, `multisig`",
+        "all that ask for a passphrase, and all with `BOSC_PRIMARY_KEY_FILE`",
         "The passphrase, where nobody can type it; `--passphrase-fd N` wins",
     ),
     variable(
@@ -45,10 +46,10 @@ pub(super) const READ: [Variable; 20] = [
         "`multisig keys export`, `import`",
         "The passphrase to change to; `--new-passphrase-fd N` wins",
     ),
-    variable("BOSC_KEYS", "`multisig`", "Folder of the signing keys, as `--keys DIR`; the flag wins"),
+    variable("BOSC_KEYS", "all with `--keys`", "Folder of the signing keys, as `--keys DIR`; the flag wins"),
     variable(
         "HYPERCORE_SIGN_KEYS_DIRECTORY",
-        "`multisig`",
+        "all with `--keys`",
         "Folder of the signing keys of npm `hypercore-sign`, in place of `~/.hypercore-sign`",
     ),
     variable(
@@ -76,19 +77,19 @@ pub(super) const READ: [Variable; 20] = [
     variable("BOSC_MIRROR_PASSWORD", "`mirror`, `seed`", "The password of that user"),
     variable(
         "HTTPS_PROXY",
-        "`watch`",
+        "`watch`, and all that read or write mirrors",
         "The proxy for HTTPS (`http`, `https`, `socks4`, `socks4a`, `socks5`, `socks5h`), else `ALL_PROXY`; lower case \
          wins, as in curl. It is used or the connection fails; `--proxy URL` wins",
     ),
     variable(
         "NO_PROXY",
-        "`watch`",
+        "`watch`, and all that read or write mirrors",
         "Hosts that are reached without it, by curl's rules: domains with all below them, addresses, networks such as \
          `10.0.0.0/8`, or `*`",
     ),
     variable(
         "SSL_CERT_FILE",
-        "`watch`",
+        "`watch`, and all that read or write mirrors",
         "File of certificate authorities (CAs) to use instead of the system's store; the built-in list still counts. \
          `SSL_CERT_DIR` names a folder of them",
     ),

@@ -1,4 +1,4 @@
-//! What any command that reads or writes a link may tell of it.
+//! Lines for people about a link that any command may meet: a second history, a copied store, what an update costs.
 
 use crate::plain::{Tone, one_line};
 use crate::printer::{Printer, bytes};

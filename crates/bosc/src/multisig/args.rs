@@ -1,5 +1,7 @@
 //! Flags of `bosc multisig`.
 
+use bosc_release::keys::keyring::DEFAULT_NAME;
+use bosc_release::multisig::COMMIT_WAIT_SECS;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -82,7 +84,7 @@ pub(crate) enum KeysCommand {
     /// Print a public key; make the key if there is none
     Get {
         /// The key's name
-        #[arg(default_value = "default")]
+        #[arg(default_value = DEFAULT_NAME)]
         name: String,
         /// Print the encrypted private key too
         #[arg(long)]
@@ -94,7 +96,7 @@ pub(crate) enum KeysCommand {
     /// Print where a key's files are
     Paths {
         /// The key's name
-        #[arg(default_value = "default")]
+        #[arg(default_value = DEFAULT_NAME)]
         name: String,
     },
     /// List the keys
@@ -183,7 +185,7 @@ pub(crate) struct Sign {
     /// The request: its text, a file, or - for standard input
     pub(crate) request: String,
     /// The key to sign with
-    #[arg(default_value = "default")]
+    #[arg(default_value = DEFAULT_NAME)]
     pub(crate) name: String,
     /// The drive that the request was made from, to see its files
     #[arg(long, value_name = "LINK")]
@@ -252,7 +254,7 @@ pub(crate) struct Commit {
     #[command(flatten)]
     pub(crate) signed: Signed,
     /// How long to wait until two peers hold a full copy of the release
-    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = f64::from(COMMIT_WAIT_SECS))]
     pub(crate) wait: f64,
 }
 

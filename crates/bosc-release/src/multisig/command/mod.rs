@@ -5,7 +5,8 @@
 //! - `request`: makes a request, once enough peers hold a full copy of the source. `inspect`: finds the drive that a request names, here or at peers; what a signer is shown.
 //!   `version`: whether the length of a source is one of its versions. `earlier`: what a key signed before, against what it
 //!   is asked to sign.
-//! - `commit/`: the state machine of `verify` and `commit`. `target/`: what production is, seen from a source. `claim/`: two
+//! - `commit/`: the state machine of `verify` and `commit` (`plan`: what the texts alone refuse, and responses kept from before;
+//!   `learn`: production and source; `write`: claim, write, copies). `target/`: what production is, seen from a source. `claim/`: two
 //!   commits see each other. `gaps`: blocks of production that nobody offers. `write`: the one transaction that extends it.
 //! - `peers`: a drive's two cores on the network, and bounded waits for lengths, copies and blocks.
 

@@ -9,7 +9,7 @@ pub(super) const PAGES: &[Page] = &[
 The file release.json in the folder that is staged is signed with the release: it says how
 far the release goes at first, who may say more afterwards (operators), and how old the
 newest word may be. Clients obey it. A link without the file behaves as if there were no
-such thing. All of it: docs/policy.md.",
+such thing. Details: docs/policy.md.",
         examples: &[("What holds for a link now", "bosc policy show pear://KEY")],
     },
     Page {
@@ -35,11 +35,11 @@ nothing that clients could not obey.",
                 "bosc policy set ./hello-deployment --rollout 10% --operator night-shift",
             ),
             (
-                "Clients notice within a week that what is new is kept from them",
+                "Clients notice within a week if newer releases are withheld",
                 "bosc policy set ./hello-deployment --freshness 7d",
             ),
             (
-                "The boss may also take a version back from where it runs",
+                "The boss may also recall a version where it runs",
                 "bosc policy set ./hello-deployment --recall --operator boss=KEY:halt,recall",
             ),
         ],
@@ -48,7 +48,7 @@ nothing that clients could not obey.",
         path: "policy check",
         details: "\
 Exit code 2 (of a folder) or 7 (of a link) if clients cannot obey the rules: they would
-install nothing. What can be obeyed and is probably not meant so is shown, and is no error.",
+install nothing. What can be obeyed but is probably a mistake is shown; it is not an error.",
         examples: &[("In CI, before a release", "bosc policy check ./hello-deployment")],
     },
     Page {
@@ -66,8 +66,8 @@ the passphrase of the key.",
     Page {
         path: "halt",
         details: "\
-Nobody installs the version any more, also who has it ready; who has it on trial goes back
-to the build before. With --recall also those who run it, if the rules allow recalls. It is
+Nobody installs the version any more, even where it is downloaded; where it is on trial, the
+build before comes back. With --recall, also where it runs, if the rules allow it. It is
 never the way to a lower version of your choice: for that, release a newer one.",
         examples: &[
             ("It does not start for some", "bosc halt pear://KEY 1.4.2"),
@@ -77,8 +77,8 @@ never the way to a lower version of your choice: for that, release a newer one."
     Page {
         path: "lift",
         details: "\
-Only who halted it can lift that. It goes on as far as it went before; who went back gets
-it again.",
+Only the operator who halted it can lift that. It then goes as far as it went before;
+machines that went back get it again.",
         examples: &[("It was something else", "bosc lift pear://KEY 1.4.2")],
     },
     Page {
@@ -87,7 +87,7 @@ it again.",
 Where the rules have a freshness, clients install nothing when nobody said for so long what
 is the newest. A seeder does it by itself: `bosc seed LINK --refresh-with NAME`, which also
 has the DHT keep what the other operators say: its nodes forget a statement after two days.
-Said only of what a peer vouches for, and never of less than was named before.",
+It names only what a peer vouches for, and never less than was named before.",
         examples: &[("By hand", "bosc refresh pear://KEY")],
     },
 ];

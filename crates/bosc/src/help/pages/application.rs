@@ -78,7 +78,7 @@ patches; what they make has the signed digest. Clients of Perry do not see them.
 A patch holds what really changed: in programs (ELF, PE, Mach-O), addresses that moved cost
 nothing. `stage`, `publish` and `updater manifest` make patches by themselves; these
 commands are for files alone. Nothing has to be trusted: what a patch makes has the hash
-that it promises, and who knows another hash of the file compares that.
+that it promises; if you know the hash of the file from elsewhere, compare the two.
 Files have at most 4 GiB.",
         examples: &[
             ("A patch", "bosc delta make hello-1.0.0 hello-1.1.0 hello.patch"),

@@ -10,8 +10,8 @@ Finds out what the folder is (Tauri, electron-builder, Electron Forge, Pear, PyI
 Rust or Node program, or builds alone), its name and version, and where its builds are. Asks
 what it cannot know, three questions at most. Then it writes bosc.toml, an ignore file, a
 workflow for CI and the lines for the application, and puts a new link into the project's
-own file. What is there is changed only after you saw the difference and agreed. A second
-time it has nothing to do. Without a terminal give --yes, or the flags for what is missing.
+own file. Existing files change only after you have seen the difference and agreed. Run
+again, it has nothing to do. Without a terminal, give --yes or flags for what is missing.
 
 bosc.toml says what `bosc publish` releases:
   [publish]
@@ -95,7 +95,7 @@ The newest release first: its version, length and time, the hash of the tree at 
 who of the quorum signed it, its size, what changed since the one before, and what an update
 from there costs. Then what the link's operators say now. Length and hash are of the signed
 tree: whoever has the link computes the same. A store keeps the signature of its newest head
-alone; of older ones `bosc monitor` does.",
+only; `bosc monitor` keeps those of older heads.",
         examples: &[
             ("The last releases", "bosc log pear://KEY"),
             ("All of them, for a program", "bosc log pear://KEY --max 1000 --json"),

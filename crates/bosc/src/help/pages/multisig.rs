@@ -8,7 +8,7 @@ pub(super) const PAGES: &[Page] = &[
         details: "\
 Who signs is in pear.json: \"multisig\": {\"publicKeys\": [...], \"quorum\": 2, \"namespace\":
 \"org/app\"}. The production link follows from that alone. Requests and responses are lines
-of text without a secret; a file that holds one, or - for standard input, does as well.",
+of text that hold no secret. You may also give a file that holds them, or - for stdin.",
         examples: &[
             ("Each signer, once", "bosc multisig keys get"),
             ("The link of production", "bosc multisig link"),

@@ -37,8 +37,8 @@ router gives a seeder a port, whom it can reach directly, and what to do.",
         path: "monitor",
         details: "\
 Keeps every head of the link with its signatures, and every statement of its operators, in
-a file that only grows. Ends with exit code 7 when a history forks or is cut back, others
-sign or operate than before, or an operator says two things under one counter. Two monitors
+a file that only grows. Ends with exit code 7 when a history forks or is cut back, signers
+or operators change, or an operator says two things under one counter. Two monitors
 in two places, whose files are compared, find out whether both are shown the same.",
         examples: &[
             ("Watch a link", "bosc monitor pear://KEY hello.monitor"),
@@ -84,7 +84,7 @@ ask peers for the newest version before they write, so somebody has to seed the 
         path: "keys operator",
         details: "\
 An operator's key is kept where signing keys are, under a passphrase, and moved and backed
-up like them (`bosc multisig keys export`, `import`). One key speaks for one link. It is no
+up like them (`bosc multisig keys export`, `import`). One key serves one link. It is not a
 key of the quorum: with it nobody can release anything.",
         examples: &[("Once, on the machine of who is on call", "bosc keys operator night-shift")],
     },
@@ -115,7 +115,7 @@ cut back or removed. Exit code 5 if something is still missing in the end.",
     },
     Page {
         path: "gc",
-        details: "What another command of this store is using stays. Killed, run it again.",
+        details: "What another command on this store is using stays. If it is killed, run it again.",
         examples: &[
             ("What an unfinished download would give back", "bosc gc downloads --dry-run"),
             ("Shrink the store's files", "bosc gc store"),

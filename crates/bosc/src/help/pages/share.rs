@@ -8,7 +8,7 @@ pub(super) const PAGES: &[Page] = &[
         details: "\
 Downloads all of the drive, keeps up with new versions, and serves them to other peers until
 Ctrl+C. Once a day it also reads back everything it holds, and fetches damaged blocks again.
-It takes many links from a file, has bounds, metrics and an end in peace: see
+It takes many links from a file, has limits and metrics, and ends gracefully: see
 docs/operators.md.",
         examples: &[
             ("Seed until Ctrl+C", "bosc seed pear://KEY"),
@@ -18,7 +18,7 @@ docs/operators.md.",
                 "bosc seed --links FILE --metrics 9464",
             ),
             (
-                "Leave some of the line and of the disk to others",
+                "Leave some bandwidth and disk space to others",
                 "bosc seed pear://KEY --upload-limit 8M --max-disk 20G",
             ),
             (
