@@ -9,7 +9,7 @@
 #   PUBLISH_NAME            which link of this secret; default: the name in package.json
 #   PUBLISH_BUILDS          folder of builds, PLATFORM/APPLICATION, that FOLDER is the project of; default: FOLDER is what is released
 #   PUBLISH_SNAPSHOT        file that keeps how long the link is; commit it; default ci/snapshot.json
-#   PUBLISH_MIRROR          folder that keeps the link's blocks between runs (a cache or a disk); default: none, peers have them
+#   PUBLISH_CACHE           folder that keeps the link's blocks between runs (a cache or a disk); default: none, peers have them
 #   PUBLISH_MIRROR_TO       where `bosc mirror` writes the release afterwards: a folder, s3://, gs://, az://, https://; default: nowhere
 #   PUBLISH_COPIES          how many others must have the release before this ends; default 2
 #   PUBLISH_WAIT            for how many seconds at most; default 600
@@ -39,7 +39,9 @@ set -- --ci --store "$store/store" --snapshot "$snapshot" \
   --copies "${PUBLISH_COPIES:-2}" --wait "${PUBLISH_WAIT:-600}"
 [ -z "${PUBLISH_NAME:-}" ] || set -- "$@" --name "$PUBLISH_NAME"
 [ -z "${PUBLISH_WAIT_PEERS:-}" ] || set -- "$@" --wait-peers "$PUBLISH_WAIT_PEERS"
-[ -z "${PUBLISH_MIRROR:-}" ] || set -- "$@" --mirror "$PUBLISH_MIRROR"
+# It was called PUBLISH_MIRROR.
+PUBLISH_CACHE=${PUBLISH_CACHE:-${PUBLISH_MIRROR:-}}
+[ -z "$PUBLISH_CACHE" ] || set -- "$@" --cache "$PUBLISH_CACHE"
 [ "${PUBLISH_FIRST:-}" != 1 ] || set -- "$@" --first
 [ "${PUBLISH_DRY_RUN:-}" != 1 ] || set -- "$@" --dry-run
 if [ -n "${PUBLISH_BUILDS:-}" ]; then

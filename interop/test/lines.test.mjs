@@ -415,18 +415,18 @@ test('an offline runner refuses, unless a mirror knows', { timeout, skip }, asyn
   assertFailed(await publish(f.bosc({ env }), '--first'), 'ERR_NOT_SEEDED')
 
   const mirror = f.fresh('mirror')
-  const one = succeeded(await publish(f.bosc({ env }), '--first', '--mirror', mirror))
+  const one = succeeded(await publish(f.bosc({ env }), '--first', '--cache', mirror))
   setVersion(dir, '1.0.1')
-  const two = succeeded(await publish(f.bosc({ env }), '--mirror', mirror))
+  const two = succeeded(await publish(f.bosc({ env }), '--cache', mirror))
   assert.ok(two.length > one.length)
   setVersion(dir, '1.0.2')
-  assertFailed(await publish(f.bosc({ env }), '--first', '--mirror', mirror), 'ERR_ALREADY_PUBLISHED')
+  assertFailed(await publish(f.bosc({ env }), '--first', '--cache', mirror), 'ERR_ALREADY_PUBLISHED')
 
   // A store that a runner left is a mirror too, and is brought up to date.
   const left = f.bosc({ env })
-  const three = succeeded(await publish(left, '--mirror', mirror))
+  const three = succeeded(await publish(left, '--cache', mirror))
   setVersion(dir, '1.0.3')
-  const four = succeeded(await publish(f.bosc({ env }), '--mirror', left.store))
+  const four = succeeded(await publish(f.bosc({ env }), '--cache', left.store))
   assert.ok(four.length > three.length)
   const holder = f.bosc({ store: left.store })
   assert.equal((await holder.ok('cores')).all('core').some((c) => c.length === four.length), true)
@@ -441,7 +441,7 @@ test('an offline runner refuses, unless a mirror knows', { timeout, skip }, asyn
   bytes[bytes.length - 1] ^= 1
   fs.writeFileSync(file, bytes)
   setVersion(dir, '1.0.4')
-  assertFailed(await publish(f.bosc({ env }), '--mirror', mirror), 'ERR_INVALID_MIRROR')
+  assertFailed(await publish(f.bosc({ env }), '--cache', mirror), 'ERR_INVALID_MIRROR')
 })
 
 test('a runner killed in the middle leaves nothing that the next one could not continue', { timeout, skip }, async (t) => {
@@ -450,7 +450,7 @@ test('a runner killed in the middle leaves nothing that the next one could not c
   const work = f.tree({ 'dist/package.json': packageText('1.0.0'), 'dist/a': noise(1, 3_000_000) })
   const dir = path.join(work, 'dist')
   const mirror = f.fresh('mirror')
-  const args = ['publish', '--ci', 'dist', '--yes', '--wait-peers', '1', '--wait', '30', '--copies', '1', '--mirror', mirror]
+  const args = ['publish', '--ci', 'dist', '--yes', '--wait-peers', '1', '--wait', '30', '--copies', '1', '--cache', mirror]
   let first = true
   for (const [tag, delay] of [['learned', 0], ['staging', 15], ['addendum', 0], ['mirrored', 0], ['seeding', 0]]) {
     const bosc = f.bosc({ env })
@@ -465,7 +465,7 @@ test('a runner killed in the middle leaves nothing that the next one could not c
     setVersion(dir, `1.0.${Math.round(performance.now())}`)
   }
   const bosc = f.bosc({ env })
-  const done = succeeded(await runIn(bosc, work, 'publish', '--ci', 'dist', '--wait-peers', '1', '--wait', '1', '--mirror', mirror))
+  const done = succeeded(await runIn(bosc, work, 'publish', '--ci', 'dist', '--wait-peers', '1', '--wait', '1', '--cache', mirror))
   await bosc.seed(done.link)
   const { drive } = await readAll(f, done.link, done.length)
   assert.equal(drive.core.fork, 0)

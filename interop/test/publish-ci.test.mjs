@@ -118,7 +118,7 @@ test('a mirror vouches only for what is signed and ours', { timeout, skip }, asy
   const [mirror, other] = [f.fresh('mirror'), f.fresh('mirror')]
   const bosc = f.bosc({ env: g.env })
   const fast = ['--wait-peers', 1, '--copies', 0]
-  const { link } = succeeded(await g.publish(bosc, '--first', '--mirror', mirror, ...fast))
+  const { link } = succeeded(await g.publish(bosc, '--first', '--cache', mirror, ...fast))
   const before = await lengths(bosc)
   const key = link.slice('pear://'.length)
   const head = path.join(mirror, `${key}.head`)
@@ -126,7 +126,7 @@ test('a mirror vouches only for what is signed and ours', { timeout, skip }, asy
   setVersion(g.dir, '1.1.0')
   for (const bad of [{ length: 1, signature: 'zz' }, { signature: '00'.repeat(good.signature.length / 2) }]) {
     fs.writeFileSync(head, JSON.stringify({ ...good, ...bad }))
-    assertFailed(await g.publish(bosc, '--mirror', mirror, ...fast), 'ERR_INVALID_MIRROR')
+    assertFailed(await g.publish(bosc, '--cache', mirror, ...fast), 'ERR_INVALID_MIRROR')
     assert.deepEqual(await lengths(bosc), before, 'nothing was signed')
   }
   fs.writeFileSync(head, JSON.stringify(good))
@@ -135,12 +135,12 @@ test('a mirror vouches only for what is signed and ours', { timeout, skip }, asy
   const again = f.bosc({ env: g.env })
   const h = ground(f, { b: noise(2, 100_000) })
   fs.copyFileSync(path.join(g.dir, 'package.json'), path.join(h.dir, 'package.json'))
-  succeeded(await h.publish(again, '--first', '--mirror', other, ...fast))
+  succeeded(await h.publish(again, '--first', '--cache', other, ...fast))
   for (const dir of [other, again.store]) {
-    assertFailed(await g.publish(bosc, '--mirror', dir, ...fast), 'ERR_FORKED')
+    assertFailed(await g.publish(bosc, '--cache', dir, ...fast), 'ERR_FORKED')
     assert.deepEqual(await lengths(bosc), before, 'nothing was signed')
   }
-  succeeded(await g.publish(bosc, '--mirror', mirror, ...fast))
+  succeeded(await g.publish(bosc, '--cache', mirror, ...fast))
 })
 
 test('a head that a peer saw is in the snapshot, though nobody took all of it', { timeout, skip }, async (t) => {
@@ -194,11 +194,11 @@ test('no peer may see a release before the mirror: a node of another command is 
   const g = ground(f)
   const bosc = f.bosc({ env: g.env })
   const mirror = f.fresh('mirror')
-  const { link } = succeeded(await g.publish(bosc, '--first', '--mirror', mirror, '--wait-peers', 1, '--copies', 0))
+  const { link } = succeeded(await g.publish(bosc, '--first', '--cache', mirror, '--wait-peers', 1, '--copies', 0))
   const before = await lengths(bosc)
   const seeding = await bosc.seed(link)
   setVersion(g.dir, '1.1.0')
-  const flags = ['--mirror', mirror, '--wait-peers', 1, '--copies', 0]
+  const flags = ['--cache', mirror, '--wait-peers', 1, '--copies', 0]
   assertFailed(await g.publish(bosc, ...flags), 'ERR_BUSY')
   assert.deepEqual(await lengths(bosc), before, 'nothing was signed')
   await seeding.stop()
@@ -286,7 +286,7 @@ test('two names share a snapshot and neither is lost', { timeout, skip }, async 
   const start = (name, ...flags) => {
     const bosc = f.bosc({ env })
     bosc.cwd = work
-    return bosc.start('publish', '--ci', name, '--name', name, '--yes', '--first', '--wait-peers', '1', '--snapshot', 'ci/s.json', '--mirror', f.fresh('m'), ...flags)
+    return bosc.start('publish', '--ci', name, '--name', name, '--yes', '--first', '--wait-peers', '1', '--snapshot', 'ci/s.json', '--cache', f.fresh('m'), ...flags)
   }
   const slow = start('a', '--copies', '1', '--wait', '20')
   await slow.until('seeding')

@@ -110,7 +110,7 @@ test('what looks secret is told before anything is written; --ci refuses it', { 
 
   const ci = f.bosc({ env: { BOSC_PRIMARY_KEY: primary } })
   ci.cwd = work
-  const publish = ['publish', 'dist', '--ci', '--name', 'demo', '--first', '--copies', '0', '--yes', '--wait-peers', '5', '--mirror', 'mirror']
+  const publish = ['publish', 'dist', '--ci', '--name', 'demo', '--first', '--copies', '0', '--yes', '--wait-peers', '5', '--cache', 'mirror']
   const p = await refused(ci, publish, 'ERR_LOOKS_SECRET', '.env')
   assert.match(p.last('error').hint, /--allow/)
   await refused(ci, [...publish, '--allow', '.env'], 'ERR_LOOKS_SECRET', 'certs/server.pem')

@@ -1,8 +1,8 @@
 //! Writing on a link from a machine that has only its primary key: learning the newest head before, keeping it after.
 //!
 //! ```text
-//! run lock taken --> mirror restored --> peers asked --> quiet (with a mirror) --> lock checked --> [staged]
-//!   --> mirror saved --> [seeded] --> snapshot
+//! run lock taken --> cache restored --> peers asked --> quiet (with a cache) --> lock checked --> [staged]
+//!   --> cache saved --> [seeded] --> snapshot
 //! ```
 //!
 //! The newest head is known when
@@ -10,21 +10,21 @@
 //!   their length;
 //! * nobody is ahead, in fork or length, and all blocks up to the head are here;
 //! * it is not below the snapshot;
-//! * and someone vouches for it: a peer that holds whole what it has of both cores, or the mirror. With `--first`
+//! * and someone vouches for it: a peer that holds whole what it has of both cores, or the cache. With `--first`
 //!   nobody may have anything, and the DHT must be there to say so.
 //!
 //! Invariants:
 //! * A length is never taken for a history. Who vouches proved, for both cores, by a signature of the link's key, that
-//!   its tree is ours as far as both go; a mirror's head is proved in the same way even if nothing is taken from it. One
-//!   peer or mirror that proves another history ends the run with `ERR_FORKED`.
+//!   its tree is ours as far as both go; a cache's head is proved in the same way even if nothing is taken from it. One
+//!   peer or cache that proves another history ends the run with `ERR_FORKED`.
 //! * A claim to be ahead that was asked for in vain several times and never proved ([`vouch::claims_in_vain`]) does not count once
 //!   the time is up: anybody can send one.
 //! * Nothing is signed before all of this. Two runs at once see each other: see [`crate::engine::run_lock`].
-//! * With a mirror no node runs from before the signature until the mirror has it: if another command keeps the node,
+//! * With a cache no node runs from before the signature until the cache has it: if another command keeps the node,
 //!   nothing is signed; one that comes later is refused meanwhile.
 //! * Once a peer may have seen the new head, the snapshot says how long the link is, whether or not the release is kept.
 
-use super::mirror::Mirror;
+use super::cache::Cache;
 use super::snapshot::Snapshot;
 use super::{Ci, CiEvent, Voucher};
 use crate::command::{Sink, Stop};
@@ -55,7 +55,7 @@ const DISCOVERY: Duration = Duration::from_secs(30);
 
 /// What was found out, and what is held until the release is out.
 pub(super) struct Learned {
-    mirror: Option<Mirror>,
+    cache: Option<Cache>,
     snapshot: Snapshot,
     quiet: Option<Quiet>,
     /// Somebody else holds all of the head that was learned.
@@ -76,7 +76,7 @@ impl Drop for Quiet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Witness {
     Peers(usize),
-    Mirror,
+    Cache,
     Nobody,
 }
 
@@ -95,17 +95,17 @@ impl Engine {
         };
         let blobs = drive.blobs()?.ok_or_else(not_writable)?;
         let before = drive.db.length();
-        let mirror = ci.mirror.as_deref().map(Mirror::open).transpose()?;
-        let mut mirrored = 0;
-        if let Some(mirror) = &mirror {
+        let cache = ci.cache.as_deref().map(Cache::open).transpose()?;
+        let mut cached = 0;
+        if let Some(cache) = &cache {
             // The db last: while it is short, nobody needs the rest of the blobs.
-            let content = mirror.restore(&self.store, &blobs)?.length;
-            mirrored = mirror.restore(&self.store, &drive.db)?.length;
-            sink.tell(CiEvent::Mirror { length: mirrored, blobs_length: content });
+            let content = cache.restore(&self.store, &blobs)?.length;
+            cached = cache.restore(&self.store, &drive.db)?.length;
+            sink.tell(CiEvent::Mirror { length: cached, blobs_length: content });
         }
         let least = (snapshot.length(drive.db.key()), snapshot.length(blobs.key()));
-        if ci.first && before == 0 && (mirrored > 0 || least.0 > 0) {
-            return Err(published(drive, mirrored.max(least.0)));
+        if ci.first && before == 0 && (cached > 0 || least.0 > 0) {
+            return Err(published(drive, cached.max(least.0)));
         }
         sink.tell(CiEvent::Learning {
             link: drive.plain_link(),
@@ -118,7 +118,7 @@ impl Engine {
             ci,
             before,
             least,
-            mirrored,
+            cached,
         };
         let witness = learning.run(sink, stop);
         Conflicts::default().tell(self, &learning.followed, sink)?;
@@ -126,20 +126,20 @@ impl Engine {
         self.store.flush().map_err(store_error)?;
         let (from, peers) = match witness {
             Witness::Peers(n) => (Voucher::Peers, n),
-            Witness::Mirror => (Voucher::Mirror, 0),
+            Witness::Cache => (Voucher::Mirror, 0),
             Witness::Nobody => (Voucher::First, 0),
         };
         let (length, fork) = (drive.db.length(), drive.db.head().fork);
         sink.tell(CiEvent::Learned { length, fork, from, peers });
         let copies = learning.followed.copies(drive.blobs_needed());
-        let held = !copies.full.is_empty() || (mirrored > 0 && mirrored >= drive.db.length());
+        let held = !copies.full.is_empty() || (cached > 0 && cached >= drive.db.length());
         drop(learning);
         // Other commands of this store ask peers as well before they write on it.
         let head = drive.db.head();
         let blobs_length = drive.blobs()?.map_or(0, |b| b.length());
         SharedKey { fork: head.fork, length: head.length, blobs_length, seed: None }.keep(&drive.db)?;
-        let quiet = if mirror.is_some() { Some(self.quiet()?) } else { None };
-        Ok(Learned { mirror, snapshot, quiet, held })
+        let quiet = if cache.is_some() { Some(self.quiet()?) } else { None };
+        Ok(Learned { cache, snapshot, quiet, held })
     }
 
     /// Ends the node, which no other command may use, and lets none start.
@@ -154,7 +154,7 @@ impl Engine {
                         ErrorKind::Store,
                         "ERR_BUSY",
                         "another command of this store is on the network, and peers would see the release before the \
-                         mirror has it; nothing was written",
+                         cache has it; nothing was written",
                     )
                     .hint("stop the `bosc seed` that uses this store, or publish from a store of its own: `--store DIR`"));
                 }
@@ -164,17 +164,17 @@ impl Engine {
         Ok(Quiet(Arc::clone(&self.silent)))
     }
 
-    /// Has the mirror hold the drive, and lets nodes run again. Whether there is one.
-    pub(super) fn save_mirror(
+    /// Has the cache hold the drive, and lets nodes run again. Whether there is one.
+    pub(super) fn save_cache(
         &self,
         drive: &DriveCores,
         learned: &mut Learned,
         sink: &mut dyn Sink,
     ) -> Result<bool, CommandError> {
-        let Some(mirror) = &learned.mirror else { return Ok(false) };
+        let Some(cache) = &learned.cache else { return Ok(false) };
         let blobs = drive.blobs()?.ok_or_else(not_writable)?;
-        let content = mirror.save(&blobs)?;
-        let entries = mirror.save(&drive.db)?;
+        let content = cache.save(&blobs)?;
+        let entries = cache.save(&drive.db)?;
         sink.tell(CiEvent::Mirrored { length: drive.db.length(), blocks: content + entries });
         learned.quiet = None;
         Ok(true)
@@ -218,8 +218,8 @@ struct Learning<'a> {
     before: u64,
     /// Lengths of the snapshot.
     least: (u64, u64),
-    /// Length of the db in the mirror.
-    mirrored: u64,
+    /// Length of the db in the cache.
+    cached: u64,
 }
 
 impl Learning<'_> {
@@ -320,15 +320,15 @@ impl Learning<'_> {
         !self.followed.node().dht_nodes(1).is_empty()
     }
 
-    /// The time is up: a mirror is enough when nobody contradicts it.
+    /// The time is up: a cache is enough when nobody contradicts it.
     fn give_up(&self, db: &CoreStatus, blobs: &CoreStatus, flushed: bool) -> Result<Witness, CommandError> {
         let drive = self.followed.cores();
         // Neither a peer that never tells what it has nor one that cannot prove it keeps the others' word from counting.
         let newest = self.is_newest(db, blobs, false);
         let full = vouch::full_peers(db, blobs);
-        let witness = match (newest && flushed, full, self.mirrored) {
+        let witness = match (newest && flushed, full, self.cached) {
             (true, 1.., _) if !(self.ci.first && self.before == 0) => Some(Witness::Peers(full)),
-            (true, _, 1..) => Some(Witness::Mirror),
+            (true, _, 1..) => Some(Witness::Cache),
             _ => None,
         };
         if let Some(witness) = witness {
@@ -343,7 +343,7 @@ impl Learning<'_> {
                     self.least.0, db.length
                 ),
             )
-            .hint("start a seeder that has it (`bosc seed`), or give a --mirror that has it"));
+            .hint("start a seeder that has it (`bosc seed`), or give a --cache that has it"));
         }
         let ahead = db.peers.iter().filter(|p| p.synced).map(|p| p.length).max().unwrap_or(0);
         if !db.peers.is_empty() && (!newest || ahead > db.contiguous_length) {
@@ -366,7 +366,7 @@ impl Learning<'_> {
             )
             .because(error)
             .hint(
-                "check the network and --bootstrap and run it again, or give a --mirror that has the link",
+                "check the network and --bootstrap and run it again, or give a --cache that has the link",
             ));
         }
         let why = match flushed {
@@ -380,7 +380,7 @@ impl Learning<'_> {
         )
         .because(error)
         .hint(format!(
-            "start a seeder (`bosc seed {}`), wait longer with --wait-peers, or give a --mirror; \
+            "start a seeder (`bosc seed {}`), wait longer with --wait-peers, or give a --cache; \
              use --first only for a link that was never published",
             drive.plain_link()
         )))

@@ -106,7 +106,7 @@ impl Engine {
         }
         let mut kept = false;
         if let Some(learned) = &mut learned {
-            kept = self.save_mirror(&drive, learned, sink)?;
+            kept = self.save_cache(&drive, learned, sink)?;
         }
         drop(alone);
         let mut failed = None;
@@ -382,8 +382,8 @@ fn check_outputs(request: &Publish, package: &Path) -> Result<(), CommandError> 
     if let Some(snapshot) = &ci.snapshot {
         OutputFile::new(snapshot, OutputKind::Edited).apart_from([package.to_owned()]).check()?;
     }
-    // A mirror may be a store that another runner left, but is in none.
-    match ci.mirror.as_deref().and_then(Path::parent) {
+    // A cache may be a store that another runner left, but is in none.
+    match ci.cache.as_deref().and_then(Path::parent) {
         Some(above) => check_output_folder(above, &[]),
         None => Ok(()),
     }
@@ -471,7 +471,7 @@ fn not_kept(drive: &DriveCores, seen: bool, noted: bool) -> CommandError {
             }
             false => {
                 "keep this store and publish again from it while a seeder (`bosc seed`) is online; from another store \
-                 it would become a second history: a --snapshot that is committed, or a --mirror, prevents that"
+                 it would become a second history: a --snapshot that is committed, or a --cache, prevents that"
             }
         });
     }
@@ -481,6 +481,6 @@ fn not_kept(drive: &DriveCores, seen: bool, noted: bool) -> CommandError {
         format!("no peer fetched the release {}; when this runner goes, it is gone", drive.verlink()),
     )
     .hint(
-        "keep this store and publish again from it while a seeder (`bosc seed`) is online, or give runners a --mirror",
+        "keep this store and publish again from it while a seeder (`bosc seed`) is online, or give runners a --cache",
     )
 }

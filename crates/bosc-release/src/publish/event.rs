@@ -80,7 +80,7 @@ pub enum PublishEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "tag", content = "data", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum CiEvent {
-    /// What the mirror has was taken.
+    /// What the cache has was taken. It was called a mirror.
     Mirror {
         /// Length of the db.
         length: u64,
@@ -118,7 +118,7 @@ pub enum CiEvent {
         /// How many peers do.
         peers: usize,
     },
-    /// The mirror has the release.
+    /// The cache has the release.
     Mirrored {
         /// Length of the db.
         length: u64,
@@ -141,7 +141,7 @@ pub enum CiEvent {
 pub enum Voucher {
     /// Peers that hold a full copy.
     Peers,
-    /// The mirror.
+    /// The cache.
     Mirror,
     /// Nobody has anything of it: it is the first release.
     First,

@@ -7,7 +7,7 @@
 //!   |                 (--ci) made from primary key and name, written to package.json
 //!   v
 //! built (when artifacts are given) --> (--ci, shared keys) run lock taken, newest head learned and proved
-//!   --> version checked --> staged --> (--ci) mirror written --> seeded until enough others hold it
+//!   --> version checked --> staged --> (--ci) cache written --> seeded until enough others hold it
 //!   --> (--ci) snapshot written
 //! ```
 //!
@@ -20,24 +20,24 @@
 //!    else.
 //! 2. With `--ci`, and with a key that other machines have, a head is signed only on top of the newest one: every peer
 //!    that could be found was asked, none is ahead, all blocks up to that head are here, it is not below the snapshot,
-//!    and a peer (or a mirror) *proved* by a signature that its history of both cores is the one here. Lengths alone
+//!    and a peer (or a cache) *proved* by a signature that its history of both cores is the one here. Lengths alone
 //!    prove nothing: two heads of one length are two histories, and no follower survives that.
 //! 3. Two runs that can reach each other never sign at one moment: the run lock is held from before the newest head is
 //!    learned until the release is out.
-//! 4. With a mirror no peer sees a head before the mirror has it: whatever happens to the runner, the next one goes on.
+//! 4. With a cache no peer sees a head before the cache has it: whatever happens to the runner, the next one goes on.
 //! 5. A head that a peer may have seen is in the snapshot when the command ends, kept or not.
 //! 6. `package.json` (or what it is made of) is changed by one value and keeps its bytes otherwise.
 //!
 //! # Files
 //!
-//! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `own_files`: what that keeps is not published. `snapshot`: the file that a repository keeps. `mirror`: the folder that
+//! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `own_files`: what that keeps is not published. `snapshot`: the file that a repository keeps. `cache`: the folder that
 //!   a runner keeps.
 //! - `project_file`: what `bosc.toml` says of a project. `package_edit`: the link in package.json, tauri.conf.json or Cargo.toml. `event`: what is reported.
 
 pub(crate) mod ci;
 pub(crate) mod command;
 pub(crate) mod event;
-pub mod mirror;
+pub mod cache;
 mod own_files;
 pub mod package_edit;
 pub mod project_file;
@@ -116,9 +116,9 @@ pub struct Ci {
     pub link: String,
     /// How long to look for peers that hold the link, in milliseconds.
     pub wait_peers_ms: u64,
-    /// A folder with the link's blocks; see [`mirror`]. Absolute.
-    #[serde(default, with = "crate::wire_path")]
-    pub mirror: Option<PathBuf>,
+    /// A folder with the link's blocks; see [`cache`]. Absolute.
+    #[serde(rename = "mirror", default, with = "crate::wire_path")]
+    pub cache: Option<PathBuf>,
     /// The file that tells how long the link was after the last release; see [`snapshot`]. Absolute.
     #[serde(default, with = "crate::wire_path")]
     pub snapshot: Option<PathBuf>,

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 /// Characters that mean something else in a pattern.
 const PATTERN: [char; 7] = ['*', '?', '[', ']', '{', '}', '!'];
 
-/// Patterns that leave the mirror and the snapshot out of the release of `dir`, as far as they are in it.
+/// Patterns that leave the cache and the snapshot out of the release of `dir`, as far as they are in it.
 ///
 /// # Errors
-/// All of `dir` is in the mirror, or what is in `dir` has a name that no pattern says.
+/// All of `dir` is in the cache, or what is in `dir` has a name that no pattern says.
 pub(super) fn left_out(dir: &Path, ci: &Ci) -> Result<Vec<String>, CommandError> {
     let dir = real(dir);
     let mut patterns = Vec::new();
-    for (flag, path) in [("--mirror", &ci.mirror), ("--snapshot", &ci.snapshot)] {
+    for (flag, path) in [("--cache", &ci.cache), ("--snapshot", &ci.snapshot)] {
         let Some(path) = path else { continue };
         let place = real(path);
         let refused = |message: String| {
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
     use crate::stage::{StageOptions, stage, tests::MemoryTarget};
 
-    fn ci(mirror: Option<PathBuf>, snapshot: Option<PathBuf>) -> Ci {
-        Ci { mirror, snapshot, ..Ci::default() }
+    fn ci(cache: Option<PathBuf>, snapshot: Option<PathBuf>) -> Ci {
+        Ci { cache, snapshot, ..Ci::default() }
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
         // Before they are there, and beside the folder.
         assert_eq!(left_out(&dir, &ci(None, Some(dir.join("new/snap")))).unwrap(), ["/new/snap"]);
         assert_eq!(
-            left_out(&dir, &ci(Some(temp.path().join("app-mirror")), None)).unwrap(),
+            left_out(&dir, &ci(Some(temp.path().join("app-cache")), None)).unwrap(),
             Vec::<String>::new()
         );
         #[cfg(unix)]
@@ -99,9 +99,9 @@ mod tests {
                 "by another way"
             );
         }
-        for mirror in [dir.clone(), temp.path().to_owned(), dir.join("m*")] {
-            let e = left_out(&dir, &ci(Some(mirror.clone()), None)).unwrap_err();
-            assert!(e.message().contains("--mirror"), "{}: {e}", mirror.display());
+        for cache in [dir.clone(), temp.path().to_owned(), dir.join("m*")] {
+            let e = left_out(&dir, &ci(Some(cache.clone()), None)).unwrap_err();
+            assert!(e.message().contains("--cache"), "{}: {e}", cache.display());
         }
     }
 }

@@ -238,8 +238,7 @@ impl<'a> Seeding<'a> {
         }
         self.peers = now;
         let needed = self.blobs_needed(db);
-        let whole = blobs.map(|blobs| copies(db, blobs, Some(needed)).full).unwrap_or_default();
-        let synced: BTreeSet<_> = whole.into_iter().collect();
+        let synced = blobs.map(|blobs| copies(db, blobs, Some(needed)).full).unwrap_or_default();
         for key in synced.difference(&self.synced) {
             sink.tell(SeedEvent::PeerSync(id::encode(key)));
         }
@@ -337,7 +336,7 @@ impl<'a> Seeding<'a> {
     }
 
     /// Peers that hold both cores as far as these are here. Without a blobs core: nobody.
-    fn full_copies(&self, db: &CoreStatus, blobs: &CoreStatus) -> Vec<PublicKey> {
+    fn full_copies(&self, db: &CoreStatus, blobs: &CoreStatus) -> BTreeSet<PublicKey> {
         copies(db, blobs, self.followed.known_blobs().map(|_| 0)).full
     }
 
@@ -350,7 +349,7 @@ impl<'a> Seeding<'a> {
     /// Who has it, and how much of it.
     pub(super) fn peer_table(&self, net: &NetStatus) -> SeedEvent {
         let (db, blobs) = self.followed.statuses();
-        let full: BTreeSet<_> = self.full_copies(&db, &blobs).into_iter().collect();
+        let full = self.full_copies(&db, &blobs);
         let row = |peer: &PeerStatus| {
             let connection = net.peers.get(&peer.key);
             let content = blobs.peers.iter().find(|p| p.key == peer.key);

@@ -44,8 +44,8 @@ pub(crate) struct Publish {
     #[arg(long, value_name = "SECONDS", requires = "ci")]
     pub(crate) wait_peers: Option<f64>,
     /// A folder that keeps the link's blocks between runs; it is made when missing
-    #[arg(long, value_name = "DIR", requires = "ci")]
-    pub(crate) mirror: Option<PathBuf>,
+    #[arg(long, alias = "mirror", value_name = "DIR", requires = "ci")]
+    pub(crate) cache: Option<PathBuf>,
     /// A small file for the repository that records the link's length: nothing is written on top of less
     #[arg(long, value_name = "FILE", requires = "ci")]
     pub(crate) snapshot: Option<PathBuf>,

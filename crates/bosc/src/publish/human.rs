@@ -58,7 +58,7 @@ pub(crate) fn line(p: &Printer, event: &PublishEvent) {
 
 pub(crate) fn ci_line(p: &Printer, event: &CiEvent) {
     match event {
-        CiEvent::Mirror { length, .. } => p.say(Tone::Plain, &format!("The mirror has length {length}")),
+        CiEvent::Mirror { length, .. } => p.say(Tone::Plain, &format!("The cache has length {length}")),
         CiEvent::Learning { .. } => p.say(Tone::Plain, "Asking peers for the newest version"),
         CiEvent::Fetching { link, .. } => p.say(Tone::Plain, &format!("Fetching {link}")),
         CiEvent::Learned { length, from, peers, .. } => p.say(
@@ -66,12 +66,12 @@ pub(crate) fn ci_line(p: &Printer, event: &CiEvent) {
             &match from {
                 Voucher::Peers if *peers == 1 => format!("Newest length {length}, as 1 peer holds it"),
                 Voucher::Peers => format!("Newest length {length}, as {peers} peers hold it"),
-                Voucher::Mirror => format!("Newest length {length}, as the mirror holds it"),
+                Voucher::Mirror => format!("Newest length {length}, as the cache holds it"),
                 Voucher::First => "Nobody has anything of it: this is its first release".to_owned(),
             },
         ),
         CiEvent::Mirrored { length, .. } => {
-            p.say(Tone::Good, &format!("The mirror has length {length} now"));
+            p.say(Tone::Good, &format!("The cache has length {length} now"));
         }
         CiEvent::Snapshot { file, length } => {
             p.say(Tone::Good, &format!("{} says length {length} now", shown(file)));

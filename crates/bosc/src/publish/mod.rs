@@ -136,10 +136,22 @@ fn ci(
         link: link_rules::link(primary, &name).to_string(),
         name,
         wait_peers_ms: a.wait_peers.map_or(Ok(bosc_release::publish::WAIT_PEERS_MS), seconds)?,
-        mirror: a.mirror.as_deref().map(absolute).transpose()?,
+        cache: a.cache.as_deref().map(cache_folder).transpose()?,
         snapshot: a.snapshot.as_deref().map(absolute).transpose()?,
         first: a.first,
     })
+}
+
+/// The folder of `--cache`, which had the name of what other commands call a mirror.
+fn cache_folder(path: &Path) -> Result<PathBuf, CommandError> {
+    if path.to_string_lossy().contains("://") {
+        return Err(CommandError::input(format!(
+            "{:?} is an address, and --cache takes a folder",
+            path.to_string_lossy()
+        ))
+        .hint("publish first, then write the release there with `bosc mirror LINK ADDRESS`"));
+    }
+    absolute(path)
 }
 
 /// Asks whether to make a link. False when nobody can be asked.

@@ -15,7 +15,7 @@ that is not above the link's is refused.
 With --ci any machine that has the primary key publishes to the same link. The key comes
 from BOSC_PRIMARY_KEY, or from the file named in BOSC_PRIMARY_KEY_FILE with BOSC_PASSPHRASE.
 Before it writes, it learns the newest version from a peer that holds a full copy, or from a
---mirror.",
+--cache.",
         examples: &[
             ("What would be published", "bosc publish ./dist --dry-run"),
             ("The first time: make a link", "bosc publish ./dist --yes"),

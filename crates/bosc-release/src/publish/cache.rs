@@ -1,11 +1,11 @@
-//! A mirror: a folder that holds a link's blocks between two runs of `publish --ci`, for runners that keep nothing.
+//! The cache of `--ci` (once called its mirror, as its events and error code still are): a folder that holds a link's blocks between two runs of `publish --ci`, for runners that keep nothing.
 //!
 //! Two kinds, told apart by what is in the folder:
 //! * a **store** that another runner left (it has a file `FORMAT`);
 //! * a **dump**, made when the folder is new or empty:
 //!
 //! ```text
-//! LOCK                    locked while a publish works with the mirror
+//! LOCK                    locked while a publish works with the cache
 //! <core key>.<fork>       the core's blocks: u32 little endian length and bytes, one after the other
 //! <core key>.head         {"format":1,"fork","length","bytes","treeHash","signature"}
 //! ```
@@ -15,9 +15,9 @@
 //!
 //! Invariants:
 //! * Nothing is believed: a head counts when its signature is the link's, and what is here is of its history. Both are
-//!   looked at also when nothing is to be taken ([`Mirror::restore`]), since a mirror vouches for the newest version.
+//!   looked at also when nothing is to be taken ([`Cache::restore`]), since a cache vouches for the newest version.
 //! * Nothing is written over another history, nor behind blocks that are missing.
-//! * What [`Mirror::save`] wrote is on disk, its names included, when it returns.
+//! * What [`Cache::save`] wrote is on disk, its names included, when it returns.
 //! * New folders and files can be read by their owner only: a core's key is the link, and that is the right to read.
 
 use crate::error::{CommandError, ErrorKind};
@@ -50,32 +50,32 @@ struct DumpHead {
     signature: String,
 }
 
-/// What a mirror says of a core.
-struct MirrorHeld {
+/// What a cache says of a core.
+struct Held {
     fork: u64,
     length: u64,
     tree_hash: Hash,
     signature: Vec<u8>,
 }
 
-/// What a mirror gave.
+/// What a cache gave.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Restored {
     /// Blocks taken over.
     pub taken: u64,
-    /// How long the core is in the mirror, proved; 0 when it has nothing of the core's fork.
+    /// How long the core is in the cache, proved; 0 when it has nothing of the core's fork.
     pub length: u64,
 }
 
-/// An open mirror. Nobody else works with it until it is dropped.
+/// An open cache. Nobody else works with it until it is dropped.
 #[derive(Debug)]
-pub struct Mirror {
+pub struct Cache {
     dir: PathBuf,
-    kind: MirrorKind,
+    kind: Kind,
 }
 
 #[derive(Debug)]
-enum MirrorKind {
+enum Kind {
     Store(Box<Store>),
     Dump {
         /// The folder itself: names in it are not followed when they are links.
@@ -85,8 +85,8 @@ enum MirrorKind {
     },
 }
 
-impl Mirror {
-    /// Opens the mirror in `dir`, making a dump when there is nothing.
+impl Cache {
+    /// Opens the cache in `dir`, making a dump when there is nothing.
     ///
     /// # Errors
     /// `ERR_LOCKED` while another process has it, `ERR_UNREADABLE`, `ERR_INVALID_MIRROR` for a folder with other things.
@@ -96,7 +96,7 @@ impl Mirror {
                 bosc_store::Error::Locked { .. } => locked(dir),
                 e => invalid(dir, "its store cannot be opened").because(e),
             })?;
-            MirrorKind::Store(Box::new(store))
+            Kind::Store(Box::new(store))
         } else {
             // A new one can be read by its owner only.
             let folder = Dir::create(dir, 0o700).map_err(|e| io(dir, e))?;
@@ -106,15 +106,15 @@ impl Mirror {
                 Err(std::fs::TryLockError::WouldBlock) => return Err(locked(dir)),
                 Err(std::fs::TryLockError::Error(e)) => return Err(io(dir, e)),
             }
-            MirrorKind::Dump { folder, _lock: lock }
+            Kind::Dump { folder, _lock: lock }
         };
         Ok(Self { dir: dir.to_owned(), kind })
     }
 
-    /// What the mirror says it has of a core. Not proved.
-    fn held(&self, core: &Core) -> Result<Option<MirrorHeld>, CommandError> {
+    /// What the cache says it has of a core. Not proved.
+    fn held(&self, core: &Core) -> Result<Option<Held>, CommandError> {
         match &self.kind {
-            MirrorKind::Store(store) => {
+            Kind::Store(store) => {
                 let Some(found) = store.get_core(core.key()).map_err(|e| self.store_failed(e))? else {
                     return Ok(None);
                 };
@@ -126,14 +126,14 @@ impl Mirror {
                 if found.contiguous_length() < head.length {
                     return Err(self.gone());
                 }
-                Ok(Some(MirrorHeld {
+                Ok(Some(Held {
                     fork: head.fork,
                     length: head.length,
                     tree_hash: head.tree_hash(),
                     signature: head.signature.clone(),
                 }))
             }
-            MirrorKind::Dump { folder, .. } => {
+            Kind::Dump { folder, .. } => {
                 let Some(head) = self.dump_head(folder, core)?.filter(|h| h.length > 0) else {
                     return Ok(None);
                 };
@@ -142,13 +142,13 @@ impl Mirror {
                     .map_err(|e| invalid(&self.dir, "a signature in it is not valid hex").because(e))?;
                 let tree_hash = id::decode(&head.tree_hash)
                     .map_err(|e| invalid(&self.dir, "a tree hash in it is not valid hex").because(e))?;
-                Ok(Some(MirrorHeld { fork: head.fork, length: head.length, tree_hash, signature }))
+                Ok(Some(Held { fork: head.fork, length: head.length, tree_hash, signature }))
             }
         }
     }
 
-    /// Checks that the mirror's head is signed by the core's key and of the core's history. The core is as long.
-    fn check(&self, core: &Core, held: &MirrorHeld) -> Result<(), CommandError> {
+    /// Checks that the cache's head is signed by the core's key and of the core's history. The core is as long.
+    fn check(&self, core: &Core, held: &Held) -> Result<(), CommandError> {
         let mut ours = core.head_at(held.length).map_err(|e| self.store_failed(e))?;
         if ours.tree_hash() != held.tree_hash {
             return Err(forked());
@@ -159,21 +159,21 @@ impl Mirror {
         if signed { Ok(()) } else { Err(invalid(&self.dir, "a signature in it is not the link's")) }
     }
 
-    /// Lengthens `core` to what the mirror has, if that is more, and proves what the mirror has in any case. The core is
+    /// Lengthens `core` to what the cache has, if that is more, and proves what the cache has in any case. The core is
     /// in another store, with its manifest known.
     ///
     /// # Errors
-    /// `ERR_INVALID_MIRROR` when blocks or signature are not the core's, `ERR_FORKED` when the mirror holds another
+    /// `ERR_INVALID_MIRROR` when blocks or signature are not the core's, `ERR_FORKED` when the cache holds another
     /// history than the core; nothing has changed then.
     pub fn restore(&self, store: &Store, core: &Core) -> Result<Restored, CommandError> {
         let Some(held) = self.held(core)? else { return Ok(Restored::default()) };
         let (fork, length) = (held.fork, held.length);
         let here = core.head();
         if here.fork > fork {
-            // It says nothing about the newer fork. A store as mirror could not take that one up either.
+            // It says nothing about the newer fork. A store as cache could not take that one up either.
             return match &self.kind {
-                MirrorKind::Dump { .. } => Ok(Restored::default()),
-                MirrorKind::Store(_) => Err(self.other_fork()),
+                Kind::Dump { .. } => Ok(Restored::default()),
+                Kind::Store(_) => Err(self.other_fork()),
             };
         }
         if here.fork == fork && here.length >= length {
@@ -190,8 +190,8 @@ impl Mirror {
         let from = core.length();
         let mut batch = store.batch();
         match &self.kind {
-            MirrorKind::Store(mirror) => {
-                let theirs = mirror
+            Kind::Store(cache) => {
+                let theirs = cache
                     .get_core(core.key())
                     .map_err(|e| self.store_failed(e))?
                     .ok_or_else(|| self.gone())?;
@@ -201,7 +201,7 @@ impl Mirror {
                     batch.append_block(core, block).map_err(|e| self.store_failed(e))?;
                 }
             }
-            MirrorKind::Dump { folder, .. } => {
+            Kind::Dump { folder, .. } => {
                 let head = self.dump_head(folder, core)?.ok_or_else(|| self.gone())?;
                 let name = blocks_name(core, head.fork);
                 let file = folder.open_file(&name).map_err(|e| io(&self.dir.join(&name), e))?;
@@ -226,22 +226,22 @@ impl Mirror {
         Ok(Restored { taken: length - from, length })
     }
 
-    /// Has the mirror hold what `core` holds. Durable on return; how many blocks were written.
+    /// Has the cache hold what `core` holds. Durable on return; how many blocks were written.
     ///
     /// # Errors
-    /// When blocks are missing here, or the mirror cannot be written.
+    /// When blocks are missing here, or the cache cannot be written.
     pub fn save(&self, core: &Core) -> Result<u64, CommandError> {
         match &self.kind {
-            MirrorKind::Store(store) => self.save_store(store, core),
-            MirrorKind::Dump { folder, .. } => self.save_dump(folder, core),
+            Kind::Store(store) => self.save_store(store, core),
+            Kind::Dump { folder, .. } => self.save_dump(folder, core),
         }
     }
 
-    fn save_store(&self, mirror: &Store, core: &Core) -> Result<u64, CommandError> {
+    fn save_store(&self, cache: &Store, core: &Core) -> Result<u64, CommandError> {
         let failed = |e| self.store_failed(e);
         let manifest = core.manifest().ok_or_else(|| self.gone())?;
         let theirs =
-            mirror.create_core(CreateOptions::new().manifest((*manifest).clone())).map_err(failed)?;
+            cache.create_core(CreateOptions::new().manifest((*manifest).clone())).map_err(failed)?;
         let (head, there) = (core.head(), theirs.head());
         if there.fork != head.fork {
             return Err(self.other_fork());
@@ -257,7 +257,7 @@ impl Mirror {
         if there.length >= head.length {
             return Ok(0);
         }
-        let mut batch = mirror.batch();
+        let mut batch = cache.batch();
         for index in there.length..head.length {
             let block = core.block(index).map_err(failed)?.ok_or_else(|| self.gone())?;
             batch.append_block(&theirs, block).map_err(failed)?;
@@ -338,7 +338,7 @@ impl Mirror {
 
     fn other_fork(&self) -> CommandError {
         invalid(&self.dir, "it is at another fork than the link")
-            .hint("give a new folder with `--mirror DIR`")
+            .hint("give a new folder with `--cache DIR`")
     }
 
     fn gone(&self) -> CommandError {
@@ -349,7 +349,7 @@ impl Mirror {
         CommandError::new(
             ErrorKind::Store,
             "ERR_STORE",
-            format!("copying between the store and the mirror {} failed", self.dir.display()),
+            format!("copying between the store and the cache {} failed", self.dir.display()),
         )
         .because(e)
         .hint("check both disks and run the command again")
@@ -402,11 +402,11 @@ fn forked() -> CommandError {
     CommandError::new(
         ErrorKind::Integrity,
         "ERR_FORKED",
-        "the mirror holds another history of the link than this store",
+        "the cache holds another history of the link than this store",
     )
     .hint(
         "see which of the two followers have (`bosc info <link>` on another machine), and publish from that one: \
-         with a new store (`--store DIR`) from the mirror, or with a new `--mirror DIR` from this store",
+         with a new store (`--store DIR`) from the cache, or with a new `--cache DIR` from this store",
     )
 }
 
@@ -414,25 +414,25 @@ fn locked(dir: &Path) -> CommandError {
     CommandError::new(
         ErrorKind::Store,
         "ERR_LOCKED",
-        format!("another process is using the mirror {}", dir.display()),
+        format!("another process is using the cache {}", dir.display()),
     )
-    .hint("wait for it to end; the mirror must be another folder than the store")
+    .hint("wait for it to end; the cache must be another folder than the store")
 }
 
 fn invalid(dir: &Path, what: &str) -> CommandError {
     CommandError::new(
         ErrorKind::Integrity,
         "ERR_INVALID_MIRROR",
-        format!("the mirror {} cannot be used: {what}", dir.display()),
+        format!("the cache {} cannot be used: {what}", dir.display()),
     )
-    .hint("leave --mirror out and publish while a seeder is online, or give the mirror of another run")
+    .hint("leave --cache out and publish while a seeder is online, or give the cache of another run")
 }
 
 fn io(path: &Path, e: std::io::Error) -> CommandError {
-    let message = format!("the mirror's {} cannot be used", path.display());
+    let message = format!("the cache's {} cannot be used", path.display());
     CommandError::new(ErrorKind::Store, "ERR_UNREADABLE", message)
         .because(e)
-        .hint("check the mirror's folder, its disk and its permissions")
+        .hint("check the cache's folder, its disk and its permissions")
 }
 
 #[cfg(test)]

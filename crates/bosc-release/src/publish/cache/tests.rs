@@ -19,41 +19,41 @@ fn memory() -> Store {
 
 fn dump_with(dir: &Path, blocks: u8) {
     let store = memory();
-    Mirror::open(dir).unwrap().save(&writer(&store, blocks)).unwrap();
+    Cache::open(dir).unwrap().save(&writer(&store, blocks)).unwrap();
 }
 
 #[test]
-fn a_new_store_goes_on_where_the_mirror_was_left() {
+fn a_new_store_goes_on_where_the_cache_was_left() {
     let dir = tempfile::tempdir().unwrap();
     for (round, blocks) in [3u8, 3, 9].into_iter().enumerate() {
         let store = memory();
         let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-        let mirror = Mirror::open(dir.path()).unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
         let had = [0, 3, 3][round];
-        assert_eq!(mirror.restore(&store, &core).unwrap(), Restored { taken: had, length: had });
+        assert_eq!(cache.restore(&store, &core).unwrap(), Restored { taken: had, length: had });
         assert_eq!(core.length(), had);
         writer(&store, blocks);
-        assert_eq!(mirror.save(&core).unwrap(), u64::from(blocks) - had);
-        assert_eq!(mirror.restore(&store, &core).unwrap().length, u64::from(blocks));
+        assert_eq!(cache.save(&core).unwrap(), u64::from(blocks) - had);
+        assert_eq!(cache.restore(&store, &core).unwrap().length, u64::from(blocks));
     }
     let (a, b) = (memory(), memory());
     let core = b.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-    Mirror::open(dir.path()).unwrap().restore(&b, &core).unwrap();
+    Cache::open(dir.path()).unwrap().restore(&b, &core).unwrap();
     assert_eq!(core.head(), writer(&a, 9).head(), "the very head, signature and all");
 }
 
 #[test]
-fn a_store_that_a_runner_left_is_a_mirror_and_is_brought_up_to_date() {
+fn a_store_that_a_runner_left_is_a_cache_and_is_brought_up_to_date() {
     let dir = tempfile::tempdir().unwrap();
     writer(&Store::open(dir.path(), Options::default()).unwrap(), 4);
     let store = memory();
     let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-    let mirror = Mirror::open(dir.path()).unwrap();
-    assert_eq!(Mirror::open(dir.path()).unwrap_err().code(), "ERR_LOCKED");
-    assert_eq!(mirror.restore(&store, &core).unwrap().taken, 4);
+    let cache = Cache::open(dir.path()).unwrap();
+    assert_eq!(Cache::open(dir.path()).unwrap_err().code(), "ERR_LOCKED");
+    assert_eq!(cache.restore(&store, &core).unwrap().taken, 4);
     writer(&store, 6);
-    assert_eq!(mirror.save(&core).unwrap(), 2);
-    drop(mirror);
+    assert_eq!(cache.save(&core).unwrap(), 2);
+    drop(cache);
     assert_eq!(writer(&Store::open(dir.path(), Options::default()).unwrap(), 0).head(), core.head());
 }
 
@@ -65,20 +65,20 @@ fn forks_are_carried_over() {
     let core = writer(&store, 5);
     core.truncate(2, 1).unwrap();
     core.append(&["other".into()]).unwrap();
-    let mirror = Mirror::open(dir.path()).unwrap();
-    mirror.save(&core).unwrap();
+    let cache = Cache::open(dir.path()).unwrap();
+    cache.save(&core).unwrap();
     let again = memory();
     let back = again.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-    mirror.restore(&again, &back).unwrap();
+    cache.restore(&again, &back).unwrap();
     assert_eq!(back.head(), core.head());
     let forks = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(forks, 3, "LOCK, one head, one file of blocks");
-    // A store that is still at the old fork does not take the mirror's place.
-    assert!(mirror.restore(&memory(), &writer(&memory(), 5)).is_err());
+    // A store that is still at the old fork does not take the cache's place.
+    assert!(cache.restore(&memory(), &writer(&memory(), 5)).is_err());
 }
 
 #[test]
-fn another_history_is_not_written_over_the_mirror() {
+fn another_history_is_not_written_over_the_cache() {
     let dir = tempfile::tempdir().unwrap();
     dump_with(dir.path(), 3);
     let store = memory();
@@ -86,8 +86,8 @@ fn another_history_is_not_written_over_the_mirror() {
     for _ in 0..4 {
         core.append(&["mine".into()]).unwrap();
     }
-    let mirror = Mirror::open(dir.path()).unwrap();
-    assert_eq!(mirror.save(&core).unwrap_err().code(), "ERR_FORKED");
+    let cache = Cache::open(dir.path()).unwrap();
+    assert_eq!(cache.save(&core).unwrap_err().code(), "ERR_FORKED");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn nothing_in_it_is_believed_and_what_a_crash_left_is_cut_off() {
     let restore = || {
         let store = memory();
         let core = store.create_core(CreateOptions::with_key_pair(pair())).unwrap();
-        let result = Mirror::open(dir.path()).unwrap().restore(&store, &core);
+        let result = Cache::open(dir.path()).unwrap().restore(&store, &core);
         (result, core.length())
     };
     let mut bad = good.clone();
@@ -141,13 +141,13 @@ fn it_vouches_only_for_a_head_that_is_signed_and_of_our_history() {
     let store = memory();
     let core = writer(&store, 5);
     let before = core.head();
-    let restore = |core: &Core| Mirror::open(dir.path()).unwrap().restore(&store, core);
+    let restore = |core: &Core| Cache::open(dir.path()).unwrap().restore(&store, core);
     assert_eq!(restore(&core).unwrap(), Restored { taken: 0, length: 3 });
     // Another history of the same length, and of a longer one.
     for blocks in [3, 5] {
         let there = memory();
-        let mirror = Mirror::open(dir.path()).unwrap();
-        assert_eq!(mirror.restore(&there, &other(&there, blocks)).unwrap_err().code(), "ERR_FORKED");
+        let cache = Cache::open(dir.path()).unwrap();
+        assert_eq!(cache.restore(&there, &other(&there, blocks)).unwrap_err().code(), "ERR_FORKED");
     }
     let file = dir.path().join(format!("{}.head", id::encode(core.key())));
     let good = std::fs::read_to_string(&file).unwrap();
@@ -169,32 +169,32 @@ fn it_vouches_only_for_a_head_that_is_signed_and_of_our_history() {
 }
 
 #[test]
-fn a_store_as_mirror_is_compared_and_must_be_whole() {
+fn a_store_as_cache_is_compared_and_must_be_whole() {
     let dir = tempfile::tempdir().unwrap();
     writer(&Store::open(dir.path(), Options::default()).unwrap(), 4);
     for blocks in [3, 4, 6] {
         let store = memory();
         let core = other(&store, blocks);
-        let mirror = Mirror::open(dir.path()).unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
         if blocks >= 4 {
-            assert_eq!(mirror.restore(&store, &core).unwrap_err().code(), "ERR_FORKED");
+            assert_eq!(cache.restore(&store, &core).unwrap_err().code(), "ERR_FORKED");
         }
-        assert_eq!(mirror.save(&core).unwrap_err().code(), "ERR_FORKED", "{blocks}");
+        assert_eq!(cache.save(&core).unwrap_err().code(), "ERR_FORKED", "{blocks}");
     }
     let store = memory();
     let core = writer(&store, 4);
-    let mirror = Mirror::open(dir.path()).unwrap();
-    assert_eq!(mirror.restore(&store, &core).unwrap(), Restored { taken: 0, length: 4 });
-    assert_eq!(mirror.save(&core).unwrap(), 0);
-    drop(mirror);
+    let cache = Cache::open(dir.path()).unwrap();
+    assert_eq!(cache.restore(&store, &core).unwrap(), Restored { taken: 0, length: 4 });
+    assert_eq!(cache.save(&core).unwrap(), 0);
+    drop(cache);
     // One that lacks blocks can neither vouch nor be continued.
     let there = Store::open(dir.path(), Options::default()).unwrap();
     there.get_core(core.key()).unwrap().unwrap().clear(1, 2).unwrap();
     drop(there);
-    let mirror = Mirror::open(dir.path()).unwrap();
-    assert_eq!(mirror.restore(&store, &core).unwrap_err().code(), "ERR_INVALID_MIRROR");
+    let cache = Cache::open(dir.path()).unwrap();
+    assert_eq!(cache.restore(&store, &core).unwrap_err().code(), "ERR_INVALID_MIRROR");
     writer(&store, 6);
-    assert_eq!(mirror.save(&core).unwrap_err().code(), "ERR_INVALID_MIRROR");
+    assert_eq!(cache.save(&core).unwrap_err().code(), "ERR_INVALID_MIRROR");
 }
 
 #[cfg(unix)]
@@ -202,11 +202,11 @@ fn a_store_as_mirror_is_compared_and_must_be_whole() {
 fn only_its_owner_can_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
-    let mirror = dir.path().join("new/mirror");
-    dump_with(&mirror, 2);
+    let cache = dir.path().join("new/cache");
+    dump_with(&cache, 2);
     let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&mirror), 0o700);
-    for item in std::fs::read_dir(&mirror).unwrap() {
+    assert_eq!(mode(&cache), 0o700);
+    for item in std::fs::read_dir(&cache).unwrap() {
         let path = item.unwrap().path();
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
