@@ -35,6 +35,25 @@ pub struct Heard {
     pub faults: Vec<(String, MirrorFault)>,
     /// Whether nodes of the DHT answered for at least one key. Without keys: no.
     pub dht: bool,
+    /// What the DHT answered about each key, in the order in which they were asked for.
+    pub records: Vec<(PublicKey, Kept)>,
+}
+
+/// What the DHT keeps under a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// No node answered in time.
+    #[default]
+    NoAnswer,
+    /// Nothing.
+    Nothing,
+    /// A record.
+    Record {
+        /// Its version.
+        seq: u64,
+        /// The statement in it; none: it is something else.
+        statement: Option<Box<Signed>>,
+    },
 }
 
 /// Asks the DHT for the records of these keys, and mirrors for what they have, for as long as `wait` says.
@@ -54,8 +73,8 @@ pub fn ask(
     let start = Instant::now();
     let mirrors = mirrors.filter(|mirrors| !mirrors.is_empty());
     let round = mirrors.map(Mirrors::ask_statements);
-    let asked: Vec<_> = keys.iter().map(|key| node.record(key)).collect();
-    for query in asked {
+    let asked: Vec<_> = keys.iter().map(|key| (key, node.record(key))).collect();
+    for (key, query) in asked {
         let answer = wait.run(query.signal(), |alarm| {
             Ok::<_, FollowError>(match query.answer() {
                 // Both are looked at: the alarm wakes this look, and a datagram does not.
@@ -68,10 +87,21 @@ pub fn ask(
                 answer => answer.map(Some),
             })
         })?;
-        let Some(Some(Ok(RecordAnswer::Found(found)))) = answer else { continue };
-        heard.dht = true;
-        // Anything else under the operator's key counts for nothing.
-        heard.statements.extend(found.and_then(|record| Signed::read(&record.value).ok()));
+        let kept = match answer {
+            Some(Some(Ok(RecordAnswer::Found(found)))) => {
+                heard.dht = true;
+                found.map_or(Kept::Nothing, |record| {
+                    // Anything else under the operator's key counts for nothing.
+                    let statement = Signed::read(&record.value).ok().filter(|s| s.operator() == key);
+                    Kept::Record { seq: record.seq, statement: statement.map(Box::new) }
+                })
+            }
+            _ => Kept::NoAnswer,
+        };
+        if let Kept::Record { statement: Some(statement), .. } = &kept {
+            heard.statements.push((**statement).clone());
+        }
+        heard.records.push((*key, kept));
     }
     let (Some(mirrors), Some(round)) = (mirrors, round) else { return Ok(heard) };
     let said = wait.run(node.signal(), |_| Ok::<_, FollowError>(mirrors.statements(round)))?;

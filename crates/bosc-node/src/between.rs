@@ -159,6 +159,8 @@ pub(crate) enum NetCommand {
     Mapping { got: Option<(SocketAddrV4, MappedBy)> },
     /// Let peers connect to our key, whether or not a topic is announced.
     Listen,
+    /// Go through these relays, too, where there is no direct way.
+    AddRelays { relays: Vec<PublicKey> },
     /// Look again; it counts as flushed when that is over. Answers when the snapshot says so.
     LookAgain { topic: Topic, reply: Sender<()> },
     /// Ask the DHT about a record.

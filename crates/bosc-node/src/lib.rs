@@ -88,7 +88,7 @@ pub use bosc_wire::blind_peer::{Cores as BlindCores, Wish as BlindWish};
 pub use bosc_wire::blind_relay::Limits as PairLimits;
 pub use live::blind::{BlindFor, BlindPeerState, BlindRequest};
 pub use mapping::MappedBy;
-pub use net::relay::{RelayBounds, RelayFor, RelaySetup, RelayStatus};
+pub use net::relay::{MAX_RELAYS_NAMED, RelayBounds, RelayFor, RelaySetup, RelayStatus};
 pub use record::{MAX_RECORD, Record, RecordAnswer, RecordError, RecordResult, SignedRecord};
 pub use record_query::RecordQuery;
 pub use signal::Signal;
@@ -311,6 +311,15 @@ impl Node {
     /// Joins a topic with a [`Part`]. Joining it again changes the part.
     pub fn join(&self, topic: [u8; 32], part: Part) {
         let _ = self.net.send(NetCommand::Join { topic, part });
+    }
+
+    /// Goes through these blind relays as well from now on, as through those of [`NodeConfig::relay_through`]: what is there already
+    /// changes nothing. At most [`MAX_RELAYS_NAMED`] are kept, the first ones.
+    pub fn add_relays(&self, relays: &[PublicKey]) {
+        if !relays.is_empty() {
+            let relays = relays.iter().take(MAX_RELAYS_NAMED).copied().collect();
+            let _ = self.net.send(NetCommand::AddRelays { relays });
+        }
     }
 
     /// Leaves a topic and takes the announcement back.

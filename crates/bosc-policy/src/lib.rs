@@ -49,12 +49,13 @@
 //!
 //! - `policy`: the quorum's file, `json`: its text. `share`: how far, and who is in it. `statement`: an operator's word as bytes. `seen`: what is remembered
 //!   of them.
-//!   `statements`: several of them in one file. `decision`: what follows.
+//!   `statements`: several of them in one file. `manifest`: what stands for a link where there is none. `decision`: what follows.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
 mod decision;
 mod json;
+pub mod manifest;
 mod policy;
 mod seen;
 mod share;

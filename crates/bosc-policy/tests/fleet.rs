@@ -61,7 +61,12 @@ struct Client {
     installed: u64,
     kept: Option<u64>,
     on_trial: bool,
+    /// It looks as clients of links do: at the newest, and only where that is held back at some releases below it.
+    over_links: bool,
 }
+
+/// How many releases below the newest a client of a link looks at.
+const LOOKED: u64 = 4;
 
 /// What the rules say of one version, from all statements at once.
 struct Rules<'a> {
@@ -121,7 +126,14 @@ impl Client {
             installed: 1,
             kept: None,
             on_trial: false,
+            over_links: false,
         }
+    }
+
+    /// The lowest release above what is installed that it looks at.
+    fn lowest(&self) -> u64 {
+        let all = self.installed + 1;
+        if self.over_links { all.max(self.known.saturating_sub(LOOKED)) } else { all }
     }
 
     /// Looks at what somebody shows, decides, and does it; perhaps in a new process, which has what was kept.
@@ -138,25 +150,36 @@ impl Client {
         if restarts {
             self.seen = Seen::from_bytes(&self.seen.to_bytes()).unwrap();
         }
-        let releases: Vec<_> =
-            (1..=self.known).rev().map(|n| Release { version: version(n), length: n * 10 }).collect();
-        let (installed, kept) = (version(self.installed), self.kept.map(version));
-        let facts = Facts {
-            now: 0,
-            installation: &self.installation,
-            installed: Some(&installed),
-            on_trial: self.on_trial,
-            kept: kept.as_ref(),
-            releases: &releases,
-            head: None,
+        let release = |n: u64| Release { version: version(n), length: n * 10 };
+        let mut releases: Vec<_> = if self.over_links {
+            vec![release(self.known)]
+        } else {
+            (1..=self.known).rev().map(release).collect()
         };
-        let verdict = decide(&policy, &self.seen, &facts);
+        let (installed, kept) = (version(self.installed), self.kept.map(version));
+        let decided = |releases: &[Release]| {
+            let facts = Facts {
+                now: 0,
+                installation: &self.installation,
+                installed: Some(&installed),
+                on_trial: self.on_trial,
+                kept: kept.as_ref(),
+                releases,
+                head: None,
+            };
+            decide(&policy, &self.seen, &facts)
+        };
+        let mut verdict = decided(&releases);
+        if self.over_links && !matches!(verdict.target, Target::Install(_)) && !verdict.held.is_empty() {
+            releases.extend((self.lowest()..self.known).rev().map(release));
+            verdict = decided(&releases);
+        }
         let rules = Rules { policy: &policy, all: &self.all };
         let back = rules.recalled(self.installed) && rules.halted(self.installed)
             || self.on_trial && rules.halted(self.installed);
         let to = match verdict.target {
             Target::Stay => {
-                let missed = (self.installed + 1..=self.known).find(|n| rules.allows(&self.installation, *n));
+                let missed = (self.lowest()..=self.known).find(|n| rules.allows(&self.installation, *n));
                 assert_eq!(missed, None, "an allowed release above {} is not taken", self.installed);
                 return;
             }
@@ -212,12 +235,12 @@ impl Operators {
     }
 }
 
-fn run(rng: &mut Rng, heal: bool) -> (View, Vec<Client>) {
+fn run(rng: &mut Rng, heal: bool, over_links: bool) -> (View, Vec<Client>) {
     let mut truth = View { newest: 1, statements: Vec::new() };
     let mut operators = Operators::default();
     // Mirrors that stand still, each at another time.
     let mut mirrors = vec![truth.clone(); 4];
-    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::new(rng)).collect();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client { over_links, ..Client::new(rng) }).collect();
     for step in 0..STEPS {
         if step % 6 == 0 {
             truth.newest += 1;
@@ -278,7 +301,7 @@ fn nobody_installs_outside_the_rules_and_all_end_at_the_newest_that_is_allowed()
     for replay in Replay::seeds("fleet", 8) {
         seeds += 1;
         let mut rng = replay.rng();
-        let (truth, clients) = run(&mut rng, true);
+        let (truth, clients) = run(&mut rng, true, false);
         let policy = policy(truth.newest);
         let rules = Rules { policy: &policy, all: &truth.statements };
         for client in &clients {
@@ -298,6 +321,28 @@ fn nobody_installs_outside_the_rules_and_all_end_at_the_newest_that_is_allowed()
         }
     }
     assert!(at_rest > seeds * CLIENTS / 5, "{at_rest} at the newest");
+}
+
+/// Clients of links look at the newest release first, and at a few below it only where that is held back.
+#[test]
+fn over_links_all_end_at_the_newest_allowed_one_of_those_they_look_at() {
+    let (mut at_rest, mut between, mut seeds) = (0, 0, 0);
+    for replay in Replay::seeds("between", 8) {
+        seeds += 1;
+        let (truth, clients) = run(&mut replay.rng(), true, true);
+        let policy = policy(truth.newest);
+        let rules = Rules { policy: &policy, all: &truth.statements };
+        for client in &clients {
+            let looked_at = client.lowest()..=truth.newest;
+            let missed = looked_at.rev().find(|n| rules.allows(&client.installation, *n));
+            assert_eq!(missed, None, "an allowed release above {} is not taken", client.installed);
+            let allowed = rules.allows(&client.installation, client.installed);
+            at_rest += usize::from(allowed);
+            between += usize::from(allowed && client.installed < truth.newest && client.installed > 1);
+        }
+    }
+    assert!(at_rest > seeds * CLIENTS / 5, "{at_rest} at one that is allowed");
+    assert!(between > seeds * CLIENTS / 20, "{between} at one below the newest");
 }
 
 #[test]

@@ -166,6 +166,8 @@ pub mod p2p;
 pub mod perry;
 pub mod plist;
 pub mod release;
+#[cfg(any(feature = "http", feature = "p2p"))]
+mod rules;
 #[doc(hidden)]
 pub mod secrets;
 pub mod source;

@@ -4,6 +4,7 @@ use crate::error::UpdateError;
 use crate::release::{Release, Staged};
 use semver::Version;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How far a fetch has come.
@@ -51,7 +52,7 @@ pub struct Conflict {
 }
 
 /// What a publisher says about a release besides its bytes. Told to the application, which decides what it means. A link's quorum signed
-/// it; over HTTPS nobody did.
+/// it, and so did the key of a manifest with rules; of a manifest without them nobody did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Terms {
@@ -61,7 +62,7 @@ pub struct Terms {
     pub minimum_system: Option<String>,
 }
 
-/// Where an application stands, for the rules of a link.
+/// Where an application stands, for the rules of its releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// What is installed.
@@ -71,6 +72,9 @@ pub struct Standing {
     /// The version of the build that is kept beside it.
     pub kept: Option<Version>,
 }
+
+/// Where the application stands, asked when there are rules.
+pub type Where = Arc<dyn Fn() -> Result<Standing, UpdateError> + Send + Sync>;
 
 /// Why a release that the quorum signed is not installed here.
 #[derive(Debug, Clone, PartialEq, Eq)]

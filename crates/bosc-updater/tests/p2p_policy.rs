@@ -359,3 +359,43 @@ fn a_rollout_that_was_forged_counts_for_nothing() {
     assert!(client.check().unwrap().is_none());
     assert_eq!(w.installed(), 0);
 }
+
+/// The newest is held back: the newest that is allowed between it and the installed one is taken, and never one that is not.
+#[test]
+fn a_release_between_is_taken_while_the_newest_is_held_back() {
+    let w = World::new();
+    let mut operator = Operator::new(&w.publisher.link, &w.network);
+    let open = json!({"schema": 1, "time": now(), "operators": [operator.listed()]});
+    w.release(1, &open);
+    w.release(2, &open);
+    w.release(3, &open);
+    let held = json!({"schema": 1, "time": now(), "operators": [operator.listed()], "rollout": 0});
+    w.release(4, &held);
+    let client = w.client("1.0.0");
+    // The rules of the newest are those of all: without a word of an operator the others go to nobody, either.
+    assert!(matches!(client.is_held("1.0.4"), HeldBy::Share { hundredths: 0, .. }));
+    assert!(client.check().unwrap().is_none());
+    operator.says("1.0.2", Some(100), None);
+    client.installs("1.0.2");
+    assert_eq!(w.installed(), 2);
+    client.updater.close();
+
+    let client = w.client("1.0.2");
+    assert!(client.updater.mark_healthy().wait().unwrap());
+    // What lies below what is installed is not looked for; one that is halted is not taken.
+    operator.says("1.0.1", Some(100), None);
+    operator.says("1.0.3", Some(100), Some(Halt::Halted));
+    assert!(matches!(client.is_held("1.0.4"), HeldBy::Share { hundredths: 0, .. }));
+    client.until(|| client.check().unwrap().is_none().then_some(()));
+    operator.says("1.0.3", None, Some(Halt::Lifted));
+    client.installs("1.0.3");
+    assert_eq!(w.installed(), 3);
+    client.updater.close();
+
+    // And forward again, when the newest goes to everybody.
+    let client = w.client("1.0.3");
+    assert!(client.updater.mark_healthy().wait().unwrap());
+    operator.says("1.0.4", Some(100), None);
+    client.installs("1.0.4");
+    assert_eq!(w.installed(), 4);
+}

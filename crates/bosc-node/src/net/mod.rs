@@ -372,6 +372,7 @@ impl Net {
             NetCommand::Leave { topic } => self.machine.leave(topic),
             NetCommand::Name { peer, named } => self.machine.name(peer, named, now),
             NetCommand::Mapping { got } => self.machine.set_mapping(got, now),
+            NetCommand::AddRelays { relays } => self.machine.add_relays(&relays),
             NetCommand::Listen => self.machine.listen_always(now),
             NetCommand::LookAgain { topic, reply } => {
                 self.machine.look_again(topic, now);

@@ -22,11 +22,10 @@ use bosc_drive::bee::Bee;
 use bosc_drive::blobs::BlobId;
 use bosc_drive::deltas;
 use bosc_drive::drive::{Drive, EntryValue, FILES_PREFIX};
-use bosc_follow::{Fetch, FollowError, Wait};
+use bosc_follow::{Fetch, FollowedDrive, Wait, operators};
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use bosc_node::RecordAnswer;
-use bosc_policy::{Halt, MAX_POLICY, Policy, Right, Seen, Signed};
+use bosc_policy::{Halt, Policy, Right, Seen};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -164,11 +163,15 @@ impl Engine {
 
     /// What the quorum allows, and what its operators said.
     fn policy(&self, opened: &Opened, length: u64, stop: &Stop) -> Result<Option<PolicyView>, CommandError> {
-        let drive = Drive::checkout(opened.entries(), length);
-        let entry = reading(opened.db(), PATIENCE, stop).read(|| drive.entry_follow(bosc_policy::FILE))?;
-        let Some(blob) = entry.and_then(|e| e.value.blob) else { return Ok(None) };
-        let bytes =
-            self.read_range(opened, blob, (0, MAX_POLICY as u64 + 1), PATIENCE, stop)?.unwrap_or_default();
+        let bytes = match self.rules_file(opened, length, PATIENCE, stop) {
+            Ok(None) => return Ok(None),
+            Ok(Some(bytes)) => bytes,
+            Err(e) if e.code() == "ERR_INVALID_POLICY" => {
+                let error = Some(cut(&e.causes().join(": "), MAX_NAME));
+                return Ok(Some(PolicyView { error, ..PolicyView::default() }));
+            }
+            Err(e) => return Err(e),
+        };
         let policy = match Policy::read(&bytes) {
             Ok(policy) => policy,
             Err(e) => {
@@ -180,19 +183,12 @@ impl Engine {
         };
         let mut seen = Seen::new(*opened.drive.key());
         if let Some(node) = self.running_node() {
-            let asked: Vec<_> = policy.operators().iter().map(|o| node.record(&o.key)).collect();
+            let keys: Vec<_> = policy.operators().iter().map(|o| o.key).collect();
+            let mirrors = opened.followed.as_ref().map(FollowedDrive::mirrors);
             let mut wait = Wait::new(stop).timeout(PATIENCE);
-            for query in asked {
-                match wait.run(query.signal(), |_| Ok::<_, FollowError>(query.answer())) {
-                    Err(FollowError::Stopped) => return Err(FollowError::Stopped.into()),
-                    Ok(Some(Ok(RecordAnswer::Found(Some(record))))) => {
-                        // Anything else under an operator's key counts for nothing.
-                        if let Ok(signed) = Signed::read(&record.value) {
-                            let _ = seen.take(signed, &policy);
-                        }
-                    }
-                    _ => {}
-                }
+            for signed in operators::ask(&node, mirrors, &keys, &mut wait)?.statements {
+                // What is about another link, or by nobody of the policy, counts for nothing.
+                let _ = seen.take(signed, &policy);
             }
         }
         Ok(Some(policy_view(&policy, &seen)))

@@ -206,7 +206,8 @@ impl Engine {
             Err(e) => return Ok(Some(RulesSeen::Wrong(e.to_string()))),
         };
         let key = opened.drive.key();
-        let words = self.words(key, &policy, stop)?;
+        let mirrors = opened.followed.as_ref().map(|followed| followed.mirrors());
+        let words = self.words(key, &policy, mirrors, stop)?;
         let (now, seen) = (now(), look::seen(*key, &policy, &words));
         let newest = facts.version.as_deref().and_then(|v| semver::Version::parse(v).ok());
         let named = policy.operators().iter().zip(&words);

@@ -9,7 +9,7 @@ use super::artifact::{artifact_name, failed, replace};
 use super::deltas::{self, Earlier};
 use super::event::{ComposedManifest, PlatformEntry, UpdaterEvent};
 use super::keypair::KeyPair;
-use super::{pack, sign, words};
+use super::{pack, rules, sign, words};
 use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::glob::{Ignore, Only};
@@ -67,6 +67,10 @@ pub struct Compose {
     pub allow_key: Vec<String>,
     /// Earlier artifacts that patches are made from, or folders that hold some.
     pub delta_from: Vec<PathBuf>,
+    /// The rules of the release: a file, or a folder with a `release.json`.
+    pub policy: Option<PathBuf>,
+    /// Say that there are no rules from this release on, to clients that saw some.
+    pub no_policy: bool,
     /// Ends it.
     pub stop: Stop,
     /// Name of the manifest in `out`.
@@ -101,6 +105,8 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
     let out =
         c.out.clone().unwrap_or_else(|| with_suffix(&c.dir.components().collect::<PathBuf>(), "-update"));
     let allow_key = Allow::new(&c.allow_key).map_err(|e| CommandError::input(e.to_string()))?;
+    let named = (c.policy.as_deref(), c.no_policy);
+    let rules = rules::of(named, (app.as_deref(), &version), sink)?;
     let keys = KeysInUse::of_environment().with(&key.signing_key().to_bytes());
     let texts = [
         ("--url-base", Some(base)),
@@ -108,6 +114,7 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
         ("--version", Some(version.as_str())),
         ("--minimum-system", c.minimum_system.as_deref()),
         ("--manifest-name", Some(c.manifest_name.as_str())),
+        ("--policy", rules.as_ref().map(|rules| rules.policy.as_str())),
     ];
     if let Some((flag, _)) = texts.iter().find(|(_, text)| text.is_some_and(|text| keys.in_name(text))) {
         let message = format!("{flag} holds a secret key that is in use here; nothing was written");
@@ -130,7 +137,8 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
     for (source, platform) in sources {
         let file = artifact(&source, &out, &version, platform)?;
         let path = out.join(&file);
-        let bind = app.as_deref().map(|a| (a, platform));
+        let rules = rules.as_ref().map(|rules| rules.policy.as_str());
+        let bind = app.as_deref().map(|app| sign::Bind { app, platform, rules });
         let signed = sign::sign(&path, &version, key, bind)?;
         let deltas = deltas::make(&earlier, (&source, platform), (&out, base, &version), sink, &c.stop)?;
         let entry = PlatformEntry {
@@ -164,6 +172,7 @@ pub fn compose(c: &Compose, key: &KeyPair, sink: &mut dyn Sink) -> Result<Compos
         min_schema: c.min_schema.filter(|n| *n == 2),
         mandatory: c.mandatory.then_some(true),
         minimum_system_version: c.minimum_system.clone(),
+        bosc_rules: rules,
     };
     let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
     check(&text, key, app.as_deref(), &manifest.platforms)?;
@@ -309,7 +318,7 @@ fn check_outputs(
         let named = ["package.json", "CHANGELOG.md", "by-arch"].map(|name| c.dir.join(name));
         let builds = sources.iter().map(|(source, _)| source.clone());
         let bases = earlier.iter().map(|base| &base.path);
-        let others = c.notes.iter().chain(&c.key_file).chain(bases).cloned();
+        let others = c.notes.iter().chain(&c.key_file).chain(&c.policy).chain(bases).cloned();
         named.into_iter().chain(builds).chain(others)
     };
     let manifest = out.join(&c.manifest_name);

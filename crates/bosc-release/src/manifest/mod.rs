@@ -6,7 +6,7 @@
 //! # Files
 //!
 //! - `compose`: a whole manifest. `artifact`: names of what is written, and how. `pack`: a folder into `.tar.gz`. `sign`: one
-//!   artifact. `deltas`: patches from earlier artifacts. `words`: which texts a client can use.
+//!   artifact. `deltas`: patches from earlier artifacts. `words`: which texts a client can use. `rules`: those that a manifest has.
 //! - `keypair`: the key that signs. `keygen`: writing one into a file. `event/`: what is told.
 
 mod artifact;
@@ -16,10 +16,11 @@ pub(crate) mod event;
 mod keygen;
 pub mod keypair;
 pub mod pack;
+mod rules;
 pub mod sign;
-mod words;
+pub(crate) mod words;
 
-pub use event::{ComposedManifest, DeltaEntry, Envelope, PlatformEntry, UpdaterEvent};
+pub use event::{ComposedManifest, DeltaEntry, Envelope, PlatformEntry, RulesEntry, UpdaterEvent};
 
 #[cfg(test)]
 mod tests;

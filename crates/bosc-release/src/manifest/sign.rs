@@ -4,7 +4,7 @@ use super::event::Envelope;
 use super::keypair::KeyPair;
 use crate::error::CommandError;
 use bosc_updater::manifest::verify::{
-    Binding, PublicKey, base64, binding_payload, digest_file, hex, payload_v2,
+    Binding, PublicKey, base64, binding_payload, digest_file, hex, payload_v2, ruled_payload,
 };
 use bosc_updater::manifest::version::parse_version;
 use data_encoding::BASE64;
@@ -42,7 +42,18 @@ impl SignedArtifact {
     }
 }
 
-/// Signs a file as this version; with `app` and `platform` it is bound to them too. Read in blocks.
+/// What an artifact is bound to besides its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bind<'a> {
+    /// The application.
+    pub app: &'a str,
+    /// The platform key of the manifest.
+    pub platform: &'a str,
+    /// The text of the rules that the manifest has; empty: it says that there are none from now on.
+    pub rules: Option<&'a str>,
+}
+
+/// Signs a file as this version; with `bind` it is bound to that too. Read in blocks.
 ///
 /// # Errors
 /// `Failed`, with Perry's texts; `Input` for a version that no client takes.
@@ -50,7 +61,7 @@ pub fn sign(
     path: &Path,
     version: &str,
     key: &KeyPair,
-    bind: Option<(&str, &str)>,
+    bind: Option<Bind<'_>>,
 ) -> Result<SignedArtifact, CommandError> {
     let empty = || {
         CommandError::failed(
@@ -72,9 +83,13 @@ pub fn sign(
     }
     let payload = payload_v2(&digest, version).ok_or_else(empty)?;
     let key_pair = key.signing_key();
-    let bound = bind.and_then(|(app, platform)| {
+    let bound = bind.and_then(|Bind { app, platform, rules }| {
         let binding = Binding { app, platform, version, size };
-        binding_payload(&digest, &binding).map(|p| BASE64.encode(&key_pair.sign(&p).to_bytes()))
+        let payload = match rules {
+            Some(rules) => ruled_payload(&digest, &binding, rules),
+            None => binding_payload(&digest, &binding),
+        };
+        payload.map(|p| BASE64.encode(&key_pair.sign(&p).to_bytes()))
     });
     Ok(SignedArtifact {
         version: version.to_owned(),

@@ -49,7 +49,7 @@ pub(super) fn artifact(base: &str, file: &str) -> Result<(), CommandError> {
 ///
 /// # Errors
 /// `Input`: it is no name of a file, or means something else in a URL.
-pub(super) fn manifest_name(name: &str) -> Result<(), CommandError> {
+pub(crate) fn manifest_name(name: &str) -> Result<(), CommandError> {
     let refuse = |why: &str| {
         CommandError::input(format!("--manifest-name {name:?} {why}"))
             .hint("give the name of a file, such as latest.json")

@@ -9,6 +9,7 @@ use crate::engine::mirrors::InUse;
 use crate::error::{CommandError, ErrorKind};
 use bosc_follow::{FollowedDrive, policy_here};
 use bosc_format::crypto::CoreKey;
+use bosc_policy::Policy;
 use bosc_updater::http::{Proxies, Roots};
 
 impl Engine {
@@ -25,9 +26,10 @@ impl Engine {
     }
 
     /// Adds the mirrors that are in use for a drive to one that is followed, and those that its policy names, as far as that is here.
-    /// What an address of those is not taken for is left out: nobody here gave it.
+    /// What an address of those is not taken for is left out: nobody here gave it. The relays that it names are gone through as well.
     pub(crate) fn add_mirrors(&self, followed: &FollowedDrive) -> Result<(), CommandError> {
         let policy = policy_here(followed.cores());
+        followed.node().add_relays(policy.as_ref().map_or(&[], Policy::relays));
         let named = policy.iter().flat_map(|policy| policy.mirrors()).filter_map(|address| {
             bosc_updater::p2p::named_mirror(address, Roots::System, Proxies::from_environment()).ok()
         });

@@ -24,10 +24,12 @@
 //!
 //! # Files
 //!
+//! - `manifest`: the same for a manifest over HTTPS, whose statements are in a file beside it.
 //! - `plan`: what is to be said, from what is known. Pure. `prepare`: gathers that. `say`: keeps and puts what was signed.
 //! - `book`: what this store signed. `signed`: a statement as a record, and as text. `refresher`: a seeder that refreshes.
 
 pub(crate) mod book;
+pub mod manifest;
 pub(crate) mod plan;
 mod prepare;
 pub(crate) mod refresher;
@@ -35,10 +37,11 @@ mod say;
 pub mod signed;
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// What is to be said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "lowercase")]
 pub enum Change {
     /// A version goes so far.
@@ -61,6 +64,7 @@ pub enum Change {
         version: String,
     },
     /// The head that is found is the newest.
+    #[default]
     Refresh,
 }
 
@@ -74,7 +78,7 @@ pub struct KeyHere {
 }
 
 /// What is to be known before an operator signs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepare {
     /// The link.
     pub link: String,
@@ -102,14 +106,32 @@ pub enum Work {
         /// The record, as [`signed::to_text`] makes it.
         record: String,
     },
+    /// Find out what would be signed about the release of a manifest.
+    PrepareFile {
+        /// The manifest.
+        #[serde(with = "crate::wire_path")]
+        manifest: PathBuf,
+        /// What is to be said.
+        what: Change,
+        /// The keys to choose from.
+        keys: Vec<KeyHere>,
+    },
+    /// Keep what was signed, and write it beside the manifest.
+    SayFile {
+        /// The manifest.
+        #[serde(with = "crate::wire_path")]
+        manifest: PathBuf,
+        /// The record, as [`signed::to_text`] makes it.
+        record: String,
+    },
 }
 
 impl Work {
     /// The command that it is of.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Prepare(Prepare { change, .. }) => change.name(),
-            Self::Say { .. } => "refresh",
+            Self::Prepare(Prepare { change, .. }) | Self::PrepareFile { what: change, .. } => change.name(),
+            Self::Say { .. } | Self::SayFile { .. } => "refresh",
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Known<'a> {
     pub(crate) vouched: bool,
     /// The version that it holds.
     pub(crate) version: Option<&'a Version>,
+    /// Whether the version that is named was ever released; none if that is not known.
+    pub(crate) released: Option<bool>,
     /// Who signs the link.
     pub(crate) signers: &'a [PublicKey],
     /// What the DHT has of all operators.
@@ -218,14 +220,16 @@ fn named(text: &str) -> Result<Version, CommandError> {
     })
 }
 
-/// A version that may have been released: none above the newest.
+/// A version that may have been released: none above the newest, and none that the history is known not to hold.
 fn released(known: &Known<'_>, text: &str) -> Result<Version, CommandError> {
     let version = named(text)?;
     match known.version {
-        Some(newest) if version.cmp_precedence(newest) == Ordering::Greater => Err(CommandError::not_found(
-            format!("version {version} is not on the link: the newest is {newest}"),
-        )
-        .hint("check the number; `bosc versions LINK` lists all")),
+        Some(newest)
+            if version.cmp_precedence(newest) == Ordering::Greater || known.released == Some(false) =>
+        {
+            let message = format!("version {version} is not on the link: the newest is {newest}");
+            Err(CommandError::not_found(message).hint("check the number; `bosc versions LINK` lists all"))
+        }
         _ => Ok(version),
     }
 }

@@ -1,21 +1,26 @@
 //! Gathers what is known, and plans what would be signed.
 
-use super::Prepare;
 use super::book::{Book, refuse_other_link};
 use super::plan::{Known, not_allowed, plan};
+use super::{Change, Prepare};
 use crate::clock::now;
 use crate::command::Stop;
 use crate::engine::Engine;
 use crate::engine::drive::parse_whole_link;
 use crate::engine::errors::no_dht;
+use crate::engine::open::Opened;
 use crate::error::{CommandError, ErrorKind};
-use crate::policy::event::{Heard, Prepared};
+use crate::policy::event::Prepared;
 use crate::policy::look::{LinkRules, Word};
 use crate::policy::shown::{AboutShown, OperatorNamed, StatementShown, VersionStanding, called};
+use crate::versions::command::Read;
 use bosc_format::id;
 use bosc_policy::{Operator, Policy};
 use semver::Version;
 use std::time::Duration;
+
+/// Most releases that are looked at for one that is named.
+const MAX_LOOKED: usize = 1_000;
 
 impl Engine {
     pub(super) fn prepare_statement(&self, request: &Prepare, stop: &Stop) -> Result<Prepared, CommandError> {
@@ -30,25 +35,69 @@ impl Engine {
     ) -> Result<(Prepared, Policy), CommandError> {
         let link = parse_whole_link(&request.link)?;
         let _mirrors = self.read_mirrors(&link.key, &request.mirrors)?;
-        let rules = self.link_rules(&link, Duration::from_millis(request.timeout_ms), stop)?;
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let (rules, opened) = self.link_rules_open(&link, timeout, stop)?;
         let policy = rules.policy()?.ok_or_else(no_rules)?;
-        let (operator, name) = speaker(&policy, request)?;
-        let words = self.words(&rules.key, &policy, stop)?;
-        let prepared = self.prepared(&rules, &policy, (&operator, name), &words, request)?;
+        // Before anybody is asked.
+        speaker(&policy, request)?;
+        let released = match &request.change {
+            Change::Rollout { version, .. } => self.was_released(&opened, &rules, version, timeout, stop)?,
+            _ => None,
+        };
+        drop(opened);
+        let words = self.words(&rules.key, &policy, rules.mirrors.as_ref(), stop)?;
+        let prepared = self.prepared(&rules, &policy, &words, released, request)?;
         Ok((prepared, policy))
     }
 
+    /// Whether the link ever held a version; none if that cannot be told, because the content of older releases is gone.
+    fn was_released(
+        &self,
+        opened: &Opened,
+        rules: &LinkRules,
+        version: &str,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Option<bool>, CommandError> {
+        let named = Version::parse(version.strip_prefix('v').unwrap_or(version)).ok();
+        let Some(named) = named else { return Ok(None) };
+        let is_named = |v: &Version| v.cmp_precedence(&named).is_eq();
+        if rules.version.as_ref().is_some_and(is_named) {
+            return Ok(Some(true));
+        }
+        let (all, total) = self.drive_versions(opened, rules.head.length, MAX_LOOKED, timeout, stop)?;
+        let (mut patience, mut known) = (timeout, total <= all.len() as u64);
+        let mut last = None;
+        for at in all.iter().rev().filter(|at| at.package.is_some()) {
+            if last.replace(at.package) == Some(at.package) {
+                continue;
+            }
+            match self.read_package(opened, at.package, &mut patience, stop)? {
+                Read::Said(said) => {
+                    let version = said.version.and_then(|text| Version::parse(&text).ok());
+                    if version.as_ref().is_some_and(is_named) {
+                        return Ok(Some(true));
+                    }
+                }
+                Read::Gone => known = false,
+            }
+        }
+        Ok(known.then_some(false))
+    }
+
     /// What would be signed, from what was heard.
-    fn prepared(
+    pub(super) fn prepared(
         &self,
         rules: &LinkRules,
         policy: &Policy,
-        (operator, name): (&Operator, &str),
         words: &[Word],
+        released: Option<bool>,
         request: &Prepare,
     ) -> Result<Prepared, CommandError> {
+        let (operator, name) = speaker(policy, request)?;
+        let operator = &operator;
         let own = words.iter().find(|w| w.operator == operator.key);
-        if own.is_none_or(|w| w.heard == Heard::NoAnswer) {
+        if own.is_none_or(|w| !w.answered) {
             // What stands is not known: a statement could take back what another machine said with this key.
             return Err(self.unanswered().map_or_else(not_heard, |tried| no_dht(&tried)));
         }
@@ -63,6 +112,7 @@ impl Engine {
             head: rules.head,
             vouched: rules.vouched,
             version: rules.version.as_ref(),
+            released,
             signers: &rules.signers,
             words,
             kept: kept.as_ref().map(|k| &k.statement),
@@ -73,6 +123,7 @@ impl Engine {
         let shown = |(version, standing): (&Version, &_)| VersionStanding::new(version, standing, policy);
         Ok(Prepared {
             link: rules.link.clone(),
+            manifest: None,
             version: rules.version.as_ref().map(Version::to_string),
             operator: OperatorNamed::of(operator),
             key: name.to_owned(),

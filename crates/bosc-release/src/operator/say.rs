@@ -28,6 +28,12 @@ impl Engine {
                 let link = parse_whole_link(link)?;
                 Ok(Box::new(self.say(&link, &from_text(record)?, stop)?).into())
             }
+            Work::PrepareFile { manifest, what, keys } => {
+                Ok(Box::new(self.prepare_for_manifest(manifest, what, keys)?).into())
+            }
+            Work::SayFile { manifest, record } => {
+                Ok(Box::new(self.say_for_manifest(manifest, &from_text(record)?, stop)?).into())
+            }
         }
     }
 
@@ -54,7 +60,7 @@ impl Engine {
             Some(Err(RecordError::Newer | RecordError::Taken)) => return Err(behind()),
             _ => return Err(self.not_kept()),
         };
-        let word = self.words_of(&link.key, &[*spoken.record.key()], stop)?.pop();
+        let word = self.words_of(&link.key, &[*spoken.record.key()], None, stop)?.pop();
         match word {
             Some(word)
                 if word.heard == Heard::Statement && word.statement.as_ref() == Some(&spoken.statement) => {}
@@ -66,6 +72,7 @@ impl Engine {
             operator: id::encode(spoken.record.key()),
             statement: StatementShown::of(statement),
             nodes,
+            file: None,
         })
     }
 

@@ -14,6 +14,7 @@ use crate::engine::drive::parse_link;
 use crate::engine::errors::no_dht;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Output;
+use crate::operator::manifest::{Found, bytes_of_manifest, rules_of, statements_of, words_of};
 use bosc_policy::{Policy, Seen, freshness, standing};
 use semver::Version;
 use std::collections::BTreeSet;
@@ -40,7 +41,7 @@ impl Engine {
         let Some(policy) = rules.policy()? else { return Ok(PolicyLooked { of, policy: false }.into()) };
         let version = rules.version.as_ref().map(Version::to_string);
         sink.tell(PolicyEvent::Policy(Box::new(PolicyShown::new(&of, version.as_deref(), &policy))));
-        let words = self.words(&rules.key, &policy, stop)?;
+        let words = self.words(&rules.key, &policy, rules.mirrors.as_ref(), stop)?;
         tell_words(&rules, &policy, &words, sink);
         let silent = !words.is_empty() && words.iter().all(|w| w.heard == Heard::NoAnswer);
         match self.unanswered().filter(|_| silent) {
@@ -89,6 +90,37 @@ pub fn show_folder(folder: &Path, sink: &mut dyn Sink) -> Result<PolicyLooked, C
         Some(policy) => sink.tell(PolicyEvent::Policy(Box::new(PolicyShown::new(&of, None, policy)))),
     }
     Ok(PolicyLooked { of, policy: policy.is_some() })
+}
+
+/// `policy show` of a manifest over HTTPS, and of the statements in the file beside it.
+///
+/// # Errors
+/// It is not a manifest, or one of the files cannot be read or obeyed.
+pub fn show_manifest(manifest: &Found, sink: &mut dyn Sink) -> Result<PolicyLooked, CommandError> {
+    let of = manifest.name.clone();
+    let rules = rules_of(manifest)?;
+    let Some(policy) = rules.policy()? else {
+        sink.tell(PolicyEvent::NoPolicy { of: of.clone() });
+        return Ok(PolicyLooked { of, policy: false });
+    };
+    let version = rules.version.as_ref().map(Version::to_string);
+    sink.tell(PolicyEvent::Policy(Box::new(PolicyShown::new(&of, version.as_deref(), &policy))));
+    let words = words_of(&policy, &rules.key, &statements_of(manifest)?);
+    tell_words(&rules, &policy, &words, sink);
+    Ok(PolicyLooked { of, policy: true })
+}
+
+/// `policy check` of a manifest over HTTPS.
+///
+/// # Errors
+/// As [`check_folder`].
+pub fn check_manifest(manifest: &Found, sink: &mut dyn Sink) -> Result<PolicyChecked, CommandError> {
+    let of = manifest.name.clone();
+    let Some(bytes) = bytes_of_manifest(manifest)? else {
+        sink.tell(PolicyEvent::NoPolicy { of: of.clone() });
+        return Ok(PolicyChecked { of, policy: false, warn: 0 });
+    };
+    checked(of, check(&bytes, now()), ErrorKind::Input, sink)
 }
 
 /// `policy check` of a folder: every mistake, and what should be looked at.

@@ -94,8 +94,11 @@ pub struct PolicyFinding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prepared {
-    /// The link.
+    /// The link. Of a manifest: one that its application's name stands for.
     pub link: String,
+    /// The manifest, where releases come by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
     /// The release that is the newest.
     pub version: Option<String>,
     /// Who speaks.
@@ -139,6 +142,9 @@ pub struct Stated {
     pub statement: StatementShown,
     /// How many nodes of the DHT keep it.
     pub nodes: usize,
+    /// The file that it was written into, where releases come by a manifest: it goes to the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// What `policy show` ends with.

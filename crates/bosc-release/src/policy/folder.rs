@@ -16,19 +16,25 @@ pub(crate) const FILE_NAME: &str = "release.json";
 /// # Errors
 /// It cannot be read, or is longer than a client reads.
 pub(crate) fn bytes_of(folder: &Path) -> Result<Option<Vec<u8>>, CommandError> {
-    let path = folder.join(FILE_NAME);
-    bosc_files::read_bounded(&path, MAX_POLICY as u64).map_err(|e| {
-        if e.kind() == std::io::ErrorKind::InvalidData {
-            return invalid(ErrorKind::Input).because(e);
-        }
-        CommandError::new(
-            ErrorKind::Permission,
-            "ERR_UNREADABLE",
-            format!("{} cannot be read", path.display()),
-        )
+    bytes_of_file(&folder.join(FILE_NAME))
+}
+
+/// The same of a file by its own name.
+///
+/// # Errors
+/// As [`bytes_of`].
+pub(crate) fn bytes_of_file(path: &Path) -> Result<Option<Vec<u8>>, CommandError> {
+    bosc_files::read_bounded(path, MAX_POLICY as u64).map_err(|e| not_read(path, e))
+}
+
+/// Why a file of rules is not read.
+pub(crate) fn not_read(path: &Path, e: std::io::Error) -> CommandError {
+    if e.kind() == std::io::ErrorKind::InvalidData {
+        return invalid(ErrorKind::Input).because(e);
+    }
+    CommandError::new(ErrorKind::Permission, "ERR_UNREADABLE", format!("{} cannot be read", path.display()))
         .because(e)
         .hint("check that the file belongs to you and that you may read it")
-    })
 }
 
 /// The rules of a folder; none if it has none.

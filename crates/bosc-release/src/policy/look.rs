@@ -1,9 +1,9 @@
-//! What is known of a link's rules now: the newest head, its `/release.json`, and what its operators say in the DHT.
+//! What is known of a link's rules now: the newest head, its `/release.json`, and what its operators say, in the DHT and on mirrors.
 //!
 //! ```text
 //!   newest head ── /release.json ── none: nothing is restricted, nobody is asked
 //!                        │
-//!                        └── operators ── a record each ── Heard: statement │ nothing │ foreign │ no answer
+//!                        └── operators ── asked as clients ask (`bosc_follow::operators`) ── Word: statement │ nothing │ foreign │ no answer
 //! ```
 //!
 //! Invariants:
@@ -20,10 +20,11 @@ use crate::error::{CommandError, ErrorKind};
 use crate::multisig::journal::Record;
 use bosc_drive::blobs::BlobId;
 use bosc_drive::drive::Drive;
-use bosc_follow::{Fetch, FollowError, Wait};
+use bosc_follow::mirror::Mirrors;
+use bosc_follow::operators::{self, Kept};
+use bosc_follow::{Fetch, Wait};
 use bosc_format::crypto::PublicKey;
 use bosc_format::link::PearLink;
-use bosc_node::RecordAnswer;
 use bosc_policy::{FILE, MAX_POLICY, Newest, Policy, Seen, Signed};
 use semver::Version;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub(crate) struct LinkRules {
     pub(crate) signers: Vec<PublicKey>,
     /// The bytes of `/release.json`.
     pub(crate) bytes: Option<Vec<u8>>,
+    /// The mirrors that it was read from, too.
+    pub(crate) mirrors: Option<Mirrors>,
 }
 
 /// What was heard of an operator.
@@ -53,9 +56,11 @@ pub(crate) struct LinkRules {
 pub(crate) struct Word {
     pub(crate) operator: PublicKey,
     pub(crate) heard: Heard,
-    /// The record's version.
+    /// The highest version of its record, and counter of its statements.
     pub(crate) seq: u64,
     pub(crate) statement: Option<Signed>,
+    /// Whether the DHT answered what stands under the key: without that a mirror's word may be an old one.
+    pub(crate) answered: bool,
 }
 
 impl LinkRules {
@@ -78,6 +83,16 @@ impl Engine {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<LinkRules, CommandError> {
+        self.link_rules_open(link, timeout, stop).map(|(rules, _)| rules)
+    }
+
+    /// The same, and the drive that they are of.
+    pub(crate) fn link_rules_open(
+        &self,
+        link: &PearLink,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<(LinkRules, Opened), CommandError> {
         let opened = self.open_fresh(link, timeout, stop)?;
         let length = link.version.map_or(opened.drive.db.length(), |v| v.length);
         let vouched = match &opened.followed {
@@ -88,7 +103,8 @@ impl Engine {
                 followed.db().vouched(&mut wait)?.vouched
             }
         };
-        self.rules_of(&opened, length, vouched, timeout, stop)
+        let rules = self.rules_of(&opened, length, vouched, timeout, stop)?;
+        Ok((rules, opened))
     }
 
     /// Whether this store put the head of a quorum's drive there, and nothing longer was found.
@@ -128,6 +144,7 @@ impl Engine {
             version: version.and_then(|text| Version::parse(text).ok()),
             signers: db.manifest().iter().flat_map(|m| m.signers.iter().map(|s| s.public_key)).collect(),
             bytes: self.rules_file(opened, length, timeout, stop)?,
+            mirrors: opened.followed.as_ref().map(|followed| followed.mirrors().clone()),
         })
     }
 
@@ -179,15 +196,16 @@ impl Engine {
         }
     }
 
-    /// Asks the DHT for what all operators of a policy say about a link.
+    /// Asks for what all operators of a policy say about a link: a word of each, in their order, and behind them what contradicts one.
     pub(crate) fn words(
         &self,
         link: &[u8; 32],
         policy: &Policy,
+        mirrors: Option<&Mirrors>,
         stop: &Stop,
     ) -> Result<Vec<Word>, CommandError> {
         let keys: Vec<_> = policy.operators().iter().map(|o| o.key).collect();
-        self.words_of(link, &keys, stop)
+        self.words_of(link, &keys, mirrors, stop)
     }
 
     /// The same of these keys.
@@ -195,36 +213,60 @@ impl Engine {
         &self,
         link: &[u8; 32],
         keys: &[PublicKey],
+        mirrors: Option<&Mirrors>,
         stop: &Stop,
     ) -> Result<Vec<Word>, CommandError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let node = self.node()?;
-        let asked: Vec<_> = keys.iter().map(|key| (*key, node.record(key))).collect();
         let mut wait = Wait::new(stop).timeout(ASK_FOR);
-        let mut words = Vec::new();
-        for (operator, query) in asked {
-            let answer = wait.run(query.signal(), |_| Ok::<_, FollowError>(query.answer()))?;
-            words.push(heard(link, operator, answer.unwrap_or(Err(bosc_node::RecordError::Nobody))));
-        }
-        Ok(words)
+        let heard = operators::ask(&node, mirrors, keys, &mut wait)?;
+        Ok(words_in(link, keys, &heard))
     }
 }
 
-/// What an answer of the DHT says.
-pub(crate) fn heard(link: &[u8; 32], operator: PublicKey, answer: bosc_node::RecordResult) -> Word {
-    let word = |heard, seq, statement| Word { operator, heard, seq, statement };
-    match answer {
-        Ok(RecordAnswer::Found(Some(record))) => {
-            let signed = Signed::read(&record.value).ok();
-            match signed.filter(|s| *s.operator() == operator) {
-                Some(s) if s.statement().link == *link => word(Heard::Statement, record.seq, Some(s)),
-                other => word(Heard::Foreign, record.seq, other),
+/// What was heard, as a word of each key, and behind them what contradicts one.
+fn words_in(link: &[u8; 32], keys: &[PublicKey], all: &operators::Heard) -> Vec<Word> {
+    let kept = |key: &PublicKey| all.records.iter().find(|(k, _)| k == key).map(|(_, kept)| kept.clone());
+    let mut words: Vec<Word> =
+        keys.iter().map(|key| heard(link, *key, kept(key).unwrap_or_default())).collect();
+    let mut more: Vec<Word> = Vec::new();
+    let of_link = all.statements.iter().filter(|s| s.statement().link == *link);
+    for signed in of_link {
+        let Some(word) = words.iter_mut().find(|w| w.operator == *signed.operator()) else { continue };
+        let counter = signed.statement().counter;
+        let there = word.statement.as_ref().filter(|_| word.heard == Heard::Statement);
+        match there.map(|s| s.statement().counter) {
+            // What stands in the DHT about another link is in the way of everything.
+            None if word.heard == Heard::Foreign => {
+                more.push(Word { statement: Some(signed.clone()), ..word.clone() })
+            }
+            Some(known) if known == counter && there != Some(signed) => {
+                more.push(Word { statement: Some(signed.clone()), ..word.clone() });
+            }
+            Some(known) if known >= counter => {}
+            _ => {
+                word.heard = Heard::Statement;
+                word.statement = Some(signed.clone());
+                word.seq = word.seq.max(counter);
             }
         }
-        Ok(_) => word(Heard::Nothing, 0, None),
-        Err(_) => word(Heard::NoAnswer, 0, None),
+    }
+    words.extend(more);
+    words
+}
+
+/// What the DHT's answer about a key says.
+pub(crate) fn heard(link: &[u8; 32], operator: PublicKey, kept: Kept) -> Word {
+    let word = |heard, seq, statement, answered| Word { operator, heard, seq, statement, answered };
+    match kept {
+        Kept::Record { seq, statement } => match statement.map(|s| *s) {
+            Some(s) if s.statement().link == *link => word(Heard::Statement, seq, Some(s), true),
+            other => word(Heard::Foreign, seq, other, true),
+        },
+        Kept::Nothing => word(Heard::Nothing, 0, None, true),
+        Kept::NoAnswer => word(Heard::NoAnswer, 0, None, false),
     }
 }
 

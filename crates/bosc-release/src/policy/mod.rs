@@ -13,7 +13,7 @@
 //!
 //! # Files
 //!
-//! - `command`: `policy show` and `policy check` of a link. `look`: what is known of a link's rules now.
+//! - `command`: `policy show` and `policy check` of a link, a folder, a manifest. `look`: what is known of a link's rules now.
 //! - `folder`: the file of a folder. `edit`: `policy set`. `check`: what is wrong with a file, or should be looked at.
 //! - `request`: what is asked for. `event`: events, and results. `shown`: rules as data. `span`: times in words.
 
@@ -28,6 +28,7 @@ pub mod shown;
 pub mod span;
 
 pub use bosc_policy::{InvalidShare, Right, Share};
-pub use command::{check_folder, show_folder};
+pub use command::{check_folder, check_manifest, show_folder, show_manifest};
+pub(crate) use folder::{bytes_of as bytes_of_folder, bytes_of_file, not_read};
 pub use folder::{of_folder, tell_folder};
 pub use request::PolicyOfLink;

@@ -112,6 +112,11 @@ pub(crate) fn meaning(policy: &Policy) -> String {
     parts.extend(policy.freshness().map(|limit| format!("freshness {}", span(limit))));
     parts.extend(policy.is_mandatory().then(|| "mandatory".to_owned()));
     parts.extend(policy.minimum().map(|v| format!("versions below {v} must update")));
+    parts.extend(policy.channel().map(|name| format!("channel {name}")));
+    let relays: Vec<_> = policy.relays().iter().map(|key| id::encode(key)).collect();
+    parts.extend(
+        (!relays.is_empty()).then(|| format!("clients may go through the relays {}", relays.join(", "))),
+    );
     parts.join("; ")
 }
 

@@ -24,7 +24,7 @@
 mod builder;
 mod damage;
 mod desk;
-mod device;
+pub(crate) mod device;
 mod diff;
 mod driver;
 mod event;

@@ -154,8 +154,8 @@ fn pear(
     Ok(Box::new(crate::p2p::P2pSource::open(o)?))
 }
 
-/// Where the application stands, for the rules of a link.
-#[cfg(feature = "p2p")]
+/// Where the application stands, for the rules of its releases.
+#[cfg(any(feature = "http", feature = "p2p"))]
 fn standing(installer: &Installer) -> Result<crate::source::Standing, UpdateError> {
     use crate::install::Status;
 
@@ -189,6 +189,9 @@ fn https(
     let mut o = https_options(options);
     o.kind = installer.kind();
     o.state = Some(options.folder()?.join("https.json"));
+    o.device = Some(super::device::device(&options.folder()?)?);
+    let there = Arc::clone(installer);
+    o.standing = Some(Arc::new(move || standing(&there)));
     // What another user of this installation saw counts, too.
     if installer.floor()?.schema >= 2 {
         o.min_schema = Schema::V2;
@@ -243,6 +246,10 @@ impl Source for Https {
 
     fn terms(&self) -> crate::source::Terms {
         self.source.terms()
+    }
+
+    fn guidance(&mut self) -> Option<crate::source::Guidance> {
+        self.source.guidance()
     }
 
     fn put_away(&mut self) {

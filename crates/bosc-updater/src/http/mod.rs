@@ -40,7 +40,7 @@
 //!
 //! # Files
 //!
-//! - `source`: check and fetch. `options`: what it is made with. `state`: what was seen, remembered between runs.
+//! - `source`: check and fetch. `rules`: what the rules of a manifest let this client do. `endpoints`: what several addresses said. `options`: what it is made with. `state`: what was seen, remembered between runs.
 //! - `agent`: one GET, with its redirects. `download`: one artifact, in as many answers as it takes. `pace`: how fast. `least`:
 //!   how slow.
 //!   `staging`: its files. `delta`: the artifact from a patch.
@@ -52,6 +52,7 @@ mod agent;
 #[cfg(feature = "deltas")]
 mod delta;
 mod download;
+mod endpoints;
 mod identity;
 mod least;
 #[cfg(feature = "p2p")]
@@ -60,6 +61,7 @@ mod options;
 mod pace;
 mod proxy;
 mod roots;
+mod rules;
 mod sniff;
 mod source;
 mod staging;
@@ -72,4 +74,5 @@ pub use mirror::MirrorServer;
 pub use options::{HttpOptions, Room};
 pub use proxy::Proxies;
 pub use roots::Roots;
+pub use rules::{Published, published};
 pub use source::{CancelHandle, HttpSource};

@@ -6,6 +6,7 @@ use super::roots::Roots;
 use crate::error::UpdateError;
 use crate::install::Kind;
 use crate::manifest::{Schema, platform_key};
+use crate::source::Where;
 use semver::Version;
 use std::fmt;
 use std::path::PathBuf;
@@ -43,6 +44,10 @@ pub struct HttpOptions {
     pub never_below_seen: bool,
     /// File in which what was seen is remembered between runs. Without it, it is remembered as long as the source lives.
     pub state: Option<PathBuf>,
+    /// What is installed, for the rules of a manifest. Without it a check's version is what is installed, and nothing is kept beside it.
+    pub standing: Option<Where>,
+    /// Names this device. Who is in a rollout follows from it, here: it is never sent. Without it each source is another device.
+    pub device: Option<[u8; 16]>,
     /// What the application is: a directory or bundle comes in an archive.
     pub kind: Kind,
     /// For an application that is one file, the name of that file in an archive that holds more (a README, say). The folder around
@@ -105,6 +110,8 @@ impl HttpOptions {
             min_schema: Schema::V1,
             never_below_seen: false,
             state: None,
+            standing: None,
+            device: None,
             kind: Kind::File,
             inside: None,
             installed: None,

@@ -2,8 +2,10 @@
 
 use super::agent::{Canceller, Fault, Http, cancelled, read_body};
 use super::download::Download;
+use super::endpoints::none_of;
 use super::identity::Identity;
 use super::options::HttpOptions;
+use super::rules::{self, Asked};
 use super::sniff;
 use super::staging::{Files, disk, remove_all};
 use super::state::Seen;
@@ -15,7 +17,8 @@ use crate::manifest::url::{SecureUrl, UrlKind};
 use crate::manifest::verify::PublicKey;
 use crate::manifest::{Asset, MAX_MANIFEST_LEN, Manifest, Proof, Schema};
 use crate::release::{Contents, Entry, EntryKind, Release, ReleaseId, Staged, newer};
-use crate::source::{OnProgress, Sealed, Source, Terms};
+use crate::rules::Rules;
+use crate::source::{Guidance, OnProgress, Sealed, Source, Terms};
 use semver::Version;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,7 @@ pub struct HttpSource {
     seen: Seen,
     cached: Option<Cached>,
     offered: Option<Offer>,
+    rules: Rules,
     /// What was unpacked, and can be again from the archive beside it.
     unpacked: Option<PathBuf>,
 }
@@ -84,7 +88,9 @@ impl HttpSource {
         let (keys, identity, url) = Self::checked(&options)?;
         let seen = Seen::load(options.state.as_deref(), &options.public_keys, &url.whole())?;
         let canceller = Canceller::default();
-        Ok(Self { options, keys, identity, canceller, seen, cached: None, offered: None, unpacked: None })
+        let rules = Rules::new(options.state.as_deref().map(rules::beside));
+        let (cached, offered, unpacked) = (None, None, None);
+        Ok(Self { options, keys, identity, canceller, seen, cached, offered, rules, unpacked })
     }
 
     /// Whether a source could be made for these: nothing is read or fetched.
@@ -202,7 +208,7 @@ impl HttpSource {
         bytes: &[u8],
         installed: Option<&Version>,
     ) -> Result<Option<Offer>, UpdateError> {
-        let manifest = Manifest::parse(bytes, &self.options.platform)?;
+        let mut manifest = Manifest::parse(bytes, &self.options.platform)?;
         let min = self.min_schema();
         if installed.is_some_and(|i| !newer(&manifest.version, i)) {
             // Its signatures may be those of an old key: that is no error. Good ones still tell what the publisher uses.
@@ -210,6 +216,10 @@ impl HttpSource {
                 && let Ok(proof) = asset.verify(&manifest, &self.keys, self.options.app.as_deref())
             {
                 self.seen.note(proof, &manifest.version, self.options.state.as_deref())?;
+                // What is installed may be taken back.
+                self.rule(from, &manifest, installed)?;
+            } else if manifest.rules.is_none() {
+                rules::still_there(&self.seen, &mut self.rules)?;
             }
             return Ok(None);
         }
@@ -251,7 +261,22 @@ impl HttpSource {
             .hint("the server, or a cache in front of it, offers an old manifest; try again later"));
         }
         self.seen.note(proof, &manifest.version, self.options.state.as_deref())?;
-        Ok(Some(Offer { manifest, asset, proof }))
+        let ruled = self.rule(from, &manifest, installed)?;
+        if ruled.notes.is_some() {
+            manifest.notes = ruled.notes;
+        }
+        Ok(ruled.may.then_some(Offer { manifest, asset, proof }))
+    }
+
+    /// What the rules of a proved manifest let this client do.
+    fn rule(
+        &mut self,
+        from: &SecureUrl,
+        manifest: &Manifest,
+        installed: Option<&Version>,
+    ) -> Result<rules::Ruled, UpdateError> {
+        let Self { options, identity, canceller, seen, rules, .. } = self;
+        rules::rule(Asked { options, identity, canceller, from }, (seen, rules), manifest, installed)
     }
 
     fn offer_for(&mut self, release: &Release) -> Result<Offer, UpdateError> {
@@ -313,59 +338,6 @@ impl HttpSource {
     }
 }
 
-/// Why no address gave a manifest: of one address that, of several what each said. The kind, and what to do, are the first's.
-fn none_of(mut failed: Vec<(&str, UpdateError)>) -> UpdateError {
-    let all = failed.len();
-    if all <= 1 {
-        return failed.pop().map_or_else(cancelled, |(_, e)| e);
-    }
-    let kind = failed.first().map_or(ErrorKind::Network, |(_, e)| e.kind());
-    let hint = failed.first().and_then(|(_, e)| e.next_step().map(str::to_owned));
-    failed.truncate(MAX_TOLD);
-    let mut next = None;
-    for (number, (address, e)) in failed.iter().enumerate().rev() {
-        // The rest of an address may hold what is not for everybody.
-        let host = SecureUrl::parse(UrlKind::Manifest, address).map(|url| url.host().to_owned());
-        let host = host.unwrap_or_else(|_| "not an address".to_owned());
-        let why = e.causes().into_iter().fold(e.to_string(), |text, cause| format!("{text}: {cause}"));
-        let text = format!("endpoint {} ({host}): {why}", number + 1);
-        next = Some(Box::new(Said { text: text.chars().take(MAX_SAID).collect(), next }));
-    }
-    let e = UpdateError::new(kind, format!("updater: none of the {all} endpoints gave a usable manifest"));
-    let e = match next {
-        Some(said) => e.because(*said),
-        None => e,
-    };
-    match hint {
-        Some(hint) => e.hint(hint),
-        None => e,
-    }
-}
-
-/// Most endpoints whose errors are reported: as many as an error has causes.
-const MAX_TOLD: usize = 8;
-/// Most characters of the text about one.
-const MAX_SAID: usize = 400;
-
-/// What one of several endpoints said, and then the next.
-#[derive(Debug)]
-struct Said {
-    text: String,
-    next: Option<Box<Said>>,
-}
-
-impl std::fmt::Display for Said {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Said {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.next.as_deref().map(|said| said as _)
-    }
-}
-
 impl HttpSource {
     /// The archive that an artifact is; `None` for what is the build itself.
     fn format(&self, build: &Path, name: &str) -> Result<Option<Format>, UpdateError> {
@@ -402,12 +374,21 @@ impl Sealed for HttpSource {}
 
 impl Source for HttpSource {
     fn check(&mut self, installed: &Version) -> Result<Option<Release>, UpdateError> {
+        self.rules.begin();
         self.offered = self.ask(Some(installed))?;
         Ok(self.offered.as_ref().map(Offer::release))
     }
 
     fn terms(&self) -> Terms {
-        self.offered.as_ref().map(|offer| offer.manifest.terms.clone()).unwrap_or_default()
+        let Some(Offer { manifest, .. }) = &self.offered else { return Terms::default() };
+        match &manifest.rules {
+            Some(rules) if !rules.policy.is_empty() => self.rules.terms.clone(),
+            _ => manifest.terms.clone(),
+        }
+    }
+
+    fn guidance(&mut self) -> Option<Guidance> {
+        self.rules.take()
     }
 
     fn put_away(&mut self) {

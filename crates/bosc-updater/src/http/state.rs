@@ -1,6 +1,6 @@
 //! What was seen, remembered between runs: it only ever gets stricter.
 //!
-//! The oldest signature format and the binding belong to the keys. How new the newest release was belongs to the source, the
+//! The oldest signature format, the binding, and that there are rules belong to the keys. How new the newest release was belongs to the source, the
 //! manifest's URL: a look at a beta channel says nothing about the stable one. The file is read again and written under a lock, so
 //! that of two processes with one file none lowers what the other saw.
 
@@ -26,6 +26,10 @@ pub(super) struct Seen {
     pub(super) min_schema: Schema,
     /// Whether a release bound to the application was seen.
     pub(super) bound: bool,
+    /// Whether rules were seen, and none later said that they end.
+    pub(super) rules: bool,
+    /// When the newest rules of this source were made, as they say: those before it do not count.
+    pub(super) ruled: Option<u64>,
     /// The newest version of this source.
     pub(super) newest: Option<Version>,
     /// The public keys that were good at the time. With others the newest version starts anew: whoever had a stolen key
@@ -40,6 +44,8 @@ pub(super) struct Seen {
 struct File {
     min_schema: u64,
     bound: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rules: bool,
     /// Last seen last.
     sources: Vec<Newest>,
 }
@@ -49,6 +55,8 @@ struct File {
 struct Newest {
     source: String,
     newest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ruled: Option<u64>,
     keys: Vec<String>,
 }
 
@@ -59,6 +67,8 @@ impl Seen {
         let none = || Self {
             min_schema: Schema::V1,
             bound: false,
+            rules: false,
+            ruled: None,
             newest: None,
             keys: keys.to_vec(),
             source: source.to_owned(),
@@ -70,10 +80,11 @@ impl Seen {
             return Ok(Self { min_schema: Schema::V2, ..none() });
         };
         let min_schema = if file.min_schema >= 2 { Schema::V2 } else { Schema::V1 };
-        let here =
-            file.sources.iter().filter(|s| s.source == source && s.keys.iter().any(|k| keys.contains(k)));
-        let newest = here.filter_map(|s| parse_version(s.newest.as_deref()?)).next();
-        Ok(Self { min_schema, bound: file.bound, newest, ..none() })
+        let of_keys = |s: &&Newest| s.source == source && s.keys.iter().any(|k| keys.contains(k));
+        let here = file.sources.iter().find(of_keys);
+        let newest = here.and_then(|s| parse_version(s.newest.as_deref()?));
+        let ruled = here.and_then(|s| s.ruled);
+        Ok(Self { min_schema, bound: file.bound, rules: file.rules, ruled, newest, ..none() })
     }
 
     /// Takes note of a good signature; writes the file when that changed something.
@@ -85,21 +96,42 @@ impl Seen {
     ) -> Result<(), UpdateError> {
         let before = self.clone();
         self.see(proof.schema, proof.bound, (proof.schema == Schema::V2).then_some(version));
-        let Some(path) = path.filter(|_| *self != before) else { return Ok(()) };
+        self.keep(&before, path, true)
+    }
+
+    /// Takes note of rules with a good signature, and when they were made; or of a release that says that there are none from now on.
+    pub(super) fn note_rules(&mut self, made: Option<u64>, path: Option<&Path>) -> Result<(), UpdateError> {
+        let before = self.clone();
+        self.rules = made.is_some();
+        self.ruled = self.ruled.max(made);
+        self.keep(&before, path, made.is_some())
+    }
+
+    /// `adds`: what another process saw of rules counts as well.
+    fn keep(&mut self, before: &Self, path: Option<&Path>, adds: bool) -> Result<(), UpdateError> {
+        let Some(path) = path.filter(|_| self != before) else { return Ok(()) };
         let _lock = files::lock(path).map_err(|e| disk(path, e))?;
         // Another process may have seen more meanwhile.
         let there = Self::load(Some(path), &self.keys, &self.source)?;
         self.see(there.min_schema, there.bound, there.newest.as_ref());
+        self.rules |= adds && there.rules;
+        self.ruled = self.ruled.max(there.ruled);
         let text = files::read_text(path, MAX_LEN).map_err(|e| disk(path, e))?.unwrap_or_default();
         let mut sources = serde_json::from_str::<File>(&text).unwrap_or_default().sources;
         sources.retain(|s| s.source != self.source);
         sources.push(Newest {
             source: self.source.clone(),
             newest: self.newest.as_ref().map(ToString::to_string),
+            ruled: self.ruled,
             keys: self.keys.clone(),
         });
         sources.drain(..sources.len().saturating_sub(MAX_SOURCES));
-        let file = File { min_schema: self.min_schema.number().into(), bound: self.bound, sources };
+        let file = File {
+            min_schema: self.min_schema.number().into(),
+            bound: self.bound,
+            rules: self.rules,
+            sources,
+        };
         let text = serde_json::to_string(&file).unwrap_or_default();
         files::state().write(path, text.as_bytes()).map_err(|e| disk(path, e))
     }

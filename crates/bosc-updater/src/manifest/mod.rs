@@ -1,4 +1,4 @@
-//! The signed JSON that a server offers over HTTPS: schema 1 and 2 of Perry's updater, with two fields of ours.
+//! The signed JSON that a server offers over HTTPS: schema 1 and 2 of Perry's updater, with fields of ours.
 //!
 //! Nothing in here touches a network or the application. `crate::http` fetches; this module decides what a manifest says and
 //! whether one of the application's keys signed it.
@@ -12,16 +12,19 @@
 //!
 //! # Files
 //!
-//! - `format`: the JSON. `verify`: digests and signatures. `url`: which URLs may be fetched. `version`: what is newer.
+//! - `format`: what a manifest says. `json`: how it is written. `delta`: patches that it names. `verify`: digests and signatures. `url`: which URLs may be fetched. `version`: what is newer.
 //!   `time`: dates.
 
+mod delta;
 mod format;
+mod json;
 mod time;
 pub mod url;
 pub mod verify;
 pub mod version;
 
+pub use delta::{AssetDelta, MAX_DELTAS};
 pub use format::{
-    Asset, AssetDelta, MAX_DELTAS, MAX_MANIFEST_LEN, MAX_NOTES_LEN, Manifest, Proof, Schema, platform_key,
+    Asset, MAX_MANIFEST_LEN, MAX_NOTES_LEN, MAX_RULES_LEN, Manifest, Proof, Rules, Schema, platform_key,
 };
 pub use time::iso_8601;

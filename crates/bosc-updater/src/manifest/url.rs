@@ -157,6 +157,18 @@ impl SecureUrl {
         format!("{}{}", self.origin(), self.target)
     }
 
+    /// The file of this name behind the path: what belongs to the file that is there.
+    ///
+    /// # Errors
+    /// `Refused`: it would be too long.
+    pub(crate) fn beside(&self, kind: UrlKind, suffix: &str) -> Result<Self, UpdateError> {
+        let (path, query) = match self.target.split_once('?') {
+            Some((path, query)) => (path, format!("?{query}")),
+            None => (self.target.as_str(), String::new()),
+        };
+        Self::parse(kind, &format!("{}{path}{suffix}{query}", self.origin()))
+    }
+
     /// Whether a message does not repeat the query.
     #[cfg(any(feature = "http", test))]
     pub(crate) fn is_hidden_in(&self, message: &str) -> bool {

@@ -5,8 +5,9 @@
 //! | digest (32 bytes) | schema 1 |
 //! | digest, then the version's UTF-8 bytes as the manifest has them (at least 1) | schema 2 |
 //! | [`binding_payload`] | `boscSignature`, which old clients ignore |
+//! | [`ruled_payload`] | `boscSignature` of a release with rules |
 //!
-//! The three never collide: 32 bytes; more than 32 that start with a digest; and ones that start with our domain tag, for which a
+//! They never collide: 32 bytes; more than 32 that start with a digest; and ones that start with one of our domain tags, for which a
 //! digest with 22 chosen bytes would be needed.
 //!
 //! Ed25519 is verified as RFC 8032 without cofactor and without the extra refusals of `verify_strict`, as Perry does. Base64
@@ -25,6 +26,9 @@ const BLOCK: usize = 64 * 1024;
 const MAX_BASE64: usize = 256;
 /// What [`binding_payload`] starts with.
 const BINDING_DOMAIN: &[u8] = b"bosc-updater-asset-v1\0";
+
+/// What [`ruled_payload`] starts with.
+const RULED_DOMAIN: &[u8] = b"bosc-updater-asset-v2\0";
 
 /// A SHA-256 digest.
 pub type Digest32 = [u8; 32];
@@ -169,7 +173,21 @@ pub struct Binding<'a> {
 /// The payload of `boscSignature`: domain tag, then application, platform and version each as u32be length and bytes, the
 /// digest, and u64be size. `None` when a text is empty or longer than 4 GiB.
 pub fn binding_payload(digest: &Digest32, binding: &Binding<'_>) -> Option<Vec<u8>> {
-    let mut payload = BINDING_DOMAIN.to_vec();
+    bound(BINDING_DOMAIN, digest, binding)
+}
+
+/// The payload of `boscSignature` where the manifest has rules: another domain tag, the same as in [`binding_payload`], and behind it
+/// the SHA-256 of the rules' text. `None` as there.
+///
+/// The tag is another one so that neither is the other: a release whose rules were left out on the way is not one without rules.
+pub fn ruled_payload(digest: &Digest32, binding: &Binding<'_>, rules: &str) -> Option<Vec<u8>> {
+    let mut payload = bound(RULED_DOMAIN, digest, binding)?;
+    payload.extend_from_slice(&Sha256::digest(rules.as_bytes()));
+    Some(payload)
+}
+
+fn bound(domain: &[u8], digest: &Digest32, binding: &Binding<'_>) -> Option<Vec<u8>> {
+    let mut payload = domain.to_vec();
     for text in [binding.app, binding.platform, binding.version] {
         if text.is_empty() {
             return None;
@@ -205,4 +223,26 @@ fn verify_file(
     };
     let Ok((digest, _)) = digest_file(path) else { return false };
     payload(&digest).is_some_and(|p| key.verifies(&p, &signature))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_payload_of_the_documentation() {
+        let page = include_str!("../../../../docs/formats.md");
+        let vector =
+            page.split("<!-- vector: ruled -->").nth(1).and_then(|rest| rest.split("<!-- end -->").next());
+        let hex: String = vector.unwrap().split_whitespace().collect();
+        let binding = Binding { app: "hello", platform: "linux-x86_64", version: "1.2.3", size: 3 };
+        let digest: Digest32 = Sha256::digest(b"abc").into();
+        let policy = r#"{"schema":1,"time":5}"#;
+        assert_eq!(HEXLOWER.encode(&ruled_payload(&digest, &binding, policy).unwrap()), hex);
+        // Nothing of it is the payload of a release without rules, nor of one with others.
+        let plain = binding_payload(&digest, &binding).unwrap();
+        assert!(!ruled_payload(&digest, &binding, "").unwrap().starts_with(&plain));
+        assert_ne!(ruled_payload(&digest, &binding, policy), ruled_payload(&digest, &binding, ""));
+        assert_eq!(ruled_payload(&digest, &Binding { app: "", ..binding }, policy), None);
+    }
 }

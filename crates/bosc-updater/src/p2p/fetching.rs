@@ -66,6 +66,12 @@ impl<'a, 'b> Fetching<'a, 'b> {
         Self { link, on_progress, patience, counts, told }
     }
 
+    /// The same with another patience.
+    pub(super) fn patient(&mut self, patience: Duration) -> Fetching<'_, 'b> {
+        let received_before = self.counts.received_before;
+        Fetching::new(self.link, &mut *self.on_progress, patience, received_before)
+    }
+
     /// From here on downloaded blocks count as parts of a build of `total` bytes, of which `local` are here.
     pub(super) fn count(&mut self, local: u64, total: u64) {
         self.counts.local.set(local);

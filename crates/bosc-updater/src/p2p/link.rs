@@ -65,9 +65,10 @@ impl FollowedLink {
         let drive = FollowedDrive::join(&node, &Topics::default(), cores, options.seed_back)?;
         let opened = Self { link, store, news: None, drive, node, stop: options.stop.clone() };
         options.mirrors.iter().try_for_each(|mirror| opened.add_mirror(mirror))?;
-        // Those that the newest release which is here names: where UDP is blocked, nothing else may lead to a newer one.
+        // Those that the newest release which is here names: nothing else may lead to a newer one.
         let policy = policy_here(opened.drive.cores());
         opened.name_mirrors(options, policy.as_ref().map_or(&[], Policy::mirrors))?;
+        opened.node.add_relays(policy.as_ref().map_or(&[], Policy::relays));
         Ok(opened)
     }
 

@@ -30,10 +30,11 @@
 //!
 //! - `options`: what the source is made from. `link`: the followed drive. `mirrors`: what the address of a mirror means. `fetching`: a fetch with progress, which can be stopped.
 //! - `package`: what a release says of itself. `plan`: what it consists of. `paths`: which names it may have.
-//! - `rules`: what the link's policy and its operators let this client do.
+//! - `rules`: what the link's policy and its operators let this client do. `between`: releases below the newest, where that is held back.
 //! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `deltas`: what is made of them, or of nothing, by patches. `write`: the build into staging.
 //! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.
 
+mod between;
 mod cache;
 #[cfg(feature = "deltas")]
 mod deltas;
@@ -58,6 +59,7 @@ pub use options::{NamedMirror, P2pOptions, Room, Where, host};
 
 use crate::error::{ErrorKind, UpdateError};
 use crate::release::{Release, ReleaseId, Staged};
+use crate::rules::Rules;
 use crate::source::{Conflict, Guidance, OnProgress, Sealed, Source, Terms};
 use bosc_drive::blobs::BlobId;
 use bosc_follow::CoreSource;
@@ -72,7 +74,6 @@ use link::FollowedLink;
 use local::Local;
 use plan::Plan;
 use reuse::{LocalBuilds, Needs};
-use rules::Rules;
 use semver::Version;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -126,7 +127,7 @@ impl P2pSource {
     pub fn open(options: P2pOptions) -> Result<Self, UpdateError> {
         check(&options.link, &options.name)?;
         let link = FollowedLink::open(&options)?;
-        let rules = Rules::beside(&options);
+        let rules = rules::beside(&options);
         Ok(Self { options, link, found: None, unsettled: None, told: BTreeSet::new(), rules })
     }
 
@@ -373,29 +374,26 @@ impl P2pSource {
         let Some(found) = self.look()? else { return Ok(None) };
         let newer = crate::release::newer(&found.version, installed);
         self.found = Some(found.clone());
-        let db = CoreSource::cut(self.link.db().core(), found.length);
         let fork = self.link.db().core().head().fork;
         let mut quiet = self.quiet();
         let mut fetching =
             Fetching::new(&self.link, &mut quiet, self.options.patience, found.received_before);
         let head = Newest { fork, length: found.length, tree_hash: found.id.0 };
         let of = (&found.version, found.length, head);
-        let ruled = self.rules.judge(&mut fetching, &self.options, of, installed)?;
-        if !newer || !ruled.may {
-            return Ok(None);
-        }
-        plan::find_name(&mut fetching, &db, found.length, &self.options.name, &self.options.platform)?;
+        let ruled = rules::judge(&mut self.rules, &mut fetching, &self.options, of, installed)?;
+        let Some((version, length)) = ruled.chosen.filter(|_| newer) else { return Ok(None) };
+        let id = match length == found.length {
+            true => found.id,
+            false => ReleaseId(self.link.db().core().head_at(length).map_err(store_error)?.tree_hash()),
+        };
+        let db = CoreSource::cut(self.link.db().core(), length);
+        plan::find_name(&mut fetching, &db, length, &self.options.name, &self.options.platform)?;
         let notes = match ruled.notes {
-            None => package::notes(&mut fetching, &db, found.length, &found.version)?,
+            None => package::notes(&mut fetching, &db, length, &version)?,
             notes => notes,
         };
-        Ok(Some(Release {
-            version: found.version,
-            id: found.id,
-            origin: PearLink::verlink(self.link.link.key, fork, found.length).to_string(),
-            notes,
-            size: None,
-        }))
+        let origin = PearLink::verlink(self.link.link.key, fork, length).to_string();
+        Ok(Some(Release { version, id, origin, notes, size: None }))
     }
 
     fn bring(

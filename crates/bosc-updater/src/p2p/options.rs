@@ -1,7 +1,7 @@
 //! What a P2P source is made from.
 
 use crate::error::UpdateError;
-use crate::source::Standing;
+pub use crate::source::Where;
 use bosc_follow::Stop;
 use bosc_follow::mirror::Carrier;
 use semver::Version;
@@ -12,9 +12,6 @@ use std::time::Duration;
 
 /// Fails with `NoSpace` unless so many bytes more fit on the file system of a folder.
 pub type Room = Arc<dyn Fn(&Path, u64) -> Result<(), UpdateError> + Send + Sync>;
-
-/// Where the application stands, asked when the link has rules.
-pub type Where = Arc<dyn Fn() -> Result<Standing, UpdateError> + Send + Sync>;
 
 /// A mirror by the address that a link's policy gives. What it refuses is not used.
 pub type NamedMirror = Arc<dyn Fn(&str) -> Result<Arc<dyn Carrier>, UpdateError> + Send + Sync>;

@@ -10,7 +10,7 @@
 
 use bosc_updater::http::{HttpOptions, Roots};
 use bosc_updater::manifest::platform_key;
-use bosc_updater::manifest::verify::{Binding, binding_payload, hex};
+use bosc_updater::manifest::verify::{Binding, binding_payload, hex, ruled_payload};
 use data_encoding::BASE64;
 use ed25519_dalek::{Signer, SigningKey};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -404,6 +404,17 @@ impl Signing {
         let binding = Binding { app, platform, version, size: bytes.len() as u64 };
         let payload = binding_payload(&Sha256::digest(bytes).into(), &binding).unwrap();
         BASE64.encode(&self.0.sign(&payload).to_bytes())
+    }
+
+    /// The same with rules, signed with the artifact.
+    pub fn ruled(&self, version: &str, url: &str, bytes: &[u8], app: &str, policy: &str) -> Value {
+        let mut manifest = self.manifest(version, url, bytes);
+        let binding = Binding { app, platform: &platform_key(), version, size: bytes.len() as u64 };
+        let payload = ruled_payload(&Sha256::digest(bytes).into(), &binding, policy).unwrap();
+        manifest["platforms"][platform_key()]["boscSignature"] =
+            BASE64.encode(&self.0.sign(&payload).to_bytes()).into();
+        manifest["boscRules"] = json!({ "app": app, "policy": policy });
+        manifest
     }
 
     /// A manifest of schema 2 with an entry for this platform.

@@ -29,7 +29,8 @@ pub(crate) struct Speak {
 /// `bosc rollout`
 #[derive(Debug, Args)]
 pub(crate) struct Rollout {
-    /// The link
+    /// The link; or a manifest, its file or https:// address: what is said is written beside it (of an address into this folder)
+    #[arg(value_name = "LINK|MANIFEST")]
     pub(crate) link: String,
     /// The version, such as 1.4.2
     pub(crate) version: String,
@@ -42,7 +43,8 @@ pub(crate) struct Rollout {
 /// `bosc halt`
 #[derive(Debug, Args)]
 pub(crate) struct Halt {
-    /// The link
+    /// The link; or a manifest, its file or https:// address: what is said is written beside it (of an address into this folder)
+    #[arg(value_name = "LINK|MANIFEST")]
     pub(crate) link: String,
     /// The version, such as 1.4.2
     pub(crate) version: String,
@@ -56,7 +58,8 @@ pub(crate) struct Halt {
 /// `bosc lift`
 #[derive(Debug, Args)]
 pub(crate) struct Lift {
-    /// The link
+    /// The link; or a manifest, its file or https:// address: what is said is written beside it (of an address into this folder)
+    #[arg(value_name = "LINK|MANIFEST")]
     pub(crate) link: String,
     /// The version, such as 1.4.2
     pub(crate) version: String,
@@ -67,7 +70,8 @@ pub(crate) struct Lift {
 /// `bosc refresh`
 #[derive(Debug, Args)]
 pub(crate) struct Refresh {
-    /// The link
+    /// The link; or a manifest, its file or https:// address: what is said is written beside it (of an address into this folder)
+    #[arg(value_name = "LINK|MANIFEST")]
     pub(crate) link: String,
     #[command(flatten)]
     pub(crate) speak: Speak,

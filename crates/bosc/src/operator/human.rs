@@ -17,7 +17,7 @@ pub(crate) fn meaning(p: &Printer, of: &Prepared) {
             "{} (key {}) says about {}{newest}:",
             called(&of.operator),
             one_line(&of.key),
-            one_line(&of.link)
+            one_line(of.manifest.as_ref().unwrap_or(&of.link))
         ),
     );
     match (&of.before, &of.after) {
@@ -25,7 +25,11 @@ pub(crate) fn meaning(p: &Printer, of: &Prepared) {
         _ => {
             if let Some(newest) = &of.statement.newest {
                 let at = date(of.statement.time);
-                p.say(Tone::Good, &format!("  length {} is the newest, at {at}", newest.length));
+                let what = match &of.manifest {
+                    Some(_) => "this release".to_owned(),
+                    None => format!("length {}", newest.length),
+                };
+                p.say(Tone::Good, &format!("  {what} is the newest, at {at}"));
             }
         }
     }
@@ -72,7 +76,18 @@ fn now_stands(of: &VersionStanding) -> String {
 /// What became of it.
 pub(crate) fn said(p: &Printer, of: &Stated) {
     let counter = of.statement.counter;
-    p.say(Tone::Good, &format!("Said: statement {counter}, kept by {} DHT nodes and read back", of.nodes));
+    let target = match &of.file {
+        None => {
+            let nodes = of.nodes;
+            p.say(Tone::Good, &format!("Said: statement {counter}, kept by {nodes} DHT nodes and read back"));
+            of.link.clone()
+        }
+        Some(file) => {
+            p.say(Tone::Good, &format!("Said: statement {counter}, written into {}", one_line(file)));
+            p.say(Tone::Plain, "Put that file on the server, beside the manifest");
+            "MANIFEST".to_owned()
+        }
+    };
     let halted = of
         .statement
         .versions
@@ -83,7 +98,7 @@ pub(crate) fn said(p: &Printer, of: &Stated) {
             Tone::Plain,
             &format!(
                 "Clients see it with their next check. To take it back: bosc lift {} {}",
-                of.link,
+                target,
                 one_line(&version.version)
             ),
         );

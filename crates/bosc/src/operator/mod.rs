@@ -9,14 +9,15 @@
 pub(crate) mod args;
 pub(crate) mod human;
 
+use crate::changelog::is_link;
 use crate::global::Global;
 use crate::human::Human;
 use crate::multisig::unexpected;
 use crate::on_store::with_store;
-use crate::policy::share;
+use crate::policy::{is_address, share};
 use crate::printer::{Ended, Final, Printer};
 use crate::question::Origin;
-use crate::values::{mirrors, seconds};
+use crate::values::{absolute, mirrors, seconds};
 use args::{Halt, Lift, Refresh, Rollout, Speak};
 use bosc_format::id;
 use bosc_format::link::PearLink;
@@ -24,10 +25,12 @@ use bosc_release::command::Stop;
 use bosc_release::error::{CommandError, ErrorKind};
 use bosc_release::event::{Event, Output};
 use bosc_release::keys::keyring::{Keyring, key_error};
+use bosc_release::operator::manifest::Found;
 use bosc_release::operator::signed::{sign, to_text};
 use bosc_release::operator::{Change, KeyHere, Prepare, RefreshKey, Work};
 use bosc_release::policy::event::{PolicyEvent, Prepared};
 use bosc_release::request::Request;
+use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
 /// `bosc rollout`.
@@ -61,13 +64,22 @@ fn speak(link: &str, change: Change, a: &Speak, g: &Global, printer: &Printer, s
     }
     printer.keep_everything();
     let ring = Keyring::open(a.keys.as_deref())?;
-    let prepare = Work::Prepare(Prepare {
-        link: link.to_owned(),
-        change,
-        keys: keys_here(&ring, a.key.as_deref())?,
-        timeout_ms: seconds(a.timeout)?,
-        mirrors: mirrors(&a.mirror)?,
-    });
+    let manifest = match (is_link(link), is_address(link)) {
+        (true, _) => None,
+        (false, false) => Some(absolute(Path::new(link))?),
+        (false, true) => Some(Found::on_server(link)?.save(&absolute(Path::new("."))?)?),
+    };
+    let keys = keys_here(&ring, a.key.as_deref())?;
+    let prepare = match &manifest {
+        Some(manifest) => Work::PrepareFile { manifest: manifest.clone(), what: change, keys },
+        None => Work::Prepare(Prepare {
+            link: link.to_owned(),
+            change,
+            keys,
+            timeout_ms: seconds(a.timeout)?,
+            mirrors: mirrors(&a.mirror)?,
+        }),
+    };
     let Output::Prepared(prepared) = on_store(prepare, g, printer, stop)? else { return Err(unexpected()) };
     let shown = PolicyEvent::Statement(prepared.clone());
     printer.event(&shown);
@@ -78,7 +90,10 @@ fn speak(link: &str, change: Change, a: &Speak, g: &Global, printer: &Printer, s
         return Ok(Final::from(Output::Prepared(prepared)));
     }
     let record = signed(&prepared, &ring, a, printer, stop)?;
-    let say = Work::Say { link: prepared.link.clone(), record };
+    let say = match manifest {
+        Some(manifest) => Work::SayFile { manifest, record },
+        None => Work::Say { link: prepared.link.clone(), record },
+    };
     let Output::Stated(stated) = on_store(say, g, printer, stop)? else { return Err(unexpected()) };
     human::said(printer, &stated);
     Ok(Final::from(Output::Stated(stated)))
@@ -142,7 +157,7 @@ fn on_store(work: Work, g: &Global, printer: &Printer, stop: &Stop) -> Result<Ou
 /// The secret of `seed --refresh-with`, opened before anything is seeded.
 pub(crate) fn refresh_key(
     name: &str,
-    keys: Option<&std::path::Path>,
+    keys: Option<&Path>,
     passphrase_fd: Option<u32>,
     printer: &Printer,
     stop: &Stop,

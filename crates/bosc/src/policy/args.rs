@@ -6,19 +6,19 @@ use std::path::PathBuf;
 /// `bosc policy`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Show the rules of a link or folder, and what operators say now
+    /// Show the rules of a link, folder or manifest, and what operators say now
     Show(PolicyOf),
     /// Write or change the rules in a folder that is about to be released
     Set(PolicySet),
-    /// Name everything that is wrong with the rules of a link or folder
+    /// Name everything that is wrong with the rules of a link, folder or manifest
     Check(PolicyOf),
 }
 
 /// `bosc policy show` and `bosc policy check`
 #[derive(Debug, Args)]
 pub(crate) struct PolicyOf {
-    /// The link, or the folder that is staged
-    #[arg(value_name = "LINK|FOLDER")]
+    /// The link, the folder that is staged, or a manifest: its file or https:// address
+    #[arg(value_name = "LINK|FOLDER|MANIFEST")]
     pub(crate) of: String,
     /// How long to look for peers
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]

@@ -16,9 +16,12 @@ use bosc_release::command::Stop;
 use bosc_release::error::CommandError;
 use bosc_release::event::{Event, Output};
 use bosc_release::keys::keyring::Keyring;
+use bosc_release::operator::manifest::Found;
 use bosc_release::policy::edit::{Edit, OperatorWish, set};
 use bosc_release::policy::span::parse_span;
-use bosc_release::policy::{PolicyOfLink, Right, Share, check_folder, show_folder};
+use bosc_release::policy::{
+    PolicyOfLink, Right, Share, check_folder, check_manifest, show_folder, show_manifest,
+};
 use bosc_release::request::Request;
 use semver::Version;
 use std::path::Path;
@@ -59,10 +62,18 @@ fn look(
     let mut human = Human::new(printer, false, false);
     let mut sink = |event: Event| human.event(&event);
     if !is_link(&a.of) {
-        let folder = absolute(Path::new(&a.of))?;
-        return Ok(match check {
-            true => check_folder(&folder, &mut sink)?.into(),
-            false => show_folder(&folder, &mut sink)?.into(),
+        let manifest = match is_address(&a.of) {
+            true => Some(Found::on_server(&a.of)?),
+            false => {
+                let path = absolute(Path::new(&a.of))?;
+                path.is_file().then(|| Found::in_file(&path)).transpose()?
+            }
+        };
+        return Ok(match (manifest, check) {
+            (Some(manifest), true) => check_manifest(&manifest, &mut sink)?.into(),
+            (Some(manifest), false) => show_manifest(&manifest, &mut sink)?.into(),
+            (None, true) => check_folder(&absolute(Path::new(&a.of))?, &mut sink)?.into(),
+            (None, false) => show_folder(&absolute(Path::new(&a.of))?, &mut sink)?.into(),
         });
     }
     let request = Request::Policy(PolicyOfLink {
@@ -72,6 +83,11 @@ fn look(
         mirrors: mirrors(&a.mirror)?,
     });
     with_store(g, &request, &mut sink, stop, printer)
+}
+
+/// Whether this is the address of a manifest on a server.
+pub(crate) fn is_address(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
 }
 
 fn change(a: &PolicySet, printer: &Printer) -> Ended {

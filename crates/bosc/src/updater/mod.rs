@@ -139,6 +139,12 @@ pub(crate) struct ManifestArgs {
     /// Make patches from these earlier artifacts of the application, or from those in these folders; may be given more than once
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) delta_from: Vec<PathBuf>,
+    /// The rules of the release (`bosc policy set`): a file, or the folder with its release.json; signed with every artifact
+    #[arg(long, value_name = "FILE|FOLDER", conflicts_with = "no_policy")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Say that there are no rules from this release on; clients that saw some accept no manifest without them otherwise
+    #[arg(long)]
+    pub(crate) no_policy: bool,
     /// Name of the manifest in --out
     #[arg(long, value_name = "NAME", default_value = "latest.json")]
     pub(crate) manifest_name: String,
@@ -227,6 +233,8 @@ fn manifest(a: &ManifestArgs, printer: &Printer, stop: &Stop) -> Ended {
         minimum_system: a.minimum_system.clone(),
         allow_key: a.allow_key.clone(),
         delta_from: a.delta_from.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
+        policy: a.policy.as_deref().map(absolute).transpose()?,
+        no_policy: a.no_policy,
         stop: stop.clone(),
         manifest_name: name.clone(),
         now: None,

@@ -49,6 +49,9 @@ use bosc_udx::RelayLimits;
 use bosc_wire::blind_relay::Limits as PairLimits;
 use std::collections::BTreeSet;
 
+/// Most relays that a node is told to go through.
+pub const MAX_RELAYS_NAMED: usize = 16;
+
 /// Bounds of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayBounds {

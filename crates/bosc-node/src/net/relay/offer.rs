@@ -24,6 +24,7 @@
 //! * A relay sees who talks to whom, how much and when, and nothing of what is said; a peer that shares the core learns the
 //!   former from the DHT as well.
 
+use super::MAX_RELAYS_NAMED;
 use crate::net::machine::NetMachine;
 use crate::swarm::ConnId;
 use bosc_format::crypto::PublicKey;
@@ -123,6 +124,18 @@ impl NetMachine {
     pub(in crate::net) fn forget_offers(&mut self, conn: ConnId, peer: PublicKey) {
         self.offers.theirs.remove(&conn);
         self.offers.set(peer, None);
+    }
+
+    /// Takes relays that were named beside those that were configured: this node itself is none, and there are not more than
+    /// [`MAX_RELAYS_NAMED`].
+    pub(in crate::net) fn add_relays(&mut self, relays: &[PublicKey]) {
+        let own = self.relay_server.as_ref().map(super::server::RelayServer::key);
+        for relay in relays {
+            let known = self.relay_through.contains(relay) || own.as_ref() == Some(relay);
+            if !known && self.relay_through.len() < MAX_RELAYS_NAMED {
+                self.relay_through.push(*relay);
+            }
+        }
     }
 
     /// The relay that the next connection names.

@@ -30,6 +30,11 @@ pub(in crate::net) struct RelayServer {
 }
 
 impl RelayServer {
+    /// The key that it is asked under.
+    pub(in crate::net) fn key(&self) -> PublicKey {
+        self.setup.key_pair.public()
+    }
+
     pub(in crate::net) fn new(setup: RelaySetup, now: Duration) -> Self {
         Self {
             pairings: Pairings::new(setup.bounds.pairs),

@@ -105,6 +105,18 @@ pub struct ComposedManifest {
     /// The oldest version of the operating system that it runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_system_version: Option<String>,
+    /// The rules of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bosc_rules: Option<RulesEntry>,
+}
+
+/// The rules of a release, as they are signed with each artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesEntry {
+    /// The application that they are of.
+    pub app: String,
+    /// The text of a `release.json`; empty: there are none from this release on.
+    pub policy: String,
 }
 
 /// The artifact of a platform.

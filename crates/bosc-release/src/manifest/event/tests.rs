@@ -67,6 +67,11 @@ fn events_and_results_have_the_names_that_others_read() {
         min_schema,
         mandatory: None,
         minimum_system_version: None,
+        bosc_rules: None,
+    };
+    let with_rules = ComposedManifest {
+        bosc_rules: Some(RulesEntry { app: "a".into(), policy: "{\"schema\":1}".into() }),
+        ..manifest(Some("b"), None)
     };
     let with_terms = ComposedManifest {
         mandatory: Some(true),
@@ -80,6 +85,12 @@ fn events_and_results_have_the_names_that_others_read() {
     golden::texts(vec![
         (manifest(None, None), &format!("{begin}}}}}}}")),
         (with_terms, &format!(r#"{begin}}}}},"mandatory":true,"minimumSystemVersion":"12.3"}}"#)),
+        (
+            with_rules,
+            &format!(
+                r#"{begin},"boscSignature":"b"}}}},"boscRules":{{"app":"a","policy":"{{\"schema\":1}}"}}}}"#
+            ),
+        ),
         (manifest(Some("b"), Some(2)), &format!(r#"{begin},"boscSignature":"b"}}}},"minSchema":2}}"#)),
     ]);
 }

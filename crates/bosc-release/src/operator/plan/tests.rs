@@ -39,7 +39,7 @@ fn signed(n: u8, counter: u64, versions: Vec<About>) -> Signed {
 fn word(n: u8, statement: Option<Signed>) -> Word {
     let heard = if statement.is_some() { Heard::Statement } else { Heard::Nothing };
     let seq = statement.as_ref().map_or(0, |s| s.statement().counter);
-    Word { operator: key(n).public(), heard, seq, statement }
+    Word { operator: key(n).public(), heard, seq, statement, answered: true }
 }
 
 /// What is known, to be changed.
@@ -66,6 +66,7 @@ impl World {
             head: Newest { fork: 0, length: self.length, tree_hash: [3; 32] },
             vouched: self.vouched,
             version: Some(&Version::new(1, 4, 2)),
+            released: None,
             signers: &self.signers,
             words: &self.words,
             kept: self.kept.as_ref(),
@@ -208,10 +209,7 @@ fn a_key_of_another_link_says_nothing() {
     world.words[0] = crate::policy::look::heard(
         &LINK,
         key(1).public(),
-        Ok(bosc_node::RecordAnswer::Found(Some(bosc_node::Record {
-            seq: 3,
-            value: signed.as_bytes().to_vec().into(),
-        }))),
+        bosc_follow::operators::Kept::Record { seq: 3, statement: Some(Box::new(signed)) },
     );
     assert_eq!(world.code(&Change::Refresh), "ERR_KEY_IN_USE");
     // What is no statement at all is in the way of the counter only.

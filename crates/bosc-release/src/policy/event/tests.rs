@@ -33,6 +33,7 @@ fn standing(share: u16) -> VersionStanding {
 fn prepared() -> Prepared {
     Prepared {
         link: "l".into(),
+        manifest: None,
         version: Some("1.0.0".into()),
         operator: operator(),
         key: "k".into(),
@@ -46,7 +47,7 @@ fn prepared() -> Prepared {
 }
 
 fn stated() -> Stated {
-    Stated { link: "l".into(), operator: "k".into(), statement: statement(), nodes: 3 }
+    Stated { link: "l".into(), operator: "k".into(), statement: statement(), nodes: 3, file: None }
 }
 
 #[test]

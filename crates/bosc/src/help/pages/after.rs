@@ -15,12 +15,14 @@ such thing. Details: docs/policy.md.",
     Page {
         path: "policy show",
         details: "\
-Of a link: the rules of its newest release, what each operator says now (asked in the DHT,
-and verified), how every version stands that they speak of, and whether clients know that
-it is the newest. Of a folder: what its rules will mean.",
+Of a link: the rules of its newest release, what each operator says now (asked in the DHT
+and on mirrors, and verified), how every version stands that they speak of, and whether
+clients know that it is the newest. Of a folder: what its rules will mean. Of a manifest's
+file: its rules, and what the file with `.bosc-statements` behind its name says.",
         examples: &[
             ("At three in the morning, first", "bosc policy show pear://KEY"),
             ("Before a release", "bosc policy show ./hello-deployment"),
+            ("Of updates over HTTPS", "bosc policy show ./www/latest.json"),
         ],
     },
     Page {
@@ -56,8 +58,9 @@ install nothing. What can be obeyed but is probably a mistake is shown; it is no
         details: "\
 Who is in is decided on each machine by a hash that never leaves it; who was in stays in as
 the share grows. 0% stops it: those who have it keep it. What the rules of the link do not
-allow is refused, with the names of those who may. Shows what it will mean, then asks for
-the passphrase of the key.",
+allow is refused, with the names of those who may. A manifest's file may stand in the place
+of a link: what is said is then written beside it, and goes to the server. Shows what it
+will mean, then asks for the passphrase of the key.",
         examples: &[
             ("Half of them", "bosc rollout pear://KEY 1.4.2 50%"),
             ("What would that mean?", "bosc rollout pear://KEY 1.4.2 100% --dry-run"),

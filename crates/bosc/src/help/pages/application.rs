@@ -60,7 +60,9 @@ to native applications, and has an updater that Bosc can stand in for.)",
 Without a flag the secret key comes from BOSC_UPDATER_SECRET_KEY (Base64).
 With --delta-from, applications that are one file fetch what really changed: a patch from
 each of the last three versions there is written beside the artifact. Nothing rests on
-patches; what they make has the signed digest. Clients of Perry do not see them.",
+patches; what they make has the signed digest. Clients of Perry do not see them.
+With --policy, the rules of the release (`bosc policy set`) are signed with each artifact:
+clients obey them, and operators go on from there with `bosc rollout` and `bosc halt`.",
         examples: &[
             (
                 "For clients of one application",
@@ -69,6 +71,10 @@ patches; what they make has the signed digest. Clients of Perry do not see them.
             (
                 "The next version, with patches from those in the folder",
                 "bosc updater manifest ./hello-1.1.0 --url-base https://example.org/hello/ --secret-key key.json --out www --delta-from www",
+            ),
+            (
+                "To a tenth of all at first (`bosc policy set ./hello-1.1.0 --rollout 10% --operator night-shift`)",
+                "bosc updater manifest ./hello-1.1.0 --url-base https://example.org/hello/ --secret-key key.json --policy ./hello-1.1.0",
             ),
         ],
     },
