@@ -1,6 +1,7 @@
 // What `bosc dashboard` costs, against its budget:
 //   first paint in under 200 ms on loopback, page of at most 150 kB, under 1 % of a core at rest with 1,000 followers, and at most
-//   16 MiB more memory than `bosc seed` of the same link.
+//   16 MiB more memory than `bosc seed` of the same link. And how long `bosc init`, `publish` and the first look take together: a minute
+//   from a project to a release.
 //
 //   cargo build --release && cargo build --release -p bosc-release --example dashboard
 //   BOSC=../target/release/bosc node bench/dashboard.mjs [--seconds 30]
@@ -82,6 +83,15 @@ try {
     await sleep(seconds * 1000)
     return { mib: anonymous(running.pid), percent: ((cpu(running.pid) - start) / (performance.now() - from)) * 100 }
   }
+  // A project as a person has it: builds that are there, no answer to give.
+  const project = writeTree(`${dir}/project`, { hello: { data: '#!/bin/sh\necho hello\n', mode: 0o755 }, 'hello.dat': { data: Buffer.alloc(50_000_000, 7) } })
+  const from = performance.now()
+  await bosc.end(['init', project, '--yes', '--name', 'hello', '--version', '1.0.0'])
+  const prepared = performance.now()
+  await bosc.end(['publish', project, '--copies', '0'])
+  row('`init` of a folder of builds', (prepared - from) / 1000, 60, 's')
+  row('`init` and `publish` of it', (performance.now() - from) / 1000, 60, 's')
+
   const seed = bosc.start('seed', link)
   await seed.until('announced')
   const seeding = await used(seed)

@@ -58,13 +58,29 @@ test('seed shows who is there, in any window, and takes it off again', { timeout
     await sleep(700)
     fits(terminal.screen(), columns, rows)
   }
+  // Narrower than its rows, and back: tmux breaks them anew, and says so a moment later.
+  for (const [columns, rows] of [[70, 24], [100, 24], [62, 24], [80, 24], [66, 30], [120, 24], [64, 24], [120, 30]]) {
+    terminal.resize(columns, rows)
+    await sleep(700)
+    fits(terminal.screen(), columns, rows)
+  }
+  // As somebody drags the edge of the window.
+  for (let columns = 118; columns >= 62; columns -= 4) {
+    terminal.resize(columns, 30)
+    await sleep(60)
+  }
+  await sleep(700)
+  fits(terminal.screen(), 62, 30)
+  terminal.resize(120, 30)
+  await sleep(700)
   await terminal.shows(HEAD)
+  assert.equal(terminal.history().filter((l) => HEAD.test(l)).length, 1, terminal.history().join('\n'))
   terminal.key('C-c')
   assert.equal(await seed.ended(10_000), 0)
   assert.deepEqual(drawn(terminal.screen()), [], 'it is gone')
   await terminal.usable()
 
-  for (const [columns, rows] of [[60, 24], [20, 24], [33, 12], [80, 6]]) {
+  for (const [columns, rows] of [[60, 24], [20, 24], [33, 12], [80, 6], [80, 2], [10, 3]]) {
     const small = new Terminal(f, { columns, rows })
     const again = small.run(author, 'seed', link)
     await waitFor(() => small.screen().some((l) => /peer/.test(l)), { what: () => small.screen().join('\n') })
@@ -137,6 +153,11 @@ test('publish shows how much of the release was sent, and who holds it', { timeo
   await terminal.shows(/^ *0 of 1 hold the release$/)
   const other = f.bosc().start('seed', link)
   slowDown(f, other.child.pid)
+  // Who is there, and how this machine can be reached.
+  await terminal.shows(HEAD)
+  await terminal.shows(PEER)
+  await terminal.shows(/^ *network: /)
+  await terminal.shows(/^ *announced: pear:\/\//)
   await terminal.shows(/^ *0 of 1 hold the release {2}\d+ %, [\d.]+ k?M?B of 3\d\.\d MB, [\d.]+ k?M?B\/s/, { timeout: 60_000 })
   record('publish', terminal)
   assert.equal(await publish.ended(120_000), 0)
@@ -185,11 +206,12 @@ test('lines, versions and findings fit eighty columns', { timeout, skip }, async
   fs.writeFileSync(file, `[line.production-of-the-company]\nkind = "stage"\nlink = "${link}"\n`)
   // A line of the terminal that goes on in the next one would be joined: what is captured is what was sent.
   const wide = () => terminal.tmux('capture-pane', '-p', '-J', '-S', '-').split('\n').map((l) => l.trimEnd()).filter((l) => l.length > 80)
-  for (const args of [['doctor', link, '--timeout', '1'], ['line', 'list', '--file', file, '--timeout', '1'], ['versions', link, '--timeout', '1']]) {
+  for (const args of [['doctor', link, '--timeout', '1'], ['line', 'list', '--file', file, '--timeout', '1'], ['versions', link, '--timeout', '1'], ['log', link, '--timeout', '1']]) {
     terminal.key('C-l')
     terminal.tmux('clear-history')
     await terminal.run(author, ...args).ended()
     assert.deepEqual(wide(), [], args[0])
+    if (args[0] === 'log') continue
     assert.ok(terminal.history().some((l) => args[0] === 'doctor' ? /^(ok|warn|bad) /.test(l) : /^ {2}pear:\/\/0\./.test(l)), terminal.history().join('\n'))
   }
 })

@@ -1,4 +1,4 @@
-// Mirrors written to real servers: nginx that takes PUT, and an S3 server that is sometimes busy and whose listing is late.
+// Mirrors written to and read from real servers: nginx that takes PUT, Caddy, and an S3 server that is sometimes busy and whose listing is late.
 import test from 'node:test'
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
@@ -8,6 +8,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { spawn, spawnSync } from 'node:child_process'
 import { assertDump, assertFailed } from '../lib/check.mjs'
+import { caddy, hasCaddy } from '../lib/caddy.mjs'
 import { fixture } from '../lib/fixture.mjs'
 import { hasNginx, nginx } from '../lib/nginx.mjs'
 import { noise, sampleApp, snapshot, writeTree } from '../lib/tree.mjs'
@@ -45,6 +46,32 @@ test('nginx takes a mirror by PUT and serves it', { timeout, skip: hasNginx ? fa
   assert.ok(web.requests().some((r) => r.status === 206 || r.status === 200))
   // A folder that is served is the same mirror.
   await assertDump(f.bosc(NOBODY), link, f.fresh(), snapshot(dir), '--mirror', root)
+})
+
+test('caddy serves a mirror, packing what it can or not', { timeout, skip: hasCaddy ? false : 'no caddy' }, async (t) => {
+  const f = await fixture(t)
+  const { author, link, dir } = await staged(f)
+  const root = f.fresh('www')
+  await author.ok('mirror', link, root)
+  for (const more of ['', 'encode gzip']) {
+    const web = await caddy(f.fresh('caddy'), root, more)
+    t.after(() => web.close())
+    const client = f.bosc(NOBODY)
+    await assertDump(client, link, f.fresh(), snapshot(dir), '--mirror', web.url)
+    writeTree(dir, { 'by-arch/linux-x64/app/new': noise(more.length, 100_000) })
+    await author.stage(link, dir)
+    await author.ok('mirror', link, root)
+    const before = web.requests().length
+    await assertDump(client, link, f.fresh(), snapshot(dir), '--mirror', web.url)
+    const asked = web.requests().slice(before)
+    assert.ok(asked.length <= 12 && asked.every((r) => [200, 206].includes(r.status)), JSON.stringify(asked))
+    assert.ok(asked.some((r) => r.status === 206), JSON.stringify(asked))
+    assert.equal(asked[0].uri, '/app/bosc-mirror')
+    // Nothing changed: it says so.
+    await assertDump(client, link, f.fresh(), snapshot(dir), '--mirror', web.url)
+    assert.equal((await fetch(`${web.url}/retired`)).status, 403)
+    assert.equal((await fetch(`${web.url}/bosc-mirror`)).headers.get('cache-control'), 'no-cache')
+  }
 })
 
 /** A company's authority, and a certificate of this machine that it vouches for. */

@@ -186,6 +186,11 @@ impl FollowedDrive {
         copies(&db, &blobs, needed)
     }
 
+    /// Peers that hold both cores as far as these are here, by such snapshots of both. Without a blobs core: nobody.
+    pub fn full_copies(&self, db: &CoreStatus, blobs: &CoreStatus) -> BTreeSet<PublicKey> {
+        copies(db, blobs, self.known_blobs().map(|_| 0)).full
+    }
+
     /// Other histories that peers proved, at the present forks.
     pub fn conflicts(&self) -> Vec<(CoreName, ConflictStatus)> {
         let (db, blobs) = self.statuses();

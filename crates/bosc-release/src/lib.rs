@@ -61,6 +61,7 @@ pub mod seed;
 pub mod shell_word;
 pub mod stage;
 pub mod store;
+mod toml_fault;
 pub mod touch;
 mod update_costs;
 pub mod versions;

@@ -48,7 +48,7 @@ pub(crate) struct Cli {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Prepare a project: find its builds, make a link, write what is needed
+    /// Prepare a project: find builds, make a link, write what is needed
     Init(Init),
     /// Mint a new link that this machine can write to
     Touch(Touch),
@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Info(Info),
     /// Write a link's files to a folder
     Dump(Dump),
-    /// Write a link's drive as static files, for a web server or a bucket
+    /// Write a link's drive as static files, for a web server or bucket
     Mirror(Mirror),
     /// Make the small drive that becomes the release
     Provision(Provision),
@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Relay(Relay),
     /// Run a blind peer, which keeps others' links available
     BlindPeer(BlindPeer),
-    /// Keys, signatures and manifests for updates over HTTPS; try an update
+    /// Keys, signatures, manifests for updates over HTTPS; try an update
     Updater(crate::updater::Updater),
     /// Release to a link that a quorum signs: keys, requests, commits
     Multisig(crate::multisig::args::Multisig),
@@ -110,7 +110,7 @@ pub(crate) enum Tools {
     Versions(Versions),
     /// Show every release of a link: who signed it, and what changed
     Log(Log),
-    /// Record a link's signed heads and statements, and find contradictions
+    /// Record a link's signed heads and statements; find contradictions
     Monitor(Monitor),
     /// List the cores kept in the store
     Cores(Cores),
@@ -129,7 +129,7 @@ pub(crate) enum Tools {
     Dashboard(Dashboard),
     /// Find out what is wrong with a link, and why clients do not update
     Doctor(Doctor),
-    /// Back up the keys that write to links, or move them to another store
+    /// Back up the keys that write to links, or move them elsewhere
     #[command(subcommand)]
     Keys(Keys),
     /// Show, set and check the rules of a link

@@ -14,6 +14,7 @@ use bosc_release::dht::event::DhtEvent;
 use bosc_release::dump::{DumpEvent, FilePart};
 use bosc_release::event::{Event, LinkEvent};
 use bosc_release::provision::ProvisionEvent;
+use bosc_release::publish::PublishEvent;
 use bosc_release::seed::event::{OfLink, SeedEvent, SeedStats};
 use bosc_release::stage::StageEvent;
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ pub(crate) struct Human<'a> {
     tables_drawn: bool,
     /// Of a release: who holds it, as it was said last.
     copies_said: Option<(usize, usize, usize)>,
+    /// `publish` stages.
+    publishing: bool,
+    /// A seeder in this store has the release.
+    pub(crate) seeded_here: bool,
     board: Board,
     began: Instant,
     /// How each of several links stands.
@@ -84,6 +89,8 @@ impl<'a> Human<'a> {
             raw_files,
             tables_drawn: false,
             copies_said: None,
+            publishing: false,
+            seeded_here: false,
             board: Board::default(),
             began: Instant::now(),
             links: BTreeMap::new(),
@@ -128,14 +135,25 @@ impl<'a> Human<'a> {
                     StageEvent::Addendum(of) => self.board.size(of.blobs.byte_length),
                     _ => {}
                 }
-                human::line(p, event);
+                match event {
+                    // It seeds by itself, or says at its end what is next.
+                    StageEvent::Addendum(now) if self.publishing => {
+                        p.say(Tone::Plain, &format!("Latest: {}", now.version));
+                        p.data(&now.verlink);
+                    }
+                    event => human::line(p, event),
+                }
             }
             Event::Seed(event) => self.seed(event),
             Event::SeedOf(of) => self.seed_of(of),
             Event::Info(event) => crate::info::human::line(p, event),
             Event::Dump(event) => self.dump(event),
             Event::Mirror(event) => crate::mirror::human::line(p, event, self.live),
-            Event::Publish(event) => crate::publish::human::line(p, event),
+            Event::Publish(event) => {
+                self.publishing |= matches!(event, PublishEvent::Publishing { .. });
+                self.seeded_here |= matches!(event, PublishEvent::SeededHere { .. });
+                crate::publish::human::line(p, event);
+            }
             Event::Ci(event) => crate::publish::human::ci_line(p, event),
             Event::Provision(ProvisionEvent::Stats(s)) => self.progress(Progress {
                 peers: s.peers,
@@ -186,9 +204,10 @@ impl<'a> Human<'a> {
                 self.board.stats(now, stats);
                 self.progress((&**stats).into());
             }
-            SeedEvent::Peers { peers, more, .. } if self.tables_drawn => {
+            SeedEvent::Peers { peers, more, network, .. } if self.tables_drawn => {
                 let now = self.now();
                 self.board.peers(now, peers, *more);
+                network.iter().for_each(|how| self.board.reachable(how));
             }
             SeedEvent::Copies { full, wanted, peers, length, uploaded_bytes } if self.live => {
                 let now = self.now();

@@ -13,6 +13,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io::{IsTerminal, Write};
 
+/// Most lines of a cause.
+const CAUSE_LINES: usize = 20;
 /// Words are broken at no fewer columns.
 const LEAST: usize = 12;
 
@@ -180,6 +182,20 @@ impl Printer {
         }
     }
 
+    /// A line of data, of words. On a terminal they are broken to fit, each line below the first behind `indent` spaces.
+    pub(crate) fn data_words(&self, text: &str, indent: usize) {
+        match self.terminal {
+            true => {
+                let lead = text.len() - text.trim_start().len();
+                let width = self.columns().saturating_sub(lead).max(indent + LEAST);
+                let lines = wrapped(text.trim_start(), width, indent.saturating_sub(lead));
+                let lead = " ".repeat(lead);
+                lines.split('\n').for_each(|line| self.data(&format!("{lead}{line}")));
+            }
+            false => self.data(text),
+        }
+    }
+
     /// Columns that a line of data has on the terminal.
     fn columns(&self) -> usize {
         usize::from(console::Term::stdout().size().1)
@@ -291,7 +307,10 @@ impl Printer {
         self.err(&[(tone, &format!("{word}: {}", sentence(e.message())))]);
         let plain = |line: String| self.err_worth(&[(Tone::Plain, &line)], Worth::Keep);
         for cause in e.causes() {
-            plain(format!("  because: {}", sentence(&cause)));
+            // A cause may have a picture of the place in a file, over several lines. None of them can be taken for one of ours.
+            let mut lines = cause.lines().filter(|line| !line.trim().is_empty()).take(CAUSE_LINES);
+            plain(format!("  because: {}", sentence(lines.next().unwrap_or_default())));
+            lines.for_each(|line| plain(format!("           | {}", sentence(line))));
         }
         plain(format!("  next: {}", sentence(e.hint_text())));
         if self.verbose {

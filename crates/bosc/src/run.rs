@@ -271,6 +271,9 @@ fn run(cli: &Cli, printer: &Printer, stop: &Stop, reload: &Arc<AtomicU64>) -> En
         }
         (_, Output::Mirrored(done)) => crate::mirror::human::done(printer, done),
         (_, Output::Provision(done)) => crate::provision::done(printer, done),
+        (Request::Publish(r), Output::Publish(done)) => {
+            crate::publish::human::done(printer, r, done, human.seeded_here);
+        }
         _ => {}
     }
     Ok(output.into())

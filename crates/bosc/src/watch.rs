@@ -4,7 +4,7 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `check` | looks now; what is found is fetched without delay |
+//! | `check` | looks now; what is found is fetched without delay, and where nothing is, `up-to-date` says so |
 //! | `download`, `download VERSION` | fetches the release that `available` reported: the last one, or that of this version |
 //! | `skip`, `skip VERSION` | the person does not want this version: it is not reported again |
 //! | `apply`, `apply VERSION` | puts the update that `updated` reported in the application's place: the last one, or that of this version |
@@ -37,6 +37,8 @@ use bosc_updater::{ErrorKind, Event, Events, Update, UpdateError, Updater};
 use event::Said;
 use std::cell::RefCell;
 use std::io::{BufRead, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use ui::WatchUi;
@@ -58,6 +60,8 @@ enum Message {
     Event(Box<Event>),
     /// What was asked for cannot be done; no event tells of it.
     Refused(UpdateError),
+    /// A check that a word asked for found nothing to install.
+    UpToDate,
     StdinClosed,
     /// A signal asked for the end.
     Stopped,
@@ -86,8 +90,17 @@ pub(crate) fn run(a: &Watch, g: &Global, printer: &Printer, stop: &Stop) -> Resu
     forward(events, tx.clone())?;
     let updater = Some(updater);
     let ui = RefCell::new((a.ui && printer.shows_progress()).then(|| WatchUi::new(a)));
-    let mut session =
-        Session { a, stop, printer, updater, ready: Vec::new(), found: Vec::new(), back: tx, ui };
+    let mut session = Session {
+        a,
+        stop,
+        printer,
+        updater,
+        ready: Vec::new(),
+        found: Vec::new(),
+        back: tx,
+        checking: Arc::default(),
+        ui,
+    };
     session.draw();
     fault.iter().for_each(|e| session.say(e));
     session.can_relaunch();
@@ -111,6 +124,8 @@ struct Session<'a> {
     /// What `available` or `updated` told of, newest last.
     found: Vec<Update>,
     back: Sender<Message>,
+    /// A thread waits for the answer to `check`.
+    checking: Arc<AtomicBool>,
     /// What is drawn in place.
     ui: RefCell<Option<WatchUi>>,
 }
@@ -122,6 +137,7 @@ impl Session<'_> {
             match messages.recv() {
                 Ok(Message::Event(event)) => self.event(&event),
                 Ok(Message::Refused(e)) => self.say(&e),
+                Ok(Message::UpToDate) => self.say(Said::UpToDate { version: self.a.version.clone() }),
                 Ok(Message::Word(word)) => {
                     if self.ui.borrow().is_some() && !word.is_empty() {
                         let shown: String = word.chars().take(40).collect();
@@ -148,7 +164,7 @@ impl Session<'_> {
         let (word, argument) = word.split_once(' ').unwrap_or((word, ""));
         match word {
             "" => {}
-            "check" => updater.check_now(),
+            "check" => self.check()?,
             "apply" => self.apply(argument.trim()),
             "download" => self.download(argument.trim())?,
             "skip" => self.skip(argument.trim()),
@@ -186,6 +202,24 @@ impl Session<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Looks now. What is found comes as an event, and what does not work as well; that nothing is there is said here.
+    fn check(&self) -> Result<(), CommandError> {
+        let Some(updater) = &self.updater else { return Ok(()) };
+        // One thread waits, however often it is asked: whoever asks meanwhile is answered by the same line.
+        if self.checking.swap(true, Ordering::SeqCst) {
+            updater.check_now();
+            return Ok(());
+        }
+        let (answer, back, checking) = (updater.check(), self.back.clone(), Arc::clone(&self.checking));
+        spawn("check", move || {
+            let found = answer.wait();
+            checking.store(false, Ordering::SeqCst);
+            if let Ok(None) = found {
+                let _ = back.send(Message::UpToDate);
+            }
+        })
     }
 
     /// Installs what was agreed to: the release of that version, or the one that was told of last. The result comes as an event,

@@ -20,7 +20,7 @@
 //!
 //! # Files
 //!
-//! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json. `release_package`: that of a folder which `stage` or
+//! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json (`json5`: its other form). `release_package`: that of a folder which `stage` or
 //!   `publish` is given. `plan`: what goes where, and which paths, names and targets are refused. `checks`: secrets and
 //!   names.
 //! - `copy`: files into the tree. `place`: the target and the work folder beside it. `event`: what is reported. `errors`: of files.
@@ -29,6 +29,7 @@ mod checks;
 mod copy;
 mod errors;
 pub(crate) mod event;
+pub(crate) mod json5;
 mod package;
 mod place;
 pub(crate) mod plan;
@@ -37,7 +38,8 @@ mod release_package;
 mod tests;
 
 pub use event::{BuildEvent, Built};
-pub use package::{PackageKind, ProjectPackage, find_package, read_project};
+pub(crate) use package::project;
+pub use package::{PackageKind, ProjectPackage, TAURI_FILES, Unfit, find_package, read_project};
 pub(crate) use plan::release_name;
 pub use plan::{ARCHITECTURES, Artifact};
 pub use release_package::ReleasePackage;

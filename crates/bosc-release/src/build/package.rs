@@ -5,12 +5,14 @@
 //! with `workspace = true` from the workspace above.
 //!
 //! `tauri.conf.json`: `productName` and `version` (of Tauri 1: below `package`), and `plugins.bosc` for the rest. A
-//! version that Tauri takes from elsewhere (a path to a package.json, or none: Cargo.toml) is taken from there.
+//! version that Tauri takes from elsewhere (a path to a package.json, or none: Cargo.toml) is taken from there. Its other forms,
+//! `tauri.conf.json5` and `Tauri.toml` (where it is `product-name`), say the same.
 //!
 //! `pyproject.toml`: `[project]` (or Poetry's `[tool.poetry]`), and `[tool.bosc]` for the rest.
 //!
 //! Bounds: each file at most 4 MiB; at most 64 folders above are looked into for a workspace.
 
+use super::json5;
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::{MAX_PACKAGE_LEN, Package, PackageProblem, bin_names};
 use bosc_files::open_plain;
@@ -21,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 /// Most folders above that are searched for a workspace.
 const MAX_ABOVE: usize = 64;
+/// Names of the file that configures Tauri.
+pub const TAURI_FILES: [&str; 3] = ["tauri.conf.json", "tauri.conf.json5", "Tauri.toml"];
 /// Fields of `[package]` that package.json has too.
 const SHARED_FIELDS: [&str; 5] = ["version", "description", "license", "repository", "homepage"];
 
@@ -36,6 +40,12 @@ pub enum PackageKind {
     /// A tauri.conf.json.
     #[serde(rename = "tauri.conf.json")]
     Tauri,
+    /// A tauri.conf.json5.
+    #[serde(rename = "tauri.conf.json5")]
+    TauriJson5,
+    /// A Tauri.toml.
+    #[serde(rename = "Tauri.toml")]
+    TauriToml,
     /// A pyproject.toml.
     #[serde(rename = "pyproject.toml")]
     Python,
@@ -48,6 +58,8 @@ impl PackageKind {
             Self::Npm => "package.json",
             Self::Cargo => "Cargo.toml",
             Self::Tauri => "tauri.conf.json",
+            Self::TauriJson5 => "tauri.conf.json5",
+            Self::TauriToml => "Tauri.toml",
             Self::Python => "pyproject.toml",
         }
     }
@@ -57,6 +69,8 @@ impl PackageKind {
         let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_ascii_lowercase();
         match name.as_str() {
             "pyproject.toml" => Self::Python,
+            name if name.starts_with("tauri.") && name.ends_with(".toml") => Self::TauriToml,
+            name if name.starts_with("tauri.") && name.ends_with(".json5") => Self::TauriJson5,
             name if name.ends_with(".toml") => Self::Cargo,
             name if name.starts_with("tauri.") => Self::Tauri,
             _ => Self::Npm,
@@ -129,7 +143,7 @@ pub fn find_package(given: Option<&Path>, cwd: &Path) -> Result<PathBuf, Command
     let found = [folder.join("package.json")]
         .into_iter()
         .chain(has_metadata(&cargo).then_some(cargo))
-        .chain([folder.join("tauri.conf.json"), folder.join("src-tauri").join("tauri.conf.json")])
+        .chain(tauri_files(folder))
         .find(|p| p.is_file())
         // Beside a tauri.conf.json it is a part of it.
         .or_else(|| is_package(&folder.join("Cargo.toml")).then(|| folder.join("Cargo.toml")))
@@ -142,6 +156,12 @@ pub fn find_package(given: Option<&Path>, cwd: &Path) -> Result<PathBuf, Command
         )
         .hint("name one with --package; a Cargo.toml, a tauri.conf.json or a pyproject.toml will do as well")
     })
+}
+
+/// The files that configure Tauri, those of the folder itself first, each in the order in which Tauri looks for them.
+pub(crate) fn tauri_files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let places = [folder.to_owned(), folder.join("src-tauri")];
+    places.into_iter().flat_map(|place| TAURI_FILES.map(|name| place.join(name)))
 }
 
 /// Whether a Cargo.toml is that of a package, and not of a workspace alone.
@@ -160,32 +180,61 @@ fn has_metadata(cargo: &Path) -> bool {
     table.is_some_and(|t| sub(&t, &["package", "metadata", "bosc"]).is_some())
 }
 
+/// What a package lacks, for whoever says it in other words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has no name.
+    Name,
+    /// It has no version.
+    Version,
+    /// Its version is not SemVer.
+    SemVer,
+    /// Anything else.
+    Other,
+}
+
+impl From<CommandError> for (Unfit, CommandError) {
+    fn from(e: CommandError) -> Self {
+        (Unfit::Other, e)
+    }
+}
+
 /// Reads a package file.
 pub fn read_project(file: &Path) -> Result<ProjectPackage, CommandError> {
+    project(file).map_err(|(_, e)| e)
+}
+
+/// The same; an error says what it is about.
+pub(crate) fn project(file: &Path) -> Result<ProjectPackage, (Unfit, CommandError)> {
     let kind = PackageKind::of(file);
     let text = match kind {
         PackageKind::Cargo => from_cargo(file)?,
         PackageKind::Python => from_python(file)?,
-        PackageKind::Tauri => from_tauri(file)?,
+        PackageKind::Tauri | PackageKind::TauriJson5 | PackageKind::TauriToml => from_tauri(file, kind)?,
         PackageKind::Npm => read(file)?,
     };
     let package = Package::parse(&text).map_err(|what| invalid(file, what))?;
     if kind == PackageKind::Npm && text.starts_with(b"\xef\xbb\xbf") {
         // It is carried byte for byte.
         let problem = PackageProblem::Mark;
-        return Err(invalid(file, &problem).hint(problem.hint()));
+        return Err(invalid(file, &problem).hint(problem.hint()).into());
     }
     let app = package.json.get("name").and_then(Value::as_str).filter(|n| !n.is_empty());
     let name = app.or(package.name.as_deref()).filter(|n| !n.is_empty());
-    let Some(name) = name.map(str::to_owned) else { return Err(invalid(file, "it has no name")) };
-    let Some(version) = package.version.clone() else { return Err(invalid(file, "it has no version")) };
+    let Some(name) = name.map(str::to_owned) else {
+        return Err((Unfit::Name, invalid(file, "it has no name")));
+    };
+    let Some(version) = package.version.clone() else {
+        return Err((Unfit::Version, invalid(file, "it has no version")));
+    };
     if let Err(e) = semver::Version::parse(&version) {
-        return Err(invalid(file, format!("its version {version:?} is not SemVer: {e}")));
+        let what = format!("its version {version:?} is not SemVer: {e}");
+        return Err((Unfit::SemVer, invalid(file, what)));
     }
     if let Some(product) = &package.product_name
         && (product.trim().is_empty() || product.contains(['/', '\\', '\0']))
     {
-        return Err(invalid(file, format!("productName {product:?} is not a file name")));
+        return Err(invalid(file, format!("productName {product:?} is not a file name")).into());
     }
     Ok(ProjectPackage { file: file.to_owned(), kind, name, version, package, text })
 }
@@ -202,7 +251,7 @@ fn read(file: &Path) -> Result<Vec<u8>, CommandError> {
 
 fn read_toml(file: &Path) -> Result<toml::Table, CommandError> {
     let text = String::from_utf8(read(file)?).map_err(|_| invalid(file, "it is not UTF-8"))?;
-    text.parse::<toml::Table>().map_err(|e| invalid(file, e.message()))
+    text.parse::<toml::Table>().map_err(|e| invalid(file, crate::toml_fault::table(&text, &e)))
 }
 
 fn sub<'t>(table: &'t toml::Table, path: &[&str]) -> Option<&'t toml::Table> {
@@ -312,17 +361,28 @@ fn workspace_package(file: &Path, table: &toml::Table) -> Result<toml::Table, Co
     Err(invalid(file, "it takes fields from a workspace, and no workspace above has [workspace.package]"))
 }
 
-fn from_tauri(file: &Path) -> Result<Vec<u8>, CommandError> {
+fn tauri_object(file: &Path, kind: PackageKind) -> Result<Map<String, Value>, CommandError> {
+    if kind == PackageKind::TauriToml {
+        return Ok(read_toml(file)?.iter().map(|(k, v)| (k.clone(), to_json(v))).collect());
+    }
     let text = read(file)?;
+    if kind == PackageKind::TauriJson5 {
+        let text = String::from_utf8(text).map_err(|_| invalid(file, "it is not UTF-8"))?;
+        return json5::object(&text).map_err(|what| invalid(file, what));
+    }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-    let json: Map<String, Value> =
-        serde_json::from_slice(text).map_err(|e| invalid(file, format!("not a JSON object: {e}")))?;
+    serde_json::from_slice(text).map_err(|e| invalid(file, format!("not a JSON object: {e}")))
+}
+
+fn from_tauri(file: &Path, kind: PackageKind) -> Result<Vec<u8>, CommandError> {
+    let json = tauri_object(file, kind)?;
     // Tauri 1 has them below `package`, Tauri 2 at the top.
     let old = json.get("package").and_then(Value::as_object);
     let field = |key: &str| json.get(key).or_else(|| old.and_then(|o| o.get(key))).and_then(Value::as_str);
     let folder = file.parent().unwrap_or(Path::new("."));
     let mut out = Map::new();
-    if let Some(product) = field("productName") {
+    let product = field("productName").or_else(|| field("product-name"));
+    if let Some(product) = product {
         out.insert("productName".into(), Value::from(product));
     }
     let cargo = folder.join("Cargo.toml");
@@ -347,7 +407,7 @@ fn from_tauri(file: &Path) -> Result<Vec<u8>, CommandError> {
         out.insert("version".into(), Value::from(version));
     }
     let name = package.and_then(|p| p.get("name")).and_then(toml::Value::as_str).map(str::to_owned);
-    let name = name.or_else(|| field("productName").map(slug));
+    let name = name.or_else(|| product.map(slug));
     if let Some(name) = name {
         out.insert("name".into(), Value::from(name));
     }

@@ -10,7 +10,7 @@
 //! - a project itself as the folder: all of it would be released, sources and build caches too. With artifacts it is what it
 //!   looks like, and a deployment directory is made of them.
 
-use super::package::{PackageKind, find_package, is_package, is_python_project, read_project};
+use super::package::{PackageKind, find_package, is_package, is_python_project, read_project, tauri_files};
 use crate::error::{CommandError, ErrorKind};
 use crate::folder::package::{Package, PackageError, package_error};
 use std::path::{Path, PathBuf};
@@ -106,8 +106,7 @@ impl ReleasePackage {
 /// The file of a project in another language than JavaScript.
 fn project_file(dir: &Path) -> Option<PathBuf> {
     let cargo = dir.join("Cargo.toml");
-    [dir.join("tauri.conf.json"), dir.join("src-tauri").join("tauri.conf.json")]
-        .into_iter()
+    tauri_files(dir)
         .find(|p| p.is_file())
         .or_else(|| is_package(&cargo).then_some(cargo))
         .or_else(|| Some(dir.join("pyproject.toml")).filter(|p| is_python_project(p)))

@@ -34,7 +34,11 @@ const SAVE: Duration = Duration::from_secs(5 * 60);
 const COLLECT: Duration = Duration::from_secs(2);
 /// How soon `doctor` looks again after who holds a link changed.
 const AFTER_CHANGE: Duration = Duration::from_secs(20);
-/// And when nothing did.
+/// And when nothing did, while somebody looks at the page: what `doctor` asks peers for may have changed all the same.
+const LOOKED_AT: Duration = Duration::from_secs(60);
+/// While somebody looks, it takes no more than one part in so many of the time.
+const SPARE: u32 = 20;
+/// And when nobody does.
 const EXAMINE: Duration = Duration::from_secs(30 * 60);
 
 /// A line that is shown.
@@ -52,6 +56,8 @@ struct Watched {
     examined: Option<u64>,
     /// When `doctor` was asked, and for how many peers with how many full copies.
     doctor: Option<(Instant, (u64, u64))>,
+    /// How long it took the last time.
+    took: Duration,
     error: Option<String>,
 }
 
@@ -66,7 +72,7 @@ struct Job {
 /// What it found.
 enum Found {
     Exam(usize, Result<Box<Exam>, String>),
-    Findings(usize, Vec<Finding>),
+    Findings(usize, Vec<Finding>, Duration),
 }
 
 impl Engine {
@@ -140,8 +146,9 @@ impl Engine {
                     Err(TryRecvError::Disconnected) => None,
                     Err(TryRecvError::Empty) => {
                         let Some(job) = later.pop_front() else { continue };
+                        let began = Instant::now();
                         if let Ok(findings) = self.findings(&job.link, stop) {
-                            let _ = found.send(Found::Findings(job.line, findings));
+                            let _ = found.send(Found::Findings(job.line, findings, began.elapsed()));
                             stop.wake();
                         }
                         continue;
@@ -218,6 +225,7 @@ impl Engine {
             findings: Vec::new(),
             examined: None,
             doctor: None,
+            took: Duration::ZERO,
             error: None,
         };
         if let Some(link) = &watched.link {
@@ -237,6 +245,11 @@ impl Engine {
         }
         watched
     }
+}
+
+/// How old findings may become while somebody looks, where a round over all lines takes so long.
+fn fresh(round: Duration) -> Duration {
+    round.saturating_mul(SPARE).clamp(LOOKED_AT, EXAMINE)
 }
 
 /// The loop's state.
@@ -287,8 +300,12 @@ impl Shown<'_> {
             view.examined = line.examined;
             views.push(view);
         }
+        let rest = match self.served.is_looked_at() {
+            true => fresh(self.lines.iter().map(|line| line.took).sum()),
+            false => EXAMINE,
+        };
         for (at, view) in views.iter().enumerate() {
-            self.ask(at, view, alarm.now());
+            self.ask(at, view, rest, alarm.now());
         }
         self.relate(&mut views)?;
         let time = now();
@@ -321,22 +338,22 @@ impl Shown<'_> {
                     }
                 }
             }
-            Found::Findings(at, findings) => {
+            Found::Findings(at, findings, took) => {
                 if let Some(line) = self.lines.get_mut(at) {
-                    (line.findings, line.examined) = (findings, Some(now()));
+                    (line.findings, line.examined, line.took) = (findings, Some(now()), took);
                 }
             }
         }
     }
 
     /// Has a line examined whose head is another one, or that was not looked at for long.
-    fn ask(&mut self, at: usize, view: &LineView, now: Instant) {
+    fn ask(&mut self, at: usize, view: &LineView, rest: Duration, now: Instant) {
         let Some(line) = self.lines.get_mut(at) else { return };
         let (Some(link), true) = (&line.link, line.followed.is_some()) else { return };
         let (head, held) = ((view.fork, view.length), (view.peers, view.seeders));
         let doctor = line.doctor.is_none_or(|(when, known)| {
             let since = now.saturating_duration_since(when);
-            since > EXAMINE || (known != held && since > AFTER_CHANGE)
+            since > rest || (known != held && since > AFTER_CHANGE)
         });
         // What peers did not deliver is asked for again when others are there.
         let again = line.asked != Some(head) || (doctor && line.exam.error.is_some());
@@ -394,5 +411,20 @@ impl Shown<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_looks_sees_what_is_fresh_at_a_bounded_cost() {
+        assert_eq!(fresh(Duration::ZERO), LOOKED_AT);
+        assert_eq!(fresh(Duration::from_millis(2_900)), LOOKED_AT);
+        // A hundred lines of three seconds each: at most a twentieth of the time, and never rarer than when nobody looks.
+        assert_eq!(fresh(Duration::from_secs(12)), Duration::from_secs(240));
+        assert_eq!(fresh(Duration::from_secs(300)), EXAMINE);
+        assert_eq!(fresh(Duration::MAX), EXAMINE);
     }
 }

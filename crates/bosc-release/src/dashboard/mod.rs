@@ -21,7 +21,7 @@
 //! # State of a line
 //!
 //! ```text
-//! opened ──first peer or own──▶ known ──examined──▶ shown ──head changed, or 30 minutes──▶ examined again
+//! opened ──first peer or own──▶ known ──examined──▶ shown ──head changed, or time is up──▶ examined again
 //!    └── the store says no ──▶ failed: the others are shown, it says why
 //! ```
 //!

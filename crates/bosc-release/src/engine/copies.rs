@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::drive::DriveCores;
+use super::peer_table::peer_table;
 use crate::command::{Sink, Stop};
 use crate::error::{CommandError, ErrorKind};
 use crate::seed::event::SeedEvent;
@@ -13,6 +14,19 @@ use std::time::{Duration, Instant};
 const SENT_EVERY: Duration = Duration::from_secs(1);
 /// Most peers that are named.
 const MAX_NAMED: usize = 4;
+
+/// Until when a drive is seeded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SeedUntil {
+    /// So many hold it.
+    pub(crate) wanted: usize,
+    /// So long at most.
+    pub(crate) wait: Duration,
+    /// And no longer than so after a peer came or fetched something.
+    pub(crate) stall: Option<Duration>,
+    /// Who is connected is told as well.
+    pub(crate) tables: bool,
+}
 
 /// Who has a drive that was seeded.
 #[derive(Debug, Default)]
@@ -48,19 +62,18 @@ impl HeldBy {
 }
 
 impl Engine {
-    /// Seeds a drive that is whole here until `wanted` others hold it, `wait` is over, or it is stopped; with a `stall` also
-    /// until so long no peer came and nothing was fetched. Who has it.
+    /// Seeds a drive that is whole here, or until it is stopped. Who has it.
     pub(crate) fn seed_until(
         &self,
         drive: DriveCores,
-        wanted: usize,
-        wait: Duration,
-        stall: Option<Duration>,
+        until: &SeedUntil,
         sink: &mut dyn Sink,
         stop: &Stop,
     ) -> Result<HeldBy, CommandError> {
         sink.tell(SeedEvent::Seeding { key: id::encode(drive.key()), link: drive.plain_link() });
+        let SeedUntil { wanted, wait, stall, tables } = *until;
         let followed = self.follow_drive(&drive, true)?;
+        let mut shown: Option<Instant> = None;
         let needed = drive.blobs_needed();
         let (mut announced, mut told) = (false, None);
         let mut sent = (Instant::now(), 0);
@@ -81,7 +94,13 @@ impl Engine {
             alarm.came(uploaded.saturating_add(u64::try_from(copies.peers).unwrap_or(0)));
             // What is sent meanwhile is told now and then, while a peer fetches.
             let moves = uploaded != sent.1 && alarm.has_passed(sent.0, SENT_EVERY);
-            if moves || told.as_ref() != Some(&copies) {
+            let due = tables && shown.is_none_or(|then| alarm.has_passed(then, SENT_EVERY));
+            if due {
+                shown = Some(alarm.now());
+                alarm.has_passed(alarm.now(), SENT_EVERY);
+                sink.tell(peer_table(&followed, &followed.node().status(), true));
+            }
+            if moves || due || told.as_ref() != Some(&copies) {
                 sent = (alarm.now(), uploaded);
                 sink.tell(SeedEvent::Copies {
                     full,

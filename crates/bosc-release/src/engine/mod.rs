@@ -22,6 +22,7 @@ pub(crate) mod look;
 pub(crate) mod mirrors;
 pub(crate) mod open;
 pub(crate) mod pace;
+pub(crate) mod peer_table;
 mod prepare;
 pub(crate) mod run_lock;
 pub(crate) mod seeded;

@@ -7,7 +7,8 @@
 //! Bounds: [`MEMBERS`] members of a workspace; see `read` for files and folders.
 
 use super::found::{Candidate, Tool};
-use super::read::{invalid, json, names, text, toml};
+use super::read::{invalid, json, json5, names, text, toml};
+use crate::build::{PackageKind, TAURI_FILES};
 use crate::error::CommandError;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -63,7 +64,7 @@ pub(super) fn candidates(dir: &Path) -> Result<Vec<Candidate>, CommandError> {
 
 /// Says what is there in the place of a project's file: nothing waits for a FIFO, and it is not passed over.
 fn refuse_specials(dir: &Path) -> Result<(), CommandError> {
-    for name in ["package.json", "Cargo.toml", "pyproject.toml", "tauri.conf.json", "bosc.toml"] {
+    for name in ["package.json", "Cargo.toml", "pyproject.toml", "bosc.toml"].iter().chain(&TAURI_FILES) {
         text(dir, name)?;
     }
     Ok(())
@@ -76,8 +77,16 @@ pub(super) fn below(folder: &str, name: &str) -> String {
 
 fn tauri(dir: &Path, found: &mut Vec<Candidate>) -> Result<(), CommandError> {
     for folder in ["", "src-tauri"] {
-        let file = below(folder, "tauri.conf.json");
-        if json(dir, &file)?.is_some() {
+        for name in TAURI_FILES {
+            let file = below(folder, name);
+            let there = match PackageKind::of(Path::new(name)) {
+                PackageKind::TauriJson5 => json5(dir, &file)?.is_some(),
+                PackageKind::TauriToml => toml(dir, &file)?.is_some(),
+                _ => json(dir, &file)?.is_some(),
+            };
+            if !there {
+                continue;
+            }
             let program = match toml(dir, &below(folder, "Cargo.toml"))? {
                 Some(cargo) => programs(dir, folder, &cargo).into_iter().next(),
                 None => None,
@@ -167,7 +176,7 @@ fn members(dir: &Path, patterns: &[String]) -> Vec<String> {
 fn python(dir: &Path, found: &mut Vec<Candidate>) -> Result<(), CommandError> {
     let project = toml(dir, "pyproject.toml")?;
     let spec = names(dir).into_iter().find_map(|n| n.strip_suffix(".spec").map(str::to_owned));
-    let named = text(dir, "pyproject.toml")?.is_some_and(|t| t.to_ascii_lowercase().contains("pyinstaller"));
+    let named = project.as_ref().is_some_and(names_pyinstaller);
     if project.is_none() && spec.is_some() {
         return Err(invalid(
             &dir.join("pyproject.toml"),
@@ -184,6 +193,31 @@ fn python(dir: &Path, found: &mut Vec<Candidate>) -> Result<(), CommandError> {
         });
     }
     Ok(())
+}
+
+/// Whether a pyproject.toml has PyInstaller among what it needs, or settings for it: as a name, not somewhere in a text.
+fn names_pyinstaller(project: &toml::Table) -> bool {
+    /// Deeper than any list of what is needed.
+    const DEPTH: usize = 6;
+    fn is(text: &str) -> bool {
+        let name: String = text
+            .trim()
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            .collect();
+        name.eq_ignore_ascii_case("pyinstaller")
+    }
+    fn within(value: &toml::Value, depth: usize) -> bool {
+        match value {
+            _ if depth > DEPTH => false,
+            toml::Value::Array(all) => all.iter().any(|v| v.as_str().is_some_and(is) || within(v, depth + 1)),
+            toml::Value::Table(table) => table.iter().any(|(key, v)| is(key) || within(v, depth + 1)),
+            _ => false,
+        }
+    }
+    project.iter().any(|(key, value)| {
+        matches!(key.as_str(), "project" | "tool" | "dependency-groups" | "build-system") && within(value, 0)
+    })
 }
 
 fn cargo(dir: &Path, found: &mut Vec<Candidate>) -> Result<(), CommandError> {

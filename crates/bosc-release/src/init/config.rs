@@ -29,7 +29,8 @@ pub(super) fn text(old: Option<&str>, of: &Publishing<'_>) -> Result<String, Com
         None => ("", HEAD),
     };
     let known = ProjectFile::parse(body)?.unwrap_or_default();
-    let mut doc: DocumentMut = body.parse().map_err(|e: toml_edit::TomlError| damaged(e.message()))?;
+    let mut doc: DocumentMut =
+        body.parse().map_err(|e: toml_edit::TomlError| damaged(&crate::toml_fault::edit(body, &e)))?;
     let comments = doc.is_empty();
     if comments {
         doc = DocumentMut::new();

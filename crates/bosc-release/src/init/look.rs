@@ -4,7 +4,7 @@ use super::candidates::below;
 use super::found::{Build, Candidate, Found, Tool};
 use super::outputs::{builds, loose, product_name};
 use super::read::{inside, json};
-use crate::build::{ProjectPackage, read_project};
+use crate::build::{ProjectPackage, Unfit};
 use crate::error::{CommandError, ErrorKind};
 use crate::publish::project_file::{ProjectFile, expanded};
 use bosc_names::{Target, check_name};
@@ -79,17 +79,13 @@ pub(super) fn look(dir: &Path, of: Option<&Candidate>) -> Result<Found, CommandE
 fn project(dir: &Path, file: &str) -> Result<ProjectPackage, CommandError> {
     let path = dir.join(file);
     inside(dir, &path)?;
-    read_project(&path).map_err(|e| match e.message() {
-        text if text.contains("it has no version") => {
-            e.hint(format!("give {file} a version, such as 1.0.0, and run `bosc init` again"))
-        }
-        text if text.contains("it has no name") => {
-            e.hint(format!("give {file} a name, such as \"hello\", and run `bosc init` again"))
-        }
-        text if text.contains("not SemVer") => e.hint(format!(
+    crate::build::project(&path).map_err(|(what, e)| match what {
+        Unfit::Version => e.hint(format!("give {file} a version, such as 1.0.0, and run `bosc init` again")),
+        Unfit::Name => e.hint(format!("give {file} a name, such as \"hello\", and run `bosc init` again")),
+        Unfit::SemVer => e.hint(format!(
             "set the version in {file} to three numbers, as in 1.2.3, and run `bosc init` again"
         )),
-        _ => e,
+        Unfit::Other => e,
     })
 }
 
@@ -170,7 +166,7 @@ fn build_command(dir: &Path, of: &Candidate, file: &str) -> Result<Option<String
     let script = |scripts: &Map<String, Value>, runs: &str| {
         let mut found: Vec<&String> = scripts
             .iter()
-            .filter(|(_, v)| v.as_str().is_some_and(|v| v.contains(runs) && !is_for_one_purpose(v)))
+            .filter(|(_, v)| v.as_str().is_some_and(|v| has_words(v, runs) && !is_for_one_purpose(v)))
             .map(|(k, _)| k)
             .collect();
         found.retain(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '_')));
@@ -193,7 +189,7 @@ fn build_command(dir: &Path, of: &Candidate, file: &str) -> Result<Option<String
             let scripts = scripts(&below(folder, "package.json"))?;
             // A bundler that goes before, as in the projects of electron-vite.
             let before = match scripts.get("build").and_then(Value::as_str) {
-                Some(build) if !build.contains("electron-builder") => format!("{manager} run build && "),
+                Some(build) if !has_words(build, "electron-builder") => format!("{manager} run build && "),
                 _ => String::new(),
             };
             let found = script(&scripts, "electron-builder");
@@ -217,6 +213,35 @@ fn build_command(dir: &Path, of: &Candidate, file: &str) -> Result<Option<String
         Tool::Node => scripts(file)?.contains_key("build").then(|| within(format!("{manager} run build"))),
         Tool::Pear | Tool::Builds => None,
     })
+}
+
+/// Whether a script has these words, one after the other: `electron-builder` is not in `electron-builder-lint`.
+fn has_words(script: &str, words: &str) -> bool {
+    let plain = |c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '"' | '\'');
+    let all: Vec<&str> = script.split(plain).filter(|w| !w.is_empty()).collect();
+    let wanted: Vec<&str> = words.split(' ').collect();
+    all.windows(wanted.len()).any(|at| at == wanted)
+}
+
+/// The command that fetches what the project's tools are made of, where that was not done yet.
+pub(super) fn install_command(dir: &Path, of: &Candidate) -> Option<String> {
+    let file = of.package.as_deref()?;
+    let folder = match of.tool {
+        Tool::Tauri => "",
+        Tool::ElectronBuilder | Tool::ElectronForge | Tool::Node => {
+            file.rsplit_once('/').map_or("", |(folder, _)| folder)
+        }
+        _ => return None,
+    };
+    // Tools are found in the folders above as well.
+    let there = ["node_modules", ".pnp.cjs"]
+        .iter()
+        .any(|n| dir.join(n).exists() || dir.join(folder).join(n).exists());
+    let package = json(dir, &below(folder, "package.json")).ok().flatten()?;
+    let needs = ["dependencies", "devDependencies"]
+        .iter()
+        .any(|list| package.get(*list).and_then(Value::as_object).is_some_and(|l| !l.is_empty()));
+    (needs && !there).then(|| format!("{} install", package_manager(dir)))
 }
 
 /// Whether npm runs a script of this name along with others, so that it is not what a person builds with.
@@ -260,6 +285,20 @@ pub(super) fn package_manager(dir: &Path) -> &'static str {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_runs_a_tool_by_its_whole_name() {
+        for script in
+            ["electron-builder", "tsc && electron-builder --x", "(electron-builder)", "a;electron-builder"]
+        {
+            assert!(has_words(script, "electron-builder"), "{script}");
+        }
+        for script in ["electron-builder-lint", "my-electron-builder", "cat electron-builder.yml"] {
+            assert!(!has_words(script, "electron-builder"), "{script}");
+        }
+        assert!(has_words("x && electron-forge package", "electron-forge package"));
+        assert!(!has_words("electron-forge start && x package", "electron-forge package"));
+    }
 
     #[test]
     fn names_that_every_system_and_a_workflow_can_hold() {

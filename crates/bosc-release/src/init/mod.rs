@@ -89,6 +89,15 @@ pub fn applications(dir: &Path) -> Result<Vec<Candidate>, CommandError> {
     Ok(all)
 }
 
+/// Those that `bosc.toml` leaves out: it releases another one from the folder.
+///
+/// # Errors
+/// As [`applications`].
+pub fn left_out(dir: &Path) -> Result<Vec<Candidate>, CommandError> {
+    let chosen = applications(dir)?;
+    Ok(candidates::candidates(dir)?.into_iter().filter(|c| !chosen.contains(c)).collect())
+}
+
 /// Looks at one of [`applications`]; without one, at what lies in the folder.
 ///
 /// # Errors
@@ -96,7 +105,8 @@ pub fn applications(dir: &Path) -> Result<Vec<Candidate>, CommandError> {
 pub fn look(dir: &Path, candidate: Option<&Candidate>) -> Result<Found, CommandError> {
     let found = look::look(dir, candidate)?;
     if found.builds.is_empty() && !found.as_it_is {
-        let known = "package.json, Cargo.toml, tauri.conf.json or pyproject.toml";
+        let known =
+            "package.json, Cargo.toml, tauri.conf.json, tauri.conf.json5, Tauri.toml or pyproject.toml";
         return Err(CommandError::new(
             ErrorKind::Input,
             "ERR_INVALID_PROJECT_DIR",
@@ -124,6 +134,7 @@ pub fn next(found: &Found, dir: &Path, link: &str, shared: bool) -> Vec<String> 
         out.push(format!("see the first lines of {file}: how the application calls it"));
     }
     if let Some(build) = &found.build_command {
+        out.extend(look::install_command(dir, &found.candidate));
         out.push(build.clone());
     }
     let here = dir == Path::new(".") || std::env::current_dir().is_ok_and(|cwd| cwd == dir);

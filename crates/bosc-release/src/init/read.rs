@@ -63,6 +63,15 @@ pub(super) fn inside(dir: &Path, path: &Path) -> Result<(), CommandError> {
     }
 }
 
+/// The object of a file that may be JSON5.
+///
+/// # Errors
+/// `ERR_INVALID_MANIFEST`.
+pub(super) fn json5(dir: &Path, name: &str) -> Result<Option<Map<String, Value>>, CommandError> {
+    let Some(text) = text(dir, name)? else { return Ok(None) };
+    crate::build::json5::object(&text).map(Some).map_err(|what| invalid(&dir.join(name), &what))
+}
+
 /// The JSON object of a file; the fields named must not be there twice.
 ///
 /// # Errors
@@ -119,7 +128,7 @@ pub(super) fn toml(dir: &Path, name: &str) -> Result<Option<toml::Table>, Comman
     let Some(text) = text(dir, name)? else { return Ok(None) };
     let path = dir.join(name);
     let body = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    body.parse().map(Some).map_err(|e: toml::de::Error| invalid(&path, e.message()))
+    body.parse().map(Some).map_err(|e: toml::de::Error| invalid(&path, &crate::toml_fault::table(body, &e)))
 }
 
 /// Names in a folder, sorted, without those that begin with a point; nothing when it cannot be read.

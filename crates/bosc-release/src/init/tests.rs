@@ -404,6 +404,118 @@ fn nothing_of_a_project_becomes_a_command_in_a_workflow() {
 }
 
 #[test]
+fn tauri_is_known_by_each_form_of_its_file() {
+    let json5 = "// mine\n{\n  productName: 'Hello App', // shown\n  version: '1.2.3',\n}\n";
+    let toml = "product-name = 'Hello App'\nversion = '1.2.3'\n\n[app] # mine\n";
+    for (file, text, wanted) in [
+        (
+            "src-tauri/tauri.conf.json5",
+            json5,
+            "  version: '1.2.3',\n  \"plugins\": {\"bosc\":{\"upgrade\":\"pear://x\"}},\n",
+        ),
+        ("src-tauri/Tauri.toml", toml, "[app] # mine\n\n[plugins.bosc]\nupgrade = \"pear://x\"\n"),
+        ("tauri.conf.json5", json5, "// mine\n{\n  productName: 'Hello App', // shown\n"),
+    ] {
+        let project = Project::new(&[(file, text)]);
+        let found = project.found();
+        assert_eq!(
+            (found.candidate.tool, found.name.as_deref(), found.version.as_deref()),
+            (Tool::Tauri, Some("Hello App"), Some("1.2.3")),
+            "{file}"
+        );
+        let plan = project.plan(&found);
+        let changed = plan.files.iter().find(|f| f.file == file).unwrap();
+        assert!(changed.new.contains(wanted), "{file}: {}", changed.new);
+        // With the link in it there is nothing more to do, and `publish` finds it.
+        project.put(file, &changed.new);
+        assert_eq!(project.found().upgrade.as_deref(), Some("pear://x"), "{file}");
+        let again = crate::build::find_package(None, project.0.path()).unwrap();
+        assert!(again.ends_with(file), "{}", again.display());
+    }
+    for (file, text) in [("tauri.conf.json5", "{a: }"), ("Tauri.toml", "a = ")] {
+        let e = Project::new(&[(file, text)]).error();
+        assert!(e.message().contains("line 1") && e.message().contains(file), "{e}");
+    }
+}
+
+#[test]
+fn pyinstaller_is_a_name_and_not_a_part_of_a_text() {
+    let label = |text: &str| {
+        let text = format!("[project]\nname = 'hello'\nversion = '1.0.0'\n{text}");
+        Project::new(&[("pyproject.toml", &text)]).labels()
+    };
+    for text in [
+        "dependencies = ['PyInstaller>=6']\n",
+        "[project.optional-dependencies]\nbuild = ['pyinstaller ~= 6.0']\n",
+        "[dependency-groups]\ndev = ['pyinstaller']\n",
+        "[tool.poetry.group.dev.dependencies]\npyinstaller = '^6'\n",
+        "[tool.pyinstaller]\nname = 'x'\n",
+    ] {
+        assert_eq!(label(text), ["pyinstaller"], "{text}");
+    }
+    for text in [
+        "description = 'not made with pyinstaller'\n",
+        "dependencies = ['pyinstaller-hooks']\n",
+        "# pyinstaller\n",
+    ] {
+        assert_eq!(label(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn what_an_application_is_called_does_not_decide_which_hint_is_given() {
+    // A folder called so was taken for the fault.
+    let project = Project::new(&[
+        ("it has no name/x", ""),
+        ("package.json", "{\"name\":\"a\",\"version\":\"1.0.0\",\"workspaces\":[\"it has no name\"]}"),
+    ]);
+    project.put(
+        "it has no name/package.json",
+        "{\"name\":\"b\",\"version\":\"x\",\"devDependencies\":{\"electron-builder\":\"1\"}}",
+    );
+    let e = project.error();
+    assert!(e.hint_text().contains("three numbers"), "{}", e.hint_text());
+}
+
+#[test]
+fn what_tools_are_made_of_is_fetched_first() {
+    let steps = |project: &Project| next(&project.found(), project.0.path(), "pear://x", false);
+    let tauri = ("src-tauri/tauri.conf.json", "{\"productName\":\"Hello\",\"version\":\"1.0.0\"}");
+    let package = (
+        "package.json",
+        "{\"name\":\"h\",\"scripts\":{\"tauri\":\"tauri\"},\"devDependencies\":{\"@tauri-apps/cli\":\"^2\"}}",
+    );
+    let project = Project::new(&[tauri, package]);
+    let all = steps(&project);
+    let at = |what: &str| all.iter().position(|l| l == what);
+    assert!(at("npm install") < at("npm run tauri -- build") && at("npm install").is_some(), "{all:?}");
+    project.put("node_modules/x", "");
+    assert!(!steps(&project).iter().any(|l| l.contains("install")), "it was done");
+    let project = Project::new(&[tauri, package, ("pnpm-lock.yaml", "")]);
+    assert!(steps(&project).contains(&"pnpm install".to_owned()));
+    assert!(
+        !steps(&Project::new(&[tauri])).iter().any(|l| l.contains("install")),
+        "there is nothing to fetch"
+    );
+}
+
+#[test]
+fn another_application_is_not_taken_for_none() {
+    let project = Project::new(&[
+        ("Cargo.toml", "[workspace]\nmembers = ['a', 'b']\n"),
+        ("a/Cargo.toml", "[package]\nname = 'a'\nversion = '1.0.0'\n"),
+        ("a/src/main.rs", ""),
+        ("b/Cargo.toml", "[package]\nname = 'b'\nversion = '1.0.0'\n"),
+        ("b/src/main.rs", ""),
+    ]);
+    assert_eq!(left_out(project.0.path()).unwrap(), []);
+    project.put("bosc.toml", "[publish]\npackage = 'a/Cargo.toml'\n");
+    assert_eq!(project.labels(), ["a"]);
+    let out: Vec<String> = left_out(project.0.path()).unwrap().into_iter().map(|c| c.label).collect();
+    assert_eq!(out, ["b"]);
+}
+
+#[test]
 fn links_have_names_of_their_own() {
     let (one, other) = (new_link_name("Höllo App!").unwrap(), new_link_name("Höllo App!").unwrap());
     assert!(one.starts_with("h-llo-app-") && one != other, "{one} {other}");

@@ -240,6 +240,9 @@ fn parse(text: &str) -> Result<(Header, Vec<u8>), BackupError> {
     let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
     match lines.next() {
         Some(MAGIC) => {}
+        Some(line) if line.starts_with(MAGIC) && line.contains(" kdf: ") => {
+            return Err(Malformed("its line breaks are lost; copy the file itself, not its text"));
+        }
         Some(line) if line.starts_with("bosc-key-file ") => return Err(BackupError::Newer),
         _ => return Err(Malformed("its first line is another")),
     }
@@ -321,6 +324,10 @@ mod tests {
         assert_eq!(open(&text, "correct horse ").unwrap_err(), BackupError::Wrong);
         assert_eq!(open(&text.replace('\n', "\r\n"), "correct horse").unwrap(), contents(), "a copy by mail");
         assert!(!text.contains(&id::encode(&[2; 32])), "the seed is not in clear");
+        let lost = open(&text.replace('\n', " "), "correct horse").unwrap_err();
+        assert!(lost.to_string().contains("line breaks are lost"), "{lost}");
+        let newer = text.replacen("bosc-key-file 1", "bosc-key-file 2", 1);
+        assert_eq!(open(&newer, "correct horse").unwrap_err(), BackupError::Newer);
         assert_ne!(text, sealed(), "salt and nonce are new each time");
         let mut backup = contents();
         backup.primary = Some(PrimaryKey(id::encode(&[3; 32])));

@@ -170,7 +170,7 @@ impl LineFile {
     /// `ERR_INVALID_CONFIG`.
     pub fn parse(text: &str) -> Result<Self, CommandError> {
         let doc: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
-            invalid("it is not TOML").because(std::io::Error::other(e.to_string()))
+            invalid("it is not TOML").because(std::io::Error::other(crate::toml_fault::edit(text, &e)))
         })?;
         let mut lines = Vec::new();
         match doc.get("line") {

@@ -88,6 +88,8 @@ fn kind(text: &str) -> Option<TextKind> {
 }
 
 fn split(text: &str) -> Vec<String> {
+    // An editor may have put a mark in front; of files put together, in front of each.
+    let text = &text.replace('\u{feff}', "");
     let whole: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     if whole.is_empty() {
         return Vec::new();

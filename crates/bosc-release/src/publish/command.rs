@@ -5,7 +5,7 @@ use super::{Ci, Publish, PublishEvent, Published, own_files, package_edit};
 use crate::build::{self, Artifact, Build, ReleasePackage};
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
-use crate::engine::copies::HeldBy;
+use crate::engine::copies::{HeldBy, SeedUntil};
 use crate::engine::drive::{DriveCores, parse_link};
 use crate::engine::errors::{no_dht, store_error};
 use crate::engine::folders::DRY_BUILD_FOLDER;
@@ -111,7 +111,7 @@ impl Engine {
         drop(alone);
         let mut failed = None;
         // Whoever said nothing of copies has what is needed: somebody who stays.
-        let here = request.stall_ms > 0 && self.seeded.has(drive.key());
+        let here = (request.stall_ms > 0 || request.copies == 0) && self.seeded.has(drive.key());
         if here {
             sink.tell(PublishEvent::SeededHere { link: drive.plain_link() });
         }
@@ -120,7 +120,8 @@ impl Engine {
             let stall = Some(request.stall_ms).filter(|ms| *ms > 0).map(Duration::from_millis);
             let own = drive.clone();
             // What peers saw is to be noted whatever became of the seeding.
-            let held = self.seed_until(own, request.copies, wait, stall, sink, stop).unwrap_or_else(|e| {
+            let until = SeedUntil { wanted: request.copies, wait, stall, tables: request.tables };
+            let held = self.seed_until(own, &until, sink, stop).unwrap_or_else(|e| {
                 failed = Some(e);
                 HeldBy::default()
             });

@@ -103,6 +103,9 @@ pub struct Publish {
     /// Also no longer than so after a peer last came or fetched something, in milliseconds; 0: however long that is.
     #[serde(default)]
     pub stall_ms: u64,
+    /// Also tell who is connected and how the network is, for a table that is drawn in place.
+    #[serde(default)]
+    pub tables: bool,
     /// Publish from a machine that has only the primary key.
     pub ci: Option<Ci>,
 }

@@ -1,7 +1,7 @@
-//! Changes one value of a `package.json`, `tauri.conf.json` `Cargo.toml` or `pyproject.toml` and nothing else: order, indentation, line ends
-//! and the rest of the bytes stay.
+//! Changes one value of a `package.json`, `tauri.conf.json`, `tauri.conf.json5`, `Tauri.toml`, `Cargo.toml` or `pyproject.toml` and nothing
+//! else: order, comments, indentation, line ends and the rest of the bytes stay.
 
-use crate::build::PackageKind;
+use crate::build::{PackageKind, json5};
 use serde_json::{Map, Value};
 use std::ops::Range;
 use toml_edit::{DocumentMut, Item, Table, TableLike};
@@ -14,6 +14,8 @@ pub fn set_upgrade(kind: PackageKind, text: &str, link: &str) -> Result<String, 
     match kind {
         PackageKind::Npm => set_string(text, "upgrade", link),
         PackageKind::Tauri => set_below(text, &["plugins", "bosc"], "upgrade", link),
+        PackageKind::TauriJson5 => json5::set(text, &["plugins", "bosc", "upgrade"], link),
+        PackageKind::TauriToml => set_toml(text, &[("plugins", true), ("bosc", false)], link),
         PackageKind::Cargo => {
             set_toml(text, &[("package", false), ("metadata", true), ("bosc", false)], link)
         }
@@ -57,7 +59,8 @@ fn set_below(text: &str, path: &[&str], key: &str, value: &str) -> Result<String
 /// of Cargo's has to be there.
 fn set_toml(text: &str, tables: &[(&str, bool)], link: &str) -> Result<String, String> {
     let (mark, body) = text.strip_prefix('\u{feff}').map_or(("", text), |body| ("\u{feff}", body));
-    let mut doc: DocumentMut = body.parse().map_err(|e: toml_edit::TomlError| e.message().to_owned())?;
+    let mut doc: DocumentMut =
+        body.parse().map_err(|e: toml_edit::TomlError| crate::toml_fault::edit(body, &e))?;
     if tables.first().is_some_and(|(first, _)| *first == "package" && doc.get(first).is_none()) {
         return Err("it has no [package]".to_owned());
     }
@@ -269,6 +272,11 @@ mod tests {
         );
         assert_eq!(cargo("[package]\r\nname = 'a'\r\n").matches("\r\n").count(), 5);
         assert!(set_upgrade(PackageKind::Cargo, "[workspace]\n", "x").is_err());
+        let toml = |text: &str| set_upgrade(PackageKind::TauriToml, text, "pear://x").unwrap();
+        assert_eq!(
+            toml("product-name = 'a' # mine\n\n[app]\nx = 1\n"),
+            "product-name = 'a' # mine\n\n[app]\nx = 1\n\n[plugins.bosc]\nupgrade = \"pear://x\"\n"
+        );
         let python = |text: &str| set_upgrade(PackageKind::Python, text, "pear://x").unwrap();
         assert_eq!(
             python("[project]\nname = 'a' # mine\n[tool.ruff]\nx = 1\n"),

@@ -17,6 +17,7 @@
 use crate::build::{ARCHITECTURES, ProjectPackage};
 use crate::error::{CommandError, ErrorKind};
 use crate::stage::link_rules::check_name;
+use crate::toml_fault;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use toml_edit::{DocumentMut, Item, TableLike};
@@ -61,7 +62,7 @@ impl ProjectFile {
     /// `ERR_INVALID_CONFIG`.
     pub fn parse(text: &str) -> Result<Option<Self>, CommandError> {
         let doc: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
-            invalid("it is not TOML").because(std::io::Error::other(e.to_string()))
+            invalid("it is not TOML").because(std::io::Error::other(toml_fault::edit(text, &e)))
         })?;
         let Some(item) = doc.get("publish") else { return Ok(None) };
         let table = item.as_table_like().ok_or_else(|| invalid("`publish` is not a table"))?;

@@ -3,6 +3,7 @@
 use super::{Followed, MAX_HOPS, Rotate, RotateEvent, Rotated, RotatedBefore, RotationToSign};
 use crate::command::{Outcome, Sink, Stop};
 use crate::engine::Engine;
+use crate::engine::copies::SeedUntil;
 use crate::engine::drive::{DriveCores, parse_link, parse_whole_link};
 use crate::engine::errors::no_dht;
 use crate::engine::shared::Newest;
@@ -74,7 +75,8 @@ impl Engine {
     ) -> Result<(usize, Option<CommandError>), CommandError> {
         let wait = Duration::from_millis(request.wait_ms);
         let drive = self.open_drive(old)?;
-        let held = self.seed_until(drive.clone(), request.copies, wait, None, sink, stop)?;
+        let until = SeedUntil { wanted: request.copies, wait, stall: None, tables: false };
+        let held = self.seed_until(drive.clone(), &until, sink, stop)?;
         if held.full >= request.copies {
             return Ok((held.full, None));
         }

@@ -2,11 +2,12 @@
 
 use super::board::{CoreFacts, LinkFacts};
 use super::disk::Need;
-use super::event::{NatType, NetworkTraffic, PeerRow, SeedEvent, SeedStats, Traffic};
+use super::event::{NatType, NetworkTraffic, SeedEvent, SeedStats, Traffic};
 use super::scrub::{Scrub, ScrubFound};
 use crate::command::Sink;
 use crate::engine::Engine;
 use crate::engine::conflict::Conflicts;
+use crate::engine::peer_table::peer_table;
 use crate::engine::seeded::SeededHere;
 use crate::error::CommandError;
 use crate::mirror::keep::Keeping;
@@ -14,12 +15,9 @@ use bosc_follow::{Alarm, Background, FollowedCore, FollowedDrive, Urgent, copies
 use bosc_format::crypto::PublicKey;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use bosc_node::{BlindWish, Blocks, CoreStatus, Download, NetStatus, PeerStatus};
+use bosc_node::{BlindWish, Blocks, CoreStatus, Download, NetStatus};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-
-/// Most peers that a table names.
-const MAX_ROWS: usize = 1000;
 
 /// A drive being seeded.
 pub(super) struct Seeding<'a> {
@@ -317,7 +315,7 @@ impl<'a> Seeding<'a> {
             whoami: id::encode(self.followed.node().public_key()),
             firewalled: net.firewalled,
             nat_type: if net.randomized { NatType::Random } else { NatType::Consistent },
-            full_copies: self.full_copies(db, b).len(),
+            full_copies: self.followed.full_copies(db, b).len(),
             upload: Traffic {
                 total_bytes: up,
                 total_blocks: db.uploaded_blocks + b.uploaded_blocks,
@@ -335,11 +333,6 @@ impl<'a> Seeding<'a> {
         })));
     }
 
-    /// Peers that hold both cores as far as these are here. Without a blobs core: nobody.
-    fn full_copies(&self, db: &CoreStatus, blobs: &CoreStatus) -> BTreeSet<PublicKey> {
-        copies(db, blobs, self.followed.known_blobs().map(|_| 0)).full
-    }
-
     /// Bytes of blocks that came, from peers and mirrors.
     fn received(&self) -> u64 {
         let cores = [Some(self.followed.db()), self.followed.known_blobs()];
@@ -348,28 +341,8 @@ impl<'a> Seeding<'a> {
 
     /// Who has it, and how much of it.
     pub(super) fn peer_table(&self, net: &NetStatus) -> SeedEvent {
-        let (db, blobs) = self.followed.statuses();
-        let full = self.full_copies(&db, &blobs);
-        let row = |peer: &PeerStatus| {
-            let connection = net.peers.get(&peer.key);
-            let content = blobs.peers.iter().find(|p| p.key == peer.key);
-            PeerRow {
-                key: id::encode(&peer.key),
-                address: connection.map(|c| c.address.to_string()),
-                relayed: connection.is_some_and(|c| c.relayed),
-                fork: peer.fork,
-                length: peer.length,
-                full: full.contains(&peer.key),
-                content_length: content.map_or(0, |p| p.length),
-                content_held: content.map_or(0, |p| p.contiguous_length),
-                sent_bytes: peer.uploaded_bytes + content.map_or(0, |p| p.uploaded_bytes),
-            }
-        };
-        let mut peers: Vec<PeerRow> = db.peers.iter().map(row).collect();
-        peers.sort_by(|a, b| b.sent_bytes.cmp(&a.sent_bytes).then_with(|| a.key.cmp(&b.key)));
-        let more = peers.len().saturating_sub(MAX_ROWS);
-        peers.truncate(MAX_ROWS);
-        SeedEvent::Peers { fork: db.fork, length: db.length, peers, more }
+        // How the network is, `stats` tells.
+        peer_table(&self.followed, net, false)
     }
 
     /// What machines are told of it.
@@ -391,7 +364,7 @@ impl<'a> Seeding<'a> {
             limited: self.limited.is_some(),
             complete: self.told.as_ref().is_some_and(|t| t.length > 0 && t.db_whole && t.blobs_whole),
             peers: db.peers.len() as u64,
-            full_copies: self.full_copies(&db, &blobs).len() as u64,
+            full_copies: self.followed.full_copies(&db, &blobs).len() as u64,
             sent: (db.uploaded_bytes + blobs.uploaded_bytes, db.uploaded_blocks + blobs.uploaded_blocks),
             received: (self.received(), db.downloaded_blocks + blobs.downloaded_blocks),
             db: of(self.followed.db(), &db),

@@ -14,6 +14,10 @@ pub(crate) fn blind_peer(a: &BlindPeer) -> Result<blind_peer::BlindPeer, Command
             "name those who may with `--allow KEY` (the `whoami` of `bosc seed --json`), or let everyone ask with `--public`",
         ));
     }
+    if a.max_disk == 0 {
+        return Err(CommandError::input("--max-disk 0 keeps nothing")
+            .hint("give a size such as `--max-disk 20G`, or leave the flag out for the default"));
+    }
     let usual = blind_peer::BlindPeer::default();
     Ok(blind_peer::BlindPeer {
         port: Some(a.port),

@@ -11,7 +11,7 @@ use crate::columns::{Align, WIDTH, lines};
 use crate::lines::count;
 use crate::plain::one_line;
 use crate::printer::bytes;
-use bosc_release::seed::event::{NatType, PeerRow, SeedStats};
+use bosc_release::seed::event::{NatType, PeerRow, Reachable, SeedStats};
 use meter::{Meter, percent, time};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -93,6 +93,11 @@ impl Board {
         }
         self.peers = peers.iter().take(ROWS).cloned().collect();
         self.more = more.saturating_add(peers.len().saturating_sub(ROWS));
+    }
+
+    /// How this machine can be reached, where no statistics say it.
+    pub(crate) fn reachable(&mut self, how: &Reachable) {
+        self.network = Some((how.firewalled, how.nat_type));
     }
 
     /// What a release brought.

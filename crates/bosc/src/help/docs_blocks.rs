@@ -3,7 +3,7 @@
 //! begins with its copy.
 
 use super::errors::{ERRORS, Known};
-use super::{command_alone, common_flags, environment, groups, pages, strip, topics};
+use super::{WIDTH, command_alone, common_flags, environment, groups, pages, strip, topics};
 use crate::args::Cli;
 use clap::CommandFactory;
 use std::collections::BTreeSet;
@@ -39,9 +39,9 @@ fn block(name: &str) -> Option<String> {
     Some(match name {
         "common flags" => {
             let root = super::with_help_flag(Cli::command());
-            fenced(&common_flags(&root, true))
+            fenced(&common_flags(&root, true, WIDTH))
         }
-        "commands" => fenced(&groups::listing(&Cli::command())),
+        "commands" => fenced(&groups::listing(&Cli::command(), WIDTH)),
         "exit codes" => table(
             &["code", "meaning"],
             topics::EXIT_CODES.iter().map(|(code, meaning)| vec![code.to_string(), (*meaning).into()]),

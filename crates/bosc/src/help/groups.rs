@@ -1,6 +1,6 @@
 //! The order in which `bosc --help` lists the commands: by what people want to do.
 
-use super::text::{heading, literal};
+use super::text::{hanging, heading, literal};
 use clap::Command;
 use std::fmt::Write;
 
@@ -36,15 +36,16 @@ pub(super) const FIRST: [(&str, &str); 5] = [
     ("bosc publish DIR", "Release what was built"),
     ("bosc seed LINK", "Keep what a link holds available to others"),
     ("bosc install LINK", "Install the application that a link ships"),
-    ("bosc doctor LINK", "Find out what is wrong with a link, and why clients do not update"),
+    ("bosc doctor LINK", "See what is wrong with a link, and why clients do not update"),
 ];
 
 /// The first steps, with one line each.
-pub(super) fn first() -> String {
+pub(super) fn first(width: usize) -> String {
     let mut out = String::new();
     heading(&mut out, "First steps");
     for (line, about) in FIRST {
         let gap = 19_usize.saturating_sub(line.len());
+        let about = hanging(about, width, 21, &" ".repeat(21));
         let _ = writeln!(out, "  {}{:gap$}{about}", literal(line), "");
     }
     out.push('\n');
@@ -52,14 +53,15 @@ pub(super) fn first() -> String {
 }
 
 /// All commands with one line each, for the help of `bosc` alone.
-pub(super) fn listing(root: &Command) -> String {
-    let mut out = first();
+pub(super) fn listing(root: &Command, width: usize) -> String {
+    let mut out = first(width);
     for (group, names) in GROUPS {
         heading(&mut out, group);
         for name in names {
             let about = root.find_subcommand(name).and_then(Command::get_about);
             let gap = 13_usize.saturating_sub(name.len());
             let about = about.map(ToString::to_string).unwrap_or_default();
+            let about = hanging(&about, width, 15, &" ".repeat(15));
             let _ = writeln!(out, "  {}{:gap$}{about}", literal(name), "");
         }
         out.push('\n');

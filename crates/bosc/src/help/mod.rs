@@ -45,14 +45,31 @@ use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
-use text::{heading, literal, wrap, wrap_before};
+use std::io::IsTerminal;
+use text::{command_line, hanging, heading, literal, paragraphs, wrap, wrap_before};
 
 pub(crate) use mistakes::hint;
 
-/// Where the description of a flag is broken, in columns of its own.
-const FLAG_WIDTH: usize = 65;
+/// Columns of the help where there is no terminal, and of its copies in docs/.
+const WIDTH: usize = 80;
+/// Least and most columns that it takes on a terminal: wider lines are hard to read.
+const WIDTHS: (usize, usize) = (40, 100);
+/// With fewer columns than these a flag's description begins on a line of its own.
+const BESIDE: usize = 70;
+/// Columns before a description that has a line of its own.
+const BELOW: usize = 10;
 /// Columns of the flags in the list that is made here; clap makes the others.
 const FLAG_COLUMN: usize = 35;
+/// What clap is told of the terminal: lines are broken here, and nothing moves to another line for want of room.
+const UNBROKEN: usize = 10_000;
+
+/// Columns of the help here.
+fn width() -> usize {
+    match std::io::stdout().is_terminal() {
+        true => usize::from(console::Term::stdout().size().1).clamp(WIDTHS.0, WIDTHS.1),
+        false => WIDTH,
+    }
+}
 
 /// The arguments of this process, parsed.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
@@ -89,8 +106,9 @@ fn parse_without(out: &dyn Fn(&OsStr) -> bool, arguments: Vec<OsString>) -> Resu
 pub(crate) fn start_page() -> String {
     let about = Cli::command().get_about().map(ToString::to_string).unwrap_or_default();
     format!(
-        "{about}\n\n{}All commands: {}. One of them: {}.\nA first application, step by step: docs/first-app.md\n",
-        groups::first(),
+        "{}\n\n{}All commands: {}. One of them: {}.\nA first application, step by step: docs/first-app.md\n",
+        wrap(&about, width()),
+        groups::first(width()),
         literal("bosc --help"),
         literal("bosc help COMMAND")
     )
@@ -130,17 +148,32 @@ fn help_is_a_flag(mut arguments: Vec<OsString>) -> Vec<OsString> {
 
 /// The command tree, with everything that `--help` shows.
 pub(crate) fn command() -> Command {
+    command_in(width())
+}
+
+/// The same in so many columns.
+fn command_in(width: usize) -> Command {
     let mut root = with_help_flag(Cli::command());
-    let (own, all) = (common_flags(&root, false), common_flags(&root, true));
+    let (own, all) = (common_flags(&root, false, width), common_flags(&root, true, width));
     root = root.mut_args(|arg| if is_common(&arg) { arg.hide(true) } else { arg });
-    dress(root, "", &own, &all)
+    dress(root, "", &Dress { common: &own, root_common: &all, width })
+}
+
+/// What the help of each command is made with.
+#[derive(Clone, Copy)]
+struct Dress<'a> {
+    /// The flags of every command, and those of `bosc` alone besides.
+    common: &'a str,
+    root_common: &'a str,
+    width: usize,
 }
 
 /// The same without the flags that every command has: what docs/ shows of one command.
 #[cfg(test)]
 fn command_alone() -> Command {
     let root = with_help_flag(Cli::command());
-    dress(root.mut_args(|arg| if is_common(&arg) { arg.hide(true) } else { arg }), "", "", "")
+    let root = root.mut_args(|arg| if is_common(&arg) { arg.hide(true) } else { arg });
+    dress(root, "", &Dress { common: "", root_common: "", width: WIDTH })
 }
 
 /// `--help` and `--version` as flags that are listed with the others.
@@ -159,20 +192,21 @@ fn is_common(arg: &Arg) -> bool {
 }
 
 /// Details, examples and common flags of a command and of all below it.
-fn dress(command: Command, path: &str, common: &str, root_common: &str) -> Command {
-    let page = pages::of(path);
+fn dress(command: Command, path: &str, with: &Dress<'_>) -> Command {
+    let (page, width) = (pages::of(path), with.width);
     let mut after = String::new();
     if let Some(page) = page.filter(|p| !p.examples.is_empty()) {
         heading(&mut after, "Examples");
         for (what, line) in page.examples {
             if !what.is_empty() {
-                let _ = writeln!(after, "  # {what}");
+                let _ = writeln!(after, "  # {}", hanging(what, width, 4, "  # "));
             }
-            let _ = writeln!(after, "  {}", literal(line));
+            let lines = command_line(line, width.saturating_sub(2));
+            let _ = writeln!(after, "  {}", literal(&lines.replace('\n', "\n      ")));
         }
     }
     let root = path.is_empty();
-    let flags = if root { root_common } else { common };
+    let flags = if root { with.root_common } else { with.common };
     if !flags.is_empty() {
         if !after.is_empty() {
             after.push('\n');
@@ -181,20 +215,32 @@ fn dress(command: Command, path: &str, common: &str, root_common: &str) -> Comma
     }
     if root {
         after.push('\n');
-        after.push_str(&topics::pointers());
+        after.push_str(&topics::pointers(width));
     }
-    let details =
-        page.map(|p| p.details).filter(|d| !d.is_empty()).map(|d| format!("{d}\n\n")).unwrap_or_default();
+    let details = page
+        .map(|p| p.details)
+        .filter(|d| !d.is_empty())
+        .map(|d| format!("{}\n\n", paragraphs(d, width)))
+        .unwrap_or_default();
     let body = match (root, command.has_subcommands(), has_shown_args(&command)) {
-        (true, ..) => groups::listing(&command),
+        (true, ..) => groups::listing(&command, width),
         (_, _, true) | (_, true, _) => "{all-args}\n\n".to_owned(),
         _ => String::new(),
     };
-    let template = format!("{{about-with-newline}}\n{details}{{usage-heading}} {{usage}}\n\n{body}{after}");
+    let about = command.get_about().map(|a| wrap(&a.to_string(), width)).unwrap_or_default();
+    let template = format!("{about}\n\n{details}{{usage-heading}} {{usage}}\n\n{body}{after}");
+    let beside = width >= BESIDE;
+    let columns = columns(&command);
+    let names = command.get_subcommands().map(|c| c.get_name().len()).max().unwrap_or_default();
     command
         .help_template(template)
+        .term_width(UNBROKEN)
+        .next_line_help(!beside)
         .mut_args(|arg| {
-            let text = arg.get_help().map(|help| wrap_before(&help.to_string(), FLAG_WIDTH, added(&arg)));
+            let of_heading = columns.iter().find(|(heading, _)| *heading == section(&arg));
+            let column = of_heading.map_or(FLAG_COLUMN, |(_, column)| *column);
+            let room = width.saturating_sub(if beside { column } else { BELOW });
+            let text = arg.get_help().map(|help| wrap_before(&help.to_string(), room, added(&arg)));
             let arg = if arg.get_env().is_some() { arg.hide_env_values(true) } else { arg };
             match text {
                 Some(text) => arg.help(text),
@@ -203,8 +249,39 @@ fn dress(command: Command, path: &str, common: &str, root_common: &str) -> Comma
         })
         .mut_subcommands(|below| {
             let path = format!("{path} {}", below.get_name());
-            dress(below, path.trim_start(), common, root_common)
+            let below = dress(below, path.trim_start(), with);
+            // What is shown of it in the list of the command above; its own page has it in its template.
+            let about = below.get_about().map(|a| wrap(&a.to_string(), width.saturating_sub(names + 4)));
+            match about {
+                Some(about) => below.about(about),
+                None => below,
+            }
         })
+}
+
+/// The section of the help that a flag is in.
+fn section(arg: &Arg) -> String {
+    match arg.get_help_heading() {
+        Some(heading) => heading.to_owned(),
+        None if arg.is_positional() => "Arguments".to_owned(),
+        None => "Options".to_owned(),
+    }
+}
+
+/// The column at which clap begins the descriptions of each section.
+fn columns(command: &Command) -> Vec<(String, usize)> {
+    let mut built = command.clone();
+    built.build();
+    let mut out: Vec<(String, usize)> = Vec::new();
+    for arg in built.get_arguments().filter(|arg| !arg.is_hide_set()) {
+        let short = if arg.is_positional() { 0 } else { 4 };
+        let (of, column) = (section(arg), 2 + short + arg.to_string().chars().count() + 2);
+        match out.iter_mut().find(|(heading, _)| *heading == of) {
+            Some((_, known)) => *known = column.max(*known),
+            None => out.push((of, column)),
+        }
+    }
+    out
 }
 
 fn has_shown_args(command: &Command) -> bool {
@@ -212,7 +289,7 @@ fn has_shown_args(command: &Command) -> bool {
 }
 
 /// The flags of every command as clap would list them. `root`: also those of `bosc` alone.
-fn common_flags(command: &Command, root: bool) -> String {
+fn common_flags(command: &Command, root: bool, width: usize) -> String {
     let mut out = String::new();
     heading(&mut out, COMMON);
     for arg in command.get_arguments().filter(|a| is_common(a) && (root || a.is_global_set())) {
@@ -226,9 +303,18 @@ fn common_flags(command: &Command, root: bool) -> String {
         if let Some(variable) = arg.get_env().and_then(|v| v.to_str()) {
             let _ = write!(text, " [env: {variable}]");
         }
-        let text = wrap(&text, FLAG_WIDTH).replace('\n', &format!("\n{:FLAG_COLUMN$}", ""));
-        let gap = FLAG_COLUMN.saturating_sub(names.len()).max(1);
-        let _ = writeln!(out, "{}{:gap$}{text}", literal(&names), "");
+        let beside = width >= BESIDE;
+        let column = if beside { FLAG_COLUMN } else { BELOW };
+        let text = hanging(&text, width, column, &" ".repeat(column));
+        match beside {
+            true => {
+                let gap = FLAG_COLUMN.saturating_sub(names.len()).max(1);
+                let _ = writeln!(out, "{}{:gap$}{text}", literal(&names), "");
+            }
+            false => {
+                let _ = writeln!(out, "{}\n{:BELOW$}{text}", literal(&names), "");
+            }
+        }
     }
     out
 }

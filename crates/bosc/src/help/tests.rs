@@ -130,6 +130,37 @@ fn the_common_flags_come_last_under_their_own_heading() {
 }
 
 #[test]
+fn every_help_fits_the_terminal() {
+    for width in [40, 60, 80, 100] {
+        for path in paths() {
+            let mut root = command_in(width);
+            root.build();
+            let mut at = &mut root;
+            for word in path.split(' ').filter(|w| !w.is_empty()) {
+                at = at.find_subcommand_mut(word).unwrap();
+            }
+            let help = strip(&at.render_help().ansi().to_string());
+            // What is shown as it has to be in a file or on a command line stands out below 80 columns; text does not.
+            let is_text = |line: &str| {
+                let indent = line.len() - line.trim_start().len();
+                (indent == 0 && !line.starts_with("Usage")) || (indent == BELOW && line.trim().contains(' '))
+            };
+            let long = |line: &&str| line.chars().count() > width && (width >= 80 || is_text(line));
+            let out: Vec<&str> = help.lines().filter(long).collect();
+            assert_eq!(out, Vec::<&str>::new(), "{path} in {width} columns");
+        }
+    }
+    for (topic, _) in topics::TOPICS {
+        let text = strip(&topics::text(topic).unwrap());
+        assert_eq!(
+            text.lines().filter(|l| l.chars().count() > WIDTH).collect::<Vec<_>>(),
+            Vec::<&str>::new()
+        );
+    }
+    assert!(strip(&start_page()).lines().all(|l| l.chars().count() <= WIDTH));
+}
+
+#[test]
 fn help_is_the_same_by_all_ways() {
     for path in paths().iter().filter(|p| !p.is_empty()) {
         let words: Vec<String> = path.split(' ').map(str::to_owned).collect();
@@ -184,7 +215,7 @@ fn a_mistake_shows_what_was_meant() {
 
 #[test]
 fn a_newcomer_sees_five_commands_first() {
-    let five = strip(&groups::first());
+    let five = strip(&groups::first(WIDTH));
     assert!(
         strip(&command().render_help().ansi().to_string()).contains(&format!("\n\n{five}Make what")),
         "{five}"

@@ -2,11 +2,8 @@
 
 use super::environment;
 use super::errors::{self, ERRORS};
-use super::text::{heading, literal, wrap};
+use super::text::{hanging, heading, literal, paragraphs};
 use std::fmt::Write;
-
-/// Columns of the text of a topic.
-const WIDTH: usize = 88;
 
 /// The topics, each with its line in `bosc --help`.
 pub(super) const TOPICS: [(&str, &str); 3] = [
@@ -30,62 +27,62 @@ pub(super) const EXIT_CODES: [(u8, &str); 10] = [
 ];
 
 /// The end of `bosc --help`.
-pub(super) fn pointers() -> String {
+pub(super) fn pointers(width: usize) -> String {
     let mut out = String::new();
     heading(&mut out, "Topics");
     for (name, about) in TOPICS {
-        let _ =
-            writeln!(out, "  {}{:gap$}{about}", literal(name), "", gap = 13_usize.saturating_sub(name.len()));
+        let (about, gap) = (hanging(about, width, 15, &" ".repeat(15)), 13_usize.saturating_sub(name.len()));
+        let _ = writeln!(out, "  {}{:gap$}{about}", literal(name), "");
     }
-    out.push_str(
-        "\n`bosc help COMMAND` or `bosc COMMAND --help` shows a command, `bosc help TOPIC` a topic.\n",
-    );
+    let line = "`bosc help COMMAND` or `bosc COMMAND --help` shows a command, `bosc help TOPIC` a topic.";
+    let _ = writeln!(out, "\n{}", paragraphs(line, width));
     out
 }
 
 /// What `bosc help TOPIC` prints, if there is such a topic.
 pub(super) fn text(topic: &str) -> Option<String> {
-    let mut out = String::new();
+    let (mut out, width) = (String::new(), super::width());
     match topic {
         "exit-codes" => {
             heading(&mut out, "Exit codes");
             for (code, meaning) in EXIT_CODES {
-                let _ = writeln!(out, "  {code:>3}  {meaning}");
+                let _ = writeln!(out, "  {code:>3}  {}", hanging(meaning, width, 7, &" ".repeat(7)));
             }
-            out.push_str("\nUnder --json the last line of a failed command has the code too, as `exit`.\n");
+            let line = "Under --json the last line of a failed command has the code too, as `exit`.";
+            let _ = writeln!(out, "\n{}", paragraphs(line, width));
         }
         "errors" => {
-            out.push_str(
-                "An error names its cause and what to do next. Its code is in the last line under --json, and is shown\n\
-                 with --verbose.\n\n",
-            );
+            let line = "An error names its cause and what to do next. Its code is in the last line under --json, and is \
+                        shown with --verbose.";
+            let _ = writeln!(out, "{}\n", paragraphs(line, width));
             heading(&mut out, "Error codes");
-            ERRORS.iter().for_each(|e| error(&mut out, e));
+            ERRORS.iter().for_each(|e| error(&mut out, e, width));
         }
         "environment" => {
-            out.push_str("A flag wins over its variable. A passphrase is never taken from an argument: other users can see those.\n\n");
+            let line = "A flag wins over its variable. A passphrase is never taken from an argument: other users can see those.";
+            let _ = writeln!(out, "{}\n", paragraphs(line, width));
             heading(&mut out, "Variables that Bosc reads");
-            environment::READ.iter().for_each(|v| variable(&mut out, v));
+            environment::READ.iter().for_each(|v| variable(&mut out, v, width));
             out.push('\n');
             heading(&mut out, "Variables that Bosc sets for programs it starts");
-            environment::SET.iter().for_each(|v| variable(&mut out, v));
+            environment::SET.iter().for_each(|v| variable(&mut out, v, width));
         }
-        code => error(&mut out, errors::find(code)?),
+        code => error(&mut out, errors::find(code)?, width),
     }
     Some(out)
 }
 
-fn error(out: &mut String, e: &errors::Known) {
+fn error(out: &mut String, e: &errors::Known, width: usize) {
     let _ = writeln!(out, "  {}  exit {}", literal(e.code), e.exit);
-    block(out, e.meaning);
-    block(out, &format!("Next: {}", e.next));
+    block(out, e.meaning, width);
+    block(out, &format!("Next: {}", e.next), width);
 }
 
-fn variable(out: &mut String, v: &environment::Variable) {
-    let _ = writeln!(out, "  {}  {}", literal(v.name), v.who);
-    block(out, v.meaning);
+fn variable(out: &mut String, v: &environment::Variable, width: usize) {
+    let _ = writeln!(out, "  {}  {}", literal(v.name), hanging(v.who, width, v.name.len() + 4, "      "));
+    block(out, v.meaning, width);
 }
 
-fn block(out: &mut String, text: &str) {
-    let _ = writeln!(out, "      {}", wrap(text, WIDTH).replace('\n', "\n      "));
+fn block(out: &mut String, text: &str, width: usize) {
+    let _ = writeln!(out, "      {}", hanging(text, width, 6, "      "));
 }

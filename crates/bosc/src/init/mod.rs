@@ -59,7 +59,7 @@ pub(crate) fn init(a: &Init, g: &Global, printer: &Printer, stop: &Stop) -> Ende
     };
     let mut human = Human::new(printer, false, false);
     let mut unknown = Unknown::default();
-    let candidate = choose(a, &init::applications(&dir)?, decides, &mut unknown, printer, stop)?;
+    let candidate = choose((a, &dir), &init::applications(&dir)?, decides, &mut unknown, printer, stop)?;
     let found = init::look(&dir, candidate.as_ref())?;
     human.event(&Event::Init(told(&dir, &found)));
     let name = match &found.name {
@@ -179,7 +179,7 @@ fn agree(plan: &Plan, decides: Decides, printer: &Printer, stop: &Stop) -> Resul
 
 /// The application, of several.
 fn choose(
-    a: &Init,
+    (a, dir): (&Init, &Path),
     all: &[Candidate],
     decides: Decides,
     unknown: &mut Unknown,
@@ -191,6 +191,17 @@ fn choose(
     if let Some(wanted) = &a.app {
         return match all.iter().find(|c| is(c, wanted)) {
             Some(candidate) => Ok(Some(candidate.clone())),
+            None if init::left_out(dir)?.iter().any(|c| is(&c, wanted)) => {
+                let here = labels.first().cloned().unwrap_or_default();
+                let wanted = one_line(wanted);
+                Err(CommandError::input(format!(
+                    "bosc.toml in this folder releases {here}, and a folder releases one application, so not {wanted}"
+                ))
+                .hint(format!(
+                    "copy the build of {wanted} into a folder of its own and run `bosc init` there; or remove [publish] and \
+                     [publish.builds] from bosc.toml to release {wanted} from here instead"
+                )))
+            }
             None => Err(CommandError::input(format!(
                 "there is no application {:?} in the folder",
                 one_line(wanted)

@@ -34,6 +34,15 @@ pub(crate) fn operator(a: &KeysOperator, printer: &Printer, stop: &Stop) -> Ende
     Ok(end)
 }
 
+/// Where keys are written: a file, which only its owner can read.
+fn key_file(file: &Path) -> Result<PathBuf, CommandError> {
+    if file == Path::new("-") {
+        return Err(CommandError::input("keys are written to a file, not to standard output")
+            .hint("name a file, such as `my.bosc-key`; one that is called - is `./-`"));
+    }
+    absolute(file)
+}
+
 pub(crate) fn keys(a: &Keys, printer: &Printer, stop: &Stop) -> Result<Request, CommandError> {
     // Before anyone is asked for a passphrase.
     let refuse_early =
@@ -49,7 +58,7 @@ pub(crate) fn keys(a: &Keys, printer: &Printer, stop: &Stop) -> Result<Request, 
                     PathBuf::from(format!("{}.bosc-key", link.chars().take(12).collect::<String>()))
                 }
             };
-            let file = absolute(&file)?;
+            let file = key_file(&file)?;
             refuse_early(&file, a.force, OutputKind::LinkKey)?;
             let passphrase = passphrase::get(&a.passphrase, true, printer, stop)?;
             let link = Some(a.link.clone());
@@ -62,7 +71,7 @@ pub(crate) fn keys(a: &Keys, printer: &Printer, stop: &Stop) -> Result<Request, 
             })
         }
         Keys::Backup(a) => {
-            let file = absolute(&a.file)?;
+            let file = key_file(&a.file)?;
             refuse_early(&file, a.force, OutputKind::Backup)?;
             let passphrase = passphrase::get(&a.passphrase, true, printer, stop)?;
             Request::KeysExport(bosc_release::keys::KeysExport {

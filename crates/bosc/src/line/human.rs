@@ -65,6 +65,6 @@ fn release_line(p: &Printer, line: &LineShown) {
     );
     p.data_row(&row, line.verlink.as_deref().unwrap_or("-"));
     for cost in &line.updates {
-        p.data(&format!("{:<12} update of {}", "", update_cost(cost)));
+        p.data_words(&format!("{:<12} update of {}", "", update_cost(cost)), 15);
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 pub(crate) fn line(p: &Printer, event: &LogEvent) {
     match event {
         LogEvent::Release(of) => release(p, of),
-        LogEvent::Statement(of) => p.data(&statement(of)),
+        LogEvent::Statement(of) => p.data_words(&statement(of), 4),
         LogEvent::StatementsFault { mirror, why, .. } => {
             let line = format!("Mirror {}: no statements: {}", one_line(mirror), one_line(why));
             p.say(Tone::Warn, &line);
@@ -27,7 +27,7 @@ fn release(p: &Printer, of: &ReleaseSeen) {
     let at = of.time.map(|time| format!("  {}", when(time))).unwrap_or_default();
     p.data_row(&format!("{version:<16}  length {}{at}", of.length), &of.verlink);
     let size = |n: Option<u64>| n.map_or("size not known here".to_owned(), bytes);
-    p.data(&format!(
+    let files = format!(
         "    {}, {}; {} new, {} changed, {} removed, {}",
         count(of.files, "file"),
         size(of.bytes),
@@ -35,16 +35,17 @@ fn release(p: &Printer, of: &ReleaseSeen) {
         of.changed,
         of.removed,
         size(of.new_bytes)
-    ));
+    );
+    p.data_words(&files, 6);
     if let Some(hash) = &of.hash {
-        p.data(&format!("    hash {hash}"));
+        p.data_row("    hash", hash);
     }
     for signer in of.signers.iter().flatten() {
         p.data(&format!("    signed by {signer}"));
     }
     for cost in &of.costs {
         let (platform, from) = (one_line(&cost.platform), one_line(&cost.from));
-        p.data(&format!("    update from {from} on {platform}: {}", bytes(cost.bytes)));
+        p.data_words(&format!("    update from {from} on {platform}: {}", bytes(cost.bytes)), 6);
     }
 }
 

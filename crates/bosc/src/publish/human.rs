@@ -3,7 +3,8 @@
 use crate::lines::shown;
 use crate::plain::{Tone, one_line};
 use crate::printer::Printer;
-use bosc_release::publish::{CiEvent, PublishEvent, Voucher};
+use crate::stage::human::seed_next;
+use bosc_release::publish::{CiEvent, Publish, PublishEvent, Published, Voucher};
 
 pub(crate) fn line(p: &Printer, event: &PublishEvent) {
     match event {
@@ -76,5 +77,12 @@ pub(crate) fn ci_line(p: &Printer, event: &CiEvent) {
         CiEvent::Snapshot { file, length } => {
             p.say(Tone::Good, &format!("{} says length {length} now", shown(file)));
         }
+    }
+}
+
+/// What is to be done when nobody was waited for: until a peer has the release, it is nowhere else.
+pub(crate) fn done(p: &Printer, request: &Publish, done: &Published, seeded_here: bool) {
+    if request.copies == 0 && request.ci.is_none() && !done.dry_run && !seeded_here {
+        p.say(Tone::Plain, &seed_next(&done.link));
     }
 }

@@ -68,6 +68,7 @@ pub(crate) fn publish(
         allow_key: a.allow_key.clone(),
         copies: a.copies.unwrap_or(if a.ci { KEPT_COPIES } else { COPIES }),
         wait_ms: a.wait.map_or(Ok(WAIT_MS), seconds)?,
+        tables: printer.shows_progress(),
         stall_ms: if a.ci || a.copies.is_some() || a.wait.is_some() { 0 } else { STALL_MS },
         ci,
     }))

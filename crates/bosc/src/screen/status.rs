@@ -4,6 +4,11 @@
 //! be taken off again. The width may change while they stand there; a terminal that breaks lines anew then shows one on several
 //! rows, all of which are taken off. Terminals that are known not to do so keep a piece of it rather than lose a row that is not
 //! ours. What is drawn is one write: nobody sees half of it.
+//!
+//! A terminal may have become narrower before it says so (tmux says it up to a quarter of a second later). What is drawn meanwhile would
+//! be broken at its edge, and so it is drawn with breaking switched off: each row takes one row whatever the width is. The rows before,
+//! which were broken anew, left behind just as many pieces as they then have more than one row each: whoever takes off the rows that
+//! stand there, counted at the new width, takes off these too.
 
 use console::{Term, measure_text_width, truncate_str};
 
@@ -44,7 +49,7 @@ impl StatusLine {
         self.turn = self.turn.wrapping_add(1);
         let cut = shown(rows, mark, height, width);
         self.take_off();
-        if self.term.write_str(&cut.join("\n")).is_ok() {
+        if self.term.write_str(&unbroken(&cut.join("\n"))).is_ok() {
             // One that is empty takes a row as well.
             self.columns = cut.iter().map(|row| measure_text_width(row).max(1)).collect();
         }
@@ -83,6 +88,12 @@ fn shown(rows: &[String], mark: char, height: usize, width: usize) -> Vec<String
     let last = rows.len().min(most).saturating_sub(1);
     let room = |i: usize| if i == last { width.saturating_sub(3).max(1) } else { width.saturating_sub(1) };
     with.enumerate().map(|(i, row)| truncate_str(row.trim_end(), room(i), "").into_owned()).collect()
+}
+
+/// Text that the terminal does not break at its edge.
+fn unbroken(text: &str) -> String {
+    // A console of Windows may show the code itself.
+    if cfg!(windows) { text.to_owned() } else { format!("\x1b[?7l{text}\x1b[?7h") }
 }
 
 /// Rows that so many columns take, at least 1.

@@ -101,7 +101,7 @@ pub(crate) fn line(p: &Printer, link: Option<&str>, event: &SeedEvent) {
             }
             BlindPeerIs::Whole => p.say(Tone::Good, &format!("Blind peer {key} holds all of it")),
         },
-        SeedEvent::Peers { fork, length, peers, more } => table(p, link, (*fork, *length), peers, *more),
+        SeedEvent::Peers { fork, length, peers, more, .. } => table(p, link, (*fork, *length), peers, *more),
         SeedEvent::Copies { full, wanted, peers, .. } => {
             say(Tone::Plain, format!("{full} of {wanted} hold a full copy ({})", count(*peers, "peer")));
         }

@@ -31,6 +31,10 @@ pub(crate) fn seed(a: &Seed, drawn: bool) -> Result<seed::Seed, CommandError> {
         return Err(CommandError::input("--upload-limit is less than 1K")
             .hint("give at least 1K, such as `--upload-limit 500K`; leave the flag out for no limit"));
     }
+    if a.max_disk == Some(0) {
+        return Err(CommandError::input("--max-disk 0 keeps nothing of links that others write")
+            .hint("give a size such as `--max-disk 20G`, or leave the flag out for no limit"));
+    }
     if a.relay_rate == Some(0) {
         return Err(CommandError::input("--relay-rate 0 relays nothing")
             .hint("give a rate such as `--relay-rate 8M`, or leave --relay-for out"));

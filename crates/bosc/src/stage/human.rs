@@ -73,9 +73,14 @@ pub(crate) fn line(p: &Printer, event: &StageEvent) {
         StageEvent::Addendum(now) => {
             p.say(Tone::Plain, &format!("Latest: {}", now.version));
             p.data(&now.verlink);
-            p.say(Tone::Plain, &format!("Next: bosc seed {}", now.link));
+            p.say(Tone::Plain, &seed_next(&now.link));
         }
     }
+}
+
+/// What is to be done with a release that is nowhere else.
+pub(crate) fn seed_next(link: &str) -> String {
+    format!("Next: bosc seed {link}")
 }
 
 /// Something that is left out.

@@ -26,6 +26,10 @@ pub(super) enum Said {
     Skipped {
         version: String,
     },
+    UpToDate {
+        /// Of the application that runs.
+        version: String,
+    },
     Scheduled {
         version: String,
         delay: f64,
@@ -272,6 +276,9 @@ impl Said {
         Some(match self {
             Self::Available { version, .. } => {
                 (Tone::Good, format!("version {version} is there; `download` fetches it"))
+            }
+            Self::UpToDate { version } => {
+                (Tone::Plain, format!("nothing newer than version {version} is to be installed"))
             }
             Self::Skipped { version } => (Tone::Plain, format!("version {version} is skipped")),
             Self::Scheduled { version, delay } => {

@@ -62,6 +62,7 @@ impl WatchUi {
             Said::Updating { version: v, .. } => format!("fetching {}", version(v)),
             Said::Updated { version: v, .. } => format!("{} is ready; type: apply", version(v)),
             Said::Applied { version: v, .. } => format!("{} is in place; the next start runs it", version(v)),
+            Said::UpToDate { .. } => "nothing newer is there".to_owned(),
             Said::Skipped { version: v } => format!("{} is not wanted", version(v)),
             Said::RolledBack { version: v, restored, .. } => {
                 format!("{} did not work; {} is back", version(v), version(restored))

@@ -31,6 +31,8 @@ fn events_and_result_have_the_names_that_others_read() {
         (building(PackageKind::Npm), "building", &format!(r#"{begin}:"package.json"}}"#)),
         (building(PackageKind::Cargo), "building", &format!(r#"{begin}:"Cargo.toml"}}"#)),
         (building(PackageKind::Tauri), "building", &format!(r#"{begin}:"tauri.conf.json"}}"#)),
+        (building(PackageKind::TauriJson5), "building", &format!(r#"{begin}:"tauri.conf.json5"}}"#)),
+        (building(PackageKind::TauriToml), "building", &format!(r#"{begin}:"Tauri.toml"}}"#)),
         (building(PackageKind::Python), "building", &format!(r#"{begin}:"pyproject.toml"}}"#)),
         (E::Carried { file: "f".into(), origin: "o".into() }, "carried", r#"{"file":"f","origin":"o"}"#),
         (E::Skipped { path: "p".into(), reason: "r".into() }, "skipped", r#"{"path":"p","reason":"r"}"#),

@@ -130,7 +130,14 @@ fn wanted(h: &mut Html, snapshot: &Snapshot) {
     let bad = |l: &&LineView| l.worst() == Some(Level::Bad) || l.error.is_some() || l.conflicts > 0;
     let first = snapshot.lines.iter().filter(bad);
     let then = snapshot.lines.iter().filter(|l| !bad(l));
-    h.raw("<section id=\"wanted\" data-part aria-labelledby=\"wanted-title\">\n<h2 id=\"wanted-title\">What needs you</h2>\n<ul class=\"wanted\">\n");
+    h.raw("<section id=\"wanted\" data-part aria-labelledby=\"wanted-title\">\n<h2 id=\"wanted-title\">What needs you</h2>\n");
+    // The oldest: what is below is at most that old.
+    if let Some(then) = snapshot.lines.iter().filter_map(|line| line.examined).min() {
+        h.raw("<p class=\"quiet\">As <code>bosc doctor</code> found it ");
+        h.text(&ago(then, snapshot.at), 40);
+        h.raw("</p>\n");
+    }
+    h.raw("<ul class=\"wanted\">\n");
     let (mut shown, mut left) = (0, 0);
     for line in first.chain(then) {
         let findings = line.findings.iter().filter(|f| f.level != Level::Ok);

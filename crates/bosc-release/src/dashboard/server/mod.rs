@@ -30,6 +30,7 @@ use numbered::Numbered;
 use request::{Asked, HEAD_MAX, Parsed, parse};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -48,13 +49,18 @@ const BEAT: Duration = Duration::from_secs(15);
 
 /// Where snapshots are left.
 #[derive(Debug, Clone)]
-pub struct Served(Arc<watch::Sender<Numbered>>);
+pub struct Served {
+    last: Arc<watch::Sender<Numbered>>,
+    /// Somebody who is admitted asked for something since this was looked at.
+    asked: Arc<AtomicBool>,
+}
 
 /// What connections share.
 struct Shared {
     address: SocketAddr,
     door: Door,
     seen: watch::Receiver<Numbered>,
+    asked: Arc<AtomicBool>,
     streams: Arc<Semaphore>,
 }
 
@@ -88,9 +94,15 @@ pub fn parse_addr(at: &str, has_password: bool) -> Result<SocketAddr, CommandErr
 }
 
 impl Served {
+    /// Whether somebody looks: a page is open, or one was asked for since this was called last.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        // The service itself has one.
+        self.asked.swap(false, Ordering::Relaxed) || self.last.receiver_count() > 1
+    }
+
     /// Leaves a snapshot for whoever asks, and wakes those who wait if there is something to see.
     pub fn post(&self, snapshot: Snapshot) {
-        self.0.send_if_modified(|last| {
+        self.last.send_if_modified(|last| {
             let changed = !is_same(&last.snapshot, &snapshot);
             if changed {
                 last.number += 1;
@@ -132,7 +144,8 @@ impl Service {
         let url = door.url(bound);
         let (sender, seen) = watch::channel(Numbered::default());
         let streams = Arc::new(Semaphore::new(STREAMS));
-        let shared = Arc::new(Shared { address: bound, door, seen, streams });
+        let asked = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared { address: bound, door, seen, asked: Arc::clone(&asked), streams });
         let serve = move |stream, from| {
             let shared = Arc::clone(&shared);
             async move {
@@ -140,7 +153,12 @@ impl Service {
             }
         };
         let listening = listener.serve("dashboard-http", CONNECTIONS, serve).map_err(failed)?;
-        Ok(Self { address: bound, url, served: Served(Arc::new(sender)), _listening: listening })
+        Ok(Self {
+            address: bound,
+            url,
+            served: Served { last: Arc::new(sender), asked },
+            _listening: listening,
+        })
     }
 
     /// Where it serves.
@@ -168,6 +186,9 @@ async fn serve(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> std:
         Some(Err(status)) => Reply::refused(status),
         Some(Ok(asked)) => {
             let now = shared.seen.borrow().clone();
+            if shared.door.is_admitted(&asked, shared.address) {
+                shared.asked.store(true, Ordering::Relaxed);
+            }
             answer(&asked, from.ip(), shared.address, &shared.door, &now)
         }
     };

@@ -128,6 +128,9 @@ pub enum SeedEvent {
         peers: Vec<PeerRow>,
         /// How many are left out.
         more: usize,
+        /// How this node can be reached, where nothing else says it: while `publish` draws a table.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<Reachable>,
     },
     /// How many peers hold a full copy; reported by commands that wait for that when it changes, and each second while something is
     /// sent.
@@ -273,6 +276,16 @@ pub struct SeedStats {
     pub scrub: ScrubStats,
     /// Other histories of the link that were met.
     pub conflicts: usize,
+}
+
+/// How a node can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reachable {
+    /// Others cannot reach it without help.
+    pub firewalled: bool,
+    /// How its router gives out ports.
+    pub nat_type: NatType,
 }
 
 /// How a router gives out ports.

@@ -116,7 +116,7 @@ fn events_have_the_names_that_others_read() {
             r#"{"key":"k","state":"whole"}"#,
         ),
         (
-            E::Peers { fork: 1, length: 2, peers: vec![row(Some("a:1")), row(None)], more: 3 },
+            E::Peers { fork: 1, length: 2, peers: vec![row(Some("a:1")), row(None)], more: 3, network: None },
             "peers",
             &[
                 r#"{"fork":1,"length":2,"peers":[{"key":"k","address":"a:1","relayed":true,"fork":1,"length":2,"full":true,"#,

@@ -100,6 +100,7 @@ fn each_event_is_one_line_of_these_fields() {
             },
             r#"{"tag":"available","data":{"version":"1.0.0","link":"l","notes":"n","size":null,"mandatory":false,"minimumSystem":null}}"#,
         ),
+        (Said::UpToDate { version: s("1.0.0") }, r#"{"tag":"up-to-date","data":{"version":"1.0.0"}}"#),
         (Said::Skipped { version: s("1.0.0") }, r#"{"tag":"skipped","data":{"version":"1.0.0"}}"#),
         (
             Said::Scheduled { version: s("1.0.0"), delay: 1.5 },
