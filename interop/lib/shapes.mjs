@@ -12,10 +12,12 @@ import fs from 'node:fs'
 
 export const FILE = new URL('../shapes.json', import.meta.url)
 
-/** Where the text of a package.json, or a part of one, is told as it is: tag and field. */
+/** Where the text of a package.json or a release.json, or a part of one, is told as it is: tag and field. */
 const FREE = [
   ['manifest', 'manifest'],
-  ['setting', 'value']
+  ['setting', 'value'],
+  ['field-changed', 'before'],
+  ['field-changed', 'after']
 ].map((place) => place.join(' '))
 
 /** Fields whose keys are data even when they look like names. */

@@ -222,6 +222,68 @@ test('servers and caches that are only weak are good enough', { timeout }, async
   }
 })
 
+test('a server without ranges sends each object once', { timeout }, async (t) => {
+  const f = await fixture(t)
+  // Far apart in one object: with ranges each is a request of its own.
+  const parts = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`by-arch/linux-x64/app/part-${i}`, noise(50 + i, 90_000)]))
+  const { author, link, dir, mirror } = await mirrored(f, { ...sampleApp({ size: 1000 }), ...parts })
+  const server = await served(t, mirror, { ranges: false })
+  const twice = () => {
+    const names = server.log.map((r) => r.name).filter((name) => name !== 'bosc-mirror')
+    return names.filter((name, at) => names.indexOf(name) !== at)
+  }
+  const client = f.bosc(NOBODY)
+  const some = [0, 9, 21, 33].flatMap((i) => ['--only', `/by-arch/linux-x64/app/part-${i}`])
+  await client.ok('dump', link, f.fresh(), ...some, '--mirror', server.url)
+  assert.deepEqual(twice(), [], JSON.stringify(server.log))
+  writeTree(dir, Object.fromEntries([3, 17, 30].map((i) => [`by-arch/linux-x64/app/part-${i}`, noise(500 + i, 90_000)])))
+  await author.stage(link, dir)
+  await author.ok('mirror', link, mirror)
+  server.clear()
+  await client.ok('dump', link, f.fresh(), ...some, '--only', '/by-arch/linux-x64/app/part-3', '--only', '/by-arch/linux-x64/app/part-30', '--mirror', server.url)
+  assert.deepEqual(twice(), [], JSON.stringify(server.log))
+})
+
+test('without a seeder, a mirror that has everything is enough for the doctor', { timeout }, async (t) => {
+  const f = await fixture(t)
+  const { author, link, dir, mirror } = await mirrored(f)
+  writeTree(dir, sampleApp({ version: '1.0.1', upgrade: link }))
+  await author.stage(link, dir)
+  await author.ok('mirror', link, mirror)
+  const p = await f.bosc(NOBODY).ok('doctor', link, '--mirror', mirror, '--version', '0.1.0', '--timeout', '5')
+  const seeders = p.all('finding').find((finding) => finding.check === 'seeders')
+  assert.equal(seeders.level, 'warn', p.describe())
+  assert.match(seeders.message, /mirrors that have everything: 1/)
+  assert.equal(p.last('client').updates, true, p.describe())
+  // One that lacks a part is not.
+  const sparse = f.fresh()
+  writeTree(dir, { 'by-arch/darwin-arm64/app/Demo.app/x': noise(9, 200_000) })
+  await author.stage(link, dir)
+  await author.ok('mirror', link, sparse, '--only', '/by-arch/linux-x64')
+  const q = f.bosc(NOBODY).start('doctor', link, '--mirror', sparse, '--timeout', '5')
+  assert.notEqual(await q.exited, 0)
+  assert.equal(q.all('finding').find((finding) => finding.check === 'seeders').level, 'bad', q.describe())
+})
+
+test('two that write one mirror do not undo each other', { timeout }, async (t) => {
+  const f = await fixture(t)
+  const { author, link, dir, mirror } = await mirrored(f)
+  const other = f.bosc()
+  await author.seed(link)
+  await other.ok('dump', link, f.fresh())
+  writeTree(dir, { 'by-arch/linux-x64/app/new': noise(3, 3_000_000) })
+  await author.stage(link, dir)
+  await other.ok('dump', link, f.fresh())
+  const runs = [author, other, author, other].map((bosc) => bosc.start('mirror', link, mirror))
+  for (const run of runs) {
+    const code = await run.exited
+    if (code !== 0) assertFailed(run, 'ERR_LOCKED')
+  }
+  assert.ok(runs.some((run) => run.code === 0))
+  await assertDump(f.bosc(NOBODY), link, f.fresh(), snapshot(dir), '--mirror', mirror)
+  assert.deepEqual(fs.readdirSync(mirror, { recursive: true }).filter((name) => /part$|lock/.test(name)), [])
+})
+
 test('a stale mirror never takes a client back', { timeout }, async (t) => {
   const f = await fixture(t)
   const { author, link, dir, mirror } = await mirrored(f)

@@ -12,7 +12,7 @@ import { assertContent } from '../lib/check.mjs'
 import { fixture } from '../lib/fixture.mjs'
 import { describe, jsStage, parseLink, waitFor } from '../lib/net.mjs'
 import { releaseFixture } from '../lib/release.mjs'
-import { PASSPHRASE, Signer } from '../lib/signing.mjs'
+import { PASSPHRASE, Signer, requestJs } from '../lib/signing.mjs'
 import { noise, sampleApp, snapshot, writeTree } from '../lib/tree.mjs'
 import { Installed } from '../lib/watch.mjs'
 
@@ -222,5 +222,71 @@ test('whoever prepares and signs a release sees its rules, and refuses those tha
   await refused(bosc, ['provision', wrong, fresh, none(f.targetLink), '--yes'], 7, 'ERR_INVALID_POLICY')
   assert.ok((await bosc.end(['dump', fresh, f.f.fresh()])).code !== 0, 'nothing was written')
   await bosc.ok('dump', wrong, f.f.fresh())
-  await refused(bosc, [...sign(await request(wrong)), '--source', wrong], 7, 'ERR_INVALID_POLICY')
+  // Nor does anybody ask for signatures; who is asked all the same does not sign.
+  await refused(bosc, ['multisig', 'request', wrong, '--force', '--config', f.configFile], 7, 'ERR_INVALID_POLICY')
+  const asked = await requestJs(js, f.config, drive, drive.core.length, { force: true })
+  await refused(bosc, [...sign(asked), '--source', wrong], 7, 'ERR_INVALID_POLICY')
+  // Signed elsewhere, by those who look at nothing: it goes into no production.
+  const responses = await Promise.all(f.signers.slice(0, 2).map((s) => s.signJs(asked)))
+  const commit = ['multisig', 'commit', wrong, asked, ...responses, '--config', f.configFile, '--first-commit', '--force-dangerous']
+  await refused(bosc, commit, 7, 'ERR_INVALID_POLICY')
+  assert.ok((await bosc.end(['dump', f.targetLink, f.f.fresh(), '--timeout', '2'])).code !== 0, 'nothing was committed')
+})
+
+test('a quorum sees what changed in the rules at each step, and commits none that nobody could obey', opts, async (t) => {
+  const f = await releaseFixture(t)
+  const bosc = f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } })
+  const rules = (more) => JSON.stringify({ schema: 1, ...more })
+  const key = (n) => z32.encode(Buffer.alloc(32, n))
+  const [day, night] = [{ key: key(1), name: 'day', may: ['halt'] }, { key: key(2), name: 'night', may: ['halt'] }]
+  const dir = f.f.tree({})
+  const { link } = await bosc.touch()
+  const { link: lean } = await bosc.touch()
+  await bosc.seed(lean)
+  const copies = await Promise.all([0, 1].map(async () => {
+    const copy = f.bosc()
+    await copy.seed(lean)
+    return (await copy.seed(f.targetLink), copy)
+  }))
+  assert.equal(copies.length, 2)
+  const prepare = async (version, more, from) => {
+    writeTree(dir, { ...sampleApp({ version, size: 1000 }), 'release.json': rules(more) })
+    const { verlink } = await bosc.stage(link, dir)
+    const provisioned = (await bosc.ok('provision', verlink, lean, from, '--yes')).last('final')
+    return provisioned.target.verlink
+  }
+  const changed = (p) => Object.fromEntries(p.all('field-changed').map((c) => [c.field, [c.before, c.after]]))
+  const run = async (verlink, first) => {
+    const asked = await bosc.ok('multisig', 'request', verlink, '--config', f.configFile, '--wait', '30')
+    const { request } = asked.last('final')
+    const responses = []
+    let signed
+    for (const signer of f.signers.slice(0, 2)) {
+      signed = await bosc.ok('multisig', 'sign', request, '--yes', '--keys', signer.dir)
+      responses.push(signed.last('sign').response)
+    }
+    const args = [lean, request, ...responses, '--config', f.configFile, ...(first ? ['--first-commit'] : [])]
+    const verified = await bosc.ok('multisig', 'verify', ...args)
+    const committed = await bosc.ok('multisig', 'commit', ...args, '--wait', '60')
+    return { asked, signed, verified, committed, verlink: committed.last('final').verlink }
+  }
+  const none = `pear://0.0.${f.targetLink.slice('pear://'.length)}`
+  const first = await run(await prepare('1.0.0', { rollout: 10, operators: [day, night] }, none), true)
+  for (const step of ['asked', 'signed', 'verified', 'committed']) {
+    assert.equal(first[step].last('policy').rollout, 1000, step)
+    assert.deepEqual(changed(first[step]), {}, `${step}: there is nothing before it`)
+  }
+  const more = { ...day, may: ['halt', 'recall'] }
+  const next = await prepare('1.1.0', { recall: true, operators: [more], mirrors: ['https://example.com/app'] }, first.verlink)
+  const second = await run(next, false)
+  for (const step of ['asked', 'signed', 'verified', 'committed']) {
+    const expected = {
+      mirrors: [null, ['https://example.com/app']],
+      'operators[day]': [day, more],
+      'operators[night]': [night, null],
+      recall: [null, true],
+      rollout: [10, null]
+    }
+    assert.deepEqual(changed(second[step]), expected, step)
+  }
 })

@@ -315,6 +315,19 @@ test('the demo in a terminal', { timeout, skip }, async (t) => {
   const terminal = new Terminal(f)
   assert.equal(await terminal.run(f.bosc({ bootstrap: [] }), 'demo').ended(120_000), 0)
   noStatus(terminal)
+  // Lines are cut at the width of the terminal, wherever that is.
+  const shown = terminal.history().join('').replaceAll(/\s/g, '')
+  for (const step of [
+    /25\.notes2\.0\.0,withrules:10%getit.*BobandCarolsigned/,
+    /26\.`boscmirror`writesitas\d+plainfiles.*http:\/\/127\.0\.0\.1:\d+/,
+    /27\.WithUDPoff.*2\.0\.0goesto10%:Dorahasit,Emilwaits\(\d+requests/,
+    /28\..*2\.0\.0goesto100%:DoraandEmilhaveit/,
+    /29\..*2\.0\.0istakenback,andDoraandEmilrun1\.0\.0again/,
+    /30\.Fay.*stale,installsnothingandkeeps1\.0\.0running/,
+    /31\..*nonewasanswered/
+  ]) {
+    assert.match(shown, step)
+  }
   await terminal.usable()
 })
 

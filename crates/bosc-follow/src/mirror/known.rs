@@ -8,10 +8,13 @@ use bosc_format::proof::{Proof, ProofRequest, create_proof};
 use bosc_mirror::{CoreHead, Part, ProvenTree, Tile, TileError};
 use bytes::Bytes;
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most rounds of fetching tiles for one proof: a proof has at most so many nodes.
 const MAX_ROUNDS: usize = 128;
+/// Whole objects that are kept of a server without ranges, of at most [`bosc_mirror::MAX_PIECE`] bytes each.
+const MAX_KEPT: usize = 2;
 
 /// One core of a mirror, whose head was verified.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(super) struct Known {
     pub(super) part: Part,
     pub(super) head: CoreHead,
     tree: Mutex<ProvenTree>,
+    /// What a server without ranges sent last, not proved: more of it may be wanted soon, and it would send all of it again.
+    kept: Mutex<VecDeque<(String, Bytes)>>,
 }
 
 /// Remembers which node was not there.
@@ -40,11 +45,28 @@ impl TreeReader for Noting<'_> {
 impl Known {
     pub(super) fn new(part: Part, head: CoreHead) -> Self {
         let tree = Mutex::new(ProvenTree::new(head.head.clone()));
-        Self { part, head, tree }
+        Self { part, head, tree, kept: Mutex::default() }
     }
 
     pub(super) fn tree(&self) -> MutexGuard<'_, ProvenTree> {
         self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A whole object that came before, unless it is too long ago.
+    pub(super) fn kept(&self, path: &str) -> Option<Bytes> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(name, _)| name == path).map(|(_, bytes)| bytes.clone())
+    }
+
+    /// Keeps a whole object for a while; `None`: it is not what it has to be.
+    pub(super) fn keep(&self, path: &str, bytes: Option<Bytes>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(name, _)| name != path);
+        let Some(bytes) = bytes.filter(|bytes| bytes.len() as u64 <= bosc_mirror::MAX_PIECE) else { return };
+        if kept.len() >= MAX_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((path.to_owned(), bytes));
     }
 
     /// Has tiles here. One thread at a time: several would fetch the same one.

@@ -190,7 +190,7 @@ pub(super) fn blocks(
         };
         open.clear();
         for read in reads {
-            match one(core, known, &read, from) {
+            match one(core, known, &read, ranges, from) {
                 Ok(n) => {
                     brought.blocks += n.blocks;
                     brought.bytes = brought.bytes.saturating_add(n.bytes);
@@ -211,14 +211,44 @@ pub(super) fn blocks(
     Ok(brought)
 }
 
-/// One request.
-fn one(core: &Core, known: &Known, read: &Read, from: &mut dyn Connection) -> Result<Brought, Ended> {
+/// One request, or none: a server without ranges sends all of an object once.
+fn one(
+    core: &Core,
+    known: &Known,
+    read: &Read,
+    ranges: &AtomicBool,
+    from: &mut dyn Connection,
+) -> Result<Brought, Ended> {
+    let stored = answered(core, known, read, ranges, from);
+    if stored.is_err() {
+        known.keep(&read.path, None);
+    }
+    stored
+}
+
+fn answered(
+    core: &Core,
+    known: &Known,
+    read: &Read,
+    ranges: &AtomicBool,
+    from: &mut dyn Connection,
+) -> Result<Brought, Ended> {
     let (answer, whole) = if read.is_empty() {
         (Bytes::new(), read.range.is_none())
+    } else if let Some(bytes) = known.kept(&read.path) {
+        (bytes, true)
     } else {
         let ask = Ask { path: &read.path, range: read.range.clone(), max: read.object, head: None };
         match from.get(&ask)? {
-            Answer::Whole(bytes, _) => (bytes, true),
+            Answer::Whole(bytes, _) => {
+                if read.range.is_some() {
+                    ranges.store(false, Ordering::Relaxed);
+                }
+                if !ranges.load(Ordering::Relaxed) {
+                    known.keep(&read.path, Some(bytes.clone()));
+                }
+                (bytes, true)
+            }
             Answer::Part(bytes) => (bytes, false),
             Answer::Unchanged => {
                 return Err(MirrorFault::new(FaultKind::Malformed, &read.path, "nothing came").into());

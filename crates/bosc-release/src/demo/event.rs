@@ -127,6 +127,44 @@ pub enum StepData {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instead_of: Option<u64>,
     },
+    /// A mirror was written, and a web server serves it.
+    Mirrored {
+        /// The folder.
+        target: String,
+        /// Its address.
+        url: String,
+        /// Files of it.
+        objects: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// A release reached a share of all installations.
+    Reached {
+        /// The release.
+        version: String,
+        /// The share, in hundredths of a percent.
+        hundredths: u16,
+        /// Who has it.
+        has: Vec<String>,
+        /// Who waits.
+        held: Vec<String>,
+        /// What the web server was asked so far.
+        requests: u64,
+    },
+    /// A release was taken back.
+    Recalled {
+        /// The release.
+        version: String,
+        /// What runs instead.
+        restored: String,
+        /// Where.
+        installations: Vec<String>,
+    },
+    /// An installation noticed that nobody said lately what is the newest.
+    Stale {
+        /// How many seconds that may be ago.
+        limit: u64,
+    },
     /// Nothing to tell.
     Nothing,
 }
@@ -145,6 +183,9 @@ pub struct DemoDone {
     /// What the program that updates itself did; none when it was left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updates: Option<DemoUpdates>,
+    /// What came of the release whose rules an operator used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<DemoControl>,
 }
 
 /// Bytes that travelled for each version.
@@ -180,6 +221,20 @@ pub struct DemoUpdates {
     /// Bytes that a delta took the place of, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<u64>,
+}
+
+/// What came of a release that went out by a web server, and was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoControl {
+    /// The link.
+    pub production: String,
+    /// Bytes of its mirror.
+    pub mirror_bytes: u64,
+    /// What the web servers were asked.
+    pub requests: u64,
+    /// What the installations put into the network without a web server; nobody there answered.
+    pub unanswered: u64,
 }
 
 #[cfg(test)]

@@ -1,20 +1,25 @@
 //! `demo`: the whole job on this machine. A small DHT on loopback, a store that stages and seeds, others that
 //! find, fetch and follow; then a release of it that two of three people sign; then a program that updates itself and
-//! takes a broken release back. Every file is compared byte for byte.
+//! takes a broken release back; then a release that goes out by a web server alone, to a tenth, to all, and back.
+//! Every file is compared byte for byte.
 //!
 //! # Files
 //!
 //! - `pipeline`: the release that two of three sign. `updates`: the program that updates itself, in two `builds`. The first part is here.
+//! - `control`: the release by a web server and what an operator does with it, at `clients` that reach nothing but a `web` server.
 //! - `files`: folders that are made, changed, compared. `show`: a step at a time. `event`: what is reported.
 
 mod builds;
+mod clients;
+mod control;
 pub(crate) mod event;
 mod files;
 mod pipeline;
 mod show;
 mod updates;
+mod web;
 
-pub use event::{DemoDone, DemoEvent, DemoRelease, DemoUpdates, Received, StepData};
+pub use event::{DemoControl, DemoDone, DemoEvent, DemoRelease, DemoUpdates, Received, StepData};
 pub use updates::{EXAMPLE, EXAMPLE_ENV, end_with_demo};
 
 use crate::command::{Sink, Stop};
@@ -75,6 +80,7 @@ impl Demo<'_> {
                 if let Some(program) = program {
                     done.updates = Some(self.updates(program, &writer, &bootstrap, scope, &ends)?);
                 }
+                done.control = Some(self.control(machines, scope, &ends)?);
                 self.step("All comparisons held.".into(), StepData::Nothing);
                 Ok(done)
             });
@@ -160,6 +166,7 @@ impl Demo<'_> {
             bytes: compared.bytes,
             release,
             updates: None,
+            control: None,
         })
     }
 }

@@ -5,25 +5,23 @@
 
 use super::event::{DemoRelease, StepData};
 use super::files::{compare, edit};
-use super::show::{Demo, DemoStaged, quiet, received, seed, size, wrong};
+use super::show::{Demo, DemoStaged, Following, quiet, received, seed, size, wrong};
 use crate::command::Stop;
 use crate::engine::Engine;
 use crate::error::CommandError;
 use crate::multisig::{Commit, MakeRequest, PEER_UPDATE_TIMEOUT_MS, Signers, text as signing_text};
 use crate::provision::Provision;
+use crate::provision::event::Provisioned;
 use crate::seed::event::SeedStats;
 use crate::touch::Touch;
 use bosc_format::crypto::KeyPair;
 use bosc_format::id;
 use bosc_format::link::PearLink;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
 use std::thread::Scope;
 
 /// How long peers may take, in milliseconds.
-const WAIT_MS: u64 = 60_000;
-/// The step of the first commit.
-const FIRST: &str = "14";
+pub(super) const WAIT_MS: u64 = 60_000;
 const NAMES: [&str; 3] = ["Alice", "Bob", "Carol"];
 
 /// The machines of the three.
@@ -34,11 +32,45 @@ pub(super) struct Machines<'e> {
     pub(super) carol: &'e Engine,
 }
 
-struct Team {
+/// Three who sign for a link.
+pub(super) struct Team {
     keys: Vec<KeyPair>,
     signers: Signers,
-    production: String,
+    pub(super) production: String,
     prerelease: String,
+}
+
+/// A new key, in memory only.
+pub(super) fn new_key() -> Result<KeyPair, CommandError> {
+    let mut seed = [0u8; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|e| CommandError::failed("no randomness").because(std::io::Error::other(e)))?;
+    Ok(KeyPair::from_seed(&seed))
+}
+
+impl Team {
+    /// Has all three seed what is to be signed, and Carol and Bob what is: Bob is followed.
+    pub(super) fn seed<'s, 'e: 's>(
+        &self,
+        machines: Machines<'e>,
+        scope: &'s Scope<'s, 'e>,
+        ends: &Stop,
+    ) -> Following {
+        for (engine, link) in [
+            (machines.alice, &self.prerelease),
+            (machines.bob, &self.prerelease),
+            (machines.carol, &self.prerelease),
+            (machines.carol, &self.production),
+        ] {
+            seed(engine, link, scope, ends);
+        }
+        seed(machines.bob, &self.production, scope, ends)
+    }
+
+    /// The link of production before its first release.
+    fn begin(&self) -> String {
+        format!("pear://0.0.{}", self.production.trim_start_matches("pear://"))
+    }
 }
 
 impl Demo<'_> {
@@ -52,7 +84,7 @@ impl Demo<'_> {
         scope: &'s Scope<'s, 'e>,
         ends: &Stop,
     ) -> Result<DemoRelease, CommandError> {
-        let team = self.team(machines.alice)?;
+        let team = self.team(machines.alice, "bosc demo")?;
         self.step(
             format!(
                 "10. Three people, any two of whom must sign. The link of production: {}",
@@ -64,22 +96,14 @@ impl Demo<'_> {
                 quorum: 2,
             },
         );
-        for (engine, link) in [
-            (machines.alice, &team.prerelease),
-            (machines.bob, &team.prerelease),
-            (machines.carol, &team.prerelease),
-            (machines.carol, &team.production),
-        ] {
-            seed(engine, link, scope, ends);
-        }
-        let following = seed(machines.bob, &team.production, scope, ends);
+        let following = team.seed(machines, scope, ends);
 
-        let begin = format!("pear://0.0.{}", team.production.trim_start_matches("pear://"));
+        let begin = team.begin();
         let candidate = self.provision(machines.alice, &staged.verlink, &team, &begin, "11")?;
         let request = self.request(machines.alice, &team, &candidate, "12")?;
         let alone = self.sign(&team, &request, &[1])?;
         self.refused(machines.alice, &team, &request, alone)?;
-        let first = self.commit(machines.alice, &team, &request, &[1, 2], FIRST)?;
+        let first = self.commit(machines.alice, &team, &request, &[1, 2], true, "14")?;
         let stats = self.follow(&following, length(&first)?)?;
         self.arrived(
             machines.bob,
@@ -95,24 +119,19 @@ impl Demo<'_> {
         let staged = self.stage(machines.alice, stage, &next, &format!("16. {edits}; staged"))?;
         let candidate = self.provision(machines.alice, &staged.verlink, &team, &first, "17")?;
         let request = self.request(machines.alice, &team, &candidate, "18")?;
-        let second = self.commit(machines.alice, &team, &request, &[2, 0], "19")?;
+        let second = self.commit(machines.alice, &team, &request, &[2, 0], false, "19")?;
         let delta = self.update(&following, length(&second)?, &stats)?;
         let bytes = self.arrived(machines.bob, &team, &next, "20. Bob has the next release", delta)?;
         Ok(DemoRelease { production: team.production, verlink: second, received: delta, bytes })
     }
 
-    fn team(&self, alice: &Engine) -> Result<Team, CommandError> {
-        let mut keys = Vec::new();
-        for _ in NAMES {
-            let mut seed = [0u8; 32];
-            getrandom::fill(&mut seed)
-                .map_err(|e| CommandError::failed("no randomness").because(std::io::Error::other(e)))?;
-            keys.push(KeyPair::from_seed(&seed));
-        }
+    /// Makes the keys of three, and their link. `purpose` is in the link: other words make another one.
+    pub(super) fn team(&self, alice: &Engine, purpose: &str) -> Result<Team, CommandError> {
+        let keys = NAMES.iter().map(|_| new_key()).collect::<Result<Vec<_>, _>>()?;
         let signers = Signers {
             public_keys: keys.iter().map(|k| id::encode(&k.public())).collect(),
             quorum: 2,
-            namespace: "bosc demo".into(),
+            namespace: purpose.to_owned(),
         };
         let production = PearLink::new(signers.manifest()?.key()).to_string();
         let prerelease = alice.touch(&Touch::default(), self.stop)?.link;
@@ -128,19 +147,7 @@ impl Demo<'_> {
         production: &str,
         number: &str,
     ) -> Result<String, CommandError> {
-        let request = Provision {
-            source: source.to_owned(),
-            target: team.prerelease.clone(),
-            production: production.to_owned(),
-            dry_run: false,
-            contiguous: false,
-            timeout_ms: WAIT_MS,
-            cooldown_ms: 0,
-            newest: false,
-            sole_copy: false,
-        };
-        let done = engine.provision(&request, &mut quiet, self.stop)?;
-        let done = done.ok_or_else(|| wrong("nothing was provisioned".into()))?;
+        let done = self.provisioned(engine, source, team, production)?;
         let verlink = done.target.verlink.clone();
         let before = done.production.core.length;
         self.step(
@@ -154,6 +161,28 @@ impl Demo<'_> {
         Ok(verlink)
     }
 
+    fn provisioned(
+        &self,
+        engine: &Engine,
+        source: &str,
+        team: &Team,
+        production: &str,
+    ) -> Result<Provisioned, CommandError> {
+        let request = Provision {
+            source: source.to_owned(),
+            target: team.prerelease.clone(),
+            production: production.to_owned(),
+            dry_run: false,
+            contiguous: false,
+            timeout_ms: WAIT_MS,
+            cooldown_ms: 0,
+            newest: false,
+            sole_copy: false,
+        };
+        let done = engine.provision(&request, &mut quiet, self.stop)?;
+        done.ok_or_else(|| wrong("nothing was provisioned".into()))
+    }
+
     fn request(
         &mut self,
         engine: &Engine,
@@ -161,14 +190,7 @@ impl Demo<'_> {
         candidate: &str,
         number: &str,
     ) -> Result<String, CommandError> {
-        let ask = MakeRequest {
-            signers: team.signers.clone(),
-            link: candidate.to_owned(),
-            peer_update_timeout_ms: PEER_UPDATE_TIMEOUT_MS,
-            wait_ms: Some(WAIT_MS),
-            ..MakeRequest::default()
-        };
-        let request = engine.multisig_request(&ask, &mut quiet, self.stop)?.request;
+        let request = self.requested(engine, team, candidate)?;
         self.step(
             format!(
                 "{number}. A request to sign, made once Bob and Carol held it whole: {}",
@@ -177,6 +199,30 @@ impl Demo<'_> {
             StepData::Requested { request: request.clone() },
         );
         Ok(request)
+    }
+
+    fn requested(&self, engine: &Engine, team: &Team, candidate: &str) -> Result<String, CommandError> {
+        let ask = MakeRequest {
+            signers: team.signers.clone(),
+            link: candidate.to_owned(),
+            peer_update_timeout_ms: PEER_UPDATE_TIMEOUT_MS,
+            wait_ms: Some(WAIT_MS),
+            ..MakeRequest::default()
+        };
+        Ok(engine.multisig_request(&ask, &mut quiet, self.stop)?.request)
+    }
+
+    /// The first release of a link, as [`Demo::release`] makes it step by step: what is staged at `source`, signed by Bob and Carol.
+    pub(super) fn first_release(
+        &mut self,
+        alice: &Engine,
+        team: &Team,
+        source: &str,
+        number: &str,
+    ) -> Result<String, CommandError> {
+        let candidate = self.provisioned(alice, source, team, &team.begin())?.target.verlink;
+        let request = self.requested(alice, team, &candidate)?;
+        self.commit(alice, team, &request, &[1, 2], true, number)
     }
 
     fn sign(&self, team: &Team, request: &str, who: &[usize]) -> Result<Vec<String>, CommandError> {
@@ -231,10 +277,11 @@ impl Demo<'_> {
         team: &Team,
         request: &str,
         who: &[usize],
+        first: bool,
         number: &str,
     ) -> Result<String, CommandError> {
         let responses = self.sign(team, request, who)?;
-        let work = Self::work(team, request, responses, number == FIRST);
+        let work = Self::work(team, request, responses, first);
         let verlink = engine.multisig_commit(&work, &mut quiet, self.stop)?.verlink;
         let names: Vec<&str> = who.iter().filter_map(|&i| NAMES.get(i).copied()).collect();
         self.step(
@@ -250,12 +297,7 @@ impl Demo<'_> {
         Ok(verlink)
     }
 
-    fn update(
-        &self,
-        following: &Receiver<SeedStats>,
-        length: u64,
-        before: &SeedStats,
-    ) -> Result<u64, CommandError> {
+    fn update(&self, following: &Following, length: u64, before: &SeedStats) -> Result<u64, CommandError> {
         let stats = self.follow(following, length)?;
         Ok(received(&stats).saturating_sub(received(before)))
     }

@@ -9,8 +9,10 @@ use crate::event::{Event, LinkEvent};
 use crate::seed::Seed;
 use crate::seed::event::{SeedEvent, SeedStats};
 use crate::stage::{Stage, StageEvent};
+use bosc_follow::Wait;
+use bosc_node::Signal;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long any step may take.
@@ -84,20 +86,17 @@ impl Demo<'_> {
     }
 
     /// Waits until the follower has all of the drive at `length`.
-    pub(crate) fn follow(&self, stats: &Receiver<SeedStats>, length: u64) -> Result<SeedStats, CommandError> {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline && !self.stop.is_stopped() {
-            let Ok(s) = stats.recv_timeout(Duration::from_millis(100)) else { continue };
-            if s.drive_length >= length && s.drive_synced && s.blobs_synced {
-                return Ok(s);
-            }
-        }
-        Err(CommandError::new(
-            ErrorKind::Network,
-            "ERR_NETWORK_TIMEOUT",
-            "the second store did not get the drive",
-        )
-        .hint("run the demo again with --verbose"))
+    pub(crate) fn follow(&self, follower: &Following, length: u64) -> Result<SeedStats, CommandError> {
+        let mut wait = Wait::new(self.stop).timeout(PATIENCE);
+        let whole = wait.run(&follower.signal, |_| follower.whole_at(length))?;
+        whole.ok_or_else(|| {
+            CommandError::new(
+                ErrorKind::Network,
+                "ERR_NETWORK_TIMEOUT",
+                "the second store did not get the drive",
+            )
+            .hint("run the demo again with --verbose")
+        })
     }
 }
 
@@ -114,25 +113,56 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Seeds in a thread of its own; its stats come out of the receiver.
+/// Someone who seeds in a thread of its own: what it said last, and what wakes those who wait for that.
+#[derive(Clone, Default)]
+pub(crate) struct Following {
+    signal: Signal,
+    last: Arc<Mutex<Last>>,
+}
+
+#[derive(Default)]
+struct Last {
+    stats: Option<SeedStats>,
+    failed: Option<CommandError>,
+}
+
+impl Following {
+    fn say(&self, change: impl FnOnce(&mut Last)) {
+        change(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        self.signal.raise();
+    }
+
+    fn whole_at(&self, length: u64) -> Result<Option<SeedStats>, CommandError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(e) = last.failed.take() {
+            return Err(e);
+        }
+        let whole = |s: &&SeedStats| s.drive_length >= length && s.drive_synced && s.blobs_synced;
+        Ok(last.stats.as_ref().filter(whole).cloned())
+    }
+}
+
+/// Seeds in a thread of its own.
 pub(crate) fn seed<'s, 'e: 's>(
     engine: &'e Engine,
     link: &str,
     scope: &'s std::thread::Scope<'s, 'e>,
     stop: &Stop,
-) -> Receiver<SeedStats> {
-    let (tx, rx) = channel();
-    let (stop, link) = (stop.clone(), link.to_owned());
+) -> Following {
+    let following = Following::default();
+    let (said, stop, link) = (following.clone(), stop.clone(), link.to_owned());
     scope.spawn(move || {
         let request = Seed { link, stats_interval_ms: 200, ..Seed::default() };
         let mut sink = |event: Event| {
             if let Event::Seed(SeedEvent::Stats(stats)) = event {
-                let _ = tx.send(*stats);
+                said.say(|last| last.stats = Some(*stats));
             }
         };
-        let _ = engine.seed(&request, &mut sink, &stop);
+        if let Err(e) = engine.seed(&request, &mut sink, &stop) {
+            said.say(|last| last.failed = Some(e));
+        }
     });
-    rx
+    following
 }
 
 /// For what is told elsewhere.

@@ -34,7 +34,7 @@ pub fn client(f: &Facts, version: Option<&str>, platform: Option<&str>) -> Resul
     if f.length == 0 {
         no("it would wait: no peer offers a release on the link".into(), &mut why);
     } else {
-        if f.full.2 == 0 && !(f.seeding && f.here) {
+        if f.full.2 == 0 && f.mirrors == 0 && !(f.seeding && f.here) {
             why.push(
                 "it would see the new version and then wait for files: no peer was found that has everything"
                     .into(),

@@ -23,6 +23,7 @@ use crate::store::command::RotCount;
 use crate::update_costs::CostsOf;
 use crate::versions::command::MAX_VERSIONS;
 use bosc_drive::drive::Drive;
+use bosc_follow::mirror::MirrorStatus;
 use bosc_follow::vouch::is_uncompared;
 use bosc_follow::{FollowError, Wait};
 use bosc_format::crypto::PublicKey;
@@ -243,6 +244,10 @@ impl Engine {
             Ok::<_, CommandError>((peers == 0 || told).then_some(()))
         })?;
         (facts.peers, facts.full) = count();
+        let newest = (facts.fork, facts.length);
+        let statuses = followed.mirrors().statuses();
+        let has = |m: &&MirrorStatus| m.fault.is_none() && m.sparse.is_none() && m.head >= Some(newest);
+        facts.mirrors = if facts.length > 0 { statuses.iter().filter(has).count() } else { 0 };
         let core = opened.drive.blobs()?;
         let blobs_here = core.as_ref().is_some_and(|c| c.contiguous_length() >= needed);
         facts.here = facts.length > 0

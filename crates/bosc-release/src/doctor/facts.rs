@@ -37,6 +37,8 @@ pub struct Facts {
     pub peers: usize,
     /// Peers that hold all of the db, of the blobs, of both.
     pub full: (usize, usize, usize),
+    /// Mirrors that were read and have all of it, of this version or a newer one.
+    pub mirrors: usize,
     /// Whether this store holds all of both.
     pub here: bool,
     /// Blocks that are damaged here and were not fetched again.

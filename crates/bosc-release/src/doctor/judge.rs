@@ -133,8 +133,16 @@ fn seeders(f: &Facts, add: &mut AddFinding<'_>) {
     use Level::{Bad, Ok, Warn};
     let (db, blobs, both) = f.full;
     let text = format!("{both} peers hold everything ({} connected; db {db}, blobs {blobs})", f.peers);
+    let text =
+        if f.mirrors == 0 { text } else { format!("{text}; mirrors that have everything: {}", f.mirrors) };
     let copies = both + usize::from(f.seeding && f.here);
     match copies {
+        0 if f.mirrors > 0 => add(
+            "seeders",
+            Warn,
+            text,
+            "clients that read the mirror update; for all others run `bosc seed <link>` on a machine that is always on",
+        ),
         0 if f.here => add(
             "seeders",
             Bad,

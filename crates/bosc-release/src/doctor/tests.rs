@@ -41,6 +41,7 @@ fn a_healthy_link_has_nothing_bad_and_every_other_finding_says_what_to_do() {
         ("resolve", Level::Bad, Box::new(|f| (f.length, f.peers) = (0, 0))),
         ("seeders", Level::Bad, Box::new(|f| f.full = (2, 0, 0))),
         ("seeders", Level::Warn, Box::new(|f| f.full = (1, 1, 1))),
+        ("seeders", Level::Warn, Box::new(|f| (f.peers, f.full, f.mirrors) = (0, (0, 0, 0), 1))),
         ("fork", Level::Warn, Box::new(|f| f.fork = 1)),
         ("batch", Level::Bad, Box::new(|f| f.batch_end = false)),
         ("signers", Level::Warn, Box::new(|f| (f.signers, f.quorum) = (3, 1))),
@@ -115,6 +116,8 @@ fn clients_go_by_version_platform_and_seeders() {
     assert!(client(&f, Some("one"), None).is_err());
     let alone = Facts { full: (1, 0, 0), ..healthy() };
     assert!(!client(&alone, Some("1.0.0"), None).unwrap().updates);
+    let mirrored = Facts { mirrors: 1, ..alone.clone() };
+    assert!(client(&mirrored, Some("1.0.0"), None).unwrap().updates);
     let renamed = Facts { app: Some("New".into()), ..healthy() };
     assert!(!client(&renamed, Some("1.0.0"), Some("linux-x64")).unwrap().updates);
     assert!(is_app("My.App.exe", "My.App") && !is_app("My.Apps", "My.App"));

@@ -53,6 +53,7 @@ fn put(
     policy: &Policy,
     heard: Vec<Signed>,
 ) -> Result<(Option<u64>, bool), CommandError> {
+    let _alone = target.alone()?;
     let there = target.get(STATEMENTS_FILE, MAX_STATEMENTS_FILE as u64 + 1)?;
     let mut all = match there.as_deref().map(Statements::read) {
         None => Statements::default(),

@@ -348,6 +348,7 @@ pub(crate) fn write(
         return Err(CommandError::not_found("the link holds nothing yet")
             .hint("stage to it with `bosc stage <link> <dir>`, then run the command again"));
     }
+    let _alone = target.alone()?;
     let old = before(target, db.key(), &heads.0, db, check)?;
     let whole = std::slice::from_ref(&(0..heads.0.length)).to_vec();
     let db_plan = plan(target, Part::Db, db, &heads.0, &whole, old.as_ref().map(|o| &o.db))?;

@@ -240,8 +240,7 @@ impl Cache {
     fn save_store(&self, cache: &Store, core: &Core) -> Result<u64, CommandError> {
         let failed = |e| self.store_failed(e);
         let manifest = core.manifest().ok_or_else(|| self.gone())?;
-        let theirs =
-            cache.create_core(CreateOptions::new().manifest((*manifest).clone())).map_err(failed)?;
+        let theirs = cache.create_core(CreateOptions::new().manifest((*manifest).clone())).map_err(failed)?;
         let (head, there) = (core.head(), theirs.head());
         if there.fork != head.fork {
             return Err(self.other_fork());
@@ -337,8 +336,7 @@ impl Cache {
     }
 
     fn other_fork(&self) -> CommandError {
-        invalid(&self.dir, "it is at another fork than the link")
-            .hint("give a new folder with `--cache DIR`")
+        invalid(&self.dir, "it is at another fork than the link").hint("give a new folder with `--cache DIR`")
     }
 
     fn gone(&self) -> CommandError {

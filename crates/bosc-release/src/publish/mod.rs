@@ -34,10 +34,10 @@
 //!   a runner keeps.
 //! - `project_file`: what `bosc.toml` says of a project. `package_edit`: the link in package.json, tauri.conf.json or Cargo.toml. `event`: what is reported.
 
+pub mod cache;
 pub(crate) mod ci;
 pub(crate) mod command;
 pub(crate) mod event;
-pub mod cache;
 mod own_files;
 pub mod package_edit;
 pub mod project_file;

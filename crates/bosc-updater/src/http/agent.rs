@@ -360,6 +360,16 @@ pub(super) fn read_body(body: Body, max: usize) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() <= max).then_some(bytes))
 }
 
+/// Whether a TLS connection did not begin: nothing was sent on it.
+#[doc(hidden)]
+pub fn is_tls_error(e: &ureq::Error) -> bool {
+    match e {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+        ureq::Error::Io(e) => e.get_ref().is_some_and(|e| e.downcast_ref::<rustls::Error>().is_some()),
+        _ => false,
+    }
+}
+
 fn certificate_error(e: &ureq::Error) -> Option<&rustls::CertificateError> {
     let tls = match e {
         ureq::Error::Rustls(e) => e,

@@ -68,6 +68,8 @@ mod staging;
 mod state;
 mod template;
 
+#[doc(hidden)]
+pub use agent::is_tls_error;
 pub use identity::{ClientCertificate, Header};
 #[cfg(feature = "p2p")]
 pub use mirror::MirrorServer;

@@ -74,6 +74,25 @@ fn steps_have_the_names_that_others_read() {
         (StepData::Link { link: s("l") }, s(r#"{"link":"l"}"#)),
         (StepData::Replaced { received: 1, instead_of: None }, s(r#"{"received":1}"#)),
         (StepData::Replaced { received: 1, instead_of: Some(2) }, s(r#"{"received":1,"insteadOf":2}"#)),
+        (
+            StepData::Mirrored { target: s("t"), url: s("u"), objects: 1, bytes: 2 },
+            s(r#"{"target":"t","url":"u","objects":1,"bytes":2}"#),
+        ),
+        (
+            StepData::Reached {
+                version: s("v"),
+                hundredths: 1_000,
+                has: vec![s("a")],
+                held: vec![],
+                requests: 3,
+            },
+            s(r#"{"version":"v","hundredths":1000,"has":["a"],"held":[],"requests":3}"#),
+        ),
+        (
+            StepData::Recalled { version: s("v"), restored: s("w"), installations: vec![s("a")] },
+            s(r#"{"version":"v","restored":"w","installations":["a"]}"#),
+        ),
+        (StepData::Stale { limit: 1 }, s(r#"{"limit":1}"#)),
         (StepData::Nothing, s("null")),
     ] {
         let text = format!(r#"{{"text":"t","seconds":0.5,"data":{text}}}"#);
@@ -89,6 +108,7 @@ fn the_result_has_the_names_that_others_read() {
         bytes: 3,
         release: DemoRelease { production: "p".into(), verlink: "v".into(), received: 4, bytes: 5 },
         updates,
+        control: None,
     };
     let begin = concat!(
         r#"{"link":"l","received":{"first":1,"second":2},"bytes":3,"#,
@@ -103,6 +123,20 @@ fn the_result_has_the_names_that_others_read() {
         (
             done(Some(DemoUpdates { received: 6, bytes: 7, instead_of: Some(8) })),
             &format!(r#"{begin},"updates":{{"received":6,"bytes":7,"insteadOf":8}}}}"#),
+        ),
+        (
+            DemoDone {
+                control: Some(DemoControl {
+                    production: "q".into(),
+                    mirror_bytes: 9,
+                    requests: 10,
+                    unanswered: 11,
+                }),
+                ..done(None)
+            },
+            &format!(
+                r#"{begin},"control":{{"production":"q","mirrorBytes":9,"requests":10,"unanswered":11}}}}"#
+            ),
         ),
     ]);
 }

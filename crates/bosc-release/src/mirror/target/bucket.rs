@@ -5,7 +5,7 @@
 use super::place::{Kept, Target, bad};
 use super::reason::Reason;
 use crate::error::{CommandError, ErrorKind};
-use bosc_updater::http::Roots;
+use bosc_updater::http::{Roots, is_tls_error};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::client::{
@@ -293,13 +293,13 @@ impl Agents {
         let again = || Request::from_parts(parts.clone(), body);
         if let Some(second) = self.second.get() {
             return match second.run(again()) {
-                Err(e) if is_tls(&e) => self.first.run(again()),
+                Err(e) if is_tls_error(&e) => self.first.run(again()),
                 done => done,
             };
         }
         // Nothing was sent when TLS did not begin.
         match self.first.run(again()) {
-            Err(e) if is_tls(&e) => {
+            Err(e) if is_tls_error(&e) => {
                 let second = self.second.get_or_init(|| {
                     let ders = Roots::system_certificates();
                     let all: Vec<_> = ders.iter().map(|d| Certificate::from_der(d).to_owned()).collect();
@@ -309,14 +309,6 @@ impl Agents {
             }
             done => done,
         }
-    }
-}
-
-fn is_tls(e: &ureq::Error) -> bool {
-    match e {
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
-        ureq::Error::Io(e) => e.get_ref().is_some_and(|e| e.to_string().contains("certificate")),
-        _ => false,
     }
 }
 

@@ -2,10 +2,14 @@
 
 use super::place::{Kept, Target};
 use crate::error::{CommandError, ErrorKind};
-use bosc_files::{Durability, Replace, open_plain, remove_file};
+use bosc_files::{Durability, FolderLock, Replace, lock_folder, open_plain, remove_file};
 use bosc_mirror::{HEAD, Part};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long another run may take before this one gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
@@ -77,6 +81,16 @@ impl Target for Folder {
 
     fn name(&self) -> String {
         self.0.display().to_string()
+    }
+
+    fn alone(&self) -> Result<Option<FolderLock>, CommandError> {
+        std::fs::create_dir_all(&self.0).map_err(|e| Self::failed(&self.0, e))?;
+        let lock = lock_folder(&self.0, PATIENCE).map_err(|e| Self::failed(&self.0, e))?;
+        lock.map(Some).ok_or_else(|| {
+            let message = format!("another bosc writes the mirror {} now", self.0.display());
+            CommandError::new(ErrorKind::Store, "ERR_LOCKED", message)
+                .hint("wait until it has ended, then run the command again; two that write at once would undo each other's work")
+        })
     }
 
     fn get(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, CommandError> {

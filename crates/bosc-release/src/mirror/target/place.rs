@@ -1,6 +1,7 @@
 //! A place for a mirror, whatever it is.
 
 use crate::error::CommandError;
+use bosc_files::FolderLock;
 use std::fmt;
 
 /// What an object is written as.
@@ -28,6 +29,14 @@ pub(crate) trait Target: Send + Sync + fmt::Debug {
 
     /// Removes an object, if it is there.
     fn remove(&self, path: &str) -> Result<(), CommandError>;
+
+    /// Keeps other runs on this machine from writing there until what is returned is dropped, where that can be had.
+    ///
+    /// # Errors
+    /// `ERR_LOCKED`: another one writes there now.
+    fn alone(&self) -> Result<Option<FolderLock>, CommandError> {
+        Ok(None)
+    }
 
     /// Whether what is there can be looked at for next to nothing.
     fn is_near(&self) -> bool {

@@ -4,7 +4,7 @@
 //! is told from the hashes in this store; nobody is asked for it.
 
 use super::TargetCores;
-use super::inspect::Content;
+use super::content::Content;
 use super::peers::known_hash;
 use crate::engine::Engine;
 use crate::engine::errors::store_error;

@@ -12,15 +12,15 @@
 //! not signed.
 
 use super::TargetCores;
+use super::content::{Content, PackageFound};
 use super::peers::{AskedDrive, STALL, known_hash, known_head};
 use super::target::{TargetStanding, Wanted, standing, standing_alone};
 use super::version::check_version;
 use crate::command::{Sink, Stop};
 use crate::engine::Engine;
-use crate::engine::drive::{CoreSource, DriveCores, parse_link};
+use crate::engine::drive::{CoreSource, parse_link};
 use crate::engine::errors::store_error;
 use crate::engine::follow::reading;
-use crate::engine::open::PACKAGE_MAX;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::folder::diff::{ByteDiff, DiffCount};
@@ -29,11 +29,8 @@ use crate::multisig::event::{
     Inspected, Known, MultisigEvent, Production, ReleaseContent, RequestSays, Seen, ToldBy,
 };
 use crate::multisig::{Inspect, text};
-use crate::policy::check;
-use crate::policy::event::PolicyEvent;
-use crate::policy::shown::PolicyShown;
 use crate::update_costs::CostsOf;
-use bosc_drive::blobs::{BlobReader, content_length};
+use bosc_drive::blobs::content_length;
 use bosc_drive::drive::{Drive, DriveEntry};
 use bosc_follow::{CoreName, Fetch, FollowedCore};
 use bosc_format::id;
@@ -46,15 +43,6 @@ use std::time::Duration;
 
 /// Files whose sizes are asked for at a time.
 const AHEAD: usize = 256;
-
-/// A source whose content is the request's.
-pub(super) struct Content {
-    pub(super) drive: DriveCores,
-    db: Option<FollowedCore>,
-    pub(super) blobs: Option<(Core, Option<FollowedCore>)>,
-    /// Peers are asked as long as this lives.
-    pub(super) _side: Option<AskedDrive>,
-}
 
 /// What the search of the store found.
 struct ContentFound {
@@ -365,19 +353,10 @@ impl Engine {
                 Value::Null
             }
         };
-        match self.file_of(content, bosc_policy::FILE, bosc_policy::MAX_POLICY, request.length, stop) {
-            FileFound::None => {}
-            FileFound::Read(bytes) => {
-                let policy = check::read(&bytes, ErrorKind::Integrity)?;
-                let version = package.get("version").and_then(Value::as_str);
-                let shown = PolicyShown::new(&content.drive.plain_link(), version, &policy);
-                sink.tell(PolicyEvent::Policy(Box::new(shown)));
-            }
-            FileFound::Broken => return Err(check::invalid(ErrorKind::Integrity)),
-            FileFound::Unknown => {
-                missing_here = Some("its rules (/release.json) are not here");
-                notes.push("The release's rules (/release.json) are not on this machine.".into());
-            }
+        let version = package.get("version").and_then(Value::as_str);
+        if !self.tell_rules(content, (version, request.length), base, sink, stop)? {
+            missing_here = Some("its rules (/release.json) are not here");
+            notes.push("The release's rules (/release.json) are not on this machine.".into());
         }
         let before = match base {
             Some(length @ 2..) => self.package_of(content, length, stop).read(),
@@ -412,70 +391,6 @@ impl Engine {
             files: count.files,
         };
         Ok((Some(told), missing_here))
-    }
-
-    /// package.json at a length.
-    fn package_of(&self, content: &Content, length: u64, stop: &Stop) -> PackageFound {
-        match self.file_of(content, "/package.json", PACKAGE_MAX, length, stop) {
-            FileFound::None => PackageFound::None,
-            FileFound::Broken => PackageFound::Broken,
-            FileFound::Unknown => PackageFound::Unknown,
-            FileFound::Read(bytes) => match serde_json::from_slice::<Value>(&bytes) {
-                Ok(package) if package.is_object() => PackageFound::Read(package),
-                _ => PackageFound::Broken,
-            },
-        }
-    }
-
-    /// A small file at a length.
-    fn file_of(&self, content: &Content, path: &str, max: usize, length: u64, stop: &Stop) -> FileFound {
-        let read = || -> Result<FileFound, CommandError> {
-            let source = CoreSource::cut(&content.drive.db, length);
-            let drive = Drive::checkout(source, length);
-            let entry = reading(content.db.as_ref(), STALL, stop).read(|| drive.entry_follow(path))?;
-            let Some(entry) = entry else { return Ok(FileFound::None) };
-            let (Some(blob), Some((core, live))) = (entry.value.blob, &content.blobs) else {
-                return Ok(FileFound::Broken);
-            };
-            let mut reader = BlobReader::new(CoreSource::new(&content.drive.db).contents(core), blob);
-            let mut bytes = Vec::new();
-            while let Some(part) = reading(live.as_ref(), STALL, stop).next(&mut reader)? {
-                bytes.extend_from_slice(&part);
-                if bytes.len() > max {
-                    return Ok(FileFound::Broken);
-                }
-            }
-            Ok(FileFound::Read(bytes))
-        };
-        read().unwrap_or(FileFound::Unknown)
-    }
-}
-
-/// A small file of a release.
-enum FileFound {
-    Read(Vec<u8>),
-    /// The drive has none.
-    None,
-    /// It is no file, or too large.
-    Broken,
-    /// It could not be had.
-    Unknown,
-}
-
-/// A release's package.json.
-enum PackageFound {
-    Read(Value),
-    /// The drive has none.
-    None,
-    /// It is not JSON, or too large.
-    Broken,
-    /// It could not be had.
-    Unknown,
-}
-
-impl PackageFound {
-    fn read(self) -> Value {
-        if let Self::Read(package) = self { package } else { Value::Null }
     }
 }
 

@@ -8,15 +8,18 @@
 //! - `commit/`: the state machine of `verify` and `commit` (`plan`: what the texts alone refuse, and responses kept from before;
 //!   `learn`: production and source; `write`: claim, write, copies). `target/`: what production is, seen from a source. `claim/`: two
 //!   commits see each other. `gaps`: blocks of production that nobody offers. `write`: the one transaction that extends it.
+//! - `content`: the drive that a request is about, and small files in it. `rules`: its rules, and what changed in them.
 //! - `peers`: a drive's two cores on the network, and bounded waits for lengths, copies and blocks.
 
 mod claim;
 mod commit;
+mod content;
 mod earlier;
 mod gaps;
 mod inspect;
 mod peers;
 mod request;
+mod rules;
 mod target;
 mod version;
 mod write;

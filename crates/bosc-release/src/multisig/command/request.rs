@@ -1,5 +1,6 @@
 //! `multisig request`: what signers are to sign, or why it could never be committed.
 
+use super::content::Content;
 use super::peers::{AskedDrive, known_head};
 use super::target::{Wanted, standing};
 use super::version::check_version;
@@ -16,7 +17,7 @@ use bosc_drive::drive::Drive;
 use bosc_follow::CoreName;
 use bosc_format::id;
 use bosc_format::link::PearLink;
-use bosc_format::signing::{Content, Request};
+use bosc_format::signing::{Content as Signed, Request};
 use std::time::Duration;
 
 /// How long the search for production may hold a request up.
@@ -105,7 +106,7 @@ impl Engine {
         if blobs_length > 0 {
             copies((CoreName::Blobs, &blobs), blobs_length, sink)?;
         }
-        let content = Content {
+        let content = Signed {
             length: blobs_length,
             tree_hash: source.head_at(&blobs, blobs_length, stop)?.tree_hash(),
         };
@@ -128,6 +129,9 @@ impl Engine {
             }
             standing(target, source.core(), wanted)?;
         }
+        let there = target.db.length();
+        let base = known_head(source.db.core(), there).is_some().then_some(there);
+        self.tell_rules_of(&Content::followed(&drive, &source.db, &blobs), length, base, sink, stop)?;
         drop(production);
         CostsOf {
             db: CoreSource::cut(&drive.db, length),

@@ -19,8 +19,10 @@ fetch the drive from whoever else has it, and nobody can change a byte of it uns
         path: "demo",
         details: "\
 Stage, seed, fetch, provision, two of three signatures, commit, and the next release. Then
-a program updates itself, and rolls back a release that cannot start. All of it on a DHT of
-its own on loopback. Leaves nothing behind.",
+a program updates itself, and rolls back a release that cannot start. Then a release with
+rules goes out by a web server alone, with UDP off: to 10 %, to all, back again by a recall;
+and a web server that is not kept up to date is noticed. All of it on a DHT of its own on
+loopback. Leaves nothing behind.",
         examples: &[
             ("With a small application made for it", "bosc demo"),
             ("With a folder of yours", "bosc demo ./dist"),

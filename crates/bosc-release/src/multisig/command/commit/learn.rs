@@ -1,5 +1,6 @@
 //! What production and source hold, the checks of each core, and the blocks that are missing here.
 
+use super::super::content::Content;
 use super::super::peers::Named;
 use super::super::request::source_copies;
 use super::super::target::{TargetStanding, standing, standing_alone};
@@ -130,6 +131,13 @@ impl Committing<'_> {
         }
         let [db, _] = self.plan.wanted;
         let blobs = self.source.blobs.as_ref();
+        if let Some(blobs) = blobs {
+            // What is there was compared with the source above.
+            let there = self.cores.db.length();
+            let content = Content::followed(&self.drive, &self.source.db, blobs);
+            let base = (there < db.length).then_some(there);
+            self.engine.tell_rules_of(&content, db.length, base, sink, stop)?;
+        }
         CostsOf {
             db: CoreSource::cut(&self.drive.db, db.length),
             length: db.length,
