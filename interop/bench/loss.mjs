@@ -1,7 +1,7 @@
 // The table of bad wires: TCP, JavaScript and bosc over the same wire, in one run. Needs root, iproute2, nftables and ethtool:
 //
 //   cargo build --release -p bosc && cargo build --release -p bosc-testkit --example wire
-//   cd interop && BOSC=../target/release/bosc node bench/loss.mjs [--runs 3] [--only ROW] [--sides tcp,js,bosc] [--mib 1,20] [--quick]
+//   cd interop && BOSC=../target/release/bosc node bench/loss.mjs [--runs 3] [--only ROW] [--sides tcp,js,bosc] [--mib 1,50] [--quick]
 //   node bench/loss.mjs --fair [--runs 3]      flows that share a wire: what each has of it
 //
 // ROW is a part of a row's name. MB/s are of the content, and everything counts from the start: of the process, or of TCP's connection.
@@ -23,7 +23,7 @@ const value = (name, other) => {
 const quick = process.argv.includes('--quick')
 const runs = Number(value('runs', 1))
 const only = value('only', '')
-const sizes = value('mib', quick ? '1,5' : '1,20').split(',').map(Number)
+const sizes = value('mib', quick ? '1,5' : '1,50').split(',').map(Number)
 const available = fs.readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').split(/\s/)
 const sides = value('sides', 'bbr,cubic,js,bosc').replace('tcp', 'bbr').split(',').filter((s) => s === 'js' || s === 'bosc' || available.includes(s))
 const wires = [
@@ -36,7 +36,8 @@ const wires = [
   { loss: 5, delay: 10, jitter: 2, rate: 200, queue: 500 }
 ]
 const name = (w) => `${w.loss} %, ${w.delay}${w.jitter ? ` ± ${w.jitter}` : ''} ms, ${w.rate} Mbit/s, ${w.queue} KB`
-const SECONDS = 60
+// Enough for the slowest row at a third of its rate.
+const seconds = (mib) => 60 + 2 * mib
 const median = (times) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]
 const titles = { bbr: 'TCP BBR', cubic: 'TCP CUBIC', js: 'JavaScript', bosc: 'bosc' }
 const ratio = (a, b) => (a && b && Number.isFinite(a / b) ? (a / b).toFixed(2) : '-')
@@ -55,10 +56,10 @@ for (const mib of sizes) {
     const cells = []
     for (const side of sides) {
       const times = []
-      for (let i = 0; i < runs; i++) times.push(await overWire(side, { ...wire, seed: i + 1 }, mib << 20, SECONDS))
+      for (let i = 0; i < runs; i++) times.push(await overWire(side, { ...wire, seed: i + 1 }, mib << 20, seconds(mib)))
       const ms = median(times)
       speeds[side] = (mib << 20) / ms
-      cells.push(Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} (${(speeds[side] / 1000).toFixed(1)})` : `> ${SECONDS}`)
+      cells.push(Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} (${(speeds[side] / 1000).toFixed(1)})` : `> ${seconds(mib)}`)
     }
     console.log(`| ${name(wire)} | ${cells.join(' | ')} | ${ratio(speeds.bosc, speeds.bbr)} | ${ratio(speeds.bosc, speeds.js)} |`)
   }

@@ -51,8 +51,10 @@
 //! # Files
 //!
 //! - `base`, `error`, `inspect`, `hash`: what callers see beside the two verbs.
-//! - `format`: a patch's bytes. `coder`: the arithmetic coder. `script`, `literals`: its symbols.
-//! - `packed`: what is packed inside a file; `packed/deflate/`: packed again as zlib and gzip do (`blocks`: where blocks end). `common`: how far two texts are alike.
+//! - `format`: a patch's header and tables, and where its parts are. `coder`: the arithmetic coder. `script`: what it codes: copies, how far
+//!   the expectation holds, what is there instead. `literals`: the bytes that no copy gives.
+//! - `packed`: what is packed inside a file: opened, packed again, and how much of both a patch may ask for; `packed/deflate/`: the bytes that
+//!   zlib and gzip pack to (`blocks`: where blocks end). `common`: how far two texts are alike.
 //! - `layout`: addresses and regions. `field`: a reference. `extract`: references found, and how much of the old file
 //!   may be read for that. `map`: where bytes went. `walk`: the
 //!   expectation, the same for both sides. `derive`: ranges that are computed.

@@ -1,5 +1,9 @@
 //! The HyperDHT as one state machine without IO: who is where, who announced what, and how to reach them.
 //!
+//! It owns the routing table, queries, announces, records kept for others, and the way from a key to a connection
+//! ([`connect`]). It never touches a socket, a clock or a random source, never opens a stream, and never decides whom to
+//! look for: `bosc-node` does. Where its files are: the end of this text.
+//!
 //! Speaks dht-rpc 6 and HyperDHT 6 (npm `dht-rpc`, `hyperdht`). [`Dht`] is a node: it bootstraps, keeps a
 //! routing table, answers others, stores announces and values for them when it is reachable, runs queries,
 //! keeps key pairs announced and passes handshakes on. Handshakes and holepunch rounds for our own key pairs

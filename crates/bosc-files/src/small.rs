@@ -5,7 +5,9 @@ use crate::names::one;
 use crate::replace::{Durability, patiently};
 use crate::system::Dir;
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions, TryLockError};
+#[cfg(windows)]
+use std::fs::OpenOptions;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,5 +1,8 @@
 //! How peers talk, as state machines without IO: bytes and `now` in, bytes and events out.
 //!
+//! It owns handshakes, encryption, channels, and what is asked of which peer on them. It never opens a connection (`bosc-node`),
+//! never finds a peer (`bosc-dht`), and keeps no block: it proves what arrives and hands it on. Its files:
+//!
 //! * [`noise`]: the handshakes (IK, XX over Ed25519 points).
 //! * [`secret_stream`]: framed, encrypted messages over an ordered byte stream.
 //! * [`mux`]: protomux, many channels over one secret stream.

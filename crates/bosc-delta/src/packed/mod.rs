@@ -6,8 +6,9 @@
 //!
 //! # Files
 //!
-//! - Here: unpacking and packing what is at hand. `level`: ways of packing and levels. `recipe`: levels in a patch. `opened`: the inside of
-//!   the old file, read at positions. `rebuild`: the new file from its inside. `inflate`, `deflate/`: unpacks; packs as zlib and gzip do.
+//! - Here: unpacking and packing what is at hand. `level`: ways of packing, levels, and how much a file may have inside. `recipe`: levels
+//!   in a patch. `opened`: the inside of the old file, read at positions. `rebuild`: the new file from its inside, packed again as its bytes
+//!   come, and how much work that may be. `inflate`, `deflate/`: unpacks; the bytes that zlib and gzip pack to.
 
 mod deflate;
 mod inflate;

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-/// How long the reply to a handshake is waited for: it goes through relays, so the round trip time to the
-/// relay says nothing about it.
+/// How long the reply to a round of a holepunch is waited for: it goes through a relay, so the round trip time to that says nothing
+/// about it, and the other side thinks before it answers.
 const RELAYED_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// A request to one node.
@@ -110,8 +110,7 @@ pub struct MutableGetOptions {
 impl Dht {
     /// Asks one node. Ends with [`crate::Event::Response`] or [`crate::Event::RequestTimeout`].
     pub fn request(&mut self, request: Request, now: Duration) -> Result<RequestId, Busy> {
-        let relayed =
-            !request.internal && matches!(request.command, command::PEER_HANDSHAKE | command::PEER_HOLEPUNCH);
+        let relayed = !request.internal && request.command == command::PEER_HOLEPUNCH;
         let out = Outgoing {
             to: request.to,
             node: None,
@@ -132,24 +131,6 @@ impl Dht {
     /// Pings a node from the default socket.
     pub fn ping(&mut self, to: SocketAddrV4, now: Duration) -> Result<RequestId, Busy> {
         self.request(Request::ping(to), now)
-    }
-
-    /// Pings a node that replies only after `delay` (at most 10 seconds): tells whether a NAT keeps the
-    /// mapping that long.
-    pub fn delayed_ping(
-        &mut self,
-        to: SocketAddrV4,
-        delay: Duration,
-        now: Duration,
-    ) -> Result<RequestId, Busy> {
-        let ms = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
-        let request = Request {
-            internal: true,
-            value: Some(Bytes::copy_from_slice(&ms.to_le_bytes())),
-            timeout: Some(delay.saturating_add(Duration::from_secs(1))),
-            ..Request::new(to, internal::DELAYED_PING)
-        };
-        self.request(request, now)
     }
 
     /// Sends a probe: one zero byte, which opens a way through our NAT and is no message of the DHT.

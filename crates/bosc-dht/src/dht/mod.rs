@@ -503,15 +503,6 @@ impl Dht {
         &self.local_addresses
     }
 
-    /// Tells the server socket's addresses on the local interfaces. If they changed, so did the network:
-    /// listening key pairs are announced again soon.
-    pub fn set_local_addresses(&mut self, addresses: Vec<SocketAddrV4>) {
-        if self.local_addresses != addresses {
-            self.local_addresses = addresses;
-            self.renew_listens(self.last_tick);
-        }
-    }
-
     /// The socket that requests and streams leave from by default.
     pub fn default_socket(&self) -> SocketKind {
         self.io.expected_socket()

@@ -8,6 +8,7 @@ use crate::addr::NodeId;
 use crate::event::{SocketKind, Stats, Transmit};
 use crate::rng::{Entropy, Rng};
 use crate::rpc::adaptive::AdaptiveTimeout;
+use crate::rpc::command;
 use crate::rpc::congestion::Congestion;
 use crate::rpc::tokens::Tokens;
 use crate::rpc::wire::{ReplyMessage, RequestMessage, Token};
@@ -59,6 +60,13 @@ impl<O> Outgoing<O> {
 
     pub(crate) fn internal(to: SocketAddrV4, command: u64, owner: O) -> Self {
         Self { internal: true, ..Self::new(to, command, owner) }
+    }
+}
+
+impl<O> Inflight<O> {
+    /// The node that is asked asks another one: the round trip to it says little about the reply's.
+    fn is_passed_on(&self) -> bool {
+        !self.internal && self.command == command::PEER_HANDSHAKE
     }
 }
 
@@ -267,6 +275,7 @@ impl<O: Copy> Io<O> {
         req.sent_at = now;
         let wait = match (req.timeout, &mut self.adaptive) {
             (Some(fixed), _) => fixed,
+            (None, Some(a)) if req.is_passed_on() => a.wait_relayed(req.to, req.sent, now),
             (None, Some(a)) => a.wait(req.to, req.sent, rng, now),
             (None, None) => TIMEOUT,
         };
@@ -312,6 +321,7 @@ impl<O: Copy> Io<O> {
         if let Some(a) = &mut self.adaptive
             && req.sent <= 2
             && req.timeout.is_none()
+            && !req.is_passed_on()
         {
             a.measured(from, rtt, now);
         }

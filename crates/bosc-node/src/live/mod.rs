@@ -10,7 +10,8 @@
 //!
 //! - `machine`: all that is decided; `channels`, `pump` and `snapshot` are parts of it: channels and what comes in on them,
 //!   messages out, snapshots for callers.
-//! - `conn`: one connection. `inbox`: messages on their way to a replicator. `access`: a core of the store as replication sees it.
+//! - `conn`: one connection. `inbox`: messages on their way to a replicator. `access`: a core of the store as replication sees it: whose
+//!   fault an error is, and its changes by other threads or by rot.
 //! - `shared`: what callers hold of a live core.
 //! - `blind`: what blind peers are asked, and being one.
 //! - `beside`: a drive's two cores, and whose heads of the second are taken.

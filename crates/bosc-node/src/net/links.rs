@@ -1,4 +1,5 @@
-//! Connections: a UDX stream, the encryption on it, and the frames that wait.
+//! What flows on a connection once its handshake is over: a UDX stream, the encryption on it, and the frames that wait. Which
+//! connections there should be is decided in `swarm/links`.
 
 use super::connection::{Connection, Established, Via};
 use super::machine::{FIRST_WAIT, MAX_UNOPENED, NetMachine, OPEN_TIMEOUT, PRESSED, new_credit};

@@ -7,8 +7,8 @@
 //!
 //! # Files
 //!
-//! - `machine`: all that is decided; `dial`, `links` and `topics` are parts of it: handshakes that are over, connections, topics
-//!   on the DHT.
+//! - `machine`: all that is decided; `dial`, `links`, `topics` and `facts` are parts of it: handshakes that are over, connections,
+//!   topics on the DHT, what is seen from outside.
 //! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent. `meter`: how
 //!   fast it is sent. `end`: the end of a node.
 //! - `records`: mutable records of the DHT.
@@ -23,6 +23,7 @@ mod connection;
 mod dial;
 mod dialer;
 mod end;
+mod facts;
 mod lan;
 mod life;
 mod links;

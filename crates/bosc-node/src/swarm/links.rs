@@ -1,4 +1,5 @@
-//! Connections: which are tried, which of two is kept, what follows when one ends.
+//! Which peers we are connected to: attempts, which of two connections is kept, what follows when one ends. No bytes pass
+//! here; those are in `net/links`.
 
 use super::peers::Backoff;
 use super::state::{Connected, Swarm};

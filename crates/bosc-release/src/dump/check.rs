@@ -9,8 +9,18 @@ const MAX_NAME: usize = 255;
 
 /// Why a symlink is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the symlink {0}")]
+#[error("the symlink is refused: {}", self.why())]
 pub struct LinkError(#[from] LinkProblem);
+
+impl LinkError {
+    pub(super) fn why(self) -> &'static str {
+        match self.0 {
+            LinkProblem::NoPath => "it leads nowhere",
+            LinkProblem::Leaves => "it leads out of the folder",
+            LinkProblem::UpBehindName => "it goes up behind a name",
+        }
+    }
+}
 
 /// The text of a symlink to write for the link `key` with the target `linkname`: a relative path that stays in the
 /// folder, by the rule of all symlinks ([`bosc_names::check_link`]). Absolute targets are seen from the drive's root.

@@ -126,7 +126,7 @@ fn compare<S: BlockSource>(
     if let Some(linkname) = &entry.value.linkname {
         let refuse = |e: super::check::LinkError| DumpError::Unsafe {
             key: entry.key.clone(),
-            why: e.0,
+            why: e.why(),
             outside: true,
         };
         let text = check_link(&entry.key, linkname).map_err(refuse)?;

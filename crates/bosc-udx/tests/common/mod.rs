@@ -1,6 +1,9 @@
 //! Two streams (or more) over the simulated network.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
+pub mod flows;
+pub mod rival;
+
 use bosc_testkit::{LinkConfig, Occurrence, Rng, Simulator};
 use bosc_udx::{CloseReason, Config, Event, SocketTag, Stream};
 use bytes::Bytes;

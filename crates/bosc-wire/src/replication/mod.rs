@@ -227,15 +227,6 @@ impl Replicator {
         true
     }
 
-    /// Takes [`Replicator::want_block`] back.
-    pub fn unwant_block(&mut self, block: u64) -> bool {
-        let known = self.selection.cancel_urgent(block, self.head.length);
-        if known && !self.selection.wants(block) {
-            self.stop_waiting(block);
-        }
-        known
-    }
-
     /// Asks for the hashes of the leaves of `start..end` of the present head, without the blocks: enough to learn
     /// which blocks a local file already holds. [`Event::HashReceived`] tells each that came or was there.
     pub fn want_hashes(&mut self, start: u64, end: u64, core: &dyn CoreAccess) {

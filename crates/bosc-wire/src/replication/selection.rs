@@ -238,14 +238,6 @@ impl Selection {
         self.needed.remove(block);
     }
 
-    pub(crate) fn cancel_urgent(&mut self, block: u64, length: u64) -> bool {
-        let Some(key) = self.urgent_keys.remove(&block) else { return false };
-        if self.urgent.remove(&key).is_some() {
-            self.need(block, length);
-        }
-        true
-    }
-
     /// Urgent blocks not asked for.
     pub(crate) fn urgent_blocks(&self) -> impl Iterator<Item = u64> {
         self.urgent.values().copied()

@@ -394,11 +394,6 @@ impl SecretStream {
         self.config.keep_alive = interval;
     }
 
-    /// Changes the receive timeout. Zero: off.
-    pub fn set_timeout(&mut self, timeout: Duration) {
-        self.config.timeout = timeout;
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let due = |since: Duration, after: Duration| (!after.is_zero()).then(|| since.saturating_add(after));
