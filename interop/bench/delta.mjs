@@ -30,7 +30,12 @@ const PAIRS = [
   ['sentry-cli darwin (fat)', '@sentry/cli-darwin', '3.6.2', '3.7.0', 'bin/sentry-cli'],
   ['hop: sentry-cli', '@sentry/cli-linux-x64', '3.7.0', '3.8.0', 'bin/sentry-cli'],
   ['hop: bare', 'bare-runtime-linux-x64', '1.31.0', '1.33.4', 'bin/bare'],
-  ['hop: esbuild', '@esbuild/linux-x64', '0.27.7', '0.28.2', 'bin/esbuild']
+  ['hop: esbuild', '@esbuild/linux-x64', '0.27.7', '0.28.2', 'bin/esbuild'],
+  // Nothing was tuned on these.
+  ['held back: swc linux (Rust)', '@swc/core-linux-x64-gnu', '1.16.21', '1.16.22', 'swc.linux-x64-gnu.node'],
+  ['held back: rollup linux (Rust)', '@rollup/rollup-linux-x64-gnu', '4.68.7', '4.68.8', 'rollup.linux-x64-gnu.node'],
+  ['held back: lightningcss linux (Rust)', 'lightningcss-linux-x64-gnu', '1.32.0', '1.33.0', 'lightningcss.linux-x64-gnu.node'],
+  ['held back: swc darwin arm64', '@swc/core-darwin-arm64', '1.16.18', '1.16.22', 'swc.darwin-arm64.node']
 ]
 
 const options = { only: null, out: null, cache: path.join(target, 'delta-pairs'), others: true, reuse: false }
@@ -121,10 +126,14 @@ for (const [label, name, from, to, file] of PAIRS) {
   lines.push(`| ${line.join(' | ')} |`)
   console.error(lines.at(-1))
 }
-const consecutive = ratios.filter(([label]) => !label.startsWith('hop')).map(([, r]) => Math.log(r))
-if (consecutive.length) {
-  const mean = Math.exp(consecutive.reduce((a, b) => a + b) / consecutive.length)
-  lines.push('', `Geometric mean of consecutive releases against bsdiff: ${mean.toFixed(3)}`)
+for (const [what, is] of [
+  ['consecutive releases', (label) => !/^(hop|held back):/.test(label)],
+  ['the pairs that were held back', (label) => label.startsWith('held back:')]
+]) {
+  const logs = ratios.filter(([label]) => is(label)).map(([, r]) => Math.log(r))
+  if (!logs.length) continue
+  const mean = Math.exp(logs.reduce((a, b) => a + b) / logs.length)
+  lines.push('', `Geometric mean of ${what} against bsdiff: ${mean.toFixed(3)}`)
 }
 lines.push('', `${os.cpus().length} cores, ${os.cpus()[0].model.trim()}, load ${os.loadavg()[0].toFixed(1)}`)
 console.log(lines.join('\n'))

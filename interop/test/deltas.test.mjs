@@ -184,3 +184,50 @@ test('signers, and whoever looks at a release, are told what an update costs, ea
   const listed = (await bosc.ok('line', 'show', 'shown', '--file', lines, '--timeout', '3')).last('line')
   assert.deepEqual(listed.updates, told)
 })
+
+test('provision carries deltas and hops, the same ones wherever it runs, and signers are told what they save', { timeout, skip }, async (t) => {
+  const f = await releaseFixture(t)
+  const bosc = f.bosc({ env: { BOSC_PASSPHRASE: PASSPHRASE } })
+  const { link } = (await bosc.ok('touch')).last('final')
+  const dir = f.f.tree(app(0))
+  let staged = await bosc.ok('stage', link, dir)
+  for (let release = 1; release <= 5; release++) {
+    writeTree(dir, app(release))
+    staged = await bosc.ok('stage', link, dir)
+  }
+  const costs = (p) => p.all('update-cost').filter((c) => c.platform === 'linux-x64')
+  const told = costs(staged)
+  assert.deepEqual(told.map((c) => c.from), ['1.0.4', '1.0.3', '1.0.2', '1.0.1', '1.0.0'])
+
+  const { verlink } = staged.last('final')
+  const provisioned = []
+  for (let i = 0; i < 2; i++) {
+    const target = (await bosc.ok('touch')).last('final').link
+    const none = `pear://0.0.${target.slice('pear://'.length)}`
+    const done = (await bosc.ok('provision', verlink, target, none, '--yes')).last('final').target
+    provisioned.push({ link: target, verlink: done.verlink, hash: done.core.hash, blobs: done.blobs.hash })
+  }
+  const [a, b] = provisioned
+  assert.deepEqual([a.hash, a.blobs], [b.hash, b.blobs], 'the same blocks, whoever provisions')
+
+  const patches = async (link) => {
+    const out = f.f.fresh()
+    await bosc.ok('dump', `${link}/by-delta`, out)
+    return snapshot(out)
+  }
+  const carried = await patches(a.link)
+  assert.deepEqual(carried, await patches(link), 'byte for byte')
+  const names = Object.keys(carried).map((name) => path.posix.basename(name))
+  assert.equal(names.filter((name) => /^[0-9a-f]{64}-[0-9a-f]{64}$/.test(name)).length, 2, names.join(' '))
+
+  // From the two oldest releases two patches lead to the newest: signers see what each costs.
+  const asked = await bosc.ok('multisig', 'request', a.verlink, '--force', '--config', f.configFile)
+  const shown = costs(asked)
+  const bytes = (of) => Object.fromEntries(of.map((c) => [c.from, c.bytes]))
+  assert.deepEqual(bytes(shown), bytes(told))
+  // What they would cost without is not known where the old content is not in this drive.
+  for (const c of shown) assert.ok(c.bytes < 40_000 && (c.without === null || c.without > 1_900_000), JSON.stringify(c))
+  const { request } = asked.last('final')
+  const sign = ['multisig', 'sign', request, '--yes', '--offline', '--keys', f.signers[0].dir]
+  assert.deepEqual(costs(await bosc.ok(...sign)), shown)
+})

@@ -101,6 +101,19 @@ impl<'a> OutputFile<'a> {
         Err(refused(format!("{} is {what}: it is not replaced", self.path.display())))
     }
 
+    /// Whether it may be written, and nothing is there; unless it is to be replaced.
+    ///
+    /// # Errors
+    /// As [`OutputFile::check`].
+    pub fn check_new(&self, replace: bool) -> Result<(), CommandError> {
+        self.check()?;
+        if !replace && std::fs::symlink_metadata(self.path).is_ok() {
+            return Err(refused(format!("{} exists", self.path.display()))
+                .hint("name another file, or replace it with --force"));
+        }
+        Ok(())
+    }
+
     fn is_like(&self, secret: Secret, at: &Path) -> bool {
         match self.kind {
             OutputKind::LinkKey => secret == Secret::KeyFile && key_file_of_link(at) == Some(true),

@@ -96,9 +96,9 @@ fn a_patch_is_made_inspected_and_applied() {
         "a program stays one"
     );
     // The same for people: data on stdout, talk on stderr.
-    let output = p.run(&["apply", "old", "patch", "again"]);
+    let output = p.run(&["apply", "old", "patch", "again", "--force"]);
     assert!(text(&output.stdout).starts_with("BLAKE2b-256 ") && text(&output.stderr).contains("Wrote "));
-    let output = p.run(&["make", "old", "new", "patch"]);
+    let output = p.run(&["make", "old", "new", "patch", "-f"]);
     assert_eq!(text(&output.stdout), "");
     assert!(text(&output.stderr).contains("of memory") && text(&output.stderr).contains("% of the new file"));
     assert!(text(&p.run(&["inspect", "patch"]).stdout).contains("old file "));
@@ -132,6 +132,22 @@ fn what_is_wrong_has_a_kind_and_nothing_is_written() {
         (["apply", "old", "patch", "patch"], "patch"),
     ] {
         assert_eq!(p.refused(&args, out), code(2, "ERR_EXISTS"), "{args:?}");
+    }
+    // Not with --force either; and without it over nothing that is there, a link to nothing among it.
+    fs::write(p.at("there"), "something else").unwrap();
+    std::os::unix::fs::symlink("nothing", p.at("dangling")).unwrap();
+    for out in ["there", "dangling"] {
+        for args in [["make", "old", "new", out], ["apply", "old", "patch", out]] {
+            assert_eq!(p.refused(&args, out), code(2, "ERR_EXISTS"), "{args:?}");
+        }
+    }
+    assert!(!p.at("nothing").exists());
+    for args in [["make", "old", "new", "old", "--force"], ["apply", "old", "patch", "patch", "--force"]] {
+        assert_eq!(p.refused(&args, args[3]), code(2, "ERR_EXISTS"), "{args:?}");
+    }
+    for args in [["make", "old", "new", "there", "--force"], ["apply", "old", "patch", "there", "--force"]] {
+        p.ok(&args);
+        assert_ne!(fs::read(p.at("there")).unwrap(), b"something else");
     }
     // Whatever is damaged in a patch, there is its file or none.
     for at in (0..patch.len()).step_by(patch.len() / 20) {
@@ -169,9 +185,10 @@ fn a_kill_leaves_the_old_file_or_the_new_one() {
     let p = Place::new(200_000);
     p.ok(&["make", "old", "new", "patch"]);
     let (patch, new) = (fs::read(p.at("patch")).unwrap(), fs::read(p.at("new")).unwrap());
-    for (args, out, whole) in
-        [(["make", "old", "new", "out"], "out", &patch), (["apply", "old", "patch", "out"], "out", &new)]
-    {
+    for (args, out, whole) in [
+        (["make", "old", "new", "out", "--force"], "out", &patch),
+        (["apply", "old", "patch", "out", "--force"], "out", &new),
+    ] {
         let begun = std::time::Instant::now();
         fs::write(p.at(out), "before").unwrap();
         assert!(p.run(&args).status.success());

@@ -14,20 +14,23 @@ const MODELLED: usize = 2 << 20;
 /// A piece of the new file that is packed to see how well it packs.
 const SAMPLE: usize = 64 << 10;
 
-/// How long a repetition LZMA looks for before it takes it, and how often it looks (0: by that length). Of a patch, everything is tried. Files
-/// without a base are long: so it takes three fifths of the time, and gives four hundredths more.
+/// How LZMA looks for repetitions: whether it compares ways to take them, by which index, how long one has to be to be taken at once,
+/// and how often it looks (0: by that length). Of a patch, everything is tried. Files without a base are long: so it takes the first
+/// good one (docs/performance.md has what that costs and saves).
 struct Effort {
+    mode: EncodeMode,
+    index: MfType,
     nice: u32,
     depth: i32,
 }
 
-const THOROUGH: Effort = Effort { nice: 273, depth: 0 };
-const QUICK: Effort = Effort { nice: 32, depth: 12 };
+const THOROUGH: Effort = Effort { mode: EncodeMode::Normal, index: MfType::Bt4, nice: 273, depth: 0 };
+const QUICK: Effort = Effort { mode: EncodeMode::Fast, index: MfType::Hc4, nice: 273, depth: 8 };
 
 fn lzma(bytes: &[u8], effort: &Effort) -> Result<Vec<u8>, Error> {
-    let Effort { nice, depth } = *effort;
+    let Effort { mode, index, nice, depth } = *effort;
     let back = back(bytes.len() as u64);
-    let options = LzmaOptions::new(back, 3, 0, 2, EncodeMode::Normal, nice, MfType::Bt4, depth);
+    let options = LzmaOptions::new(back, 3, 0, 2, mode, nice, index, depth);
     let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false).map_err(Error::Write)?;
     writer.write_all(bytes).map_err(Error::Write)?;
     writer.finish().map_err(Error::Write)

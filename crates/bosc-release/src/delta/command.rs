@@ -27,6 +27,8 @@ pub struct Make {
     pub new: PathBuf,
     /// Where the patch is written.
     pub patch: PathBuf,
+    /// A file that is there is replaced.
+    pub force: bool,
 }
 
 /// `delta apply`.
@@ -38,6 +40,8 @@ pub struct Apply {
     pub patch: PathBuf,
     /// Where the new file is written.
     pub new: PathBuf,
+    /// A file that is there is replaced.
+    pub force: bool,
 }
 
 /// `delta inspect`.
@@ -59,9 +63,10 @@ pub struct Bench {
 /// Writes the patch that makes the new file of the old one.
 ///
 /// # Errors
-/// Files that cannot be read, too little memory, a place that may not be written to.
+/// Files that cannot be read, too little memory, a place that may not be written to; `ERR_EXISTS`.
 pub fn make(r: &Make, sink: &mut dyn Sink, stop: &Stop) -> Result<MadeDelta, CommandError> {
-    OutputFile::new(&r.patch, OutputKind::Plain).apart_from([&r.old, &r.new]).check()?;
+    let output = OutputFile::new(&r.patch, OutputKind::Plain).apart_from([&r.old, &r.new]);
+    output.check_new(r.force)?;
     let begun = Instant::now();
     let files = Files::read(&r.old, &r.new, sink)?;
     let patch = files.patch(sink, stop)?;
@@ -75,9 +80,10 @@ pub fn make(r: &Make, sink: &mut dyn Sink, stop: &Stop) -> Result<MadeDelta, Com
 /// Writes the new file that a patch makes of an old one. It is there when its hash is the one that the patch promises.
 ///
 /// # Errors
-/// `ERR_INVALID_PATCH`, `ERR_OTHER_BASE`; files that cannot be read or written.
+/// `ERR_EXISTS`, `ERR_INVALID_PATCH`, `ERR_OTHER_BASE`; files that cannot be read or written.
 pub fn apply(r: &Apply, sink: &mut dyn Sink, stop: &Stop) -> Result<AppliedDelta, CommandError> {
-    OutputFile::new(&r.new, OutputKind::Plain).apart_from([&r.old, &r.patch]).check()?;
+    let output = OutputFile::new(&r.new, OutputKind::Plain).apart_from([&r.old, &r.patch]);
+    output.check_new(r.force)?;
     let begun = Instant::now();
     let patch = Input::open(&r.patch)?.read()?;
     let said = bosc_delta::inspect(&patch).map_err(|e| of_patch(&r.patch, e))?;

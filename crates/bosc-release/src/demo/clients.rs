@@ -168,7 +168,7 @@ impl Client {
                     Event::Updating { version, .. } if what != UPDATED => {
                         return Err(wrong(format!("{} fetches {version} instead of {what:?}", self.name)));
                     }
-                    Event::Held(held) if what != HELD => {
+                    Event::Held(held) if !belongs(what, &held.by) => {
                         return Err(wrong(format!(
                             "{} is not given {}: {:?}",
                             self.name, held.version, held.by
@@ -248,6 +248,16 @@ const UPDATED: &str = "updated";
 const HELD: &str = "held";
 const RECALLED: &str = "recalled";
 const STALE: &str = "stale";
+
+/// Whether a release is held back as it has to be, when this is waited for: whoever is stale says so of the release as well.
+fn belongs(what: &str, by: &HeldBy) -> bool {
+    match by {
+        HeldBy::Share { .. } => what == HELD,
+        HeldBy::Halt { .. } => what == RECALLED,
+        HeldBy::Stale => what == STALE,
+        _ => false,
+    }
+}
 
 /// The number of an installation that the share reaches, or does not.
 fn number(shop: &Shop<'_>, early: bool) -> Result<[u8; 16], CommandError> {

@@ -6,6 +6,7 @@
 //! - `drive`: a drive's two cores in the store. `open`: a drive brought up to date as far as peers allow, and its small files.
 //!   `look`: a link opened to see who holds it.
 //! - `follow`: followed drives, and what they fail with in this crate's words. `copies`: seeding until peers hold full copies of a drive.
+//!   `peer_table`: who they are.
 //!   `seeded`: which drives `seed` keeps available. `mirrors`: which mirrors are read for which drive.
 //! - `shared`: links whose key more than one machine has, or whose store was copied: nothing is written to them before peers
 //!   showed the newest version. `run_lock`: runs about to write one link see each other. `conflict`: two histories of one link.

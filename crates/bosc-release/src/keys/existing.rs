@@ -1,6 +1,6 @@
 //! What a file of keys may replace.
 
-use crate::error::{CommandError, ErrorKind};
+use crate::error::CommandError;
 use crate::output_file::{OutputFile, OutputKind};
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,5 @@ pub fn refuse_existing(
     kind: OutputKind,
     primary: Option<PathBuf>,
 ) -> Result<(), CommandError> {
-    OutputFile::new(file, kind).apart_from(primary).check()?;
-    if !force && std::fs::symlink_metadata(file).is_ok() {
-        return Err(CommandError::new(ErrorKind::Input, "ERR_EXISTS", format!("{} exists", file.display()))
-            .hint("name another file, or replace it with --force"));
-    }
-    Ok(())
+    OutputFile::new(file, kind).apart_from(primary).check_new(force)
 }

@@ -144,6 +144,10 @@ fn system(platform: &str) -> &str {
 /// What operators say: the files beside the manifest at every address, the one that answered first.
 fn heard(asked: &Asked<'_>) -> Result<Vec<Signed>, UpdateError> {
     let Asked { options, identity, canceller, from } = asked;
+    // A new operation forgets that the last one was ended.
+    if canceller.is_cancelled() {
+        return Err(cancelled());
+    }
     let mut http = Http::new(options, identity, canceller, ASK_FOR.min(options.manifest_timeout));
     if options.interrupt.as_ref().is_some_and(|i| i.load(Ordering::SeqCst)) {
         return Err(cancelled());

@@ -9,15 +9,15 @@
 //!
 //! Invariants:
 //! * Only versions above what is installed (and what is asked for), and below the newest; only with a build for this platform.
-//! * What cannot be had (a mirror that keeps the newest alone, a peer that cleared old blocks) is left out; the newest release is not
-//!   delayed by it for longer than [`PATIENCE`].
+//! * Where the content of one cannot be had (a mirror that keeps the newest alone, a peer that cleared old blocks), the search ends there:
+//!   it waits for that once, [`PATIENCE`].
 //! * Bounds: a history of [`MAX_HISTORY`] blocks, [`MAX_RELEASES`] releases.
 
 use super::fetching::Fetching;
 use super::options::P2pOptions;
 use super::{package, plan};
 use crate::error::{ErrorKind, UpdateError};
-use crate::release::newer;
+use crate::release::{newer, same};
 use bosc_drive::bee::Bee;
 use bosc_drive::blobs::BlobId;
 use bosc_drive::drive::{EntryValue, FILES_PREFIX};
@@ -48,11 +48,14 @@ pub(super) fn releases(
     let Some(lengths) = left_out(lengths(fetching, &db, length))? else { return Ok(found) };
     for length in lengths {
         let at = CoreSource::cut(fetching.link.db().core(), length);
-        let Some(version) = left_out(package::version(fetching, &at, length))?.flatten() else { continue };
+        let version = match package::version(fetching, &at, length) {
+            // What is older is away as well, and each wait is a long one.
+            Err(e) if e.kind() == ErrorKind::Network => break,
+            other => left_out(other)?.flatten(),
+        };
+        let Some(version) = version else { continue };
         let wanted = newer(newest, &version) && floors.iter().all(|floor| newer(&version, floor));
-        if !wanted
-            || found.iter().any(|other| !newer(&version, &other.version) && !newer(&other.version, &version))
-        {
+        if !wanted || found.iter().any(|other| same(&version, &other.version)) {
             continue;
         }
         let name = plan::find_name(fetching, &at, length, &options.name, &options.platform);

@@ -25,6 +25,9 @@ pub(crate) struct DeltaMake {
     pub(crate) new: PathBuf,
     /// The patch to write
     pub(crate) patch: PathBuf,
+    /// Replace an existing file
+    #[arg(long, short)]
+    pub(crate) force: bool,
 }
 
 /// `bosc delta apply`
@@ -36,6 +39,9 @@ pub(crate) struct DeltaApply {
     pub(crate) patch: PathBuf,
     /// The new file to write
     pub(crate) new: PathBuf,
+    /// Replace an existing file
+    #[arg(long, short)]
+    pub(crate) force: bool,
 }
 
 /// `bosc delta inspect`

@@ -23,7 +23,8 @@ fn run(a: &Delta, p: &Printer, human: &mut Human<'_>, stop: &Stop) -> Ended {
     let mut sink = |event: Event| human.event(&event);
     match a {
         Delta::Make(a) => {
-            let request = Make { old: absolute(&a.old)?, new: absolute(&a.new)?, patch: absolute(&a.patch)? };
+            let (old, new) = (absolute(&a.old)?, absolute(&a.new)?);
+            let request = Make { old, new, patch: absolute(&a.patch)?, force: a.force };
             let made = delta::make(&request, &mut sink, stop)?;
             let part = human::percent(made.bytes, made.new_bytes);
             let (size, path) = (bytes(made.bytes), made.patch.display());
@@ -31,8 +32,8 @@ fn run(a: &Delta, p: &Printer, human: &mut Human<'_>, stop: &Stop) -> Ended {
             Ok(Final::of(made))
         }
         Delta::Apply(a) => {
-            let request =
-                Apply { old: absolute(&a.old)?, patch: absolute(&a.patch)?, new: absolute(&a.new)? };
+            let (old, patch) = (absolute(&a.old)?, absolute(&a.patch)?);
+            let request = Apply { old, patch, new: absolute(&a.new)?, force: a.force };
             let applied = delta::apply(&request, &mut sink, stop)?;
             let (size, path) = (bytes(applied.bytes), applied.file.display());
             p.say(Tone::Good, &sentence(&format!("Wrote {path}: {size}, the file that the patch promises")));

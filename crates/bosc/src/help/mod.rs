@@ -45,15 +45,12 @@ use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
-use std::io::IsTerminal;
-use text::{command_line, hanging, heading, literal, paragraphs, wrap, wrap_before};
+#[cfg(test)]
+use text::WIDTH;
+use text::{command_line, hanging, heading, literal, paragraphs, width, wrap, wrap_before};
 
 pub(crate) use mistakes::hint;
 
-/// Columns of the help where there is no terminal, and of its copies in docs/.
-const WIDTH: usize = 80;
-/// Least and most columns that it takes on a terminal: wider lines are hard to read.
-const WIDTHS: (usize, usize) = (40, 100);
 /// With fewer columns than these a flag's description begins on a line of its own.
 const BESIDE: usize = 70;
 /// Columns before a description that has a line of its own.
@@ -62,14 +59,6 @@ const BELOW: usize = 10;
 const FLAG_COLUMN: usize = 35;
 /// What clap is told of the terminal: lines are broken here, and nothing moves to another line for want of room.
 const UNBROKEN: usize = 10_000;
-
-/// Columns of the help here.
-fn width() -> usize {
-    match std::io::stdout().is_terminal() {
-        true => usize::from(console::Term::stdout().size().1).clamp(WIDTHS.0, WIDTHS.1),
-        false => WIDTH,
-    }
-}
 
 /// The arguments of this process, parsed.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
@@ -156,7 +145,7 @@ fn command_in(width: usize) -> Command {
     let mut root = with_help_flag(Cli::command());
     let (own, all) = (common_flags(&root, false, width), common_flags(&root, true, width));
     root = root.mut_args(|arg| if is_common(&arg) { arg.hide(true) } else { arg });
-    dress(root, "", &Dress { common: &own, root_common: &all, width })
+    dress(root, "", &Dress { common: &own, root_common: &all, width }, &[])
 }
 
 /// What the help of each command is made with.
@@ -173,7 +162,7 @@ struct Dress<'a> {
 fn command_alone() -> Command {
     let root = with_help_flag(Cli::command());
     let root = root.mut_args(|arg| if is_common(&arg) { arg.hide(true) } else { arg });
-    dress(root, "", &Dress { common: "", root_common: "", width: WIDTH })
+    dress(root, "", &Dress { common: "", root_common: "", width: WIDTH }, &[])
 }
 
 /// `--help` and `--version` as flags that are listed with the others.
@@ -191,8 +180,9 @@ fn is_common(arg: &Arg) -> bool {
     arg.get_help_heading() == Some(COMMON)
 }
 
-/// Details, examples and common flags of a command and of all below it.
-fn dress(command: Command, path: &str, with: &Dress<'_>) -> Command {
+/// Details, examples and common flags of a command and of all below it. `above`: the columns that flags of commands above it take, which
+/// are its own as well.
+fn dress(command: Command, path: &str, with: &Dress<'_>, above: &[(String, usize)]) -> Command {
     let (page, width) = (pages::of(path), with.width);
     let mut after = String::new();
     if let Some(page) = page.filter(|p| !p.examples.is_empty()) {
@@ -230,7 +220,8 @@ fn dress(command: Command, path: &str, with: &Dress<'_>) -> Command {
     let about = command.get_about().map(|a| wrap(&a.to_string(), width)).unwrap_or_default();
     let template = format!("{about}\n\n{details}{{usage-heading}} {{usage}}\n\n{body}{after}");
     let beside = width >= BESIDE;
-    let columns = columns(&command);
+    let columns = columns(&command, above, |_| true);
+    let below_too = columns_of_all(&command, above);
     let names = command.get_subcommands().map(|c| c.get_name().len()).max().unwrap_or_default();
     command
         .help_template(template)
@@ -249,9 +240,10 @@ fn dress(command: Command, path: &str, with: &Dress<'_>) -> Command {
         })
         .mut_subcommands(|below| {
             let path = format!("{path} {}", below.get_name());
-            let below = dress(below, path.trim_start(), with);
+            let below = dress(below, path.trim_start(), with, &below_too);
             // What is shown of it in the list of the command above; its own page has it in its template.
-            let about = below.get_about().map(|a| wrap(&a.to_string(), width.saturating_sub(names + 4)));
+            let room = width.saturating_sub(if beside { names + 4 } else { BELOW });
+            let about = below.get_about().map(|a| wrap(&a.to_string(), room));
             match about {
                 Some(about) => below.about(about),
                 None => below,
@@ -268,12 +260,21 @@ fn section(arg: &Arg) -> String {
     }
 }
 
-/// The column at which clap begins the descriptions of each section.
-fn columns(command: &Command) -> Vec<(String, usize)> {
+/// The columns of the flags that the commands below have as well.
+fn columns_of_all(command: &Command, above: &[(String, usize)]) -> Vec<(String, usize)> {
+    columns(command, above, Arg::is_global_set)
+}
+
+/// The column at which clap begins the descriptions of each section, for the flags that count.
+fn columns(
+    command: &Command,
+    above: &[(String, usize)],
+    counts: impl Fn(&Arg) -> bool,
+) -> Vec<(String, usize)> {
     let mut built = command.clone();
     built.build();
-    let mut out: Vec<(String, usize)> = Vec::new();
-    for arg in built.get_arguments().filter(|arg| !arg.is_hide_set()) {
+    let mut out: Vec<(String, usize)> = above.to_vec();
+    for arg in built.get_arguments().filter(|arg| !arg.is_hide_set() && counts(arg)) {
         let short = if arg.is_positional() { 0 } else { 4 };
         let (of, column) = (section(arg), 2 + short + arg.to_string().chars().count() + 2);
         match out.iter_mut().find(|(heading, _)| *heading == of) {
@@ -319,11 +320,17 @@ fn common_flags(command: &Command, root: bool, width: usize) -> String {
     out
 }
 
-/// How many characters clap adds to the help of a flag: its default and its variable.
+/// How many characters clap adds to the help of a flag: its default, its variable, its other names, and the values it takes.
 fn added(arg: &Arg) -> usize {
     let shown = !arg.is_hide_default_value_set() && arg.get_action().takes_values();
     let default: usize = arg.get_default_values().iter().filter(|_| shown).map(|v| v.len() + 12).sum();
-    default + arg.get_env().map_or(0, |v| v.len() + 8)
+    let names: usize = arg.get_visible_aliases().unwrap_or_default().iter().map(|n| n.len() + 12).sum();
+    let values = match arg.get_action().takes_values() && !arg.is_hide_possible_values_set() {
+        true => arg.get_possible_values().iter().map(|v| v.get_name().len() + 2).sum(),
+        false => 0,
+    };
+    let values = if values > 0 { values + 18 } else { 0 };
+    default + names + values + arg.get_env().map_or(0, |v| v.len() + 8)
 }
 
 /// `bosc help [COMMAND|TOPIC]...`

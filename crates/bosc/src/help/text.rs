@@ -2,6 +2,20 @@
 
 use clap::builder::styling::Style;
 use std::fmt::Write;
+use std::io::IsTerminal;
+
+/// Columns of the help where there is no terminal, and of its copies in docs/.
+pub(super) const WIDTH: usize = 80;
+/// Least and most columns that it takes on a terminal: wider lines are hard to read.
+const WIDTHS: (usize, usize) = (40, 100);
+
+/// Columns of the help here.
+pub(super) fn width() -> usize {
+    match std::io::stdout().is_terminal() {
+        true => usize::from(console::Term::stdout().size().1).clamp(WIDTHS.0, WIDTHS.1),
+        false => WIDTH,
+    }
+}
 
 /// A heading in clap's own style.
 pub(super) fn heading(out: &mut String, text: &str) {

@@ -2,7 +2,7 @@
 
 use super::environment;
 use super::errors::{self, ERRORS};
-use super::text::{hanging, heading, literal, paragraphs};
+use super::text::{hanging, heading, literal, paragraphs, width};
 use std::fmt::Write;
 
 /// The topics, each with its line in `bosc --help`.
@@ -41,7 +41,7 @@ pub(super) fn pointers(width: usize) -> String {
 
 /// What `bosc help TOPIC` prints, if there is such a topic.
 pub(super) fn text(topic: &str) -> Option<String> {
-    let (mut out, width) = (String::new(), super::width());
+    let (mut out, width) = (String::new(), width());
     match topic {
         "exit-codes" => {
             heading(&mut out, "Exit codes");
