@@ -250,3 +250,38 @@ test('clients that ask for too much lose their channel, and the others are serve
   const seed = bosc.start('seed', link, '--blind-peer', again.key)
   await seed.until('blind-peer', (b) => b.state === 'whole')
 })
+
+test('doctor says whether a blind peer is reached, what it keeps, and what to do', { timeout, skip }, async (t) => {
+  const f = await fixture(t)
+  const { bosc, link, whoami } = await staged(f)
+  const blind = await boscBlindPeer(f, ['--allow', whoami])
+  const seed = bosc.start('seed', link)
+  await seed.until('announced')
+  const other = f.bosc()
+  const found = async () => {
+    const said = await other.end(['doctor', link, '--timeout', '10', '--blind-peer', blind.key])
+    return said.all('finding').filter((l) => l.check === 'blind-peer')
+  }
+  const [not] = await found()
+  assert.equal(not.level, 'warn')
+  assert.match(not.message, /reached, and does not keep the link/)
+  assert.ok(not.next.includes(`bosc seed ${link} --blind-peer ${blind.key}`), not.next)
+  assert.ok(!blind.running.all('add').length, 'doctor asks for nothing')
+
+  await seed.stop()
+  let keeping = bosc.start('seed', link, '--blind-peer', blind.key)
+  await keeping.until('blind-peer', (b) => b.state === 'whole')
+  const [whole] = await found()
+  assert.equal(whole.level, 'ok', JSON.stringify(whole))
+  assert.match(whole.message, /keeps the link up to length \d+$/)
+  assert.equal(whole.next, null)
+
+  await keeping.stop()
+  await blind.running.stop('SIGKILL')
+  keeping = bosc.start('seed', link)
+  await keeping.until('announced')
+  const [away] = await found()
+  assert.equal(away.level, 'warn')
+  assert.match(away.message, /was not reached/)
+  assert.ok(away.next)
+})

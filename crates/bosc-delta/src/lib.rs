@@ -50,15 +50,18 @@
 //!
 //! # Files
 //!
-//! - `base`, `error`, `inspect`, `hash`: what callers see beside the two verbs.
-//! - `format`: a patch's header and tables, and where its parts are. `coder`: the arithmetic coder. `script`: what it codes: copies, how far
-//!   the expectation holds, what is there instead. `literals`: the bytes that no copy gives.
-//! - `packed`: what is packed inside a file: opened, packed again, and how much of both a patch may ask for; `packed/deflate/`: the bytes that
-//!   zlib and gzip pack to (`blocks`: where blocks end). `common`: how far two texts are alike.
-//! - `layout`: addresses and regions. `field`: a reference. `extract`: references found, and how much of the old file
-//!   may be read for that. `map`: where bytes went. `walk`: the
-//!   expectation, the same for both sides. `derive`: ranges that are computed.
-//! - `apply`, `make`: the verbs.
+//! - `base`, `error`, `inspect`, `hash`: what callers see beside the two verbs: the old file read at positions, what is refused and
+//!   the longest file, what a patch says of itself, the hash of files.
+//! - `format`: a patch's header and tables, their bounds, and where its parts are. `coder`: the arithmetic coder. `script`: what it
+//!   codes: copies, how far the expectation holds, what is there instead. `literals`: the bytes that no copy gives, by models
+//!   (LZMA's: `apply/extra`).
+//! - `packed`: what is packed inside a file: opened, packed again, and how much of both a patch may ask for. The bytes that zlib and gzip
+//!   pack to are made in `packed/deflate/`, with where blocks end in its `blocks`. `common`: how far two texts are alike.
+//! - `layout`: addresses and regions of a file in memory. `field`: a reference. `extract`: references found, and how much of the old
+//!   file may be read for that. `map`: where bytes went. `walk`: the expectation, the same for both sides, and how many corrections
+//!   are kept. `derive`: ranges that are computed, and what is held for them.
+//! - `apply`: the new file from a patch, proved by its hash. `make`: a patch from two files: what matches, which packages and
+//!   executables are understood, when the file is packed alone instead.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

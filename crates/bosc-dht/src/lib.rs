@@ -78,12 +78,15 @@
 //!
 //! # Files
 //!
-//! - `dht/`: the node, its id and when that changes. `rpc/`: requests, replies, retries, tokens. `query`: one query. `table`: who we know, sorted by it. `nat`: our own
-//!   address.
+//! - `dht/`: the node, its id and when that changes. `rpc/`: requests, replies, retries, tokens, command and error numbers. `query`:
+//!   one query: whom it asks next, when its walk is over, how many nodes it looks at. `table`: who we know, by distance and by when
+//!   they were heard of, how many in a row. `nat`: our own address, by majority of what others say.
 //! - `records/`: what is kept for others, and what a request must show before it is stored (`records/store`).
-//! - `messages`: the values inside requests and replies. `router`: handshakes on their way through us.
-//! - `connect/`: from a key to a connection. `addr`: addresses and ids. `config`: settings and bounds. `event`: what goes in and
-//!   out. `ids`: what names something under way. `rng`: randomness, handed in.
+//! - `messages`: the values inside requests and replies, and what is signed. `router`: handshakes and holepunch rounds of others on
+//!   their way through us.
+//! - `connect/`: from a key to a connection. `addr`: addresses and ids. `config`: settings, and the bounds of all that others can
+//!   have us keep: records, values and their age, per host. `event`: what goes in and out. `ids`: what names something under way, and
+//!   the error when too much is. `rng`: randomness, handed in.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

@@ -16,8 +16,11 @@
 //!
 //! # Files
 //!
-//! - `bee/`: `tree` reads, `batch` puts, deletes and rebalances, `diff`, `history`. `drive/`, `blobs/`, `chunker/`: see above. `source`: where blocks come from. `walk`: walks that stop and go on.
-//! - `deltas`: where a drive keeps patches of its files. `json`: JSON as JavaScript writes it. `error`: what can go wrong.
+//! - `bee/`: keys in a core: searched, walked, changed, compared; what is taken of a tree at most. `drive/`: entries and paths,
+//!   symlinks, the longest of each. `blobs/`: contents, block maps and their size. `chunker/`: cut points, shortest and longest
+//!   chunk. `source`: where blocks come from. `walk`: walks that stop and go on.
+//! - `deltas`: where a drive keeps patches of its files: keys, hops, routes of how many. `json`: JSON as JavaScript writes it.
+//!   `error`: what can go wrong: missing, damaged.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 pub mod bee;

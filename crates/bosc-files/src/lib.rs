@@ -32,11 +32,15 @@
 //!
 //! # Files
 //!
-//! - `unix` and `other`: folders ([`Dir`]) by handle, and where there are none. `resolve`: the way to one. `tree`: whole ones.
-//! - `replace`: a file replaced in one step. `small`: a program's small files and locks (the installer's lock: `bosc-updater/src/install/fs/lock`). `sparse`: zeros that take no room.
-//! - `work`: a folder to work in. `plain`: a file that is read by its path. `descriptor`: one that was given open.
+//! - `unix` and `other`: folders ([`Dir`]) by handle, and where there are none. `resolve`: the way to one: whose links are followed,
+//!   how many. `tree`: whole ones.
+//! - `replace`: a file replaced in one step: owner, mode, what is never replaced, links to it. `small`: a program's small files and
+//!   locks (the installer's lock: `bosc-updater/src/install/fs/lock`). `sparse`: zeros that take no room.
+//! - `work`: a folder to work in, and what a killed process left of one. `plain`: a file that is read by its path: FIFOs, devices,
+//!   standard input. `descriptor`: one that was given open.
 //! - `meta`: what a name stands for. `names`: names and whose they are. `windows`: one call of that system.
-//! - `op`, `step`, `faults`: calls that a test makes fail. `full`: whether a disk is full. `given`: whose a new file is.
+//! - `op`, `step`, `faults`: calls that a test makes fail. `full`: whether a disk is full. `given`: whose a new file is, made by
+//!   root.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 // Windows: one call, see `windows`.
 #![cfg_attr(not(windows), forbid(unsafe_code))]

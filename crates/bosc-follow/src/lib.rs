@@ -29,14 +29,17 @@
 //!
 //! # Files
 //!
-//! - `drive`: a followed drive. `core`: one core of it. `cores`: a drive's two cores in the store. `topics`: those that are joined.
-//! - `beside`: whether both cores are of one history.
-//! - `wait`: the one way to wait. `stop`: being asked to end. `news`: telling without being asked. `meet`: two runs that look for
-//!   each other.
-//! - `read`: the one way to read what may not be here. `source`: blocks for it. `offer/`: where bytes come from. `mirror/`: heads and
-//!   blocks from static files, at the same time as from peers.
-//! - `vouch`: whose word counts. `operators`: what operators of a link say. `policy`: who they are, as
-//!   far as that is here. `error`: why a drive could not be followed.
+//! - `drive`: a followed drive. `core`: one core of it: its newest head, when nobody is left to wait for. `cores`: a drive's two
+//!   cores in the store. `topics`: those that are joined, and which are urgent.
+//! - `beside`: whether both cores are of one history, and what follows while they are not.
+//! - `wait`: the one way to wait: deadline, stall, alarm. `stop`: being asked to end. `news`: telling without being asked, and what
+//!   is news. `meet`: two runs that look for each other, and how long.
+//! - `read`: the one way to read what may not be here, and how often a block is fetched anew. `source`: blocks for it. `offer/`:
+//!   where bytes come from, in which order, guesses and patches. `mirror/`: heads and blocks from static files, at the same time as
+//!   from peers.
+//! - `vouch`: whose word counts: peers that proved our history, claims in vain, how many are remembered. `operators`: what operators
+//!   of a link say, from DHT and mirrors, how long is waited. `policy`: who they are, as far as that is here. `error`: why a drive
+//!   could not be followed.
 #![forbid(unsafe_code)]
 
 mod beside;

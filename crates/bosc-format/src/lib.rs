@@ -13,11 +13,13 @@
 //!
 //! # Files
 //!
-//! - [`codec`], [`crypto`], [`id`]: bytes, hashes and signatures, keys as text.
-//! - [`flat_tree`], [`merkle`]: the numbering of tree nodes; growing, cutting and reading trees.
-//! - [`proof`]: answering requests, and checking answers before anything is believed.
-//! - [`manifest`], [`corestore`]: who may sign a core, its key, signatures joined into one and checked; keys derived from it or from a primary key.
-//! - [`link`]: `pear://` links. [`signing`]: requests and responses of a quorum.
+//! - [`codec`], [`crypto`], [`id`]: bytes (compact encoding); hashes and signatures; keys as text (z-base-32, hex).
+//! - [`flat_tree`], [`merkle`]: the numbering of tree nodes and the largest core; growing, cutting and reading trees.
+//! - [`proof`]: answering requests, and checking answers before anything is believed; whose fault a bad one is; forks and conflicts.
+//! - [`manifest`], [`corestore`]: who may sign a core, how many, its key, signatures joined into one and checked; keys derived from
+//!   it or from a primary key.
+//! - [`link`]: `pear://` links, verlinks and hashlinks, what is refused in one. [`signing`]: requests and responses of a quorum, and
+//!   what is never signed.
 //! - `testing`: trees and vectors for the tests of this crate.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]

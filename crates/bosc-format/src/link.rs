@@ -15,6 +15,10 @@
 //! A path that is no link is taken whole, `?` and `#` included.
 //!
 //! Bound: [`MAX_LINK`] bytes.
+//!
+//! # Files
+//!
+//! - `encode`: percent-encoding and dot segments.
 
 use crate::crypto::{CoreKey, Hash};
 use crate::id;

@@ -13,9 +13,10 @@
 //!
 //! # Files
 //!
-//! - `fields`: what a manifest says. `bounds`: how much of it is taken. `encoding`: its bytes. `derive`: keys, and manifests made
-//!   from others.
-//! - `verifier`: one head and its signature. `multisig`: several signatures in one.
+//! - `fields`: what a manifest says. `bounds`: how many signers, how long user data and signatures. `encoding`: its bytes, versions
+//!   and flags. `derive`: keys (of the blobs core, too), the usual quorum, and manifests made from others.
+//! - `verifier`: one head and its signature: what signers sign, compat keys, the quorum that counts. `multisig`: several signatures
+//!   in one, patches.
 
 mod bounds;
 mod derive;

@@ -12,8 +12,8 @@
 //!
 //! # Files
 //!
-//! - `node`: one node. `head`: one signed state. `reader`: where nodes are kept.
-//! - `append`: a longer head. `query`: a stored tree is read.
+//! - `node`: one node, and the most bytes. `head`: one signed state, when it is well formed. `reader`: where nodes are kept.
+//! - `append`: a longer head. `query`: a stored tree is read: offsets, seeks, missing nodes, roots of shorter trees.
 
 mod append;
 mod head;

@@ -18,7 +18,8 @@
 //! # Files
 //!
 //! - `request`: what is asked for. `answer`: what comes, not proved yet.
-//! - `create`: answers a request. `verify`: checks an answer against what is known of a core, with `tree` for its parts.
+//! - `create`: answers a request, with nodes in which order. `verify`: checks an answer against what is known of a core, sizes set
+//!   right, a head on its own, two histories; with `tree` for its parts.
 //! - `hashed`: blocks of several answers hashed side by side. `reorg`: a tree replaced by one of a higher fork.
 //! - `error`: why a proof was not accepted, and whose fault that is.
 

@@ -38,9 +38,11 @@
 //!
 //! # Files
 //!
-//! - `head`: the head. `layout`: tiles, pieces, lineages, and what each is called.
-//! - `tree`: tiles that were proved. `read`: which ranges to ask for, and what is in an answer.
-//! - `publish`: what is written for a new head, and what is not needed any more.
+//! - `head`: the head: its bytes, the largest, the note of a sparse mirror. `layout`: tiles, pieces, lineages, what each is called,
+//!   and how large and how many.
+//! - `tree`: tiles that were proved, how many are kept, and when one is refused. `read`: which ranges to ask for, when a whole piece,
+//!   and what is in an answer.
+//! - `publish`: what is written for a new head, small pieces joined, and what is not needed any more.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

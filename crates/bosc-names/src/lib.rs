@@ -20,8 +20,9 @@
 //!
 //! # Files
 //!
-//! - Here: the rules for one name.
-//! - `twins`: names that a file system takes for one. `link`: where a symlink inside a build may lead.
+//! - Here: the rules for one name, its longest.
+//! - `twins`: names that a file system takes for one: case, Unicode forms. `link`: where a symlink inside a build may lead, its
+//!   longest target.
 //! - `target`: the systems that a name is meant for.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 

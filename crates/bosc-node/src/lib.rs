@@ -1,5 +1,9 @@
 //! Sockets, timers, swarm, live cores: the part of Bosc that touches the network.
 //!
+//! It owns the sockets, the two threads, which peers are connected and which blocks are asked of whom. It never decides what a
+//! block means, never signs, and gives no caller a byte that is not proved; what a drive is, is above it (`bosc-drive`,
+//! `bosc-follow`), what is on the disk below (`bosc-store`). Where its files are: the end of this text.
+//!
 //! A [`Node`] runs two threads of its own: one owns the sockets (see `net`), one the cores (see `live`). Callers
 //! talk to it with blocking calls; everything they can watch is a snapshot, and [`Node::signal`] wakes them when
 //! one has changed.
@@ -46,13 +50,15 @@
 //!
 //! # Files
 //!
-//! - `net/`, `live/`: the two threads. `between`: what they are told. `credit`: how much may wait between them
-//!   (what one connection may have unsent or unacknowledged: `net/share`).
-//! - `mapping/`: a port of the router that leads to ours.
-//! - `swarm/`: who to look for and to connect to. `bootstrap`: the DHT nodes that are known at the start. `nodes`: those of an earlier
-//!   run.
-//! - `record`: records of the DHT, and where an answer about one is put. `record_query`: a question, as its caller holds it.
-//! - `status`: what callers can see. `signal`: waiting until it has changed.
+//! - `net/`, `live/`: the two threads. `between`: what they are told. `credit`: how much may wait between them: when frames are made,
+//!   when sockets are read no more (what one connection may have unsent or unacknowledged, and who is closed for memory:
+//!   `net/share`).
+//! - `mapping/`: a port of the router that leads to ours (UPnP, NAT-PMP, PCP): asked for, renewed, taken back.
+//! - `swarm/`: who to look for and to connect to, and which connection is kept. `bootstrap`: the DHT nodes that are known at the
+//!   start, as people write them. `nodes`: those of an earlier run: how many are kept, for how long, their format in the store.
+//! - `record`: records of the DHT: how long a value may be, and where an answer about one is put. `record_query`: a question, as its
+//!   caller holds it.
+//! - `status`: what callers can see: peers, copies, conflicts (how many are kept). `signal`: waiting until it has changed.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 
@@ -398,6 +404,12 @@ impl Node {
     pub fn ask_blind_peer(&self, peer: PublicKey, cores: Option<BlindCores>) {
         let _ = self.net.send(NetCommand::Name { peer, named: cores.is_some() });
         let _ = self.live.send(Input::AskBlindPeer { peer, cores });
+    }
+
+    /// Connects to a peer for its own sake, whatever topics are joined, and stays connected until it is not named any more; a
+    /// connection that is there then stays.
+    pub fn name_peer(&self, peer: PublicKey, named: bool) {
+        let _ = self.net.send(NetCommand::Name { peer, named });
     }
 
     /// How the blind peers stand that are asked. [`Node::signal`] is raised when it changes.

@@ -47,9 +47,11 @@
 //!
 //! # Files
 //!
-//! - `policy`: the quorum's file, `json`: its text. `share`: how far, and who is in it. `statement`: an operator's word as bytes. `seen`: what is remembered
-//!   of them.
-//!   `statements`: several of them in one file. `manifest`: what stands for a link where there is none. `decision`: what follows.
+//! - `policy`: the quorum's file: fields, what follows where one is missing, how many operators and how long freshness. `json`: its
+//!   text, in which no name comes twice. `share`: how far, and who is in it: a place that never changes. `statement`: an operator's
+//!   word as bytes, versions in one, its signature. `seen`: what is remembered of them, and of two which counts. `statements`:
+//!   several of them in one file, which was not cut off. `manifest`: what stands for a link where there is none. `decision`: what
+//!   follows: offered, held, recalled, stale; a statement from the future.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

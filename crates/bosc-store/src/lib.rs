@@ -55,17 +55,21 @@
 //!
 //! # Files
 //!
-//! - `store`: finding and making cores. `core/`: one core. `batch`: several cores changed as one. `events`: telling others
-//!   that a core changed.
-//! - `open`: opens a folder, by the rules in `folder_state`. `options`: how. `owner`: what handles hold, and the thread that
-//!   commits beside downloads. `identity/`: whether this store is a copy.
-//! - `inner`: what all handles share, and the order of locks. `core_state`: what all handles of one core share; `recent`: blocks
-//!   of it that came just now. `lock`: taking a lock.
-//! - `commit`: everything pending, in one transaction. `pending`: a commit on its way. `edits`, `delta`: a change to one
-//!   core before it is made. `sequence`: `SEQ`.
-//! - `db`: the database. `page`, `record`, `rows`: its rows. `cache`: pages in memory.
-//! - `segment/`: block bytes. `gc`: disk space given back; `reserve`: what that needs on a full disk. `disk/`: file operations as a trait, so that a test can have a
-//!   disk that crashes.
+//! - `store`: finding and making cores, names and keys. `core/`: one core. `batch`: several cores changed as one. `events`: telling
+//!   others that a core changed.
+//! - `open`: opens a folder, cleans up what a crash left, by the rules in `folder_state`: new, damaged, put back, of a newer version.
+//!   `options`: how: bounds of pending bytes and of the cache. `owner`: what handles hold, and the thread that commits beside
+//!   downloads. `identity/`: whether this store is a copy.
+//! - `inner`: what all handles share, the order of locks, and how full the pending state is. `core_state`: what all handles of one
+//!   core share; `recent`: blocks of it that came just now. `lock`: taking a lock.
+//! - `commit`: everything pending, in one transaction, in which order, and what follows when it fails. `pending`: a commit on its
+//!   way. `edits`, `delta`: a change to one core before it is made, put aside when it is too large. `sequence`: `SEQ`, by which a
+//!   database put back is noticed.
+//! - `db`: the database, its tables and version, its panics and failed commits. `page`, `record`: rows of a core, their format.
+//!   `rows`: rows that callers name: longest name and value. `cache`: pages in memory.
+//! - `segment/`: block bytes, the largest block (`files`). `gc`: disk space given back, in which steps, on a full disk; `reserve`:
+//!   what that needs on a full disk. `disk/`: file operations as a trait, so that a test can have a disk that crashes; the owner's
+//!   lock, files' modes.
 //! - `error`: failures, by who is to blame. `random`: random bytes of the system.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]

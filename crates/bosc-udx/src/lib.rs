@@ -1,5 +1,9 @@
 //! UDX: reliable, congestion-controlled streams over UDP, as a state machine without IO.
 //!
+//! It owns order, repetition, pacing, windows and packet sizes of a stream, and what is passed on between two streams of others.
+//! It never touches a socket or a clock, never encrypts and never proves who sent a byte: that is `bosc-wire`'s, above it. Where
+//! its files are: the end of this text.
+//!
 //! Speaks the wire format of libudx, the C library in npm udx-native 1.21.3, in both directions.
 //!
 //! # Driving a stream
@@ -63,13 +67,17 @@
 //!
 //! # Files
 //!
-//! - `stream/`: the state machine: packets in (`input`) and out (`output`), time (`timers`), a peer that moves (`stray`, `strays`). `table`: the
-//!   streams of a node.
-//! - `relay`: packets passed on between two streams of others.
-//! - `send/`: what is sent next, first time or again (`mod`); acknowledgements (`ack`); what counts as lost, and when a probe is due (`loss`). `recv`: order and the window.
-//! - `bbr`: congestion control, with `filter`. `pacer`: when a packet may go. `rtt`: round trips. `mtu`: packet size.
-//! - `header`: the wire format. `sequence`: its numbers. `ranges`: sets of them.
-//! - `config`, `event`, `stats`: what the owner chooses, is told, and may count.
+//! - `stream/`: the state machine, its states and bounds: packets in (`input`, with whose DESTROY counts, the firewall, messages) and
+//!   out (`output`), time (`timers`, with keep-alives, idle and linger limits, when a silent peer is given up), a peer that moves
+//!   (`stray`, `strays`). `table`: the streams of a node: which one a datagram is for, turns, time-outs.
+//! - `relay`: packets passed on between two streams of others: rates, what waits, when a pair is over.
+//! - `send/`: what is sent next, first time or again, and how much may be under way (`mod`); acknowledgements (`ack`); what counts as
+//!   lost, when a probe is due, and a timeout (`loss`). `recv`: order, the window that is told, and how far a peer may overshoot it.
+//! - `bbr`: congestion control (rate, window, steps back after loss or before a queue), with `filter`. `pacer`: when a packet may go,
+//!   the largest burst. `rtt`: round trips, the least and most that a retransmission waits, a machine that slept. `mtu`: packet size,
+//!   its probes, least and most.
+//! - `header`: the wire format, flags, how many ranges. `sequence`: its numbers. `ranges`: sets of them.
+//! - `config`, `event`, `stats`: what the owner chooses (receive window, time-outs), is told (why a stream closed), and may count.
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 #![forbid(unsafe_code)]
 

@@ -13,7 +13,7 @@ mod common;
 use bosc_testkit::{LinkConfig, Replay};
 use bosc_udx::{CloseReason, Config, Event};
 use bytes::Bytes;
-use common::{Pair, payload, rate};
+use common::{Pair, address, payload, rate};
 use std::time::Duration;
 
 fn seconds(n: u64) -> Duration {
@@ -303,4 +303,19 @@ fn flipped_bits_never_panic() {
         let held = pair.b.stream.readable().max(pair.a.stream.readable());
         assert!(held <= 5_000_000);
     }
+}
+
+#[test]
+fn a_first_packet_that_is_lost_is_repeated_before_a_second_is_over() {
+    let mut pair = Pair::new(1, LinkConfig::delay(Duration::from_millis(50)));
+    pair.net.cut(address(1), address(2), true);
+    pair.a.to_write = payload(1, 100);
+    pair.run(Duration::from_millis(10), |_| false);
+    pair.net.cut(address(1), address(2), false);
+    assert!(
+        pair.run(Duration::from_millis(700), |pair| pair.b.read.len() == 100),
+        "{:?}",
+        pair.a.stream.stats()
+    );
+    assert_eq!(pair.a.stream.stats().tail_probes, 1);
 }

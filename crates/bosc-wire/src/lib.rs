@@ -3,12 +3,12 @@
 //! It owns handshakes, encryption, channels, and what is asked of which peer on them. It never opens a connection (`bosc-node`),
 //! never finds a peer (`bosc-dht`), and keeps no block: it proves what arrives and hands it on. Its files:
 //!
-//! * [`noise`]: the handshakes (IK, XX over Ed25519 points).
-//! * [`secret_stream`]: framed, encrypted messages over an ordered byte stream.
-//! * [`mux`]: protomux, many channels over one secret stream.
-//! * [`replication`]: the hypercore wire protocol over a mux.
-//! * [`blind_relay`]: what two peers and the relay between them say to each other.
-//! * [`blind_peer`]: what peers say to one that keeps their cores available.
+//! * [`noise`]: the handshakes (IK, XX over Ed25519 points), points that are refused, the longest message.
+//! * [`secret_stream`]: framed, encrypted messages over an ordered byte stream; the longest.
+//! * [`mux`]: protomux, many channels over one secret stream; frames and batches, what a peer can make us keep.
+//! * [`replication`]: the hypercore wire protocol over a mux: what is asked of whom, forks and conflicts, peers that lie or are silent.
+//! * [`blind_relay`]: what two peers and the relay between them say to each other, and which tokens are paired.
+//! * [`blind_peer`]: what peers say to one that keeps their cores available; how many cores a message may name.
 //! * [`secretbox`]: one-shot sealed messages for datagrams and holepunch payloads.
 //!
 //! Each module says which JavaScript package and file decides what is right.

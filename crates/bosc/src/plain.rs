@@ -24,6 +24,10 @@
 //!
 //! Not told apart: letters of one script that look alike (`l`, `I`, `1`), and words of right-to-left scripts whose order a
 //! terminal changes by itself.
+//!
+//! # Files
+//!
+//! - `letters`: characters that show nothing, second spellings, joiners, how many marks a letter has, look-alikes of Latin ones.
 
 mod letters;
 

@@ -19,6 +19,12 @@
 //!    is some or the command is stopped. With [`Full::Forget`] nobody waits, and what is worth least is forgotten.
 //! 4. While a question is open ([`Screen::question`]) nothing is written.
 //! 5. Nobody waits for a terminal after the command was stopped: see [`Screen::close`] and [`stuck`].
+//!
+//! # Files
+//!
+//! - Here: the thread, questions, who waits for a slow or stopped terminal and how long. `queue`: lines that wait: how many bytes,
+//!   what is left out or forgotten first. `status`: rows that are drawn in place: how many, cut to which width, a window that
+//!   changes.
 
 mod queue;
 mod status;

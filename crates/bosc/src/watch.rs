@@ -18,6 +18,12 @@
 //! When stdin closes, the application is gone: it ends, as with `quit`. Only after `relaunch` it stays, because then it is
 //! the one that rolls a build back which cannot start. A signal that ends it (a logout, a closed terminal) counts as `closing`.
 //! Commands are read whether or not its output is: see [`crate::screen`].
+//!
+//! # Files
+//!
+//! - Here: the lines that are read and how long one may be, `relaunch`, how long the application may take to end. `args`: flags, and
+//!   what they make of the updater; files with headers or a certificate. `event`: what is said, and what goes first while nobody
+//!   reads. `errors`: codes and hints of the updater's errors. `ui`: what is drawn with `--ui`.
 
 mod args;
 mod errors;

@@ -1,6 +1,7 @@
 //! The new file from the old one and a patch.
 //!
-//! - Here: the order of things. `extra`: the bytes that no copy gives. `truth`: what is there instead of what was expected.
+//! - Here: the order of things, the hash that the result must have. `extra`: the bytes that no copy gives, and how far LZMA may look
+//!   back. `truth`: what is there instead of what was expected.
 //! - `output`: what is written: in order, with derived ranges filled in.
 
 mod extra;

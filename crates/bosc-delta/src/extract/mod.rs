@@ -4,9 +4,10 @@
 //!
 //! # Files
 //!
-//! - Here: blocks, their cache, what is walked at the start.
-//! - `window`: bytes in memory. `x86`: lengths of instructions. `code`: references in code. `data`: references in data, record by record.
-//! - `jumps`: jump tables. `go`: what Go's runtime keeps. `unwind`: compact unwinding of Mach-O.
+//! - Here: blocks, their cache, what is walked at the start, versions.
+//! - `window`: bytes in memory. `x86`: lengths of instructions. `code`: references in code (x86-64, arm64). `data`: references in
+//!   data, record by record.
+//! - `jumps`: jump tables. `go`: what Go's runtime keeps, how many references. `unwind`: compact unwinding of Mach-O.
 
 mod code;
 mod data;

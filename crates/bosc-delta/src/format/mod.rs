@@ -1,7 +1,7 @@
 //! A patch's bytes. Drawn in docs/formats.md.
 //!
-//! - Here: the header and where the parts are.
-//! - `numbers`: whole numbers in bytes. `tables`: layouts, derived ranges and anchors.
+//! - Here: the header, versions, where the parts are, how many copies.
+//! - `numbers`: whole numbers in bytes. `tables`: layouts, derived ranges and anchors, and how many of each.
 
 mod numbers;
 mod tables;

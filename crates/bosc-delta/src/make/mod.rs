@@ -2,8 +2,10 @@
 //!
 //! # Files
 //!
-//! - Here: the order of things. `read`: layouts. `labels`: images without what moves. `suffix`, `matching`: what is nearly the same.
-//! - `inside`: what is packed in both, and programs anywhere. `truth`: what is written down. `pack`: new bytes, packed, and the patch that needs no base.
+//! - Here: the order of things. `read`: layouts from headers of executables. `labels`: images without what moves. `suffix`,
+//!   `matching`: what is nearly the same, the shortest match.
+//! - `inside`: what is packed in both (zip, gzip, squashfs), and programs anywhere. `truth`: what is written down. `pack`: new bytes,
+//!   packed, and the patch that needs no base.
 
 mod inside;
 mod labels;

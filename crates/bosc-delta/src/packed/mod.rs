@@ -6,9 +6,10 @@
 //!
 //! # Files
 //!
-//! - Here: unpacking and packing what is at hand. `level`: ways of packing, levels, and how much a file may have inside. `recipe`: levels
-//!   in a patch. `opened`: the inside of the old file, read at positions. `rebuild`: the new file from its inside, packed again as its bytes
-//!   come, and how much work that may be. `inflate`, `deflate/`: unpacks; the bytes that zlib and gzip pack to.
+//! - Here: unpacking and packing what is at hand. `level`: ways of packing, levels, and how much a file may have inside. `recipe`:
+//!   levels in a patch: how many, how long, and whether they fit the files. `opened`: the inside of the old file, read at positions:
+//!   chunks and states kept, how much is unpacked in all. `rebuild`: the new file from its inside, packed again as its bytes come,
+//!   and how much work that may be. `inflate`, `deflate/`: unpacks; the bytes that zlib and gzip pack to.
 
 mod deflate;
 mod inflate;

@@ -40,11 +40,15 @@
 //!
 //! # Files
 //!
-//! - `client`: the connecting side. `server`: the listening side. `punch/`: the way between two NATs.
-//!   `blind`: the way through a blind relay.
-//! - `secure`: the Noise handshake, and sealed holepunch rounds. `payload`: what travels inside both. `reach`: which
-//!   addresses can be reached from where.
-//! - `config`: settings and bounds. `event`: what happens to a connection. `names`: what names one under way, and who waits for what.
+//! - Here: in which order ways are tried, stream packets that come early, the answer that is the same for the same message.
+//! - `client`: the connecting side: through which relays and how many it asks, and when it gives up. `server`: the listening side:
+//!   who is refused, how long a peer has to come, which handshake makes room. `punch/`: the way between two NATs. `blind`: the way
+//!   through a blind relay: whose relay counts, when it is asked, what follows when it fails.
+//! - `secure`: the Noise handshake, sealed holepunch rounds, and the token that shows that a host receives. `payload`: what travels
+//!   inside both: fields, versions, kinds of firewall, errors. `reach`: which addresses can be reached from where (private, reserved,
+//!   public, the same network).
+//! - `config`: settings and bounds: time-outs, handshakes, punchers, early packets. `event`: what happens to a connection: made,
+//!   failed and why, counted. `names`: what names one under way, and who waits for what.
 //!
 //! [`Connector`] is the state that these files share.
 

@@ -2,11 +2,18 @@
 //!
 //! # Files
 //!
-//! - `bootstrap`: finds our own place in the id space, finds out whether we are reachable and makes us persistent.
-//! - `tick`: every five seconds: pings old nodes, refreshes the table, judges the network.
-//! - `serve`: answers others. `queries`: drives the queries. `listen`: keeps key pairs announced.
-//! - `commands`: what the layer above asks for. `owner`: who wants the result of a request.
-//! - `life`: the network under us changes, we sleep for a while. `mapping`: a port of our router that leads to us.
+//! - Here: the way in and out, how many nodes a walk asks at once, when it is said that no bootstrap node answers.
+//! - `bootstrap`: finds our own place in the id space, finds out whether we are reachable (firewalled) and makes us persistent.
+//! - `tick`: every five seconds: pings old nodes, refreshes the table, judges the network, notices a sleep, decides when to try to be
+//!   persistent.
+//! - `serve`: answers others: to whom a large value goes, delayed pings, hints that a node is down. `queries`: drives the queries:
+//!   nodes of an earlier run, a background walk, unannounces and storing. `listen`: keeps key pairs announced at their relays: how
+//!   many, pinged and announced again when.
+//! - `commands`: what the layer above asks for: requests, pings, lookups, announces, values; how long a handshake's reply is waited
+//!   for. `owner`: who wants the result of a request.
+//! - `life`: the network under us changes, we sleep for a while; what is sent and announced again, and how often a NAT that moves us
+//!   is followed. `mapping`: a port of our router that leads to us: how many nodes have to reach us there, and when that is checked
+//!   again.
 //!
 //! [`Dht`] is the state that these files share.
 

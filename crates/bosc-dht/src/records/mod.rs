@@ -3,8 +3,9 @@
 //!
 //! # Files
 //!
-//! - `store`: what is stored, once a request shows a token and the key's signature (an immutable
-//!   value: the right hash), and what is answered. `peers`: who announced on topics. `cache`: a bounded map.
+//! - `store`: what is stored, once a request shows a token and the key's signature (an immutable value: the right hash; a mutable
+//!   one: a higher seq), a bump from the future, and what is answered. `peers`: who announced on topics, how many of a topic, and
+//!   whose record makes room. `cache`: a bounded map, and how old an entry gets.
 
 pub(crate) mod cache;
 pub(crate) mod peers;

@@ -2,8 +2,11 @@
 //!
 //! # Files
 //!
-//! - `io`: requests in flight. `wire`: datagrams. `tokens`: who may store something here.
-//! - `adaptive`: how long to wait. `congestion`: how many at once. `health`: whether the network works.
+//! - Here: numbers of commands and errors. `io`: requests in flight: transaction ids, how often each is sent again, whose reply
+//!   counts. `wire`: datagrams, their flags and fields, how many closer nodes. `tokens`: who may store something here, and how long a
+//!   token is good.
+//! - `adaptive`: how long to wait for a reply. `congestion`: how many at once. `health`: whether the network works: online, degraded,
+//!   offline.
 
 pub(crate) mod adaptive;
 pub(crate) mod congestion;

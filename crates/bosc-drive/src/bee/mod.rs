@@ -9,11 +9,13 @@
 //!
 //! # Files
 //!
-//! - `view`: a bee at one version. `entry`: a key and its value. `bounds`: what is taken of it at most.
-//! - `tree`: nodes, and one key. `range`: keys in order. `history`: all operations in theirs. `diff`: two versions compared.
-//! - `batch`: puts and deletes that become one append, on the tree in `pending`. `rising`: the same of keys in order, made
-//!   as it grows. `versions`: which lengths are versions.
-//! - `proto`: blocks as bytes.
+//! - `view`: a bee at one version. `entry`: a key and its value. `bounds`: what is taken of it at most: keys, nodes, depth; when a
+//!   node is split.
+//! - `tree`: nodes, and one key. `range`: keys in order, bounds of a range, keys that come in another order. `history`: all
+//!   operations in theirs. `diff`: two versions compared.
+//! - `batch`: puts and deletes that become one append, on the tree in `pending`: splits, merges, what writes a block. `rising`: the
+//!   same of keys in order, made as it grows. `versions`: which lengths are versions, and which are inside a batch.
+//! - `proto`: blocks as bytes, fields that are skipped or refused.
 
 mod batch;
 mod bounds;

@@ -7,7 +7,8 @@
 //!
 //! # Files
 //!
-//! - `read`: a blob's bytes. `write`: which blocks are new, and the map that names them. `map`: maps as bytes.
+//! - `read`: a blob's bytes, also a range of them. `write`: which blocks are new, and the map that names them; blocks of a plain
+//!   blob. `map`: maps as bytes, how many references.
 //! - `id`: the name of a blob.
 
 mod id;

@@ -8,6 +8,11 @@
 //! everything older than 64 bytes, so the walk starts 64 bytes before the shortest chunk's end. And four stretches of
 //! the same data are walked at once, each warmed up with the 64 bytes before it, because one walk alone waits for its
 //! own table look-ups.
+//!
+//! # Files
+//!
+//! - Here: where chunks end, the shortest and the longest. `rabin`: the rolling fingerprint: window, polynomial, stretches walked at
+//!   once.
 
 mod rabin;
 

@@ -5,7 +5,9 @@
 //!
 //! # Files
 //!
-//! - `entry`: what is said of a file. `path`: its name. `key`: its key in the bee. `list`: all of them. `batch`: changes as one append.
+//! - Here: lookups, and how many symlinks are followed. `entry`: what is said of a file, its longest value. `path`: its name: how
+//!   those of people are read, which keys are refused. `key`: its key in the bee. `list`: all of them, folders, differences. `batch`:
+//!   changes as one append.
 
 mod batch;
 pub(crate) mod entry;

@@ -38,10 +38,11 @@
 //!
 //! # Files
 //!
-//! - `hub`: the mirrors of a drive, for whoever wants something. `shared`: what their threads share. `wish`: what is wanted, and who brings
-//!   what of it.
-//! - `work`: the threads, and when each does what. `known`: one mirror's verified heads and trees. `take`: what came, put into the core.
-//! - `carrier`: who moves bytes. `folder`: from a folder. `fault`: what can be wrong.
+//! - `hub`: the mirrors of a drive, how many, for whoever wants something. `shared`: what their threads share. `wish`: what is
+//!   wanted, who brings what of it, how many wishes and for how long.
+//! - `work`: the threads, and when each does what: looks at the head, the start that peers have, pauses after a fault. `known`: one
+//!   mirror's verified heads and trees, rounds of tiles for a proof. `take`: what came, put into the core: proved, another fork.
+//! - `carrier`: who moves bytes. `folder`: from a folder. `fault`: what can be wrong, each kind told apart.
 
 mod carrier;
 mod fault;

@@ -28,8 +28,9 @@
 //!
 //! # Files
 //!
-//! - `guess`: guesses proved against the tree. `peers`: the dearest offer.
-//! - `gathering`: blocks from several offers. `patch`: blocks of a file that a patch makes.
+//! - `guess`: guesses proved against the tree, and in how many rounds. `peers`: the dearest offer.
+//! - `gathering`: blocks from several offers: costs, bounds, when one is left. `patch`: blocks of a file that a patch makes: the
+//!   longest patch, when one pays, when it is given up.
 
 mod gathering;
 mod guess;

@@ -8,13 +8,16 @@
 //!
 //! # Files
 //!
-//! - `machine`: all that is decided; `channels`, `pump` and `snapshot` are parts of it: channels and what comes in on them,
-//!   messages out, snapshots for callers.
-//! - `conn`: one connection. `inbox`: messages on their way to a replicator. `access`: a core of the store as replication sees it: whose
-//!   fault an error is, and its changes by other threads or by rot.
-//! - `shared`: what callers hold of a live core.
-//! - `blind`: what blind peers are asked, and being one.
-//! - `beside`: a drive's two cores, and whose heads of the second are taken.
+//! - `machine`: all that is decided: which cores are offered to whom, what a misbehaving peer costs, when received blocks are
+//!   flushed; `channels`, `pump` and `snapshot` are parts of it: channels, the proof that both sides know the key, and what comes in
+//!   on them; messages out, whose turn it is; snapshots for callers.
+//! - `conn`: one connection. `inbox`: messages on their way to a replicator: how many and how much wait to be hashed together.
+//!   `access`: a core of the store as replication sees it: whose fault an error is (the peer's or our store's), its changes by other
+//!   threads or by rot, and how much is made for one connection in a turn.
+//! - `shared`: what callers hold of a live core: its snapshot, and downloads.
+//! - `blind`: what blind peers are asked, and being one: how many keys and wishes a client may have, how fast, and who is offered
+//!   what is kept.
+//! - `beside`: a drive's two cores, and whose heads of the second are taken where a key signed two histories.
 
 mod access;
 mod beside;

@@ -24,8 +24,10 @@
 //!
 //! # Files
 //!
-//! - `kinds`: what a mapping is. `pcp`: messages of PCP and NAT-PMP. `igd`: UPnP's search, description and commands. `http`: one bounded request. `gateway`:
-//!   where the router is.
+//! - Here: when is looked, when a lease is renewed and given back, how long all that may take.
+//! - `kinds`: what a mapping is, how it was got. `pcp`: messages of PCP and NAT-PMP, which answers count, how long each is waited
+//!   for. `igd`: UPnP's search, description and commands, which devices are asked, what its error numbers lead to. `http`: one
+//!   request to a router, bounded in bytes and time. `gateway`: where the router is.
 
 mod gateway;
 mod http;

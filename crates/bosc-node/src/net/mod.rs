@@ -7,16 +7,23 @@
 //!
 //! # Files
 //!
-//! - `machine`: all that is decided; `dial`, `links`, `topics` and `facts` are parts of it: handshakes that are over, connections,
-//!   topics on the DHT, what is seen from outside.
-//! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query. `share`: memory for what was sent. `meter`: how
-//!   fast it is sent. `end`: the end of a node.
-//! - `records`: mutable records of the DHT.
-//! - `watch`: noticing that the network changed or the machine slept. `life`: what follows from it, and resting.
+//! - Here: how many datagrams a call sends or receives, and when DHT nodes are kept for the next run.
+//! - `machine`: all that is decided; how long a connection may take to open, and how many that are not open are kept. `dial`,
+//!   `links`, `topics` and `facts` are parts of it: handshakes that are over; connections: who makes room for a new one, keep-alives, encryption,
+//!   frames written and read; topics on the DHT, and handshakes of banned peers that are not answered; what is seen
+//!   from outside.
+//! - `dialer`: outgoing attempts. `connection`: what is kept of a connection and of a query, and when a frame that does not grow is
+//!   stuck. `share`: memory for what was sent and is not acknowledged or waits to be written, and which connection that stopped is
+//!   closed. `meter`: how fast all together send (a rate that is set), shared fairly.
+//! - `end`: the end of a node: in which order, and how long it may take.
+//! - `records`: mutable records of the DHT: got, put, and when a question is given up.
+//! - `watch`: noticing that the network changed or the machine slept: how it is told, how often it is looked. `life`: what follows
+//!   from it (which links are asked, how long they have to answer), and resting.
 //! - `lan/`: peers in the same local network, without a DHT.
 //! - `relay/`: blind relays that we use, and being one.
 //! - `alarm`: sleeping until a time-out without being woken on the way.
-//! - `socket`: one UDP socket, many datagrams a call. `pool`: sockets for holepunching. `tags`: how sockets are called.
+//! - `socket`: one UDP socket, many datagrams a call, its buffers. `pool`: sockets for holepunching, and how many at most. `tags`:
+//!   how sockets are called.
 
 mod alarm;
 mod connection;

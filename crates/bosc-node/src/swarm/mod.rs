@@ -30,10 +30,13 @@
 //!
 //! # Files
 //!
-//! - `peers`: who is known, queued, banned. `urgency`: topics that somebody waits on.
-//! - `room`: which connection goes when there is no room for another, and when the next peer is dialled.
-//! - `state`: the machine and its timers. `topics` and `links` are parts of it: topics and their queries, connections.
-//! - `joined`: a topic that is joined. `types`: what a swarm and its owner tell each other.
+//! - `peers`: who is known (how many), queued, banned, named; when one that was lost is tried again, and when under a one-time key.
+//!   `urgency`: topics that somebody waits on: how soon is looked again.
+//! - `room`: which connection goes when there is no room for another (unproved, idle, busy; the part of one network), and when the
+//!   next peer is dialled.
+//! - `state`: the machine and its timers. `topics` and `links` are parts of it: topics joined and left, refreshed, looked at again
+//!   when nobody is found or the network fails; connections: which of two is kept, and what follows when one ends.
+//! - `joined`: a topic that is joined. `types`: what a swarm and its owner tell each other, its limits and back-off.
 
 mod joined;
 mod links;

@@ -5,8 +5,8 @@
 //!
 //! # Files
 //!
-//! - `plan`: which cores are kept, fetched and cleared. `record`: what is remembered of one in the store. `command`: doing it.
-//!   `event`: what is told.
+//! - `plan`: which cores are kept, fetched and cleared: their order, a network's share, the grace of one that nobody wants. `record`:
+//!   what is remembered of one in the store. `command`: doing it, how many are announced. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;

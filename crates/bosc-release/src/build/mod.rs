@@ -20,10 +20,11 @@
 //!
 //! # Files
 //!
-//! - `package`: what is released, from package.json, Cargo.toml or tauri.conf.json (`json5`: its other form). `release_package`: that of a folder which `stage` or
-//!   `publish` is given. `plan`: what goes where, and which paths, names and targets are refused. `checks`: secrets and
-//!   names.
-//! - `copy`: files into the tree. `place`: the target and the work folder beside it. `event`: what is reported. `errors`: of files.
+//! - `package`: what is released, from package.json, Cargo.toml, tauri.conf.json (`json5`: its other form) or pyproject.toml;
+//!   workspaces above. `release_package`: that of a folder which `stage` or `publish` is given, made where there is none. `plan`:
+//!   what goes where, platforms, and which paths, names and targets are refused. `checks`: secrets and names.
+//! - `copy`: files into the tree: executable bits, links. `place`: the target and the work folder beside it, when a target is
+//!   replaced. `event`: what is reported. `errors`: of files.
 
 mod checks;
 mod copy;

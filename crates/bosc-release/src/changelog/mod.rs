@@ -1,5 +1,10 @@
 //! A `CHANGELOG.md`: releases start at a line `## ...`; the first word of the heading, without brackets and a leading
 //! `v`, is the version. Lines within code fences are not headings.
+//!
+//! # Files
+//!
+//! - Here: how releases are told apart in the text, its size, how many are shown. `command`: what `changelog` runs. `event`: what is
+//!   told.
 
 pub(crate) mod command;
 pub mod event;

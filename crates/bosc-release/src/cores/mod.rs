@@ -1,4 +1,8 @@
 //! `cores`: the cores that a store keeps.
+//!
+//! # Files
+//!
+//! - `command`: what is listed. `event`: what is told of a core.
 
 pub(crate) mod command;
 pub mod event;

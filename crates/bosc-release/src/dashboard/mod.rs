@@ -27,8 +27,10 @@
 //!
 //! # Files
 //!
-//! - `command`: the loop, and which lines are shown. `live`: what a followed drive says at one moment. `examine`: what takes time.
-//! - `ceremony`: who signed, what is missing. `adoption`: versions over 90 days. `snapshot`: all of it as plain data.
+//! - `command`: the loop, which lines are shown, how often what is looked at. `live`: what a followed drive says at one moment.
+//!   `examine`: what takes time: history, costs, policy, doctor, their bounds.
+//! - `ceremony`: who signed, what is missing, which files of a folder are read. `adoption`: versions over 90 days, the file of them.
+//!   `snapshot`: all of it as plain data, how many of each and how long.
 //! - `page/`: the data as HTML. `server/`: HTTP, and who gets in. `event`: what is reported.
 
 mod adoption;

@@ -10,8 +10,9 @@
 //!
 //! # Files
 //!
-//! - `command`: the four commands. `bench`: what others make of the same files.
-//! - `work`: a patch made on a thread of its own, and the memory it takes. `input`: files that are read. `event`: what is told.
+//! - `command`: the four commands. `bench`: what others make of the same files, how they are started.
+//! - `work`: a patch made on a thread of its own, and the memory it takes. `input`: files that are read, and their size. `event`:
+//!   what is told.
 
 mod bench;
 mod command;

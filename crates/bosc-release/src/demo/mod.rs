@@ -5,9 +5,10 @@
 //!
 //! # Files
 //!
-//! - `pipeline`: the release that two of three sign. `updates`: the program that updates itself, in two `builds`. The first part is here.
+//! - `pipeline`: the release that two of three sign. `updates`: the program that updates itself, in two `builds`. The first part is
+//!   here.
 //! - `control`: the release by a web server and what an operator does with it, at `clients` that reach nothing but a `web` server.
-//! - `files`: folders that are made, changed, compared. `show`: a step at a time. `event`: what is reported.
+//! - `files`: folders that are made, changed, compared. `show`: a step at a time, how long any may take. `event`: what is reported.
 
 mod builds;
 mod clients;

@@ -1,4 +1,8 @@
 //! `dht`: a node of the DHT itself, for private networks, or all nodes of one on loopback.
+//!
+//! # Files
+//!
+//! - Here: a node, or a network of how many on loopback. `command`: what `data dht` tells, how many nodes. `event`: what is told.
 
 mod command;
 pub mod event;

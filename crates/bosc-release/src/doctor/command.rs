@@ -1,5 +1,6 @@
 //! `doctor`: gathers what is known of a link and has it judged.
 
+use super::blind::Named;
 use super::client::client;
 use super::event::{Diagnosis, DoctorEvent, Examined, RotSeen, SeedersSeen};
 use super::facts::{Facts, Rules, RulesSeen};
@@ -8,12 +9,12 @@ use super::judge::judge;
 use super::request::Doctor;
 use crate::clock::now;
 use crate::command::{Sink, Stop};
-use crate::engine::Engine;
 use crate::engine::conflict::way_out;
 use crate::engine::drive::parse_link;
 use crate::engine::errors::no_dht;
 use crate::engine::open::Opened;
 use crate::engine::shared::SharedKey;
+use crate::engine::{Engine, public_keys};
 use crate::error::{CommandError, ErrorKind};
 use crate::policy::check::check;
 use crate::policy::command::standings;
@@ -57,6 +58,7 @@ impl Engine {
         client(&Facts::default(), request.version.as_deref(), None).map_err(no_version)?;
         let seeding = self.in_use(&bosc_format::crypto::discovery_key(&link.key));
         let _mirrors = self.read_mirrors(&link.key, &request.mirrors)?;
+        let named = Named::new(self, public_keys(&request.blind_peers, "--blind-peer")?)?;
         let opened = self.open_watched(&link, timeout, stop)?;
         let mut facts = self.facts(&opened, &link, timeout, stop)?;
         facts.seeding = seeding;
@@ -67,6 +69,9 @@ impl Engine {
         facts.installed = request.app.as_deref().map(installed);
         facts.journal_damaged = request.app.as_deref().and_then(damaged_journal);
         self.count_copies(&opened, &mut facts, stop)?;
+        if let Some(named) = &named {
+            facts.blind_peers = named.look(&opened, &facts, needed_blobs(&opened, &facts), stop)?;
+        }
         facts.rules = self.rules_seen(&opened, &facts, timeout, stop)?;
         self.tell_conflicts(&opened, sink)?;
         if let Some(conflict) = self.known_conflict(&opened.drive)? {
@@ -225,11 +230,7 @@ impl Engine {
     /// Counts who holds everything, giving peers a moment to say what they hold.
     fn count_copies(&self, opened: &Opened, facts: &mut Facts, stop: &Stop) -> Result<(), CommandError> {
         let Some(followed) = &opened.followed else { return Ok(()) };
-        let needed = if facts.batch_end && facts.at > 1 {
-            Drive::checkout(opened.entries(), facts.at).blobs_length().unwrap_or(0)
-        } else {
-            0
-        };
+        let needed = needed_blobs(opened, facts);
         let count = || {
             let (d, b) = followed.statuses();
             let full_db = whole(&d, d.length);
@@ -275,6 +276,15 @@ fn damaged_journal(app: &Path) -> Option<String> {
     let options = Options::new(app, semver::Version::new(0, 0, 0));
     let found = Installer::open(options).and_then(|installer| installer.damaged_journal());
     found.ok().flatten().map(|path| path.display().to_string())
+}
+
+/// How many blobs the version that is looked at needs.
+fn needed_blobs(opened: &Opened, facts: &Facts) -> u64 {
+    if facts.batch_end && facts.at > 1 {
+        Drive::checkout(opened.entries(), facts.at).blobs_length().unwrap_or(0)
+    } else {
+        0
+    }
 }
 
 /// Who holds the first `length` blocks of a core.

@@ -1,5 +1,6 @@
 //! What is known of a link: the engine gathers it.
 
+use super::blind::BlindPeerSeen;
 use crate::policy::event::{Heard, PolicyFinding};
 use crate::policy::shown::{FreshnessShown, VersionStanding};
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,8 @@ pub struct Facts {
     pub journal_damaged: Option<String>,
     /// What is known of its rules; none if nothing is.
     pub rules: Option<RulesSeen>,
+    /// Blind peers that are to keep it.
+    pub blind_peers: Vec<BlindPeerSeen>,
 }
 
 /// What is known of a link's rules.

@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::finding::{AddFinding, Finding, Level, finding};
-use super::{release, rules};
+use super::{blind, release, rules};
 
 /// Judges a link.
 pub fn judge(f: &Facts) -> Vec<Finding> {
@@ -36,6 +36,7 @@ pub fn judge(f: &Facts) -> Vec<Finding> {
         }
         None => {}
     }
+    blind::blind_peers(f, &mut add);
     if f.length == 0 {
         return out;
     }

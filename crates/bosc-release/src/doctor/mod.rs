@@ -3,11 +3,15 @@
 //!
 //! # Files
 //!
-//! - `command`: gathers the facts. `content`: what the files of a drive say. `facts`: what is known of a link.
-//! - `judge`: the findings, and those of the link itself. `release`: those of what it releases. `rules`: those of its rules and operators. `finding`: one of them.
-//! - `nat`: which NAT this machine is behind.
-//! - `client`: whether a client would update. `request`: what is asked for. `event`: events, and the result.
+//! - `command`: gathers the facts, how long for each. `content`: what the files of a drive say, how many are looked at. `facts`: what
+//!   is known of a link.
+//! - `judge`: the findings, and those of the link itself: found, written, seeded, signed. `release`: those of what it releases:
+//!   package.json, platforms, names, versions that were not raised. `rules`: those of its rules and operators, freshness. `finding`:
+//!   one of them.
+//! - `nat`: which NAT this machine is behind, and whom holepunching reaches.
+//! - `blind`: blind peers that are to keep it. `client`: whether a client would update. `request`: what is asked for. `event`: events, and the result.
 
+mod blind;
 mod client;
 pub(crate) mod command;
 mod content;
@@ -22,6 +26,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use blind::BlindPeerSeen;
 pub use client::{Client, client};
 pub use facts::{Facts, FilesFound, Platform, Rules, RulesSeen};
 pub use finding::{Finding, Level};

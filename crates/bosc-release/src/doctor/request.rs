@@ -20,4 +20,7 @@ pub struct Doctor {
     /// Mirrors to read from beside peers: URLs, or absolute paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mirrors: Vec<String>,
+    /// Public keys of blind peers that are to keep the link.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blind_peers: Vec<String>,
 }

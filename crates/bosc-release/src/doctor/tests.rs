@@ -29,6 +29,10 @@ fn healthy() -> Facts {
     }
 }
 
+fn blind(reached: bool, db: Option<u64>, blobs: u64) -> BlindPeerSeen {
+    BlindPeerSeen { key: "b".into(), reached, db, blobs, needed: 4 }
+}
+
 fn level(f: &Facts, check: &str) -> Level {
     judge(f).iter().filter(|x| x.check == check).map(|x| x.level).max().unwrap()
 }
@@ -43,6 +47,11 @@ fn a_healthy_link_has_nothing_bad_and_every_other_finding_says_what_to_do() {
         ("seeders", Level::Warn, Box::new(|f| f.full = (1, 1, 1))),
         ("seeders", Level::Warn, Box::new(|f| (f.peers, f.full, f.mirrors) = (0, (0, 0, 0), 1))),
         ("fork", Level::Warn, Box::new(|f| f.fork = 1)),
+        ("blind-peer", Level::Warn, Box::new(|f| f.blind_peers = vec![blind(false, None, 0)])),
+        ("blind-peer", Level::Warn, Box::new(|f| f.blind_peers = vec![blind(true, None, 0)])),
+        ("blind-peer", Level::Warn, Box::new(|f| f.blind_peers = vec![blind(true, Some(8), 4)])),
+        ("blind-peer", Level::Warn, Box::new(|f| f.blind_peers = vec![blind(true, Some(9), 3)])),
+        ("blind-peer", Level::Ok, Box::new(|f| f.blind_peers = vec![blind(true, Some(9), 4)])),
         ("batch", Level::Bad, Box::new(|f| f.batch_end = false)),
         ("signers", Level::Warn, Box::new(|f| (f.signers, f.quorum) = (3, 1))),
         ("signers", Level::Warn, Box::new(|f| (f.signers, f.quorum) = (3, 3))),

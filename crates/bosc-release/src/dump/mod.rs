@@ -21,10 +21,14 @@
 //!
 //! # Files
 //!
-//! - `command`: `bosc dump` on the engine. `plan`: drive against folder. `actions`: what is to be done. `event`: what is reported.
-//! - `check`: which entries may be written. `scope`: what of the folder may be touched. `root`: the folder, by handle.
-//! - `write`: one file. `prune`: what the drive does not have.
-//! - `packed`: packed copies of whole files, before blocks. `request`: what is asked for, and why it fails.
+//! - `command`: `bosc dump` on the engine: a version without a file, a folder in use, files told as events. `plan`: drive against
+//!   folder: what is equal. `actions`: what is to be done. `event`: what is reported.
+//! - `check`: which entries may be written: keys, nesting, links that leave. `scope`: what of the folder may be touched: a path,
+//!   `--only`. `root`: the folder, by handle, and what is moved aside.
+//! - `write`: one file: compared first, replaced at once, links and executable bits. `prune`: what the drive does not have, found and
+//!   removed; names spelled otherwise.
+//! - `packed`: packed copies of whole files, before blocks: how many are looked at, how long. `request`: what is asked for, and why
+//!   it fails.
 
 mod actions;
 mod check;

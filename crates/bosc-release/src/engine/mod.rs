@@ -3,15 +3,18 @@
 //!
 //! # Files
 //!
-//! - `drive`: a drive's two cores in the store. `open`: a drive brought up to date as far as peers allow, and its small files.
-//!   `look`: a link opened to see who holds it.
-//! - `follow`: followed drives, and what they fail with in this crate's words. `copies`: seeding until peers hold full copies of a drive.
-//!   `peer_table`: who they are.
-//!   `seeded`: which drives `seed` keeps available. `mirrors`: which mirrors are read for which drive.
-//! - `shared`: links whose key more than one machine has, or whose store was copied: nothing is written to them before peers
-//!   showed the newest version. `run_lock`: runs about to write one link see each other. `conflict`: two histories of one link.
-//! - `prepare`: what the node has to be for a request. `pace`: how fast all scrubs together read. `folders`: names of work folders in the store. `errors`: what the store and the
-//!   network fail with, in words.
+//! - Here: when it is said that no DHT node answers.
+//! - `drive`: a drive's two cores in the store; links that are refused, a length inside a batch. `open`: a drive brought up to date
+//!   as far as peers allow, and its small files, the largest package.json. `look`: a link opened to see who holds it, how long nobody
+//!   is waited for.
+//! - `follow`: followed drives, and what they fail with in this crate's words; the usual `--timeout`. `copies`: seeding until peers
+//!   hold full copies of a drive, and the error when too few do. `seeded`: which drives `seed` keeps available. `mirrors`: which
+//!   mirrors are read for which drive. `peer_table`: who has a drive, and how many peers are named.
+//! - `shared`: links whose key more than one machine has, or whose store was copied: nothing is written to them before peers showed
+//!   the newest version; how long these are looked for. `run_lock`: runs about to write one link see each other, how long they wait.
+//!   `conflict`: two histories of one link, told and kept.
+//! - `prepare`: what the node has to be for a request. `pace`: how fast all scrubs together read. `folders`: names of work folders in
+//!   the store. `errors`: what the store and the network fail with, in words, and the ways back from a damaged store.
 
 pub(crate) mod conflict;
 pub(crate) mod copies;

@@ -32,6 +32,10 @@
 //!    the program. [`Event::line`] and [`Output::data`] are for the latter: they are the same without the names of the
 //!    features.
 //! 3. A value that goes through the hand-over comes out equal.
+//!
+//! # Files
+//!
+//! - `link`: events of any command that reads or writes a link. `fields`: how fields are written that serde has no word for.
 
 #[cfg(test)]
 mod around_tests;

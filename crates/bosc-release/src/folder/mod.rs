@@ -3,8 +3,10 @@
 //!
 //! # Files
 //!
-//! - `scan/`: what a folder holds. `glob`: which of it is taken. `ignore_file`: `.boscignore`. `pattern`: what both have in common.
-//! - `package`: package.json. `said_version`: the version that a build says of itself.
+//! - `scan/`: what a folder holds, links, what cannot be read. `glob`: which of it is taken: patterns of flags. `ignore_file`: reads
+//!   `.boscignore` (or `.pearignore`), its syntax and size. `pattern`: what both have in common: how many and how long.
+//! - `package`: package.json: where it must lie, its size, fields that clients cannot use. `said_version`: the version that a build
+//!   says of itself.
 //! - `portable_names`: names that some client cannot hold. `diff`: one changed file, as it is reported.
 
 pub mod diff;

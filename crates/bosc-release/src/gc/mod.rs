@@ -1,4 +1,8 @@
 //! `gc`: giving disk space back.
+//!
+//! # Files
+//!
+//! - `command`: what of a link, of downloads, of the stage index and of the store goes, and what never does. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;

@@ -1,4 +1,8 @@
 //! `info`: what a link holds.
+//!
+//! # Files
+//!
+//! - `command`: what of a link is read. `event/`: what is told.
 
 pub(crate) mod command;
 pub mod event;

@@ -20,10 +20,13 @@
 //!
 //! # Files
 //!
-//! - `candidates`: which applications a folder may be the project of. `look`: what one says of itself. `found`: both as data.
-//! - `outputs`: where tools put their builds. `platform`: what a build runs on. `read`: files of a project.
-//! - `plan`: which files are written. `config`: `bosc.toml`. `workflow`: for CI. `templates/`: the lines for an application.
-//! - `write`: onto the disk. `diff`: a change as people read it. `event`: what is told.
+//! - `candidates`: which applications a folder may be the project of, workspaces. `look`: what one says of itself, and names that are
+//!   refused. `found`: both as data.
+//! - `outputs`: where tools put their builds. `platform`: what a build runs on, by its first bytes. `read`: files of a project, none
+//!   outside it.
+//! - `plan`: which files are written, the name of the link. `config`: what is put into `bosc.toml`. `workflow`: the files for CI, and
+//!   where. `templates/`: the lines for an application.
+//! - `write`: onto the disk, where what is there is what was shown. `diff`: a change as people read it. `event`: what is told.
 
 mod candidates;
 mod config;

@@ -10,6 +10,10 @@
 //!
 //! Invariant: the last part of every destination is the name of an artifact, which is the application's or a
 //! program's name with one of four extensions, which is a plain file name.
+//!
+//! # Files
+//!
+//! - Here: where an application goes. `command/`: what `install` does, what it refuses, a kill. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;

@@ -4,10 +4,13 @@
 //!
 //! # Files
 //!
-//! - `command`: `bosc keys` on the engine. `backup`: files of write keys. `event`: what is reported.
-//! - `keyring/`: a folder of signing keys. `signing_key/`: one of them. `transfer`: one as a line of text.
-//! - `guarded`: secrets in memory. `files`: files that nobody else can read. `existing`: what such a file may replace.
-//! - `forms`: spellings of one passphrase.
+//! - `command`: `bosc keys` on the engine: export, backup, import, links marked shared, the shortest passphrase. `backup`: files of
+//!   write keys: their format, cost, bounds. `event`: what is reported.
+//! - `keyring/`: a folder of signing keys: which folder, names, order of writes. `signing_key/`: one of them: its bytes, how much
+//!   memory and work its file may ask for, a wrong passphrase. `transfer`: one as a line of text.
+//! - `guarded`: secrets in memory, kept from swap and core dumps. `files`: files that nobody else can read. `existing`: what such a
+//!   file may replace.
+//! - `forms`: spellings of one passphrase (accents).
 
 pub mod backup;
 pub(crate) mod command;

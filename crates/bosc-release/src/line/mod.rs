@@ -24,7 +24,8 @@
 //!
 //! # Files
 //!
-//! - `file`: `bosc.toml`. `compare`: which line is ahead. `command/`: `list` and `promote`. `event/`: what is told.
+//! - `file`: reads and changes `bosc.toml` (how many lines, copies wanted). `compare`: which line is ahead. `command/`: `list` and
+//!   `promote`. `event/`: what is told.
 
 pub(crate) mod command;
 pub mod compare;

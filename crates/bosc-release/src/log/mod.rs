@@ -13,7 +13,9 @@
 //!
 //! # Files
 //!
-//! - `command`: what the command runs. `statements`: what operators say. `event`: what is told.
+//! - Here: how many releases are told.
+//! - `command`: what the command runs: which versions are one release, who signed. `statements`: what operators say, and how long
+//!   they are looked for. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;

@@ -5,9 +5,11 @@
 //!
 //! # Files
 //!
-//! - `compose`: a whole manifest. `artifact`: names of what is written, and how. `pack`: a folder into `.tar.gz`. `sign`: one
-//!   artifact. `deltas`: patches from earlier artifacts. `words`: which texts a client can use. `rules`: those that a manifest has.
-//! - `keypair`: the key that signs. `keygen`: writing one into a file. `event/`: what is told.
+//! - `compose`: a whole manifest: platforms, artifacts, its order of writes. `artifact`: names of what is written, and how. `pack`: a
+//!   folder into `.tar.gz`, the same bytes everywhere; links that leave. `sign`: one artifact. `deltas`: patches from earlier
+//!   artifacts: from how many, when one pays. `words`: which texts a client can use. `rules`: those that a manifest has.
+//! - `keypair`: the key that signs, its file, and the variable that may hold it. `keygen`: writing one into a file, and keeping one
+//!   that is there. `event/`: what is told.
 
 mod artifact;
 pub mod compose;

@@ -18,9 +18,11 @@
 //!
 //! # Files
 //!
-//! - `command`: what the command runs. `write`: one mirror brought up to date. `scope`: which blocks a sparse one holds.
-//! - `sources`: mirrors that commands read from. `keep`: a mirror kept up to date by a seeder.
-//! - `retired`: what is to be removed, and when. `statements`: what operators say, beside the head. `target/`: where it is written. `event`: what is told.
+//! - `command`: what the command runs. `write`: one mirror brought up to date: a target that holds another drive or something newer,
+//!   the order of writes, `--check`. `scope`: which blocks a sparse one holds.
+//! - `sources`: mirrors that commands read from. `keep`: a mirror kept up to date by a seeder, and when a failure is tried again.
+//! - `retired`: what is to be removed, and when. `statements`: what operators say, beside the head: the highest counter of each.
+//!   `target/`: where it is written: a folder, WebDAV, buckets, credentials. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;

@@ -19,8 +19,8 @@
 //!
 //! # Files
 //!
-//! - `command`: following. `compare`: two files side by side. `judge`: what contradicts what.
-//! - `file`: the file. `record`: what is in it. `event`: what is told.
+//! - `command`: following, and a file that was wrong before. `compare`: two files side by side. `judge`: what contradicts what.
+//! - `file`: the file: sums, a record that a kill left, damage. `record`: what is in it, and how long. `event`: what is told.
 
 pub(crate) mod command;
 mod compare;

@@ -9,10 +9,13 @@
 //!
 //! # Files
 //!
-//! - `config`: `pear.json` `multisig`, and the link that follows from it. `vanity`: a namespace for a wanted link.
-//! - `text`: requests and responses from arguments, files and standard input. `quorum`: which responses count.
-//! - `journal`: the journal of commits. `signed`: what a key signed, so that it signs no second release of a length; how
-//!   that goes with what it is asked to sign now: `command/earlier`.
+//! - Here: how many full copies, and how long is waited for them and for peers.
+//! - `config`: `pear.json` `multisig`, what is wrong with it, and the link that follows from it. `vanity`: a namespace for a wanted
+//!   link.
+//! - `text`: requests and responses from arguments, files and standard input: how they are told apart, how many and how long.
+//!   `quorum`: which responses count: a bad one, two of one signer.
+//! - `journal`: the journal of commits: its phases, how many records. `signed`: what a key signed, so that it signs no second release
+//!   of a length, the file of it and when it is written; how that goes with what it is asked to sign now: `command/earlier`.
 //! - `command/`: what the engine runs. `event`: events, and results of the subcommands. `errors`: errors by their codes.
 
 pub(crate) mod command;

@@ -25,8 +25,11 @@
 //! # Files
 //!
 //! - `manifest`: the same for a manifest over HTTPS, whose statements are in a file beside it.
-//! - `plan`: what is to be said, from what is known. Pure. `prepare`: gathers that. `say`: keeps and puts what was signed.
-//! - `book`: what this store signed. `signed`: a statement as a record, and as text. `refresher`: a seeder that refreshes.
+//! - `plan`: what is to be said, from what is known: which counter, what is repeated, what the rules do not let this operator do.
+//!   Pure. `prepare`: gathers that, and looks for the release that is named. `say`: keeps and puts what was signed, and reads it
+//!   back.
+//! - `book`: what this store signed, never replaced by a lower one. `signed`: a statement as a record, its bytes and their most, and
+//!   as text. `refresher`: a seeder that refreshes: how often, after a failure.
 
 pub(crate) mod book;
 pub mod manifest;

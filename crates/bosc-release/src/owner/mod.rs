@@ -30,6 +30,14 @@
 //! 4. At most [`CONNECTIONS_MAX`] commands run at once; who comes then is told.
 //! 5. Closing needs no network: the listening thread is woken inside this process, also where nothing reaches 127.0.0.1,
 //!    and is waited for no longer than `CLOSING`.
+//!
+//! # Files
+//!
+//! - Here: the side that serves: the protocol, the token and how long it may take to come, how many connections and how long a line,
+//!   an asker that reads nothing, the end.
+//! - `ask`: the side that hands a command over: how long the owner may be silent, a stopped asker, the longest event. `caller`: what
+//!   of the asker's surroundings goes along, and a primary key that is another. `owner_file`: where the owner listens and its token,
+//!   in `owner.json`.
 
 pub mod ask;
 pub mod caller;

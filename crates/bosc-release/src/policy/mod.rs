@@ -13,7 +13,8 @@
 //!
 //! # Files
 //!
-//! - `command`: `policy show` and `policy check` of a link, a folder, a manifest. `look`: what is known of a link's rules now.
+//! - `command`: `policy show` and `policy check` of a link, a folder, a manifest. `look`: what is known of a link's rules now, whose
+//!   words count, how long operators are asked.
 //! - `folder`: the file of a folder. `edit`: `policy set`. `check`: what is wrong with a file, or should be looked at.
 //! - `request`: what is asked for. `event`: events, and results. `shown`: rules as data. `span`: times in words.
 

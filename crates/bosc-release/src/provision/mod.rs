@@ -32,9 +32,10 @@
 //!
 //! # Files
 //!
-//! - `plan`: what differs. `content`: a file as a list of blocks. `write`: what a plan says. `version`: what may be released.
+//! - `plan`: what differs, fields that are carried over. `content`: a file as a list of blocks. `write`: what a plan says, content
+//!   first. `version`: what may be released: above the one held.
 //! - `command/`: `bosc provision` on the engine. `event`: what is reported.
-//! - `types`: from what, how laid out, and why that fails.
+//! - `types`: from what, how laid out, how many blocks, and why that fails.
 
 pub(crate) mod command;
 mod content;

@@ -30,9 +30,13 @@
 //!
 //! # Files
 //!
-//! - `command`: `bosc publish` on the engine. `ci`: `--ci`. `own_files`: what that keeps is not published. `snapshot`: the file that a repository keeps. `cache`: the folder that
-//!   a runner keeps.
-//! - `project_file`: what `bosc.toml` says of a project. `package_edit`: the link in package.json, tauri.conf.json or Cargo.toml. `event`: what is reported.
+//! - Here: how many others have to hold a release, and how long is waited for them.
+//! - `command`: `bosc publish` on the engine: what is refused before a link is minted, artifacts built, a release that only this
+//!   runner has. `ci`: what `--ci` adds: when the newest head is known, who vouches, what is never signed. `own_files`: what that
+//!   keeps is not published. `snapshot`: the file that a repository keeps of how long a link was. `cache`: the folder that a runner
+//!   keeps: its format, heads that are not believed, a crash.
+//! - `project_file`: what `bosc.toml` says of a project. `package_edit`: the link in package.json, tauri.conf.json, Cargo.toml or
+//!   pyproject.toml, every other byte as it was. `event`: what is reported.
 
 pub mod cache;
 pub(crate) mod ci;

@@ -3,6 +3,10 @@
 //! It passes ciphertext on and sees who talks to whom, how much and when. The relay has a node of its own, beside that of the store: who
 //! connects to its key is a client and no peer, and no drive of the store is offered to it. Its key is kept in the store and stays the
 //! same.
+//!
+//! # Files
+//!
+//! - `command`: the relay's node and its key. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;

@@ -12,6 +12,11 @@
 //!
 //! `--check` looks from outside, as a client does, with a store of its own in memory: it follows the old link's `upgrade`
 //! until a link names itself.
+//!
+//! # Files
+//!
+//! - Here: conditions, how many links a follower is followed over. `command`: checks them, releases, seeds the old link. `event`:
+//!   what is told.
 
 pub(crate) mod command;
 pub(crate) mod event;

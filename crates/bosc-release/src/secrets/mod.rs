@@ -52,12 +52,15 @@
 //!
 //! # Files
 //!
-//! - `content`: what the first bytes tell. `looks`: what a name tells. `programs`: secrets of other programs. `text_keys`,
-//!   `binary_keys`: private keys of other programs.
-//! - `places`: where the store in use lies. `names`: what files and folders are called. `found`: what was found. `check`: from there to errors and events.
-//! - `in_use`: keys in use. `writings`: the ways to write one down. `dumps`: what stands in dumps of files. `tests_in_use`: tests of
-//!   these. `stream`: the search through a long file. `tests_long`: tests of both.
-//! - `kinds`: what a file is. `bare`: a key that stands alone. `words`: keys of ours inside of something else. `search`: searching in bytes.
+//! - `content`: what the first bytes tell: stores, keys, PEM. `looks`: what a name tells. `programs`: files in which other programs
+//!   keep passwords and tokens. `text_keys`, `binary_keys`: private keys of other programs (minisign, age, WireGuard, OpenVPN; DER,
+//!   PKCS #12, key stores, OpenPGP).
+//! - `places`: where the store in use lies. `names`: what files and folders are called. `found`: what was found. `check`: from there
+//!   to errors and events: what is refused, `--allow` and `--allow-key`.
+//! - `in_use`: keys in use, also of another process. `writings`: the ways to write one down. `dumps`: what stands in dumps of files.
+//!   `tests_in_use`: tests of these. `stream`: the search through a long file, its window. `tests_long`: tests of both.
+//! - `kinds`: what a file is, how much of it is looked at, the number of the rules. `bare`: a key that stands alone. `words`: keys of
+//!   ours inside of something else, and tokens of large services anywhere. `search`: searching in bytes.
 
 mod bare;
 mod binary_keys;

@@ -5,11 +5,14 @@
 //!
 //! # Files
 //!
-//! - `command`: one or many links, from the start to a graceful end. `seeding`: one of them.
-//! - `blind`: blind peers that are asked to keep them, too. `links`: the file of links. `disk`: how much is fetched at most.
-//! - `board`: what is told to machines, taken from the loop; `metrics`: as Prometheus text; `health`: as yes or no, and why;
-//!   `serve`: over HTTP. `notify`: to systemd.
-//! - `scrub`: looking for rot. `event/`: what is told on the way.
+//! - Here: how long a seeder that ends may take.
+//! - `command`: one or many links, from the start to a graceful end; the file read again, DHT and router told of. `seeding`: one of
+//!   them: what is fetched, when it is whole.
+//! - `blind`: blind peers that are asked to keep them, too. `links`: the file of links: comments, bad lines, how many. `disk`: how
+//!   much is fetched at most (`--max-disk`), and which link fits.
+//! - `board`: what is told to machines, taken from the loop; `metrics`: as Prometheus text; `health`: as yes or no, and why; `serve`:
+//!   over HTTP: connections, time and size of a request. `notify`: to systemd.
+//! - `scrub`: looking for rot: how fast, how often, after an error. `event/`: what is told on the way.
 
 mod blind;
 mod board;

@@ -19,16 +19,21 @@
 //!
 //! # Files
 //!
-//! - `command`: `bosc stage` on the engine. `link_rules`: what may be published on a link.
+//! - `command`: `bosc stage` on the engine, `--truncate`, keys that must not be in it. `link_rules`: what may be published on a link:
+//!   a version against the one held, the `--name`, the folder of `--ci`.
 //! - `next_release`: a folder as the next release of a link (`publish`), and what any release needs. `from_drive`: a version of
 //!   another drive as the next release (`line promote`, `rotate`).
-//! - `options`: how to stage, and what came of it. `news`: what it comes across. `error`: why it failed. `request`: `bosc stage`.
-//! - `run`: one stage from start to commit. `target`: what it writes to. `event`: what is reported.
-//! - `changes`: folder against drive. `entries`: what the drive holds, in little memory. `compare`: the drive's side of it, as hashes. `index`: what need not be read again.
-//! - `deltas`: patches of builds beside them, from what readers have.
-//! - `checks`: what a folder must pass before it is committed.
+//! - `options`: how to stage, and what came of it, content in memory at most. `news`: what it comes across. `error`: why it failed.
+//!   `request`: `bosc   stage`.
+//! - `run`: one stage from start to commit, in which order entries are written, executable bits where a system has none. `target`:
+//!   what it writes to. `event`: what is reported.
+//! - `changes`: folder against drive. `entries`: what the drive holds, in little memory. `compare`: the drive's side of it, as
+//!   hashes. `index`: what need not be read again, when an entry is believed, times that are too young.
+//! - `deltas`: patches of builds beside them, from what readers have: how many bases and hops, which files, when one pays, memory.
+//! - `checks`: what a folder must pass before it is committed: names, secrets, versions that builds say; links that lead nowhere.
 //! - `puts`: the entries that will be written, in little memory.
-//! - `pipeline`: reading and cutting ahead. `blocks`: blocks that are there already. `writer`: content into the blobs core.
+//! - `pipeline`: reading and cutting ahead, files that say they have no size. `blocks`: blocks that are there already, how many are
+//!   remembered. `writer`: content into the blobs core.
 
 mod blocks;
 mod changes;

@@ -1,4 +1,8 @@
 //! `store check` and `store repair`: is what is here what was stored, and fetching what is not.
+//!
+//! # Files
+//!
+//! - `command`: checks, repairs, what is asked of peers and how much is named. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;

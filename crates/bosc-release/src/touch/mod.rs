@@ -1,4 +1,8 @@
 //! `touch`: minting a link that this store can write to.
+//!
+//! # Files
+//!
+//! - `command`: the link, of a name or a random one. `vanity`: a key with a wanted beginning. `event`: what it ends with.
 
 pub(crate) mod command;
 pub mod event;

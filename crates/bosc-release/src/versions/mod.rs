@@ -1,4 +1,8 @@
 //! `versions`: every version in a drive's history.
+//!
+//! # Files
+//!
+//! - `command`: which lengths are versions, and how many are told. `range`: version ranges as npm writes them. `event`: what is told.
 
 pub(crate) mod command;
 pub mod event;

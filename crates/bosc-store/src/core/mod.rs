@@ -2,10 +2,11 @@
 //!
 //! # Files
 //!
-//! - `handle`: what is known of a core, and what every change begins with. `read`: its blocks, and proofs for peers.
-//!   `group`: several blocks at once.
-//! - `write`: changes by its own signer. `replicate`: changes by what peers send. `damage`: blocks whose bytes on disk are
-//!   not what was stored.
+//! - `handle`: what is known of a core (head, keys, what is here, a caller's own bytes), and what every change begins with. `read`:
+//!   its blocks, and proofs for peers. `group`: several blocks at once, and how many are lent.
+//! - `write`: changes by its own signer: append, a signature from elsewhere, truncate; blocks given up, a core removed. `replicate`:
+//!   changes by what peers send: proved, another fork, what is a conflict. `damage`: blocks whose bytes on disk are not what was
+//!   stored: who sees them, how they come again, how many a check names.
 
 mod damage;
 mod group;

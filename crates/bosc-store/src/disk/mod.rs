@@ -6,6 +6,11 @@
 //! * `write_at`, `set_len`, creation and removal may be lost in a crash, in any order and in part, until the
 //!   `sync` of that file (for its bytes and length) or `sync_dirs` (for creation and removal) returned.
 //! * After `sync` returned, what was written before it is read back after a crash.
+//!
+//! # Files
+//!
+//! - `traits`: the operations. `file`: a directory of the file system: modes, the owner's lock. `memory`: files in memory. `place`:
+//!   what tells a folder from others: machine, numbers of its files, mark.
 
 mod file;
 mod memory;

@@ -52,6 +52,11 @@
 //!
 //! What is signed between two renewals is not told apart: a database that was copied while the store was in use, and put
 //! back in the same minute, is taken for the original.
+//!
+//! # Files
+//!
+//! - `evidence`: what says that a store is a copy. `known`: the identity of an open store, and how often its mark is renewed. `row`:
+//!   the row of the database, its bytes, and how a folder is compared with it.
 
 mod evidence;
 mod known;

@@ -14,10 +14,10 @@
 //!
 //! # Files
 //!
-//! - `table`: which segment has room, which has a writer, what lives in each. `writer`: one writer. `uses`: bytes that a
-//!   change adds and frees.
-//! - `commit`: rows to write, files to sync, files to delete. `files`: names and bounds. `claims`: what lies in the folder,
-//!   beside what the database says of it.
+//! - `table`: which segment has room, which has a writer, what lives in each, files held open. `writer`: one writer, and blocks that
+//!   are written together. `uses`: bytes that a change adds and frees.
+//! - `commit`: rows to write, files to sync, files to delete. `files`: names, and the largest block. `claims`: what lies in the
+//!   folder, beside what the database says of it, and what may be cut off.
 
 mod claims;
 mod commit;

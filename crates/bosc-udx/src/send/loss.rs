@@ -8,8 +8,9 @@ const PROBE_MIN: u64 = 10_000;
 /// Tail loss probes in a row, each after twice the time, before only the retransmission timer is left. One is not
 /// enough where an acknowledgement answers a hundred packets: losing two of those would cost 300 ms.
 const PROBES_MAX: u32 = 3;
-/// Without a measured round trip.
-const PROBE_INITIAL: u64 = 1_000_000;
+/// Without a measured round trip: the first packet of a stream, or its answer, is as easily lost as any other, and a longer path costs
+/// one small packet that is sent twice.
+const PROBE_INITIAL: u64 = 400_000;
 /// How long a peer may hold back the acknowledgement of a single packet.
 const ACK_DELAY: u64 = 2_000;
 /// Packets acknowledged out of order that stand for a loss even where reordering is unknown.

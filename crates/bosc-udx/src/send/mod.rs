@@ -9,6 +9,11 @@
 //! - `inflight` is the sum of `size` over the slots that are `InFlight`, `inflight_packets` their number.
 //! - `order` holds the latest transmission of every `InFlight` slot, oldest first, among stale entries.
 //! - `lost` holds every `Lost` slot, among stale entries.
+//!
+//! # Files
+//!
+//! - Here: what is sent next, the peer's window, how many packets may be under way. `ack`: what was delivered, how long it took, how
+//!   fast. `loss`: packets overtaken, when a tail probe and a timeout are due, a path that swallows large packets.
 
 mod ack;
 mod loss;

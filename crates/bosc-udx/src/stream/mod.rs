@@ -17,8 +17,11 @@
 //!
 //! # Files
 //!
-//! - `input`: packets in. `output`: packets out. `timers`: what time demands.
-//! - `stray`: a peer that speaks from elsewhere. `strays`: what is known of where it speaks from.
+//! - Here: calls of the owner, places and messages that are remembered, writes that are refused. `input`: packets in: firewall, whose
+//!   DESTROY counts, answers after the end. `output`: packets out, in which order. `timers`: what time demands: keep-alives, the
+//!   probe of a closed window, idle and linger limits, when a silent peer is given up.
+//! - `stray`: a peer that speaks from elsewhere: when it is believed, how long the old place is asked first. `strays`: what is known
+//!   of where it speaks from.
 
 mod input;
 mod output;
@@ -352,11 +355,6 @@ impl Stream {
     /// Changes the interval of heartbeats; see [`Config::keep_alive`].
     pub fn set_keep_alive(&mut self, interval: Option<Duration>) {
         self.config.keep_alive = interval;
-    }
-
-    /// Changes the time without a sign of life; see [`Config::idle_timeout`].
-    pub fn set_idle_timeout(&mut self, timeout: Option<Duration>) {
-        self.config.idle_timeout = timeout;
     }
 
     /// The next event. Ask until there is none after every call that takes a packet or a timeout.

@@ -14,10 +14,11 @@
 //!
 //! # Files
 //!
-//! - `unpack`: from a proved archive to a build. `types`: formats, limits, what comes out. `names`: which names an entry may
-//!   have. `sink`: checks entries, then writes them.
-//! - `tarball`, `zipped`: the two containers. `zst`: Zstandard as a stream. `read`: reading bytes that may be damaged or
-//!   hostile.
+//! - `unpack`: from a proved archive to a build: one file, one folder, the one inside. `types`: formats, limits of entries, bytes and
+//!   depth, what comes out. `names`: which names an entry may have. `sink`: checks entries (twice, below a link, out of the build),
+//!   then writes them.
+//! - `tarball`, `zipped`: the two containers: long names, kinds of entries, headers that differ. `zst`: Zstandard as a stream, its
+//!   memory. `read`: reading bytes that may be damaged or hostile.
 
 #[cfg(feature = "_unpack")]
 mod names;

@@ -8,17 +8,21 @@
 //!
 //! # Files
 //!
-//! - `updater`: the handle. `lower`: the steps that it is made of. `builder` and `update_source`: what it is made from;
-//!   `options`: the same in one value.
-//! - `start`: what a start of the application finds. `this_app`: which application the running program is. `damage`: a journal that
-//!   was damaged.
-//! - `policy/`: when to look, what to take, when to fetch: a state machine without a clock.
-//! - `driver`: the thread; it owns the source, which `source` opens. `desk`: what it has staged, and who waits for it.
-//!   `guided`: what the rules of a link change. `diff`: how a fetched build differs from the installed one.
-//! - `running`: what the handles share. `interrupt`: ends a wait of the thread. `lock`: taking a lock.
-//! - `update`: a release that may be downloaded and applied, and the commands that the thread takes.
-//! - `reply` and `events`: answers and events that can be waited for. `event`: what the events are.
-//! - `skipped`: the version that the person does not want. `device`: the user's folder, and the name of this device in it.
+//! - `updater`: the handle. `lower`: the steps that it is made of. `builder` and `update_source`: what it is made from, settings and
+//!   their defaults; whom the application believes, servers, tokens, proxies, relays and mirrors; `options`: the same in one value,
+//!   and the folder of this user's data.
+//! - `start`: what a start of the application finds, a build that was rolled back, starting the restored one. `this_app`: which
+//!   application the running program is, and what is none. `damage`: a journal that was damaged.
+//! - `policy/`: when to look, what to take, when to fetch, the delay, back-off after errors: a state machine without a clock.
+//! - `driver`: the thread; it owns the source, which `source` opens; one instance for a user's folder, a folder without its program
+//!   that is not put in place. `desk`: what it has staged, who waits for it, a release that is refused or was superseded. `guided`:
+//!   what the rules of a link change: what is ready and may not be installed any more. `diff`: how a fetched build differs from the
+//!   installed one.
+//! - `running`: what the handles share, and the grace after a start. `interrupt`: ends a wait of the thread. `lock`: taking a lock.
+//! - `update`: a release that may be downloaded, skipped and applied, and the commands that the thread takes.
+//! - `reply` and `events`: answers and events that can be waited for, and how many may wait. `event`: what the events are.
+//! - `skipped`: the version that the person does not want, and a damaged file of it. `device`: the user's folder, and the name of
+//!   this device in it.
 //! - `sentinel`: Perry's sentinel; `no_sentinel` without the feature `perry`.
 
 mod builder;

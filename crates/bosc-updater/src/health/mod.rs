@@ -25,9 +25,10 @@
 //!
 //! # Files
 //!
-//! - `watch`: the process that installed watches what it installed. `outcome`: what it reports, and how it ends.
-//! - `launch`: starts the application as a process of its own. `program`: how. `bundle`: the program inside a macOS bundle.
-//!   `desktop`: the environment without an AppImage's additions.
+//! - `watch`: the process that installed watches what it installed: the window, a program that ends at once, starts again, rolls
+//!   back. `outcome`: what it reports, and how it ends.
+//! - `launch`: starts the application as a process of its own, and ends it. `program`: how: arguments, folder, environment. `bundle`:
+//!   the program inside a macOS bundle. `desktop`: the environment without an AppImage's additions.
 
 mod bundle;
 mod desktop;

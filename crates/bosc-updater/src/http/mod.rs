@@ -40,13 +40,17 @@
 //!
 //! # Files
 //!
-//! - `source`: check and fetch. `rules`: what the rules of a manifest let this client do. `endpoints`: what several addresses said. `options`: what it is made with. `state`: what was seen, remembered between runs.
-//! - `agent`: one GET, with its redirects. `download`: one artifact, in as many answers as it takes. `pace`: how fast. `least`:
-//!   how slow.
-//!   `staging`: its files. `delta`: the artifact from a patch.
-//! - `template`: `{{current_version}}`, `{{target}}`, `{{arch}}` in a URL. `identity`: headers and a client
-//!   certificate. `proxy`: which proxy. `roots`: whose certificates.
-//! - `sniff`: which system a program is for. `mirror`: a drive's mirror on a web server.
+//! - `source`: check and fetch: which manifest's offer is taken, older signature formats and unbound releases refused, an archive or
+//!   the build itself. `rules`: what the rules of a manifest let this client do, rules that were taken out. `endpoints`: what several
+//!   addresses said. `options`: what it is made with, time-outs, sizes and tries with their defaults. `state`: what was seen,
+//!   remembered between runs: only stricter, a damaged file.
+//! - `agent`: one GET, with its redirects, time in all, and back-off between tries. `download`: one artifact, in as many answers as
+//!   it takes: ranges, what is taken over the network at most, an answer that is too long or a page. `pace`: how fast. `least`: how
+//!   slow. `staging`: its files. `delta`: the artifact from a patch, when one pays, the longest.
+//! - `template`: `{{current_version}}`, `{{target}}`, `{{arch}}` in a URL. `identity`: headers and a client certificate, each for one
+//!   server. `proxy`: which proxy, by which variables, and hosts without one. `roots`: whose certificates: built in, the system's, a
+//!   company's.
+//! - `sniff`: which system a program is for. `mirror`: a drive's mirror on a web server: time and bounds.
 
 mod agent;
 #[cfg(feature = "deltas")]

@@ -80,16 +80,22 @@
 //! # Files
 //!
 //! - `added/`: what was added to a build, and to which it is brought. `along`: when.
-//! - `installer`: the calls. `app`: the application they work on. `known`: whether what lies there was put there by us.
-//! - `admission`: whether a release may be installed, and how long one that was rolled back waits.
-//! - `types`: what goes in and comes out, and the health policy with its defaults. `place`: names on the disk. `folder`: the one that is ours. `forget`: all of it
-//!   goes with the application. `owner`: owners
-//!   and permissions.
-//! - `session`: one call under the lock, after a recovery. `journal`: where the application stands. `remember`: reads and
-//!   writes what is kept: floor, rejected releases, news (`admission` judges).
-//! - `apply`: a staged build goes in. `swap`: two builds change places. `trial`: it proves itself, or goes back.
-//! - `tree`: builds on disk. `fs/`: every file operation. `errors`: its failures.
-//! - `package`, `msix/`: applications that came in an MSIX package. `plain`: Perry's two paths without a journal.
+//! - `installer`: the calls, and how long each waits for another that is at work. `app`: the application they work on, room that is
+//!   left on the disk. `known`: whether what lies there was put there by us, and not by somebody else.
+//! - `admission`: whether a release may be installed: newer, not below the floor, and how long one that was rolled back waits.
+//! - `types`: what goes in and comes out, and the health policy with its defaults. `place`: names on the disk, what may be replaced,
+//!   whether a folder is to be trusted. `folder`: the one that is ours, how it is known, how many names are tried. `forget`: all of
+//!   it goes with the application. `owner`: owners and permissions, set-user-id bits that are not kept.
+//! - `session`: one call under the lock, after a recovery of what a kill left. `journal`: where the application stands: its format
+//!   and bounds, how many rejected releases and forgiven starts, a damaged one put aside. `remember`: reads and writes what is kept:
+//!   floor, rejected releases, news (`admission` judges).
+//! - `apply`: a staged build goes in, proved again; a kind that does not fit is refused. `swap`: two builds change places: exchange,
+//!   rename, what else each system has. `trial`: it proves itself, or goes back: starts that count, longer windows that it may ask
+//!   for.
+//! - `tree`: builds on disk: read, compared, copied, fingerprinted; how many entries, how deep, links that leave. `fs/`: every file
+//!   operation. `errors`: its failures.
+//! - `package`, `msix/`: applications that came in an MSIX package. `plain`: Perry's two paths without a journal, and how long
+//!   another updater is waited for.
 
 /// Hands the call over where the application came in an MSIX package.
 macro_rules! package {

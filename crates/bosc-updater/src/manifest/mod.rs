@@ -12,8 +12,9 @@
 //!
 //! # Files
 //!
-//! - `format`: what a manifest says. `json`: how it is written. `delta`: patches that it names. `verify`: digests and signatures. `url`: which URLs may be fetched. `version`: what is newer.
-//!   `time`: dates.
+//! - `format`: what a manifest says: fields, schemas, how large it, its notes and rules may be. `json`: how it is written, and what
+//!   is skipped unread. `delta`: patches that it names, how many. `verify`: digests and signatures, what each is over. `url`: which
+//!   URLs may be fetched. `version`: what is newer. `time`: dates.
 
 mod delta;
 mod format;

@@ -28,11 +28,17 @@
 //!
 //! # Files
 //!
-//! - `options`: what the source is made from. `link`: the followed drive. `mirrors`: what the address of a mirror means. `fetching`: a fetch with progress, which can be stopped.
-//! - `package`: what a release says of itself. `plan`: what it consists of. `paths`: which names it may have.
-//! - `rules`: what the link's policy and its operators let this client do. `between`: releases below the newest, where that is held back.
-//! - `local`: builds on this disk, in blocks. `reuse`: what of them need not be fetched. `deltas`: what is made of them, or of nothing, by patches. `write`: the build into staging.
-//! - `cache`: what was downloaded, and put aside when damaged. `error`: the updater's words.
+//! - `options`: what the source is made from. `link`: the followed drive: its newest head and how long that is waited for, news,
+//!   conflicts. `mirrors`: what the address of a mirror means. `fetching`: a fetch with progress, which can be stopped, given up when
+//!   nobody delivers.
+//! - `package`: what a release says of itself: version, notes, their bounds. `plan`: what it consists of, how many files. `paths`:
+//!   which names it may have.
+//! - `rules`: what the link's policy and its operators let this client do. `between`: releases below the newest, where that is held
+//!   back, and how far is looked.
+//! - `local`: builds on this disk, in blocks: how many files, how deep. `reuse`: what of them need not be fetched, in which looks,
+//!   and when one pays. `deltas`: what is made of them, or of nothing, by patches: which routes, how many, when they pay. `write`:
+//!   the build into staging.
+//! - `cache`: what was downloaded, put aside when damaged, and what a kill may cost. `error`: the updater's words.
 
 mod between;
 mod cache;

@@ -50,9 +50,10 @@
 //!
 //! # Files
 //!
-//! - `update`: check, download, install and relaunch. `lifecycle`: what happens at a start. `primitives`: the calls with
-//!   return codes.
-//! - `install`: install, roll back, relaunch. `sentinel`: the file. `paths`: where things are.
+//! - `update`: check, download, install and relaunch. `lifecycle`: what happens at a start: armed, counted, rolled back, cleared.
+//!   `primitives`: the calls with return codes.
+//! - `install`: install, roll back, relaunch, in which order around the sentinel. `sentinel`: the file: its keys and bound. `paths`:
+//!   where things are.
 
 pub mod install;
 pub mod lifecycle;

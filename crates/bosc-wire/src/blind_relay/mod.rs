@@ -27,7 +27,8 @@
 //!
 //! # Files
 //!
-//! - `messages`: the wire format. `pairings`: tokens that wait or are paired, and when they end.
+//! - `messages`: the wire format. `pairings`: tokens that wait or are paired, who may take one back, when they end, and what makes
+//!   room.
 
 mod messages;
 mod pairings;

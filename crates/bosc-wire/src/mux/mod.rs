@@ -19,8 +19,11 @@
 //!
 //! # Files
 //!
-//! - `table`: channels and their numbers. `incoming`: frames cut into messages. `outgoing`: frames to send.
-//! - `event`: channels, and what happens to them. `limits`: bounds. `error`: why something was refused.
+//! - Here: states of a channel, opened, rejected, closed; a mux that pauses.
+//! - `table`: channels and their numbers, which offers are paired, when a number is used again. `incoming`: frames and batches cut
+//!   into messages. `outgoing`: frames to send, and how large a batch becomes.
+//! - `event`: channels, and what happens to them. `limits`: how long a frame may be, and how much a peer can make us keep. `error`:
+//!   why a call or a frame was refused.
 
 mod error;
 mod event;

@@ -16,7 +16,8 @@
 //!
 //! # Files
 //!
-//! - `symmetric`: the chaining key and the running hash. `dh`: Diffie-Hellman on Edwards points. `hkdf`: keys from a key.
+//! - `symmetric`: the chaining key, the running hash, the cipher. `dh`: Diffie-Hellman on Edwards points, and which points are
+//!   refused. `hkdf`: keys from a key.
 //! - `error`: why one failed, and how long a message may be.
 
 mod dh;

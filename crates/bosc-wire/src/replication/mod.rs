@@ -31,14 +31,20 @@
 //!
 //! # Files
 //!
-//! - `access`: the seam to whatever keeps the core. `event`: what else goes in and comes out. `messages`: the wire format.
+//! - `access`: the seam to whatever keeps the core, and its errors: the peer's fault or the store's. `event`: what else goes in and
+//!   comes out; settings, among them how long an answer may take. `messages`: the wire format, longest lists and signatures.
 //! - `capability`: who may replicate. `incoming`: reading messages, blocks of one batch hashed together.
-//! - `peer`: what is kept for each peer, and how long a refusal or a failure keeps us from asking it. `wants`: which parts each side is told about. `announce`: telling what we hold;
-//!   `news`: what is still to be told.
-//! - `selection`: what is to be fetched. `request`: what to ask whom for. `window`: how much at once.
-//! - `receive`: taking answers. `serve`: answering. `timers`: silence, and news that are due.
-//! - `compare`: whether a peer's history is ours. `reorg`: following the core to another fork.
-//! - `heads`: whose heads are taken. `trust`: liars are told apart by what they deliver.
+//! - `peer`: what is kept for each peer and how much, and how long a refusal or a failure keeps us from asking it. `wants`: which
+//!   parts each side is told about, and what becomes of a peer that wants too many. `announce`: telling what we hold: what is told
+//!   unasked, and how soon; `news`: what is still to be told.
+//! - `selection`: what is to be fetched (downloads, urgent blocks, hashes). `request`: what to ask whom for, in which order, and what
+//!   is asked of a second peer (the end of a download, a peer that stalls). `window`: how much at once.
+//! - `receive`: taking answers: those that come early, those nobody asked for, refusals in a row. `serve`: answering: how many
+//!   requests wait, how many bad ones are forgiven. `timers`: silence, the slowest rate that is none, and news that are due.
+//! - `compare`: whether a peer's history is ours, when that is asked, and what follows from a conflict. `reorg`: following the core
+//!   to another fork: whose is asked, how many at once.
+//! - `heads`: whose heads are taken, and a head that a peer does not prove. `trust`: peers that are silent, slow or lie are told
+//!   apart by what they deliver, and lose their turn.
 //! - `block_set`: a set of block numbers in bounded memory.
 //!
 //! [`Replicator`] is the state that these files share.

@@ -18,7 +18,9 @@
 //!
 //! # Files
 //!
-//! - `frames`: a byte stream cut into frames. `cipher`: what seals them. `unordered`: sealed messages outside of the stream.
+//! - Here: the states, the longest message, keep-alives.
+//! - `frames`: a byte stream cut into frames by their length, and memory for a large one. `cipher`: what seals them: tags, change of
+//!   key. `unordered`: sealed messages outside of the stream.
 //! - `namespaces`: what keys are made for.
 
 pub mod cipher;

@@ -3,7 +3,8 @@
 //!
 //! # Files
 //!
-//! - Here: what is known, and the rows of it. `meter`: rates, bars, times.
+//! - Here: what is known, and the rows of it: how many peers or links are shown and remembered. `meter`: rates, bars, times, how far
+//!   back a rate looks.
 
 pub(crate) mod meter;
 

@@ -23,4 +23,7 @@ pub(crate) struct Doctor {
     /// Also fetch from a mirror (`bosc mirror`): a web address, or a folder; may be given more than once
     #[arg(long, value_name = "URL|DIR")]
     pub(crate) mirror: Vec<String>,
+    /// Also look whether the blind peer with this key is reached and keeps the link; may be given more than once
+    #[arg(long, value_name = "KEY")]
+    pub(crate) blind_peer: Vec<String>,
 }

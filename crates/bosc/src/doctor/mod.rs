@@ -17,5 +17,6 @@ pub(crate) fn doctor(a: &Doctor) -> Result<bosc_release::doctor::Doctor, Command
         app: a.app.as_deref().map(absolute).transpose()?,
         timeout_ms: seconds(a.timeout)?,
         mirrors: mirrors(&a.mirror)?,
+        blind_peers: a.blind_peer.clone(),
     })
 }

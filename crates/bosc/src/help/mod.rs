@@ -11,6 +11,7 @@
 //!
 //! # Files
 //!
+//! - Here: how wide the help is.
 //! - `page`, `pages/`: what clap has no room for. `groups`: the order of the commands. `text`: headings, literals, lines of
 //!   one width.
 //! - `errors`, `environment`, `topics`: the tables. `mistakes`: what was probably meant. `man`: manual pages.

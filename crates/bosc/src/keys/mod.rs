@@ -1,4 +1,9 @@
 //! `bosc keys`: flags, passphrases, request, what people read.
+//!
+//! # Files
+//!
+//! - `args`: flags. `passphrase`: where one comes from (a descriptor, the environment, a prompt), its longest. `primary`: the primary
+//!   key in an encrypted file. `human`: lines for people.
 
 pub(crate) mod args;
 pub(crate) mod human;

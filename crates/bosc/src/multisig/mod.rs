@@ -3,8 +3,8 @@
 //!
 //! # Files
 //!
-//! - `args`: flags. `store`: what needs a store. `keys`: `multisig keys`. `sign`: `multisig sign`. `event`: events of those
-//!   two. `human`: lines for people.
+//! - `args`: flags. `store`: what needs a store. `keys`: runs `multisig keys`. `sign`: runs `multisig sign`, in which order,
+//!   `--blind` and `--replace`. `event`: events of those two. `human`: lines for people.
 
 pub(crate) mod args;
 mod event;

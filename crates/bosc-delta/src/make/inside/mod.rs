@@ -2,8 +2,10 @@
 //!
 //! # Files
 //!
-//! - Here: which pieces are opened, level by level. `member`: what a finder says. `zip`, `gzip`, `squashfs`: the finders.
-//! - `opened`: a piece and what it holds. `settings`: with what a piece was packed. `programs`: executables anywhere in a file.
+//! - Here: which pieces are opened, level by level, and how many and how much. `member`: what a finder says. `zip`, `gzip`,
+//!   `squashfs`: the finders.
+//! - `opened`: a piece and what it holds. `settings`: with which packer and level a piece was packed. `programs`: executables
+//!   anywhere in a file, how many.
 
 mod gzip;
 mod member;

@@ -27,6 +27,12 @@
 //!   ports or many sockets, twenty seconds after the last, as in JavaScript.
 //! * Each ends by itself: sampling by the requests' time-outs, punching after its last probe.
 //! * Every socket is given back with [`ConnectEvent::SocketUnused`], or goes with the connection.
+//!
+//! # Files
+//!
+//! - Here: the puncher, and what two kinds of NAT make it send. `bounds`: how many probes, sockets and addresses, how often, how far.
+//!   `nat`: which kind of NAT a socket is behind, after how many samples. `client` and `server`: how both sides agree, and when one
+//!   says no.
 
 mod bounds;
 mod client;

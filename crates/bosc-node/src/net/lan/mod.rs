@@ -20,7 +20,9 @@
 //!
 //! # Files
 //!
-//! - `packet`: the packets. `socket`: interfaces and sockets.
+//! - Here: when is announced and asked, rates in and out, new nonces, tags and masked keys.
+//! - `packet`: DNS packets, read and written: fields, lengths, how many records and jumps. `socket`: port and group of multicast DNS,
+//!   which interfaces and how many, sockets.
 
 mod packet;
 pub(super) mod socket;

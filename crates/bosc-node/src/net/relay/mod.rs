@@ -36,8 +36,11 @@
 //!
 //! # Files
 //!
-//! - `session`: a session, on either side. `client`: relays that we use. `server`: being a relay.
-//! - `offer`: relays that peers are, and being one for peers.
+//! - Here: how many relays a node is told to go through.
+//! - `session`: a session, on either side: how long it may take to open and to end, how long its frames and its output may be.
+//!   `client`: relays that we use: how many, packets that come early, how long one is kept or missed. `server`: being a relay: who is
+//!   let in, which session makes room, pairs and their end.
+//! - `offer`: relays that nobody configured: peers that are one, when they are named, who may use ours.
 
 pub(in crate::net) mod client;
 pub(in crate::net) mod offer;

@@ -7,10 +7,10 @@
 //!
 //! # Files
 //!
-//! - `html`: text made harmless, and how numbers are written. `overview`: all lines, the network, the store. `line`: one line.
-//!   `pieces`: what both show.
-//! - `curve`: versions over time, as SVG and as a table. What the page loads lies beside them:
-//!   `style.css`, `live.js`, `icon.svg`.
+//! - Here: the whole page, and its most bytes.
+//! - `html`: text made harmless and cut, and how numbers are written. `overview`: all lines, the network, the store, what needs
+//!   somebody. `line`: one line. `pieces`: what both show.
+//! - `curve`: versions over time, as SVG and as a table. What the page loads lies beside them: `style.css`, `live.js`, `icon.svg`.
 
 mod curve;
 mod html;

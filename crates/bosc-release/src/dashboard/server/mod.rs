@@ -12,8 +12,9 @@
 //!
 //! # Files
 //!
-//! - `request`: the head of a request, bounded. `door`: who gets in. `answer`: what is answered.
-//!   `numbered`: what it is answered from.
+//! - Here: connections, how long a request and its answer may take, `/events`.
+//! - `request`: the head of a request, and the body of the login, bounded. `door`: who gets in: token, password, cookie, wrong ones a
+//!   minute, `Host` and `Origin`. `answer`: what is answered, headers, CSP. `numbered`: what it is answered from.
 
 mod answer;
 mod door;

@@ -10,8 +10,10 @@
 //!
 //! # Files
 //!
-//! - `links`: links of a folder that was reached through one. `foreign`: links of another user. `errors`: what could not be read.
-//! - `walk`: the walk. `list`: what it found, in little memory. `followed`: a folder that was reached through a link. `types`: what is found, and why it cannot be.
+//! - `links`: links of a folder that was reached through one, and how many are followed. `foreign`: links of another user. `errors`:
+//!   what could not be read.
+//! - `walk`: the walk. `list`: what it found, in little memory. `followed`: a folder that was reached through a link. `types`: what
+//!   is found, how deep, and why it cannot be.
 
 pub(crate) mod errors;
 mod followed;

@@ -23,8 +23,8 @@
 //!
 //! # Files
 //!
-//! - `receipt`: what was installed. `desktop`: the entry on Linux. `system`: what else the system wants to know.
-//!   `uninstall`: taking it away.
+//! - `receipt`: what was installed, in a file of the store. `desktop`: the entry on Linux, what is taken of an AppImage. `system`:
+//!   what else the system wants to know. `uninstall`: taking it away, and what stays.
 
 mod desktop;
 mod receipt;

@@ -7,6 +7,10 @@
 //! Invariants: a file exists with mode 0600 from its first instant and appears whole under its name or not at all; a
 //! secret key is never overwritten; a folder made here has mode 0700; the secret key is written before the public one,
 //! so a key that shows in a list and was made here can sign.
+//!
+//! # Files
+//!
+//! - `one_key`: a key's name, how long it may be, its bytes, and what is wrong with them.
 
 use super::files;
 use super::signing_key::{EncryptedKey, SigningKey};

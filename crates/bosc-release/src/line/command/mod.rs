@@ -2,7 +2,9 @@
 //!
 //! # Files
 //!
-//! - `list`: all lines side by side. `promote`: what one line holds becomes the next release of another.
+//! - Here: the five usual lines.
+//! - `list`: all lines side by side, when a link has settled. `promote`: what one line holds becomes the next release of another, by
+//!   its kind.
 
 mod list;
 mod promote;

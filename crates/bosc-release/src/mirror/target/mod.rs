@@ -2,7 +2,8 @@
 //!
 //! # Files
 //!
-//! - `place`: what all have in common. `folder`, `bucket`: what they are. `reason`: what a service said.
+//! - `place`: what all have in common. `folder`: its lock, how long another run is waited for. `bucket`: S3, Google, Azure, WebDAV:
+//!   credentials, time, answers. `reason`: what a service said, without secrets.
 
 #[cfg(feature = "buckets")]
 mod bucket;

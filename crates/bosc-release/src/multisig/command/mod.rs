@@ -2,14 +2,18 @@
 //!
 //! # Files
 //!
-//! - `request`: makes a request, once enough peers hold a full copy of the source. `inspect`: finds the drive that a request names, here or at peers; what a signer is shown.
-//!   `version`: whether the length of a source is one of its versions. `earlier`: what a key signed before, against what it
-//!   is asked to sign.
-//! - `commit/`: the state machine of `verify` and `commit` (`plan`: what the texts alone refuse, and responses kept from before;
-//!   `learn`: production and source; `write`: claim, write, copies). `target/`: what production is, seen from a source. `claim/`: two
-//!   commits see each other. `gaps`: blocks of production that nobody offers. `write`: the one transaction that extends it.
-//! - `content`: the drive that a request is about, and small files in it. `rules`: its rules, and what changed in them.
-//! - `peers`: a drive's two cores on the network, and bounded waits for lengths, copies and blocks.
+//! - `request`: makes a request, once enough peers hold a full copy of the source; how long production may hold it up, the form for
+//!   old signers. `inspect`: finds the drive that a request names, here or at peers; what a signer is shown, and when that is not all
+//!   of it. `version`: whether the length of a source is one of its versions. `earlier`: what a key signed before, against what it is
+//!   asked to sign: when both can be released.
+//! - `commit/`: the state machine of `verify` and `commit`, its order (in `plan` what the texts alone refuse, and responses kept from
+//!   before; in `learn` production and source; in `write` claim, write, copies). `target/`: what production is, seen from a source:
+//!   shorter, longer, parted. `claim/`: two commits see each other, which gives way, how long they look. `gaps`: blocks of production
+//!   that nobody offers, taken from the source, and when. `write`: the one transaction that extends it.
+//! - `content`: the drive that a request is about, and small files in it. `rules`: its rules, those that clients could not obey, and
+//!   what changed in them.
+//! - `peers`: a drive's two cores on the network, and bounded waits for lengths, copies and blocks; how long a search or a stall may
+//!   be.
 
 mod claim;
 mod commit;

@@ -4,7 +4,8 @@
 //!
 //! # Files
 //!
-//! - `side`: a drive at one version. `read`: what it holds. `prefix`: the target against production. `target`: what is written to.
+//! - `side`: a drive at one version. `read`: what it holds. `prefix`: the target against production, how long its blobs must be.
+//!   `target`: what is written to, and what of it is durable at once.
 //! - `context`: what they share.
 
 pub(crate) mod context;

@@ -32,7 +32,7 @@
 //!
 //! # Files
 //!
-//! - `machine`: the decisions. `types`: what goes in and what comes out.
+//! - `machine`: the decisions, back-off, the random delay. `types`: what goes in (delay, interval) and what comes out.
 
 mod machine;
 mod types;

@@ -9,7 +9,8 @@
 //!
 //! # Files
 //!
-//! - `shipped`: what was installed, and what stays when it goes. `carry`: bringing it to another build. `aside`: the folder for what cannot come along. `list`: the list on the disk.
+//! - `shipped`: what was installed, what stays when it goes, and how much may be added. `carry`: bringing it to another build, by a
+//!   second name or a copy. `aside`: the folder for what cannot come along. `list`: the list on the disk.
 
 mod aside;
 mod carry;

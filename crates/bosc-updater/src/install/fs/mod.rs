@@ -6,12 +6,12 @@
 //!
 //! # Files
 //!
-//! - `names`: makes, renames and removes, by the handle of the folder. `file`: reads and writes. `look`: looks at what is
-//!   there. `lock`: locks. `sync`: waits until things are on the disk.
-//! - `entry`: owner and permissions of what was looked at. `give`: sets them. `meta`: what a file says of itself.
-//!   `attributes`: capabilities, access lists, extended attributes.
-//! - `step`: counts the operations, so that a test can make each fail. `sys`: what differs between systems. `windows`: calls
-//!   that only Windows has.
+//! - `names`: makes, renames and removes, by the handle of the folder. `file`: reads and writes. `look`: looks at what is there.
+//!   `lock`: locks. `sync`: waits until things are on the disk.
+//! - `entry`: owner and permissions of what was looked at, and of nothing put in its place. `give`: sets them. `meta`: what a file
+//!   says of itself. `attributes`: capabilities, access lists, extended attributes.
+//! - `step`: counts the operations, so that a test can make each fail. `sys`: what differs between systems. `windows`: calls that
+//!   only Windows has.
 
 mod attributes;
 #[cfg(unix)]

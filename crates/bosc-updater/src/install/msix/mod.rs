@@ -47,8 +47,8 @@
 //!
 //! # Files
 //!
-//! - `decide`: decisions, without a disk or a system. `command`: what the system is asked for, and what its answers mean.
-//!   `road`: what the installer of every other shape asks this one for.
+//! - `decide`: decisions, without a disk or a system. `command`: what the system is asked for (PowerShell), how long it may take, and
+//!   what its answers mean. `road`: what the installer of every other shape asks this one for.
 //! - `stand_in`: a stand-in for Windows in tests (feature `faults`).
 
 mod command;

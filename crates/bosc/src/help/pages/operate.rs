@@ -31,6 +31,7 @@ router gives a seeder a port, whom it can reach directly, and what to do.",
             ("How a link is doing", "bosc doctor pear://KEY"),
             ("Why a client does not update", "bosc doctor pear://KEY --version 1.0.0 --platform win32-x64"),
             ("Why the application on this machine does not", "bosc doctor pear://KEY --app /opt/hello"),
+            ("Does a blind peer keep it?", "bosc doctor pear://KEY --blind-peer BLIND-PEER-KEY"),
         ],
     },
     Page {

@@ -31,8 +31,8 @@
 //!
 //! # Files
 //!
-//! - `plan`: what is to be done, from texts alone. `learn`: what production and source hold, and the checks. `write`: the claim, the
-//!   write, the journal, and until peers hold it.
+//! - `plan`: what is to be done, from texts alone, and what they refuse. `learn`: what production and source hold, and the checks.
+//!   `write`: the claim, the write, the journal, and until peers hold it; a write that was overtaken.
 //!
 //! `Committing` is the state that `learn` and `write` share.
 
