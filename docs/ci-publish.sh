@@ -39,9 +39,7 @@ set -- --ci --store "$store/store" --snapshot "$snapshot" \
   --copies "${PUBLISH_COPIES:-2}" --wait "${PUBLISH_WAIT:-600}"
 [ -z "${PUBLISH_NAME:-}" ] || set -- "$@" --name "$PUBLISH_NAME"
 [ -z "${PUBLISH_WAIT_PEERS:-}" ] || set -- "$@" --wait-peers "$PUBLISH_WAIT_PEERS"
-# It was called PUBLISH_MIRROR.
-PUBLISH_CACHE=${PUBLISH_CACHE:-${PUBLISH_MIRROR:-}}
-[ -z "$PUBLISH_CACHE" ] || set -- "$@" --cache "$PUBLISH_CACHE"
+[ -z "${PUBLISH_CACHE:-}" ] || set -- "$@" --cache "$PUBLISH_CACHE"
 [ "${PUBLISH_FIRST:-}" != 1 ] || set -- "$@" --first
 [ "${PUBLISH_DRY_RUN:-}" != 1 ] || set -- "$@" --dry-run
 if [ -n "${PUBLISH_BUILDS:-}" ]; then

@@ -310,10 +310,10 @@ test('Ctrl+\\ and Ctrl+D at a passphrase leave the terminal as it was', { timeou
   await terminal.usable()
 })
 
-test('the demo in a terminal', { timeout, skip }, async (t) => {
+test('the demo in a terminal', { timeout: 300_000, skip }, async (t) => {
   const f = await fixture(t, { network: null })
   const terminal = new Terminal(f)
-  assert.equal(await terminal.run(f.bosc({ bootstrap: [] }), 'demo').ended(120_000), 0)
+  assert.equal(await terminal.run(f.bosc({ bootstrap: [] }), 'demo').ended(240_000), 0)
   noStatus(terminal)
   // Lines are cut at the width of the terminal, wherever that is.
   const shown = terminal.history().join('').replaceAll(/\s/g, '')

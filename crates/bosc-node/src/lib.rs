@@ -43,8 +43,6 @@
 //! how it notices and `net/life` for what it does. [`Node::suspend`] and [`Node::resume`] are for applications that
 //! know better.
 //!
-//! # Threads
-//!
 //! Neither thread ever waits for the other: what is on its way between them is bounded by counters that stop
 //! the reading of sockets on one side and the making of messages on the other.
 //!

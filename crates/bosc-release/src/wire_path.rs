@@ -183,7 +183,7 @@ mod tests {
             Request::Publish(Publish {
                 dir: path.clone(),
                 artifacts: vec![("linux-x64".into(), path.clone())],
-                ci: Some(Ci { mirror: Some(path.clone()), ..Ci::default() }),
+                ci: Some(Ci { cache: Some(path.clone()), ..Ci::default() }),
                 ..Publish::default()
             }),
         ] {

@@ -3,9 +3,6 @@
 //! Segments that are mostly dead get no new writer; their blocks are copied to other segments, in commits of a
 //! bounded size; then nothing lives in them and the next commit deletes them. A crash on the way leaves blocks in
 //! one place or the other, never in none.
-//!
-//! Copies need room before they give any. On a full disk what can be deleted without is deleted, and the rest stays for
-//! another time: that is no failure of what was asked for.
 
 use crate::core::Core;
 use crate::db;
@@ -46,21 +43,14 @@ pub(crate) fn run(inner: &Arc<Owner>) -> Result<Collected> {
     let result =
         if held.is_empty() { Ok(()) } else { move_all(inner, &held.iter().copied().collect(), &mut out) };
     inner.segments.release(&held);
-    unless_full(result)?;
+    result?;
     flush()?;
-    unless_full(inner.compact())?;
+    inner.compact()?;
     if inner.options.keep_reserve {
         reserve::keep(&*inner.disk);
     }
     out.freed_bytes = before.saturating_add(out.moved_bytes).saturating_sub(segment_bytes());
     Ok(out)
-}
-
-fn unless_full(result: Result<()>) -> Result<()> {
-    match result {
-        Err(e) if e.kind() == ErrorKind::Full => Ok(()),
-        other => other,
-    }
 }
 
 fn move_all(inner: &Arc<Owner>, from: &BTreeSet<u32>, out: &mut Collected) -> Result<()> {

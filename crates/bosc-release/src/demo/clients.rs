@@ -13,6 +13,7 @@ use bosc_updater::source::HeldBy;
 use bosc_updater::{Event, Started, Update, UpdateError, UpdateSource, Updater};
 use semver::Version;
 use std::collections::VecDeque;
+use std::io::Read;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -140,7 +141,11 @@ impl Client {
 
     /// What lies in the application's place.
     pub(super) fn installed(&self) -> Result<Vec<u8>, CommandError> {
-        std::fs::read(&self.app).map_err(io(&self.app))
+        let mut bytes = Vec::new();
+        bosc_files::open_plain(&self.app)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .map_err(io(&self.app))?;
+        Ok(bytes)
     }
 
     fn failed(&self, e: &UpdateError) -> CommandError {

@@ -119,7 +119,7 @@ fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let name = |part: &&str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
     let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-    parts.iter().all(|part| name(&part)).then(|| parts.iter().fold(folder.to_owned(), |at, p| at.join(p)))
+    parts.iter().all(name).then(|| parts.iter().fold(folder.to_owned(), |at, p| at.join(p)))
 }
 
 /// `bytes=5-9`, as far as the file goes.

@@ -1,6 +1,6 @@
 //! Blind peers that are to keep a link: whether each is reached, and up to where it holds the link. None is asked to keep anything.
 
-use super::facts::Facts;
+use super::facts::{BlindPeerSeen, Facts};
 use super::finding::{AddFinding, Level};
 use crate::command::Stop;
 use crate::engine::Engine;
@@ -15,21 +15,6 @@ use std::time::Duration;
 
 /// How long it is waited for a connection to each, and for what it says that it holds.
 const REACH: Duration = Duration::from_secs(15);
-
-/// What was seen of a blind peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlindPeerSeen {
-    /// Its key.
-    pub key: String,
-    /// There is a connection to it.
-    pub reached: bool,
-    /// Blocks of the db that it holds from the first on; none if it does not offer the link.
-    pub db: Option<u64>,
-    /// Of the blobs, likewise.
-    pub blobs: u64,
-    /// How many blobs the version that was looked at needs.
-    pub needed: u64,
-}
 
 /// Blind peers that this node connects to for their own sake, until this is dropped.
 pub(super) struct Named {

@@ -1,6 +1,5 @@
 //! What is known of a link: the engine gathers it.
 
-use super::blind::BlindPeerSeen;
 use crate::policy::event::{Heard, PolicyFinding};
 use crate::policy::shown::{FreshnessShown, VersionStanding};
 use serde::{Deserialize, Serialize};
@@ -95,6 +94,21 @@ pub struct Facts {
     pub rules: Option<RulesSeen>,
     /// Blind peers that are to keep it.
     pub blind_peers: Vec<BlindPeerSeen>,
+}
+
+/// What was seen of a blind peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlindPeerSeen {
+    /// Its key.
+    pub key: String,
+    /// There is a connection to it.
+    pub reached: bool,
+    /// Blocks of the db that it holds from the first on; none if it does not offer the link.
+    pub db: Option<u64>,
+    /// Of the blobs, likewise.
+    pub blobs: u64,
+    /// How many blobs the version that was looked at needs.
+    pub needed: u64,
 }
 
 /// What is known of a link's rules.

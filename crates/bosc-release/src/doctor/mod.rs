@@ -26,9 +26,8 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use blind::BlindPeerSeen;
 pub use client::{Client, client};
-pub use facts::{Facts, FilesFound, Platform, Rules, RulesSeen};
+pub use facts::{BlindPeerSeen, Facts, FilesFound, Platform, Rules, RulesSeen};
 pub use finding::{Finding, Level};
 pub use judge::judge;
 pub use release::is_app;

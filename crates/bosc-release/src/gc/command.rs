@@ -27,6 +27,7 @@ impl Engine {
             sink.tell(GcEvent::Dry);
         }
         let mut freed = Freed::default();
+        let before = self.store.stats().segment_bytes;
         match request.what {
             GcWhat::Cores => self.gc_link(request, &mut freed, sink)?,
             GcWhat::Downloads => self.gc_downloads(request, &mut freed, sink)?,
@@ -35,7 +36,9 @@ impl Engine {
         }
         let mut disk = 0;
         if !request.dry_run && request.what != GcWhat::StageIndex {
-            disk = self.store.gc().map_err(store_error)?.freed_bytes;
+            // Segments in which nothing lives any more went while blocks were cleared.
+            let collected = self.store.gc().map_err(store_error)?.freed_bytes;
+            disk = collected.max(before.saturating_sub(self.store.stats().segment_bytes));
         } else if request.what == GcWhat::Store {
             let stats = self.store.stats();
             freed.bytes = stats.segment_bytes.saturating_sub(stats.live_bytes);

@@ -22,6 +22,7 @@ use crate::command::Stop;
 use crate::engine::Engine;
 use crate::error::{CommandError, ErrorKind};
 use crate::manifest::words;
+use crate::output_file::{OutputFile, OutputKind};
 use crate::policy::event::{Heard, Prepared, Stated};
 use crate::policy::look::{LinkRules, Word};
 use crate::policy::shown::StatementShown;
@@ -94,6 +95,9 @@ impl Found {
             .filter(|name| words::manifest_name(name).is_ok())
             .unwrap_or("latest.json");
         let manifest = folder.join(name);
+        let file = statements_file(&manifest);
+        OutputFile::new(&manifest, OutputKind::Manifest).check()?;
+        OutputFile::new(&file, OutputKind::Plain).check()?;
         let failed = |path: &Path, e| {
             CommandError::failed(format!("{} cannot be written", path.display()))
                 .because(e)
@@ -114,7 +118,6 @@ impl Found {
         for signed in statements_of(self)?.iter() {
             all.take(signed.clone());
         }
-        let file = statements_file(&manifest);
         if !all.is_empty() {
             Replace::new(Durability::Disk).write(&file, &all.to_bytes()).map_err(|e| failed(&file, e))?;
         }
@@ -236,11 +239,12 @@ impl Engine {
         }
         let _alone = self.speaking.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = statements_of(&Found::in_file(manifest)?)?;
+        let path = statements_file(manifest);
+        OutputFile::new(&path, OutputKind::Plain).check()?;
         Book::of(&self.dir).keep(spoken)?;
         if !all.take(spoken.statement.clone()) {
             return Err(behind());
         }
-        let path = statements_file(manifest);
         Replace::new(Durability::Disk).write(&path, &all.to_bytes()).map_err(|e| {
             CommandError::failed(format!("{} cannot be written", path.display())).because(e).hint(
                 "it is signed and kept in this store: make room, or check who may write there, then run the command again",

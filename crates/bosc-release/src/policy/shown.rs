@@ -113,7 +113,7 @@ pub(crate) fn meaning(policy: &Policy) -> String {
     parts.extend(policy.is_mandatory().then(|| "mandatory".to_owned()));
     parts.extend(policy.minimum().map(|v| format!("versions below {v} must update")));
     parts.extend(policy.channel().map(|name| format!("channel {name}")));
-    let relays: Vec<_> = policy.relays().iter().map(|key| id::encode(key)).collect();
+    let relays: Vec<_> = policy.relays().iter().map(id::encode).collect();
     parts.extend(
         (!relays.is_empty()).then(|| format!("clients may go through the relays {}", relays.join(", "))),
     );

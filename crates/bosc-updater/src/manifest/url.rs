@@ -161,6 +161,7 @@ impl SecureUrl {
     ///
     /// # Errors
     /// `Refused`: it would be too long.
+    #[cfg(feature = "http")]
     pub(crate) fn beside(&self, kind: UrlKind, suffix: &str) -> Result<Self, UpdateError> {
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path, format!("?{query}")),

@@ -223,6 +223,7 @@ fn dress(command: Command, path: &str, with: &Dress<'_>, above: &[(String, usize
     let beside = width >= BESIDE;
     let columns = columns(&command, above, |_| true);
     let below_too = columns_of_all(&command, above);
+    let widest = widest_below(&command, &below_too);
     let names = command.get_subcommands().map(|c| c.get_name().len()).max().unwrap_or_default();
     command
         .help_template(template)
@@ -231,6 +232,9 @@ fn dress(command: Command, path: &str, with: &Dress<'_>, above: &[(String, usize
         .mut_args(|arg| {
             let of_heading = columns.iter().find(|(heading, _)| *heading == section(&arg));
             let column = of_heading.map_or(FLAG_COLUMN, |(_, column)| *column);
+            // Commands below show it as well, some in a wider column.
+            let below = widest.iter().filter(|(heading, _)| arg.is_global_set() && *heading == section(&arg));
+            let column = below.map(|(_, column)| *column).fold(column, usize::max);
             let room = width.saturating_sub(if beside { column } else { BELOW });
             let text = arg.get_help().map(|help| wrap_before(&help.to_string(), room, added(&arg)));
             let arg = if arg.get_env().is_some() { arg.hide_env_values(true) } else { arg };
@@ -264,6 +268,16 @@ fn section(arg: &Arg) -> String {
 /// The columns of the flags that the commands below have as well.
 fn columns_of_all(command: &Command, above: &[(String, usize)]) -> Vec<(String, usize)> {
     columns(command, above, Arg::is_global_set)
+}
+
+/// The columns of all commands below, section by section.
+fn widest_below(command: &Command, above: &[(String, usize)]) -> Vec<(String, usize)> {
+    let mut out = Vec::new();
+    for below in command.get_subcommands() {
+        out.extend(columns(below, above, |_| true));
+        out.extend(widest_below(below, &columns_of_all(below, above)));
+    }
+    out
 }
 
 /// The column at which clap begins the descriptions of each section, for the flags that count.
